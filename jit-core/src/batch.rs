@@ -1,0 +1,145 @@
+//! The border between the session, which decides what is linked together, and the linker.
+//!
+//! A *batch* is all object files that one lookup pulled in. The session claims them under its
+//! lock, releases the lock, and hands the batch to [`crate::link::link_batch`]; the linker answers
+//! through [`BatchHost`].
+
+use std::sync::Arc;
+
+use orc_shared::ExecutorAddr;
+
+use crate::error::LinkError;
+use crate::executor::Finalized;
+use crate::graph::SymbolId;
+use crate::name::NameId;
+use crate::native::{NativeLibrary, NativeSymbol};
+use crate::object::{Claims, ObjectFile, SymbolKind};
+use crate::platform::LinkerDefined;
+
+/// Names a dylib of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DylibId(pub u32);
+
+/// Names a tracker of a session: what can be removed as one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrackerId(pub u32);
+
+/// Names a materialization unit of a session: an object, or a client's materializer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct UnitId(pub u32);
+
+/// One object of a batch.
+#[derive(Clone)]
+pub struct BatchUnit {
+    /// The session's name for it.
+    pub id: UnitId,
+    /// The dylib whose symbol table and link order it resolves against.
+    pub dylib: DylibId,
+    /// What its memory belongs to.
+    pub tracker: TrackerId,
+    /// The object.
+    pub object: Arc<dyn ObjectFile>,
+    /// Which of its definitions are in force.
+    pub claims: Claims,
+}
+
+/// How a batch meets the process's libraries.
+#[derive(Clone)]
+pub enum NativeBinding {
+    /// Libraries are loaded already; imports are bound one by one (`dlsym`).
+    Immediate,
+    /// The batch is the program: the loader binds both directions ([`crate::executor::api::ProgramImage`]).
+    Program(ProgramLink),
+}
+
+/// What the loader has to know of the program beside its symbols.
+#[derive(Clone, Default)]
+pub struct ProgramLink {
+    /// Libraries to load with the program, in command-line order.
+    pub libraries: Vec<Arc<dyn NativeLibrary>>,
+    /// Directories the loader searches for them first.
+    pub search_path: Vec<String>,
+}
+
+/// Objects that are linked together.
+pub struct Batch {
+    /// The objects, in link order.
+    pub units: Vec<BatchUnit>,
+    /// How they meet the process's libraries.
+    pub binding: NativeBinding,
+    /// Drop sections that nothing reachable refers to. `Some` holds the roots: names that must be
+    /// kept. `None` keeps every section.
+    pub roots: Option<Vec<(DylibId, NameId)>>,
+}
+
+/// What a name of an object's symbol table means in its dylib.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    /// A definition of the same batch: the unit's place in [`Batch::units`], and the symbol of its
+    /// graph.
+    InBatch {
+        /// Index into [`Batch::units`].
+        unit: u32,
+        /// The symbol of that unit's graph.
+        symbol: SymbolId,
+    },
+    /// Something with a known address: an earlier batch's definition or an absolute symbol.
+    Address {
+        /// Its address; for thread-locals, the offset from the thread pointer.
+        addr: ExecutorAddr,
+        /// What it names.
+        kind: SymbolKind,
+    },
+    /// A definition of a unit that another thread or a client is materializing; its address is known when
+    /// [`BatchHost::when_dependencies_resolved`] calls back.
+    Pending {
+        /// The unit that will define it.
+        unit: UnitId,
+        /// The name to ask for then.
+        name: NameId,
+        /// The dylib that defines it.
+        dylib: DylibId,
+        /// What it names.
+        kind: SymbolKind,
+    },
+    /// A symbol of one of the process's libraries, loaded or about to be.
+    Native(NativeSymbol),
+    /// The linker provides it.
+    Linker(LinkerDefined),
+    /// Undefined, and every reference to it is weak: its address is null.
+    Null,
+}
+
+/// Addresses of one unit's definitions, in the order of its interface's `definitions`; null for
+/// lost and pruned ones. For thread-locals, the offset from the thread pointer; for IFUNCs, the
+/// address callers use.
+pub type UnitAddresses = Vec<ExecutorAddr>;
+
+/// What the linker asks of the session while it links a batch. All calls may come from any thread;
+/// none is made under a lock of the linker.
+pub trait BatchHost: Send + Sync {
+    /// What `names`, as seen from `dylib`, mean. Every name a unit of the batch refers to, and every
+    /// lost definition, has an answer (missing ones were reported before the batch was formed).
+    /// Answers come in the order of `names`.
+    fn resolve(&self, dylib: DylibId, names: &[NameId]) -> Vec<Resolution>;
+
+    /// The definition in force of `name` in `dylib`'s own table, if any, whatever its scope
+    /// allows: for exports.
+    fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution>;
+
+    /// Publishes addresses, per unit of the batch: other batches may now refer to them.
+    fn resolved(&self, addresses: Vec<UnitAddresses>);
+
+    /// Calls `then` once every unit that the batch refers to is resolved; with the error if one
+    /// of them failed. `then` may be called before this returns.
+    fn when_dependencies_resolved(&self, then: Box<dyn FnOnce(Result<(), LinkError>) + Send>);
+
+    /// The address of a [`Resolution::Pending`] symbol, after its unit resolved.
+    fn pending_address(&self, dylib: DylibId, name: NameId) -> Option<ExecutorAddr>;
+
+    /// The batch is in memory, final, its actions done: the session owns the allocations now.
+    fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>);
+
+    /// The batch failed and left nothing behind.
+    fn failed(&self, error: LinkError);
+}

@@ -1,0 +1,201 @@
+//! The link graph: what one object file contributes, free of any object format.
+//!
+//! Sections hold blocks, blocks have edges to symbols. All live in arenas and are named by `u32`
+//! ids; deletion is a mark. Block content borrows the mapped input, so building a graph copies
+//! nothing and allocates a handful of vectors however large the object is.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use orc_shared::ExecutorAddr;
+
+use crate::name::NameId;
+use crate::object::{Scope, SymbolKind};
+
+/// Names a section of a graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SectionId(pub u32);
+
+/// Names a block of a graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BlockId(pub u32);
+
+/// Names a symbol of a graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SymbolId(pub u32);
+
+/// Bytes that a graph's blocks may borrow: a mapped file, an archive member, a client's buffer.
+pub trait InputBytes: Send + Sync {
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+}
+
+/// Where a section's blocks go in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum SectionKind {
+    /// Read and execute.
+    Text,
+    /// Read only.
+    ReadOnly,
+    /// Written by fixups only, then read only (RELRO).
+    RelocatedReadOnly,
+    /// Read and write.
+    ReadWrite,
+    /// The initial image of thread-local storage.
+    ThreadLocal,
+}
+
+/// A section: what blocks of one output section of one object share.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// The output section, as in ".text": sections of one output name are contiguous in a batch,
+    /// and `__start_`/`__stop_`-like symbols refer to it.
+    pub output: NameId,
+    /// Permissions and role.
+    pub kind: SectionKind,
+    /// Rank among blocks of the same output section, smaller first; ties keep link order.
+    /// Formats encode initializer priorities here.
+    pub order: u32,
+    /// Kept even if nothing refers to it (initializers, `SHF_GNU_RETAIN`, notes).
+    pub retained: bool,
+    /// Kept when the output section's bounds are referred to (a name that is a C identifier).
+    pub bounds_retained: bool,
+}
+
+/// A block's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A part of the graph's input.
+    Input(Range<usize>),
+    /// A part of the graph's own buffer ([`LinkGraph::owned`]).
+    Owned(Range<usize>),
+    /// Nothing but zeros.
+    Zero,
+}
+
+/// Content that stays contiguous, with the edges that fix it up.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The section it belongs to.
+    pub section: SectionId,
+    /// Its bytes.
+    pub content: Content,
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment in bytes, a power of two.
+    pub align: u64,
+    /// Its edges in [`LinkGraph::edges`].
+    pub edges: Range<u32>,
+    /// Its frames in [`LinkGraph::frames`] (FDEs that describe code of this block).
+    pub frames: Range<u32>,
+    /// Whether the block is kept; cleared for discarded groups and by pruning.
+    pub live: bool,
+    /// Its final address; for thread-local blocks, its offset in the TLS image.
+    pub address: ExecutorAddr,
+}
+
+/// What a symbol stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A place in a block of this graph.
+    Defined {
+        /// The block.
+        block: BlockId,
+        /// Offset in it, in bytes. May be its size (an end symbol).
+        offset: u64,
+    },
+    /// A fixed value.
+    Absolute(u64),
+    /// A name to look up: another object, the process, or the linker itself provides it. The
+    /// linker's tables say what it was resolved to.
+    External,
+    /// A definition of another object in a discarded group: any use of it from kept code is an error.
+    Discarded,
+}
+
+/// A symbol.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    /// Its name; local symbols mostly have none here (see [`LinkGraph::describe`]).
+    pub name: Option<NameId>,
+    /// What it stands for.
+    pub target: Target,
+    /// Size in bytes, 0 when unknown.
+    pub size: u64,
+    /// Who may refer to it.
+    pub scope: Scope,
+    /// What it names.
+    pub kind: SymbolKind,
+    /// For [`Target::External`]: whether it may stay undefined.
+    pub weak: bool,
+}
+
+/// How an edge computes the bytes it writes; see `arch::x86_64` for the formulas.
+///
+/// The number space is shared by all CPUs: each arch module defines its own kinds as constants of
+/// its own `enum` with `u8` representation and converts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct EdgeKind(pub u8);
+
+/// A place in a block that depends on a symbol's address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// Offset of the fixup in its block, in bytes.
+    pub offset: u32,
+    /// The symbol it refers to.
+    pub target: SymbolId,
+    /// The addend `A`.
+    pub addend: i64,
+    /// How to compute it.
+    pub kind: EdgeKind,
+}
+
+/// An FDE of an `.eh_frame` block, and the code it describes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frame {
+    /// The block that holds the FDE.
+    pub block: BlockId,
+    /// Offset of the FDE's length field in that block.
+    pub offset: u32,
+    /// Length of the whole FDE in bytes, with its length field.
+    pub length: u32,
+    /// The edges that lie in the FDE: indexes into [`LinkGraph::edges`]. The first is the code's
+    /// start; a further one is the LSDA.
+    pub edges: (u32, u32),
+    /// The block whose code it describes.
+    pub code: BlockId,
+    /// Offset in that block where the code starts.
+    pub code_offset: u64,
+}
+
+/// One object file on its way into memory.
+pub struct LinkGraph {
+    /// The object, as in "libfoo.a(bar.o)".
+    pub name: String,
+    /// The input that content refers to.
+    pub input: Arc<dyn InputBytes>,
+    /// Bytes made by the linker.
+    pub owned: Vec<u8>,
+    /// Sections.
+    pub sections: Vec<Section>,
+    /// Blocks.
+    pub blocks: Vec<Block>,
+    /// Symbols.
+    pub symbols: Vec<Symbol>,
+    /// Edges, those of one block next to each other.
+    pub edges: Vec<Edge>,
+    /// FDEs, those of one code block next to each other.
+    pub frames: Vec<Frame>,
+    /// Names blocks and local symbols for messages: the format's own section and symbol names.
+    pub describe: Option<Arc<dyn DescribeGraph>>,
+}
+
+/// Names parts of a graph for error messages and dumps, by asking the object file again.
+pub trait DescribeGraph: Send + Sync {
+    /// The name of the section the block came from, as in ".text._ZN3fooEv".
+    fn block_section(&self, block: BlockId) -> String;
+    /// The symbol's name, also for local symbols and section symbols.
+    fn symbol(&self, symbol: SymbolId) -> String;
+}
+
+const _: () = assert!(size_of::<Edge>() <= 24, "an edge takes at most 24 bytes");

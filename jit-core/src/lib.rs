@@ -1,0 +1,16 @@
+//! The controller of a JIT: sessions, the link graph, and the linker.
+//!
+//! Knows no object format (`platform-*` crates bring them) and has no `unsafe`: raw memory is
+//! reached only through [`executor::ExecutorControl`].
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod error;
+pub mod executor;
+pub mod graph;
+pub mod link;
+pub mod name;
+pub mod native;
+pub mod object;
+pub mod platform;
+pub mod session;

@@ -1,0 +1,23 @@
+//! The JIT linker: from a batch of objects to final memory.
+
+use std::sync::Arc;
+
+use crate::batch::{Batch, BatchHost};
+use crate::executor::ExecutorControl;
+use crate::name::NameTable;
+use crate::platform::Platform;
+
+/// What every link of a session shares.
+pub struct LinkContext {
+    /// The process that will run the code.
+    pub executor: Arc<dyn ExecutorControl>,
+    /// The object format's part of every link.
+    pub platform: Arc<dyn Platform>,
+    /// The session's names.
+    pub names: Arc<NameTable>,
+}
+
+/// Links a batch. The outcome goes to `host`: `resolved`, then `emitted`, or `failed`.
+pub fn link_batch(_context: &Arc<LinkContext>, _batch: Batch, _host: Arc<dyn BatchHost>) {
+    // Written by the linker's owner.
+}

@@ -1,0 +1,69 @@
+//! The process's libraries as the linker sees them: by their files' symbol tables, so that layout
+//! does not need them loaded.
+
+use std::sync::Arc;
+
+use crate::executor::api::NativeKind;
+
+/// A shared library's symbol table.
+pub trait NativeLibrary: Send + Sync {
+    /// Absolute path of the file.
+    fn path(&self) -> &str;
+
+    /// The name other libraries and the loader know it by (`DT_SONAME`, else the file name).
+    fn soname(&self) -> &str;
+
+    /// Sonames of the libraries it needs (`DT_NEEDED`).
+    fn needed(&self) -> Vec<String>;
+
+    /// Its exported definition of `name` (a reference may carry a version as "name@VER").
+    fn find(&self, name: &[u8]) -> Option<LibrarySymbol>;
+
+    /// Calls `each` with every name in its dynamic symbol table that the program could take part
+    /// in: undefined ones and interposable definitions.
+    fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8]));
+}
+
+/// A definition in a library's file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LibrarySymbol {
+    /// Function, data or thread-local.
+    pub kind: NativeKind,
+    /// Whether it is an IFUNC (its address is known to the loader only).
+    pub indirect: bool,
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment in bytes that a copy of it needs.
+    pub align: u64,
+    /// Its value in the file (address less the load bias).
+    pub file_addr: u64,
+    /// Whether the library's data lies in a read-only (RELRO) segment.
+    pub read_only: bool,
+}
+
+/// A reference of JIT'd code to a library's symbol.
+#[derive(Clone)]
+pub struct NativeSymbol {
+    /// The name as the reference spells it, version included.
+    pub name: Vec<u8>,
+    /// The definition.
+    pub symbol: LibrarySymbol,
+    /// The library that defines it; `None` if only the executor knows.
+    pub library: Option<Arc<dyn NativeLibrary>>,
+    /// The library's load bias where it is loaded already.
+    pub load_bias: Option<orc_shared::ExecutorAddr>,
+    /// Whether every reference is weak.
+    pub weak: bool,
+}
+
+impl std::fmt::Debug for NativeSymbol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeSymbol")
+            .field("name", &String::from_utf8_lossy(&self.name))
+            .field("symbol", &self.symbol)
+            .field("library", &self.library.as_ref().map(|l| l.path()))
+            .field("load_bias", &self.load_bias)
+            .field("weak", &self.weak)
+            .finish()
+    }
+}

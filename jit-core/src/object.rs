@@ -1,0 +1,154 @@
+//! What the session and the linker ask of an object file, whatever its format.
+
+use std::sync::Arc;
+
+use crate::graph::LinkGraph;
+use crate::name::NameId;
+
+/// How a definition competes with others of the same name in one dylib.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Linkage {
+    /// Two strong definitions are an error; a strong one wins over weak and common ones.
+    Strong,
+    /// The first of several weak definitions wins. Also `STB_GNU_UNIQUE`.
+    Weak,
+    /// A tentative definition: the largest wins, any other definition replaces it.
+    Common {
+        /// Size in bytes.
+        size: u64,
+        /// Alignment in bytes.
+        align: u64,
+    },
+}
+
+/// Who may refer to a definition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everyone, and other definitions may interpose (`STV_DEFAULT`).
+    Default,
+    /// Everyone, but the dylib's own references keep to it (`STV_PROTECTED`).
+    Protected,
+    /// Only objects of the same dylib (`STV_HIDDEN`, `STV_INTERNAL`).
+    Hidden,
+    /// Only the object itself.
+    Local,
+}
+
+/// What a symbol names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SymbolKind {
+    /// Untyped.
+    None,
+    /// A function.
+    Function,
+    /// A function that returns the address to use (IFUNC).
+    IndirectFunction,
+    /// Data.
+    Data,
+    /// A thread-local variable.
+    ThreadLocal,
+}
+
+/// A global definition of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Definition {
+    /// The name.
+    pub name: NameId,
+    /// The graph's symbol for it: the same number as [`crate::graph::SymbolId`] in the graph that
+    /// [`ObjectFile::build_graph`] makes.
+    pub symbol: u32,
+    /// How it competes.
+    pub linkage: Linkage,
+    /// Who sees it.
+    pub scope: Scope,
+    /// What it names.
+    pub kind: SymbolKind,
+    /// Size in bytes, 0 when unknown.
+    pub size: u64,
+    /// The COMDAT group it is a member of, as an index into [`ObjectInterface::groups`].
+    pub group: Option<u32>,
+}
+
+/// A global name that an object refers to and does not define.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reference {
+    /// The name.
+    pub name: NameId,
+    /// Whether it may stay undefined (its address is then null).
+    pub weak: bool,
+}
+
+/// What an object defines and needs, read from its symbol table alone.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ObjectInterface {
+    /// Global definitions.
+    pub definitions: Vec<Definition>,
+    /// Undefined names.
+    pub references: Vec<Reference>,
+    /// Signatures of its COMDAT groups: the first group with a signature in a dylib is kept.
+    pub groups: Vec<NameId>,
+    /// Whether the object has initializers, so that running its dylib must link it.
+    pub has_initializers: bool,
+}
+
+/// Which of an object's definitions and groups are in force; the others lost to another object.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// Indexes of groups (into [`ObjectInterface::groups`]) whose sections are discarded.
+    /// Sorted.
+    pub lost_groups: Vec<u32>,
+    /// Symbols (see [`Definition::symbol`]) whose definition was overridden: they become references
+    /// to the winner. Sorted.
+    pub lost_symbols: Vec<u32>,
+    /// For common symbols that won: (symbol, size, align) to allocate, the largest seen. Sorted.
+    pub commons: Vec<(u32, u64, u64)>,
+}
+
+/// An error of reading an object: which object, where in it, what is wrong, what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{object}: {message}")]
+pub struct ObjectError {
+    /// The object, as in "libfoo.a(bar.o)".
+    pub object: String,
+    /// What is wrong, with the section or symbol, and what to do about it.
+    pub message: String,
+}
+
+/// A relocatable object, known by its symbol table until a link needs its content.
+pub trait ObjectFile: Send + Sync {
+    /// The name for messages, as in "main.o" or "libfoo.a(bar.o)".
+    fn name(&self) -> &str;
+
+    /// What it defines and needs.
+    fn interface(&self) -> &ObjectInterface;
+
+    /// Parses sections, symbols and relocations into a graph. Called without any lock held, from
+    /// any thread, possibly more than once (after a link that failed).
+    ///
+    /// # Errors
+    /// When the object is malformed or uses something unsupported, naming section and symbol.
+    fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError>;
+}
+
+/// Objects that are linked only when one of their definitions is needed: a static archive.
+pub trait LazyObjects: Send + Sync {
+    /// The name for messages, as in "libfoo.a".
+    fn name(&self) -> &str;
+
+    /// Every (name, member) of the archive's index; the member number is for [`Self::load`].
+    fn index(&self) -> &[(NameId, u32)];
+
+    /// Number of members.
+    fn len(&self) -> u32;
+
+    /// Whether there are no members.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads a member's symbol table. Called without any lock held, in parallel for many members.
+    ///
+    /// # Errors
+    /// When the member is not a readable object.
+    fn load(&self, member: u32) -> Result<Arc<dyn ObjectFile>, ObjectError>;
+}

@@ -1,0 +1,81 @@
+//! What an object format's platform adds to links and to the life of a dylib.
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use crate::batch::DylibId;
+use crate::error::LinkError;
+use crate::executor::AllocActionPair;
+use crate::graph::LinkGraph;
+use crate::name::{NameId, NameTable};
+
+/// A symbol that the linker itself provides.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub enum LinkerDefined {
+    /// First byte of the output section of this name (or of nothing: then both bounds are equal).
+    SectionStart(String),
+    /// First byte after the output section of this name.
+    SectionEnd(String),
+    /// First byte after the text of the dylib (`etext`).
+    TextEnd,
+    /// First byte after initialized data (`edata`), which is where `.bss` starts.
+    DataEnd,
+    /// First byte after everything (`end`).
+    ImageEnd,
+    /// Start of the dylib's range (`__ehdr_start`, `__executable_start`).
+    ImageStart,
+    /// The dylib's header, which identifies it to the runtime (`__dso_handle`).
+    DylibHeader,
+    /// The global offset table's base (`_GLOBAL_OFFSET_TABLE_`).
+    GotBase,
+}
+
+/// A pass: reads and changes one graph.
+pub type Pass = Box<dyn Fn(&mut LinkGraph) -> Result<(), LinkError> + Send + Sync>;
+
+/// The passes of a link, run per graph, graphs in parallel. Names and moments are JITLink's.
+#[derive(Default)]
+pub struct Passes {
+    /// After parsing, before anything is dropped: mark what must live, add synthetic sections.
+    pub pre_prune: Vec<Pass>,
+    /// After dead blocks are dropped: build tables (GOT, PLT) for what is left.
+    pub post_prune: Vec<Pass>,
+    /// Every block has an address; nothing external is known.
+    pub post_allocation: Vec<Pass>,
+    /// Every symbol has an address; content is not yet fixed up.
+    pub pre_fixup: Vec<Pass>,
+    /// Content is final.
+    pub post_fixup: Vec<Pass>,
+}
+
+/// The part of a batch that belongs to one dylib and one tracker, once it has addresses.
+pub struct LaidOutGroup<'a> {
+    /// The dylib.
+    pub dylib: DylibId,
+    /// Every output section with its name and place, in address order.
+    pub sections: &'a [(NameId, ExecutorAddrRange)],
+    /// Address of the dylib's header (`__dso_handle`), if the batch or an earlier one defined it.
+    pub header: Option<ExecutorAddr>,
+}
+
+/// An object format's part in links and in the life of dylibs.
+pub trait Platform: Send + Sync {
+    /// Adds the format's passes for graphs of `dylib`.
+    fn configure_passes(&self, dylib: DylibId, passes: &mut Passes) {
+        let _ = (dylib, passes);
+    }
+
+    /// What the linker provides under `name`, if it is such a name.
+    fn linker_defined(&self, name: &[u8]) -> Option<LinkerDefined>;
+
+    /// Rank of an output section among those of one permission: smaller lies lower. Sections of
+    /// equal rank are ordered by first appearance.
+    fn section_rank(&self, output: &[u8]) -> u32;
+
+    /// Calls to make when a group is finalized (initializer registration and the like), and their
+    /// undo at release.
+    fn finalize_actions(
+        &self,
+        group: &LaidOutGroup<'_>,
+        names: &NameTable,
+    ) -> Result<Vec<AllocActionPair>, LinkError>;
+}

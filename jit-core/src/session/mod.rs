@@ -1,0 +1,1 @@
+//! Sessions: dylibs, lookups, materializers, trackers, generators.

@@ -1,0 +1,167 @@
+//! The vocabulary of an executor's services: plain requests and answers, in executor addresses.
+//!
+//! `jit_core::ExecutorControl` speaks in these types, whether the executor is this process or
+//! another one.
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+/// Where in the address space a range should lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Placement {
+    /// Near the process's libraries, so that 32-bit PC-relative references to them reach.
+    NearLibraries,
+    /// Below 2 GiB, for code with 32-bit absolute addresses (non-PIC).
+    Low2GiB,
+}
+
+/// Names an open range. A range is at most 1 GiB, so any two places in it reach each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct RangeId(pub u32);
+
+/// What the pages of a segment allow once it is finalized.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum SegmentKind {
+    /// Read and execute.
+    Text,
+    /// Read only. Also what a loader calls RELRO: nothing is written after the fixups.
+    ReadOnly,
+    /// Read and write.
+    ReadWrite,
+}
+
+/// One segment to allocate: `content_size` bytes that the linker writes, then zeros up to `size`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentRequest {
+    /// Permission after finalize.
+    pub kind: SegmentKind,
+    /// Bytes the controller will write. The rest up to `size` reads as zero and is not touched.
+    pub content_size: u64,
+    /// Bytes in all.
+    pub size: u64,
+    /// Alignment in bytes, a power of two.
+    pub align: u64,
+}
+
+/// A function's place in the frame table: code at `pc` is described by the FDE at `fde`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub struct FrameEntry {
+    /// First address of the code that the FDE covers.
+    pub pc: ExecutorAddr,
+    /// Address of the FDE's length field.
+    pub fde: ExecutorAddr,
+}
+
+/// A piece of static thread-local storage, at the same offset from every thread's pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsBlock {
+    /// Identifies the block for commit and release.
+    pub id: u64,
+    /// Offset of the block's first byte from the thread pointer, in bytes (negative on x86-64).
+    pub tp_offset: i64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// A library that the process has loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoadedLibrary {
+    /// Absolute path of its file; the executable's own path for the main program.
+    pub path: String,
+    /// Difference between addresses in memory and in the file (`l_addr`).
+    pub load_bias: ExecutorAddr,
+    /// Its place in memory, from the first to the last loaded page.
+    pub range: ExecutorAddrRange,
+}
+
+/// What kind of thing a native symbol names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum NativeKind {
+    /// Code, or a function chosen at load time (IFUNC): reached through calls and pointers.
+    Function,
+    /// Data.
+    Data,
+    /// A thread-local variable.
+    ThreadLocal,
+}
+
+/// What the linker wants to know of an imported symbol once the loader has bound it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum ImportKind {
+    /// Its address.
+    Address,
+    /// The module id and offset that `__tls_get_addr` takes (`DTPMOD64`, `DTPOFF64`).
+    TlsModuleAndOffset,
+    /// Its offset from the thread pointer (`TPOFF64`); the loader places the library in static TLS.
+    TpOffset,
+}
+
+/// A symbol that JIT'd code takes from the process's libraries.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub struct Import {
+    /// The symbol's name, without a version.
+    pub name: Vec<u8>,
+    /// Its version and the library (soname) that defines that version, if the reference names one.
+    pub version: Option<(Vec<u8>, Vec<u8>)>,
+    /// What to find out.
+    pub kind: ImportKind,
+    /// Whether it may be missing; it is then zero.
+    pub weak: bool,
+}
+
+/// What the loader bound an import to; zero for a missing weak symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImportValue {
+    /// Address, module id or offset from the thread pointer, as `ImportKind` asked.
+    pub value: u64,
+    /// The second word of `TlsModuleAndOffset`; otherwise zero.
+    pub tls_offset: u64,
+}
+
+/// A symbol of the program that its libraries may bind to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Export {
+    /// The symbol's name.
+    pub name: Vec<u8>,
+    /// Its version, where the program defines one.
+    pub version: Option<Vec<u8>>,
+    /// Where the program defines it.
+    pub addr: ExecutorAddr,
+    /// Size in bytes.
+    pub size: u64,
+    /// Function or data.
+    pub kind: NativeKind,
+    /// Whether libraries loaded before the program also have to be redirected to it, slot by slot:
+    /// a copy relocation, or a definition of a name that an earlier library defines (`malloc`).
+    pub redirect_loaded: bool,
+}
+
+/// Initialized data of a library that the program has its own copy of (`R_*_COPY`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CopyRelocation {
+    /// The symbol's name, for messages.
+    pub name: Vec<u8>,
+    /// Path of the library that defines it.
+    pub library: String,
+    /// The symbol's value in that library's file: its address less the load bias.
+    pub file_addr: u64,
+    /// Where the program's copy lies.
+    pub to: ExecutorAddr,
+    /// Bytes to copy.
+    pub size: u64,
+}
+
+/// What the program is to the loader: a synthesized shared object made of this is opened
+/// `RTLD_GLOBAL`, and the loader itself binds both directions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProgramImage {
+    /// Libraries to load with it, in order: sonames or paths (`DT_NEEDED`).
+    pub needed: Vec<String>,
+    /// Directories the loader searches first (`DT_RUNPATH`).
+    pub search_path: Vec<String>,
+    /// What the libraries may take from the program.
+    pub exports: Vec<Export>,
+    /// What the program takes from the libraries.
+    pub imports: Vec<Import>,
+    /// Data copied after the libraries are relocated and before their constructors run.
+    pub copies: Vec<CopyRelocation>,
+}

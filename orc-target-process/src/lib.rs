@@ -1,0 +1,6 @@
+//! What a process needs to run JIT-linked code.
+//!
+//! Memory, native libraries, frame tables, thread-local storage and running programs, for the
+//! process it is linked into. Knows neither object formats nor sessions.
+
+pub mod api;

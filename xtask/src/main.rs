@@ -1,0 +1,2 @@
+//! Tasks that CI and developers run: `cargo run -p xtask -- TASK`.
+fn main() {}
