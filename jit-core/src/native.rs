@@ -19,6 +19,19 @@ pub trait NativeLibrary: Send + Sync {
     /// Its exported definition of `name` (a reference may carry a version as "name@VER").
     fn find(&self, name: &[u8]) -> Option<LibrarySymbol>;
 
+    /// The version of the definition that [`Self::find`] finds for `name`, as in "GLIBC_2.14". An
+    /// import must name it: to a reference without a version the loader gives the oldest one.
+    fn version(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let _ = name;
+        None
+    }
+
+    /// Calls `each` with every name exported for the data at `file_addr`: `environ`, `__environ`
+    /// and `_environ` are one variable, so a copy of one has to answer to all.
+    fn for_each_alias(&self, file_addr: u64, each: &mut dyn FnMut(&[u8])) {
+        let _ = (file_addr, each);
+    }
+
     /// Calls `each` with every name in its dynamic symbol table that the program could take part
     /// in: undefined ones and interposable definitions.
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8]));
