@@ -1,1 +1,5 @@
-//! placeholder
+//! ELF objects, archives and shared libraries, and the ELF platform, for `jit-core`.
+#![forbid(unsafe_code)]
+
+pub mod linker_script;
+pub mod shared_library;

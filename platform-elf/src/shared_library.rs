@@ -1,0 +1,219 @@
+//! A shared library as a linker sees it: its dynamic symbol table, read straight from the file.
+//!
+//! Nothing is built when a library is opened beyond a dozen offsets: a name is looked up through
+//! the hash table that the file carries for the loader, so a program that takes 20 names from a
+//! library of 6,000 touches a few pages of it.
+//!
+//! Versions follow `ld`: a reference without a version takes the default one (`name@@VER`), a
+//! reference `name@VER` exactly that one, and definitions of old versions (`name@VER`, marked
+//! hidden in the version table) are found by their full name only.
+
+mod find;
+mod tables;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jit_core::executor::api::NativeKind;
+use jit_core::graph::InputBytes;
+use jit_core::native::{LibrarySymbol, NativeLibrary};
+use object::elf::{self, Sym64};
+use object::{LittleEndian as LE, ReadRef};
+
+use self::tables::Tables;
+
+/// Why a file cannot be used as a shared library.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct LibraryError {
+    /// The file.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// A shared library's file.
+pub struct SharedLibrary {
+    path: String,
+    soname: String,
+    input: Arc<dyn InputBytes>,
+    tables: Tables,
+}
+
+impl SharedLibrary {
+    /// Reads the library at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no shared library for this machine.
+    pub fn open(path: &Path) -> Result<Self, LibraryError> {
+        let bytes = std::fs::read(path).map_err(|e| LibraryError {
+            path: path.display().to_string(),
+            message: e.to_string(),
+        })?;
+        Self::new(path, Arc::new(ReadFile(bytes)))
+    }
+
+    /// The library that `input` holds; `path` is where it was found (made absolute here, because
+    /// the loader will open it by that name).
+    ///
+    /// # Errors
+    /// When the bytes are no shared library for this machine.
+    pub fn new(path: &Path, input: Arc<dyn InputBytes>) -> Result<Self, LibraryError> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+        let text = path.display().to_string();
+        let tables = Tables::parse(input.bytes()).map_err(|message| LibraryError {
+            path: text.clone(),
+            message,
+        })?;
+        let soname = match tables.soname.map(|at| tables.string(input.bytes(), at)) {
+            Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
+            _ => path
+                .file_name()
+                .map_or_else(|| text.clone(), |n| n.to_string_lossy().into_owned()),
+        };
+        Ok(Self {
+            path: text,
+            soname,
+            input,
+            tables,
+        })
+    }
+
+    /// Whether the file names itself (`DT_SONAME`). The loader finds such a library by that name;
+    /// others are needed by the path they were linked with.
+    #[must_use]
+    pub fn has_soname(&self) -> bool {
+        self.tables.soname.is_some()
+    }
+
+    /// Directories that the library's own needs are searched in (`DT_RUNPATH` or `DT_RPATH`),
+    /// unexpanded and separated by colons.
+    #[must_use]
+    pub fn run_path(&self) -> Option<String> {
+        let at = self.tables.run_path?;
+        Some(String::from_utf8_lossy(self.tables.string(self.input.bytes(), at)).into_owned())
+    }
+
+    /// The symbol table's entry with this index.
+    fn symbol(&self, index: u32) -> Option<&Sym64<LE>> {
+        let start = self.tables.symbols + u64::from(index) * size_of::<Sym64<LE>>() as u64;
+        self.input.bytes().read_at(start).ok()
+    }
+
+    /// A symbol's name, empty if its offset is bad.
+    fn name_of(&self, symbol: &Sym64<LE>) -> &[u8] {
+        self.tables
+            .string(self.input.bytes(), symbol.st_name.get(LE))
+    }
+
+    /// Whether other files can bind to this entry, or it asks others for a definition.
+    fn takes_part(symbol: &Sym64<LE>) -> bool {
+        let visible = matches!(
+            symbol.st_visibility(),
+            elf::STV_DEFAULT | elf::STV_PROTECTED
+        );
+        symbol.st_bind() != elf::STB_LOCAL && visible
+    }
+
+    /// The facts of a definition, `None` if the linker has no use for it.
+    fn describe(&self, symbol: &Sym64<LE>) -> LibrarySymbol {
+        let file_addr = symbol.st_value.get(LE);
+        let kind = match symbol.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => NativeKind::Function,
+            elf::STT_TLS => NativeKind::ThreadLocal,
+            elf::STT_OBJECT | elf::STT_COMMON => NativeKind::Data,
+            // Assembly without `.type`: what the segment allows decides.
+            _ if self.tables.is_executable(file_addr) => NativeKind::Function,
+            _ => NativeKind::Data,
+        };
+        LibrarySymbol {
+            kind,
+            indirect: symbol.st_type() == elf::STT_GNU_IFUNC,
+            size: symbol.st_size.get(LE),
+            align: self.copy_align(symbol),
+            file_addr,
+            read_only: kind != NativeKind::ThreadLocal && self.tables.is_read_only(file_addr),
+        }
+    }
+
+    /// The alignment a copy of the symbol needs. The file does not say it; as system linkers do,
+    /// take what its section promises, less what its own address denies.
+    fn copy_align(&self, symbol: &Sym64<LE>) -> u64 {
+        let value = symbol.st_value.get(LE);
+        let section = self
+            .tables
+            .section_align(self.input.bytes(), symbol.st_shndx.get(LE).0)
+            .unwrap_or(32);
+        let own = if value == 0 {
+            section
+        } else {
+            value & value.wrapping_neg()
+        };
+        section.min(own).max(1)
+    }
+}
+
+impl NativeLibrary for SharedLibrary {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn soname(&self) -> &str {
+        &self.soname
+    }
+
+    fn needed(&self) -> Vec<String> {
+        let bytes = self.input.bytes();
+        let text = |at: &u32| String::from_utf8_lossy(self.tables.string(bytes, *at)).into_owned();
+        self.tables.needed.iter().map(text).collect()
+    }
+
+    fn find(&self, name: &[u8]) -> Option<LibrarySymbol> {
+        let index = self.find_index(name)?;
+        Some(self.describe(self.symbol(index)?))
+    }
+
+    fn version(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let index = self.find_index(name)?;
+        let version = self.version_name(self.version_index(index)?)?;
+        Some(version.to_vec())
+    }
+
+    fn for_each_alias(&self, file_addr: u64, each: &mut dyn FnMut(&[u8])) {
+        for index in 1..self.tables.symbol_count {
+            let Some(symbol) = self.symbol(index) else {
+                break;
+            };
+            let same = symbol.st_value.get(LE) == file_addr
+                && symbol.st_shndx.get(LE) != elf::SHN_UNDEF
+                && matches!(symbol.st_type(), elf::STT_OBJECT | elf::STT_NOTYPE);
+            if same && Self::takes_part(symbol) && self.is_default_version(index) {
+                each(self.name_of(symbol));
+            }
+        }
+    }
+
+    fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
+        for index in 1..self.tables.symbol_count {
+            let Some(symbol) = self.symbol(index) else {
+                break;
+            };
+            let bound_inside = symbol.st_visibility() != elf::STV_DEFAULT;
+            if symbol.st_bind() != elf::STB_LOCAL && !bound_inside {
+                each(self.name_of(symbol));
+            }
+        }
+    }
+}
+
+/// A file's content in memory.
+struct ReadFile(Vec<u8>);
+
+impl InputBytes for ReadFile {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Libraries made by the system's compiler, looked into by name.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use jit_core::executor::api::NativeKind;
+use jit_core::native::NativeLibrary;
+
+use super::SharedLibrary;
+
+const SOURCE: &str = r#"
+    int old_f(void) { return 1; }
+    int new_f(void) { return 2; }
+    __asm__(".symver old_f, f@V1");
+    __asm__(".symver new_f, f@@V2");
+    int g_old(void) { return 3; }
+    __asm__(".symver g_old, g@V1");
+    char data[40] = {1};
+    extern int alias __attribute__((alias("data")));
+    const int constant = 7;
+    void *const relro = &data;
+    __thread int tls = 3;
+    static int chosen(void) { return 4; }
+    static void *choose(void) { return chosen; }
+    int indirect(void) __attribute__((ifunc("choose")));
+    __attribute__((visibility("protected"))) int kept = 5;
+    extern int missing(void);
+    int calls(void) { return missing(); }
+"#;
+
+fn build(flags: &[&str]) -> SharedLibrary {
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let dir: PathBuf =
+        std::env::temp_dir().join(format!("shared-library-{}-{count}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("l.c"), SOURCE).unwrap();
+    std::fs::write(dir.join("l.map"), "V1 {}; V2 {};").unwrap();
+    let out = dir.join("libl.so");
+    let done = Command::new("cc")
+        .current_dir(&dir)
+        .args(["-shared", "-fPIC", "-Wl,--version-script=l.map", "l.c"])
+        .args(flags)
+        .arg("-o")
+        .arg(&out)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let library = SharedLibrary::open(&out).unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    library
+}
+
+fn check_kinds(library: &SharedLibrary) {
+    let find = |name: &str| library.find(name.as_bytes());
+    assert_eq!(find("f").unwrap().kind, NativeKind::Function);
+    assert!(find("indirect").unwrap().indirect);
+    assert_eq!(find("tls").unwrap().kind, NativeKind::ThreadLocal);
+    let data = find("data").unwrap();
+    assert_eq!((data.kind, data.size), (NativeKind::Data, 40));
+    assert!(data.align >= 8 && !data.read_only);
+    assert!(find("constant").unwrap().read_only);
+    assert_eq!(find("constant").unwrap().align, 4);
+    assert!(find("relro").unwrap().read_only);
+    assert!(find("missing").is_none() && find("chosen").is_none() && find("no").is_none());
+}
+
+fn check_versions(library: &SharedLibrary) {
+    let addr = |name: &str| library.find(name.as_bytes()).map(|s| s.file_addr);
+    assert_eq!(library.version(b"f").unwrap(), b"V2");
+    assert_eq!(addr("f"), addr("f@V2"));
+    assert_eq!(addr("f"), addr("f@@V2"));
+    assert!(addr("f@V1").is_some() && addr("f@V1") != addr("f"));
+    assert_eq!(addr("g"), None);
+    assert!(addr("g@V1").is_some());
+    assert_eq!(addr("f@V3"), None);
+    assert_eq!(library.version(b"data"), None);
+}
+
+#[test]
+fn names_are_found_through_either_hash_table() {
+    for style in ["-Wl,--hash-style=gnu", "-Wl,--hash-style=sysv"] {
+        let library = build(&[style]);
+        check_kinds(&library);
+        check_versions(&library);
+    }
+}
+
+#[test]
+fn aliases_share_an_address() {
+    let library = build(&[]);
+    let mut aliases = Vec::new();
+    let addr = library.find(b"data").unwrap().file_addr;
+    library.for_each_alias(addr, &mut |name| aliases.push(name.to_vec()));
+    aliases.sort();
+    assert_eq!(aliases, [b"alias".to_vec(), b"data".to_vec()]);
+}
+
+#[test]
+fn protected_definitions_cannot_be_interposed() {
+    let library = build(&["-Wl,--hash-style=gnu"]);
+    let mut names = Vec::new();
+    library.for_each_interposable(&mut |name| names.push(name.to_vec()));
+    assert!(names.contains(&b"missing".to_vec()) && names.contains(&b"data".to_vec()));
+    assert!(!names.contains(&b"kept".to_vec()));
+    assert!(library.find(b"kept").is_some());
+}
+
+#[test]
+fn names_and_needs() {
+    let library = build(&["-Wl,-soname,libother.so.3", "-Wl,--no-as-needed"]);
+    assert_eq!(library.soname(), "libother.so.3");
+    assert!(library.path().ends_with("/libl.so"));
+    assert_eq!(library.needed(), ["libc.so.6"]);
+    assert_eq!(build(&[]).soname(), "libl.so");
+}
+
+#[test]
+fn the_c_library_offers_its_default_versions() {
+    let libc = SharedLibrary::open("/lib/x86_64-linux-gnu/libc.so.6".as_ref()).unwrap();
+    assert_eq!(libc.version(b"memcpy").unwrap(), b"GLIBC_2.14");
+    assert!(libc.find(b"memcpy").unwrap().indirect);
+    assert!(libc.find(b"memcpy@GLIBC_2.2.5").is_some());
+    assert_eq!(
+        libc.find(b"environ").map(|s| s.file_addr),
+        libc.find(b"__environ").map(|s| s.file_addr)
+    );
+    assert!(libc.find(b"main").is_none());
+}
+
+#[test]
+fn damaged_files_are_refused_and_never_panic() {
+    let whole = std::fs::read("/lib/x86_64-linux-gnu/libgcc_s.so.1").unwrap();
+    for length in (0..whole.len()).step_by(997) {
+        let input = std::sync::Arc::new(super::ReadFile(whole[..length].to_vec()));
+        if let Ok(library) = SharedLibrary::new("cut.so".as_ref(), input) {
+            let _ = (library.find(b"_Unwind_Resume"), library.needed());
+            library.for_each_interposable(&mut |_| ());
+        }
+    }
+    let error = SharedLibrary::open("/bin/sh".as_ref()).err().unwrap();
+    assert!(error.to_string().contains("is an executable"), "{error}");
+}
