@@ -1,0 +1,3 @@
+//# modes: all models
+#include <stdio.h>
+int main(void) { puts("hello"); return 0; }

@@ -1,0 +1,130 @@
+//! The comparison at the heart of the end-to-end tests, and the command that is under test.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::build::{Built, program};
+use crate::case::Case;
+use crate::command::Behaviour;
+use crate::workspace_root;
+
+/// The `orc-jit` command: `$ORC_JIT`, or this workspace's, which is brought up to date first.
+/// `ORC_JIT=none` leaves it out, so that only the native programs are checked.
+///
+/// # Panics
+/// If it does not build.
+pub fn orc_jit() -> Option<PathBuf> {
+    static COMMAND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    COMMAND.get_or_init(find_or_build_orc_jit).clone()
+}
+
+fn find_or_build_orc_jit() -> Option<PathBuf> {
+    match std::env::var_os("ORC_JIT") {
+        Some(none) if none == "none" => return None,
+        Some(path) => return Some(PathBuf::from(path)),
+        None => {}
+    }
+    // A test runs from target/PROFILE/deps, and is built as part of the whole workspace. Cargo
+    // offers a package's commands only to that package's own tests, so ask it for the command.
+    let test = std::env::current_exe().expect("a running program has a path");
+    let profile = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo
+        .args(["build", "--quiet", "--workspace", "--bin", "orc-jit"])
+        .current_dir(workspace_root());
+    if profile.file_name().is_some_and(|name| name == "release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "orc-jit does not build");
+    Some(profile.join("orc-jit"))
+}
+
+/// Runs `built` under the JIT and checks that it behaves as the native program.
+///
+/// # Errors
+/// The differences, with the command to repeat the run.
+pub fn check(case: &Case, built: &Built) -> Result<(), String> {
+    let place = built.directory.display();
+    if built.native.ending != case.ending {
+        let native = show(&built.native);
+        return Err(format!(
+            "the natively linked program in {place} must end with {}:\n{native}",
+            case.ending
+        ));
+    }
+    let Some(command) = orc_jit() else {
+        return Ok(());
+    };
+    let mut argv: Vec<OsString> = vec![command.into(), "run".into()];
+    argv.extend(case.jit.iter().chain(&built.inputs).map(OsString::from));
+    argv.push("--".into());
+    let invocation = program(case, argv);
+    let jit = invocation.run_in(&built.directory).map_err(|error| error.to_string())?;
+    let differences = differences(case, &built.native, &jit);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!("(cd {place}; {})\n{differences}", invocation.shell_line()))
+}
+
+fn differences(case: &Case, native: &Behaviour, jit: &Behaviour) -> String {
+    let mut text = String::new();
+    if native.ending != jit.ending {
+        writeln!(text, "linked: {}\n   JIT: {}", native.ending, jit.ending).expect("writing to a string");
+    }
+    let streams = [
+        ("standard output", &native.stdout, &jit.stdout),
+        ("standard error", &native.stderr, &jit.stderr),
+    ];
+    let compared = if case.compare_stderr { 2 } else { 1 };
+    for (stream, native, jit) in &streams[..compared] {
+        if native != jit {
+            write_first_difference(&mut text, stream, native, jit);
+        }
+    }
+    if !text.is_empty() && !case.compare_stderr {
+        let stderr = String::from_utf8_lossy(&jit.stderr);
+        writeln!(text, "standard error of the JIT:\n{}", indent(&stderr)).expect("writing to a string");
+    }
+    text
+}
+
+/// Shows the first line that differs, and how many came before it.
+fn write_first_difference(text: &mut String, stream: &str, native: &[u8], jit: &[u8]) {
+    let (native, jit) = (String::from_utf8_lossy(native), String::from_utf8_lossy(jit));
+    let same = native.lines().zip(jit.lines()).take_while(|(a, b)| a == b).count();
+    let line = |all: &str| {
+        all.lines()
+            .nth(same)
+            .map_or("(end)".to_owned(), |line| format!("{line:?}"))
+    };
+    writeln!(
+        text,
+        "{stream} differs at line {}:\nlinked: {}\n   JIT: {}",
+        same + 1,
+        line(&native),
+        line(&jit)
+    )
+    .expect("writing to a string");
+}
+
+fn show(behaviour: &Behaviour) -> String {
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&behaviour.stdout),
+        String::from_utf8_lossy(&behaviour.stderr),
+    );
+    format!(
+        "{}\nstandard output:\n{}standard error:\n{}",
+        behaviour.ending,
+        indent(&stdout),
+        indent(&stderr)
+    )
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
