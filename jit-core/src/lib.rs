@@ -4,6 +4,7 @@
 //! reached only through [`executor::ExecutorControl`].
 #![forbid(unsafe_code)]
 
+pub mod arch;
 pub mod batch;
 pub mod error;
 pub mod executor;

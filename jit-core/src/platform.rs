@@ -27,6 +27,9 @@ pub enum LinkerDefined {
     DylibHeader,
     /// The global offset table's base (`_GLOBAL_OFFSET_TABLE_`).
     GotBase,
+    /// The base that module-relative offsets of thread-locals count from (`_TLS_MODULE_BASE_`):
+    /// the thread pointer itself, because every access is rewritten to local-exec.
+    TlsModuleBase,
 }
 
 /// A pass: reads and changes one graph.
