@@ -1,0 +1,88 @@
+//! Directories that hold libraries.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The system's directories, in the order of a native `ld` for x86-64.
+const SYSTEM: [&str; 9] = [
+    "/usr/local/lib/x86_64-linux-gnu",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/local/lib64",
+    "/lib64",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/lib",
+    "/usr/lib",
+];
+
+/// The system's directories. Those that do not exist cost a failed open per name.
+pub(super) fn system() -> Vec<PathBuf> {
+    SYSTEM.iter().map(PathBuf::from).collect()
+}
+
+/// The directories that a compiler searches, as it tells them; empty if it cannot be asked. Names
+/// are resolved, because compilers print each directory in several spellings.
+pub(super) fn of_compiler(command: &str) -> Vec<PathBuf> {
+    let mut words = command.split_whitespace();
+    let Some(program) = words.next() else {
+        return Vec::new();
+    };
+    let answer = Command::new(program)
+        .args(words)
+        .arg("-print-search-dirs")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let Ok(answer) = answer else {
+        tracing::debug!(command, "the compiler cannot be asked for its directories");
+        return Vec::new();
+    };
+    parse_search_dirs(&String::from_utf8_lossy(&answer.stdout))
+}
+
+fn parse_search_dirs(answer: &str) -> Vec<PathBuf> {
+    let line = answer.lines().find_map(|l| l.strip_prefix("libraries:"));
+    let list = line.unwrap_or("").trim().trim_start_matches('=');
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for dir in list.split(':').filter(|d| !d.is_empty()) {
+        if let Ok(dir) = Path::new(dir).canonicalize()
+            && !dirs.contains(&dir)
+        {
+            dirs.push(dir);
+        }
+    }
+    dirs
+}
+
+/// A file that may be meant by a `-lNAME` that was not found: mostly a library without the
+/// development package that brings its unversioned name.
+pub(super) fn similar(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
+    let start = format!("lib{name}.so.");
+    for dir in dirs {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut matching: Vec<PathBuf> = entries
+            .filter(|e| e.file_name().to_string_lossy().starts_with(&start))
+            .map(|e| e.path())
+            .collect();
+        matching.sort_by_key(|path| path.as_os_str().len());
+        if let Some(path) = matching.into_iter().next() {
+            return Some(path);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compilers_answer() {
+        let answer = "install: /x\nlibraries: =/usr/lib:/does/not/exist:/usr/lib/../lib\n";
+        let lib = Path::new("/usr/lib").canonicalize().unwrap();
+        assert_eq!(parse_search_dirs(answer), [lib]);
+        assert!(parse_search_dirs("").is_empty());
+        assert!(of_compiler("/does/not/exist").is_empty() && of_compiler("").is_empty());
+    }
+}

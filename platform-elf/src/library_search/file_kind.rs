@@ -1,0 +1,68 @@
+//! What a file is, by its first bytes.
+
+use object::elf;
+
+use crate::linker_script::looks_like_script;
+
+/// What a linker can do with a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileKind {
+    /// A relocatable ELF object.
+    Object,
+    /// A static archive, ordinary or thin.
+    Archive,
+    /// An ELF shared library (or a position-independent executable, which the reader refuses).
+    SharedLibrary,
+    /// Text: perhaps a linker script.
+    Text,
+    /// Something else: what it is and what to do.
+    Unusable(&'static str),
+}
+
+impl FileKind {
+    /// Classifies a file by its content.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [] => Self::Unusable("is empty"),
+            [0x7f, b'E', b'L', b'F', ..] => elf_kind(bytes),
+            [b'!', b'<', b'a' | b't', ..] => Self::Archive,
+            [b'B', b'C', 0xc0, 0xde, ..] => {
+                Self::Unusable("is LLVM bitcode; compile it without -flto or -emit-llvm")
+            }
+            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
+                Self::Unusable("is a Mach-O file; an ELF object is needed here")
+            }
+            [b'M', b'Z', ..] => Self::Unusable("is a Windows file; an ELF object is needed here"),
+            _ if looks_like_script(bytes) => Self::Text,
+            _ => Self::Unusable("is no object, archive, library or linker script"),
+        }
+    }
+}
+
+fn elf_kind(bytes: &[u8]) -> FileKind {
+    // `e_type` stands at the same place in every class; 64-bit big-endian files are refused later
+    // by the readers, with a better message.
+    let e_type = match (bytes.get(5), bytes.get(16), bytes.get(17)) {
+        (Some(2), Some(high), Some(low)) | (_, Some(low), Some(high)) => {
+            u16::from_le_bytes([*low, *high])
+        }
+        _ => return FileKind::Unusable("is cut off within its ELF header"),
+    };
+    match elf::FileType(e_type) {
+        elf::ET_REL => FileKind::Object,
+        elf::ET_DYN => FileKind::SharedLibrary,
+        elf::ET_EXEC => FileKind::Unusable("is a linked executable: run it directly"),
+        elf::ET_CORE => FileKind::Unusable("is a core dump"),
+        _ => FileKind::Unusable("is an ELF file of an unknown type"),
+    }
+}
+
+/// Whether this is an ELF file of another class or machine, which a library search passes over.
+pub(super) fn is_foreign(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(&elf::ELFMAG) || bytes.len() < 20 {
+        return false;
+    }
+    let machine = u16::from_le_bytes([bytes[18], bytes[19]]);
+    bytes[4] != elf::ELFCLASS64.0 || bytes[5] != elf::ELFDATA2LSB.0 || machine != elf::EM_X86_64.0
+}

@@ -1,0 +1,391 @@
+//! Finding libraries as the system linker does, and opening whatever a command line may name.
+//!
+//! `-lNAME` walks the directories in order and takes, in each, `libNAME.so` before `libNAME.a`
+//! (under `-static` only the latter); `-l:FILE` takes that very file. The directories are those
+//! given with `-L`, then the system's. The compiler's own (where `libgcc.a` and `libgfortran.so`
+//! live) are asked from it, once, and only when a name was not found without them: starting a
+//! compiler takes longer than most links.
+//!
+//! A file may turn out to be a linker script, which stands for other files; those are returned.
+
+mod directories;
+mod file_kind;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use jit_core::graph::InputBytes;
+
+use crate::linker_script::{self, ScriptInput, ScriptName};
+use crate::shared_library::{LibraryError, SharedLibrary};
+
+pub use self::file_kind::FileKind;
+
+/// Scripts that name scripts that name scripts: more is a loop.
+const SCRIPT_DEPTH_MAX: u32 = 8;
+
+/// Opens a file for the linker; how (mapped or read) is the caller's affair.
+pub type OpenFile = dyn Fn(&Path) -> io::Result<Arc<dyn InputBytes>> + Send + Sync;
+
+/// Which libraries `-l` accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LibraryChoice {
+    /// Shared before static, directory by directory.
+    #[default]
+    SharedFirst,
+    /// Static archives only (`-static`, `-Bstatic`).
+    StaticOnly,
+}
+
+/// A file to link, opened.
+#[derive(Clone)]
+pub struct FoundInput {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// What it is.
+    pub content: FoundContent,
+    /// Whether a script said to drop it if nothing is taken from it.
+    pub as_needed: bool,
+}
+
+/// What a file to link is.
+#[derive(Clone)]
+pub enum FoundContent {
+    /// A relocatable object.
+    Object(Arc<dyn InputBytes>),
+    /// A static archive, ordinary or thin.
+    Archive(Arc<dyn InputBytes>),
+    /// A shared library.
+    Shared(Arc<SharedLibrary>),
+}
+
+/// Why a file or library cannot be linked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// `-lNAME` was found nowhere.
+    #[error("cannot find -l{name}{}; searched:{}", near(.similar.as_deref()), listed(.searched))]
+    NotFound {
+        /// The name after `-l`.
+        name: String,
+        /// The directories tried, in order.
+        searched: Vec<PathBuf>,
+        /// A file that may be what was meant, such as `libNAME.so.6`.
+        similar: Option<PathBuf>,
+    },
+    /// A file cannot be opened.
+    #[error("{}: {}", path.display(), describe_io(.error))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A file cannot be linked.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// A file is of a kind that cannot be linked.
+    #[error("{}: {message}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What it is and what to do.
+        message: String,
+    },
+}
+
+/// Where to look for libraries, and how to open files.
+pub struct LibrarySearch {
+    given: Vec<PathBuf>,
+    system: Vec<PathBuf>,
+    compiler: Option<String>,
+    compiler_dirs: OnceLock<Vec<PathBuf>>,
+    sysroot: Option<PathBuf>,
+    open: Box<OpenFile>,
+}
+
+impl LibrarySearch {
+    /// Searches the system's directories and opens files with `open`.
+    #[must_use]
+    pub fn new(open: Box<OpenFile>) -> Self {
+        Self {
+            given: Vec::new(),
+            system: directories::system(),
+            compiler: None,
+            compiler_dirs: OnceLock::new(),
+            sysroot: None,
+            open,
+        }
+    }
+
+    /// Adds a directory as `-L` does; a leading `=` stands for the system root.
+    pub fn add_directory(&mut self, dir: &str) {
+        let dir = self.below_root(dir);
+        self.given.push(dir);
+    }
+
+    /// The compiler to ask for its directories (`-print-search-dirs`) when a name is not found in
+    /// the others.
+    pub fn ask_compiler(&mut self, command: &str) {
+        self.compiler = Some(command.to_owned());
+    }
+
+    /// Prefixes the system's directories and the `=` paths (`--sysroot`). Call it first.
+    pub fn set_sysroot(&mut self, root: &Path) {
+        let below = |dir: &PathBuf| root.join(dir.strip_prefix("/").unwrap_or(dir));
+        self.system = self.system.iter().map(below).collect();
+        self.sysroot = Some(root.to_owned());
+    }
+
+    /// What `-lNAME` or `-l:FILE` stands for; several files if it is a linker script.
+    ///
+    /// # Errors
+    /// When nothing is found, listing the directories; when what is found cannot be used.
+    pub fn find(&self, name: &str, choice: LibraryChoice) -> Result<Vec<FoundInput>, SearchError> {
+        let mut found = Vec::new();
+        self.find_into(name, choice, false, SCRIPT_DEPTH_MAX, &mut found)?;
+        Ok(found)
+    }
+
+    /// What a file named on the command line stands for; several files if it is a linker script.
+    ///
+    /// # Errors
+    /// When it cannot be opened or is of a kind that cannot be linked.
+    pub fn open(&self, path: &Path, choice: LibraryChoice) -> Result<Vec<FoundInput>, SearchError> {
+        let bytes = (self.open)(path).map_err(|error| SearchError::Io {
+            path: path.to_owned(),
+            error,
+        })?;
+        let mut found = Vec::new();
+        self.classify(path, bytes, choice, false, SCRIPT_DEPTH_MAX, &mut found)?;
+        Ok(found)
+    }
+
+    /// The shared library of this file name (`libm.so.6`) in the system's directories, as the
+    /// loader would find it; `None` if there is none.
+    #[must_use]
+    pub fn find_soname(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
+        for dir in self.given.iter().chain(&self.system) {
+            let path = dir.join(soname);
+            if let Ok(bytes) = (self.open)(&path)
+                && let Ok(library) = SharedLibrary::new(&path, bytes)
+            {
+                return Some(Arc::new(library));
+            }
+        }
+        None
+    }
+
+    fn find_into(
+        &self,
+        name: &str,
+        choice: LibraryChoice,
+        as_needed: bool,
+        depth: u32,
+        found: &mut Vec<FoundInput>,
+    ) -> Result<(), SearchError> {
+        let files = candidates(name, choice);
+        for dir in self.given.iter().chain(&self.system) {
+            if self.try_directory(dir, &files, choice, as_needed, depth, found)? {
+                return Ok(());
+            }
+        }
+        for dir in self.compiler_directories() {
+            if self.try_directory(dir, &files, choice, as_needed, depth, found)? {
+                return Ok(());
+            }
+        }
+        let all = self.given.iter().chain(&self.system);
+        let searched: Vec<PathBuf> = all.chain(self.compiler_directories()).cloned().collect();
+        Err(SearchError::NotFound {
+            name: name.to_owned(),
+            similar: directories::similar(name, &searched),
+            searched,
+        })
+    }
+
+    /// Takes the first of `files` that exists in `dir` and is for this machine.
+    fn try_directory(
+        &self,
+        dir: &Path,
+        files: &[String],
+        choice: LibraryChoice,
+        as_needed: bool,
+        depth: u32,
+        found: &mut Vec<FoundInput>,
+    ) -> Result<bool, SearchError> {
+        for file in files {
+            let path = dir.join(file);
+            let Ok(bytes) = (self.open)(&path) else {
+                continue;
+            };
+            // A 32-bit library in a shared directory is not what was asked for.
+            if !file_kind::is_foreign(bytes.bytes()) {
+                self.classify(&path, bytes, choice, as_needed, depth, found)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn compiler_directories(&self) -> &[PathBuf] {
+        self.compiler_dirs.get_or_init(|| {
+            let ask = |command: &String| directories::of_compiler(command);
+            self.compiler.as_ref().map(ask).unwrap_or_default()
+        })
+    }
+
+    fn classify(
+        &self,
+        path: &Path,
+        bytes: Arc<dyn InputBytes>,
+        choice: LibraryChoice,
+        as_needed: bool,
+        depth: u32,
+        found: &mut Vec<FoundInput>,
+    ) -> Result<(), SearchError> {
+        let content = match FileKind::of(bytes.bytes()) {
+            FileKind::Object => FoundContent::Object(bytes),
+            FileKind::Archive => FoundContent::Archive(bytes),
+            FileKind::SharedLibrary => {
+                FoundContent::Shared(Arc::new(SharedLibrary::new(path, bytes)?))
+            }
+            FileKind::Text => {
+                return self.script(path, bytes.bytes(), choice, as_needed, depth, found);
+            }
+            FileKind::Unusable(message) => return Err(unusable(path, message)),
+        };
+        found.push(FoundInput {
+            path: path.to_owned(),
+            content,
+            as_needed,
+        });
+        Ok(())
+    }
+
+    fn script(
+        &self,
+        path: &Path,
+        text: &[u8],
+        choice: LibraryChoice,
+        as_needed: bool,
+        depth: u32,
+        found: &mut Vec<FoundInput>,
+    ) -> Result<(), SearchError> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(unusable(path, "linker scripts that name each other"));
+        };
+        let text = std::str::from_utf8(text)
+            .map_err(|_| unusable(path, "is no object, archive, library or linker script"))?;
+        let script = linker_script::parse(text).map_err(|e| unusable(path, e))?;
+        for ScriptInput { what, as_needed: a } in &script.inputs {
+            let as_needed = as_needed || *a;
+            match what {
+                ScriptName::Library(name) => {
+                    self.find_into(name, choice, as_needed, depth, found)?;
+                }
+                ScriptName::Path(name) => {
+                    let (path, bytes) = self.open_from_script(path, name)?;
+                    self.classify(&path, bytes, choice, as_needed, depth, found)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A relative path in a script is looked for here, beside the script and in the search
+    /// directories; an absolute one in a script below the system root is below that root too.
+    fn open_from_script(
+        &self,
+        script: &Path,
+        name: &str,
+    ) -> Result<(PathBuf, Arc<dyn InputBytes>), SearchError> {
+        let own = match &self.sysroot {
+            Some(root) if script.starts_with(root) && name.starts_with('/') => {
+                root.join(&name[1..])
+            }
+            _ => self.below_root(name),
+        };
+        let first_error = match (self.open)(&own) {
+            Ok(bytes) => return Ok((own, bytes)),
+            Err(error) => error,
+        };
+        if own.is_relative() {
+            let beside = script.parent().into_iter();
+            let dirs = self.given.iter().chain(&self.system).map(PathBuf::as_path);
+            for dir in beside.chain(dirs) {
+                let path = dir.join(&own);
+                if let Ok(bytes) = (self.open)(&path) {
+                    return Ok((path, bytes));
+                }
+            }
+        }
+        let message = format!(
+            "names {}, which cannot be opened: {}",
+            own.display(),
+            describe_io(&first_error)
+        );
+        Err(unusable(script, message))
+    }
+
+    /// A path with `=` or `$SYSROOT` replaced by the system root.
+    fn below_root(&self, path: &str) -> PathBuf {
+        let marked = path
+            .strip_prefix('=')
+            .or_else(|| path.strip_prefix("$SYSROOT"));
+        match (marked, &self.sysroot) {
+            (Some(rest), Some(root)) => root.join(rest.trim_start_matches('/')),
+            (Some(rest), None) => PathBuf::from(rest),
+            (None, _) => PathBuf::from(path),
+        }
+    }
+}
+
+/// The file names `-lNAME` may stand for, best first.
+fn candidates(name: &str, choice: LibraryChoice) -> Vec<String> {
+    if let Some(file) = name.strip_prefix(':') {
+        return vec![file.to_owned()];
+    }
+    match choice {
+        LibraryChoice::SharedFirst => vec![format!("lib{name}.so"), format!("lib{name}.a")],
+        LibraryChoice::StaticOnly => vec![format!("lib{name}.a")],
+    }
+}
+
+fn unusable(path: &Path, message: impl Into<String>) -> SearchError {
+    SearchError::Unusable {
+        path: path.to_owned(),
+        message: message.into(),
+    }
+}
+
+fn listed(dirs: &[PathBuf]) -> String {
+    let line = |dir: &PathBuf| format!("\n    {}", dir.display());
+    dirs.iter().map(line).collect()
+}
+
+fn near(similar: Option<&Path>) -> String {
+    let hint = |path: &Path| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        format!(
+            " (there is {}: name it, or use -l:{file}, or install its development package)",
+            path.display()
+        )
+    };
+    similar.map(hint).unwrap_or_default()
+}
+
+fn describe_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::IsADirectory => {
+            "is a directory; name the objects in it, or search it for libraries with -L".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
