@@ -32,14 +32,6 @@ pub trait NativeLibrary: Send + Sync {
         let _ = (file_addr, each);
     }
 
-    /// The version that a linker records in a program that refers to `name` of this library: the one the name
-    /// spells ("name@VER"), else that of the default definition; `None` for an unversioned one.
-    /// Without it, the loader would bind the *oldest* version.
-    fn version(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let _ = name;
-        None
-    }
-
     /// Calls `each` with every name in its dynamic symbol table that the program could take part
     /// in: undefined ones and interposable definitions.
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8]));
