@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod batch;
+pub mod demangle;
 pub mod error;
 pub mod executor;
 pub mod graph;
