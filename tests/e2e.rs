@@ -27,7 +27,12 @@ fn main() -> ExitCode {
 
 /// One trial per compiler and mode; none if something that the case needs is not installed.
 fn trials(case: Case) -> Vec<Trial> {
-    let missing: Vec<_> = case.needs.iter().filter(|need| !is_installed(need)).cloned().collect();
+    let missing: Vec<_> = case
+        .needs
+        .iter()
+        .filter(|need| !is_installed(need))
+        .cloned()
+        .collect();
     if !missing.is_empty() {
         let message = format!("{} needs {}", case.name, missing.join(", "));
         return if in_ci() {
@@ -38,12 +43,16 @@ fn trials(case: Case) -> Vec<Trial> {
     }
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e");
     let mut trials = Vec::new();
-    for compiler in compilers().iter().filter(|compiler| case.wants(compiler.name)) {
+    for compiler in compilers()
+        .iter()
+        .filter(|compiler| case.wants(compiler.name))
+    {
         for mode in &case.modes {
             let (case, cache, mode) = (case.clone(), cache.clone(), *mode);
             let name = format!("{}::{}-{}", case.name, compiler.name, mode.name);
             let run = move || {
-                let built = build(&case, compiler, mode, &cache).map_err(|error| Failed::from(error.to_string()))?;
+                let built = build(&case, compiler, mode, &cache)
+                    .map_err(|error| Failed::from(error.to_string()))?;
                 check(&case, &built).map_err(Failed::from)
             };
             trials.push(Trial::test(name, run));

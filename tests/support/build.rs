@@ -73,7 +73,14 @@ pub fn program<S: Into<OsString>>(case: &Case, argv: impl IntoIterator<Item = S>
 
 fn key(case: &Case, compiler: &Compiler, mode: &Mode) -> u64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    (&case.sources, &case.flags, &case.link, &case.archives, &case.shared).hash(&mut hasher);
+    (
+        &case.sources,
+        &case.flags,
+        &case.link,
+        &case.archives,
+        &case.shared,
+    )
+        .hash(&mut hasher);
     (&case.libs, &case.native, &case.args, &case.env, &case.stdin).hash(&mut hasher);
     (compiler.name, &compiler.version, mode.compile, mode.link).hash(&mut hasher);
     hasher.finish()
@@ -92,7 +99,8 @@ impl Builder<'_> {
         let mut inputs = self.case.link.clone();
         if inputs.is_empty() {
             let libraries = || self.case.archives.iter().chain(&self.case.shared);
-            let in_library = |source: &Source| libraries().any(|library| library.sources.contains(&source.name));
+            let in_library =
+                |source: &Source| libraries().any(|library| library.sources.contains(&source.name));
             inputs.extend(
                 self.case
                     .sources
@@ -136,12 +144,20 @@ impl Builder<'_> {
             let driver = Invocation::new([self.driver()])
                 .arg("-shared")
                 .arg(format!("-Wl,-soname,{}", library.file));
-            self.run(driver.arg("-o").arg(&library.file), &self.objects_of(library))?;
+            self.run(
+                driver.arg("-o").arg(&library.file),
+                &self.objects_of(library),
+            )?;
         }
         Ok(())
     }
 
-    fn compile_source(&self, source: &Source, object: &str, in_shared_library: bool) -> io::Result<()> {
+    fn compile_source(
+        &self,
+        source: &Source,
+        object: &str,
+        in_shared_library: bool,
+    ) -> io::Result<()> {
         let compiler = match source.name.rsplit_once('.') {
             Some((_, "cpp")) => self.compiler.cxx.clone(),
             Some((_, "f90")) => PathBuf::from("gfortran"),
@@ -155,16 +171,28 @@ impl Builder<'_> {
             self.mode.compile
         };
         command.argv.extend(mode.iter().map(OsString::from));
-        command.argv.extend(self.case.flags.iter().map(OsString::from));
-        self.run(command.arg("-c").arg("-o").arg(object).arg(&source.name), &[])
+        command
+            .argv
+            .extend(self.case.flags.iter().map(OsString::from));
+        self.run(
+            command.arg("-c").arg("-o").arg(object).arg(&source.name),
+            &[],
+        )
     }
 
     fn link(&self, inputs: &[String]) -> io::Result<()> {
         let mut command = Invocation::new([self.driver()]).arg("-w").arg("-pthread");
-        command.argv.extend(self.mode.link.iter().map(OsString::from));
-        command.argv.extend(self.case.native.iter().map(OsString::from));
+        command
+            .argv
+            .extend(self.mode.link.iter().map(OsString::from));
+        command
+            .argv
+            .extend(self.case.native.iter().map(OsString::from));
         // Shared libraries of the case are named by path, as they are for the JIT.
-        self.run(command.arg("-o").arg("program").arg("-Wl,-rpath,$ORIGIN"), inputs)
+        self.run(
+            command.arg("-o").arg("program").arg("-Wl,-rpath,$ORIGIN"),
+            inputs,
+        )
     }
 
     fn driver(&self) -> PathBuf {

@@ -107,7 +107,11 @@ pub fn read_all(programs: &Path) -> io::Result<Vec<Case>> {
 fn read_directory(directory: &Path, prefix: &str, cases: &mut Vec<Case>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let name = format!("{prefix}{stem}");
         if path.is_dir() {
             match main_source(&path)? {
@@ -115,8 +119,15 @@ fn read_directory(directory: &Path, prefix: &str, cases: &mut Vec<Case>) -> io::
                 None => read_directory(&path, &format!("{name}/"), cases)?,
             }
         } else {
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            cases.push(Case::parse(name, split(&file_name, &fs::read_to_string(&path)?))?);
+            let file_name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            cases.push(Case::parse(
+                name,
+                split(&file_name, &fs::read_to_string(&path)?),
+            )?);
         }
     }
     Ok(())
@@ -165,7 +176,9 @@ fn read_sources(directory: &Path, main: &Path) -> io::Result<Vec<Source>> {
 /// Splits a file at its `//--- NAME` lines. Each source starts with as many line breaks as precede
 /// it in the file, so that compilers' messages name the right lines.
 fn split(file_name: &str, text: &str) -> Vec<Source> {
-    let extension = file_name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension = file_name
+        .rsplit_once('.')
+        .map_or("", |(_, extension)| extension);
     let mut sources = vec![Source {
         name: format!("main.{extension}"),
         text: String::new(),
@@ -180,7 +193,10 @@ fn split(file_name: &str, text: &str) -> Vec<Source> {
                 text: "\n".repeat(number + 1),
             }),
             None => {
-                let current = &mut sources.last_mut().expect("the main source comes first").text;
+                let current = &mut sources
+                    .last_mut()
+                    .expect("the main source comes first")
+                    .text;
                 current.push_str(line);
                 current.push('\n');
             }
@@ -224,7 +240,9 @@ impl Case {
             };
             let parsed = directive.split_once(':').ok_or("no colon".to_owned());
             let applied = parsed.and_then(|(key, value)| case.apply(key.trim(), value.trim()));
-            applied.map_err(|problem| io::Error::other(format!("{}: `{line}`: {problem}", case.name)))?;
+            applied.map_err(|problem| {
+                io::Error::other(format!("{}: `{line}`: {problem}", case.name))
+            })?;
         }
         if case.modes.is_empty() {
             case.apply("modes", "few").map_err(io::Error::other)?;
@@ -233,7 +251,12 @@ impl Case {
     }
 
     fn apply(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let words = || value.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let words = || {
+            value
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         let number = || value.parse::<i32>().map_err(|error| error.to_string());
         match key {
             "modes" => return self.add_modes(value),
@@ -283,7 +306,9 @@ impl Case {
 
     /// Whether a C++ driver has to link it.
     pub fn is_cxx(&self) -> bool {
-        self.sources.iter().any(|source| source.name.ends_with(".cpp"))
+        self.sources
+            .iter()
+            .any(|source| source.name.ends_with(".cpp"))
     }
 }
 

@@ -93,7 +93,10 @@ impl Invocation {
                 format!("'{}'", arg.replace('\'', r"'\''"))
             }
         };
-        let variables = self.env.iter().map(|(name, value)| format!("{name}='{value}'"));
+        let variables = self
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}='{value}'"));
         variables
             .chain(self.argv.iter().map(quote))
             .collect::<Vec<_>>()
@@ -113,7 +116,9 @@ impl Invocation {
             // Its own process group, so that children it leaves behind can be ended with it.
             .process_group(0)
             .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.shell_line())))?;
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", self.shell_line()))
+            })?;
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
         let input = self.stdin.clone();
         // A program that ends without reading its input breaks the pipe, which is its right.
@@ -121,7 +126,11 @@ impl Invocation {
         let stdout = collect(child.stdout.take().expect("standard output is a pipe"));
         let stderr = collect(child.stderr.take().expect("standard error is a pipe"));
         let ending = wait(child, TIME_LIMIT)?;
-        let take = |output: mpsc::Receiver<Vec<u8>>| output.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
+        let take = |output: mpsc::Receiver<Vec<u8>>| {
+            output
+                .recv_timeout(Duration::from_secs(5))
+                .unwrap_or_default()
+        };
         Ok(Behaviour {
             ending,
             stdout: take(stdout),

@@ -30,7 +30,10 @@ fn find_or_build_orc_jit() -> Option<PathBuf> {
     // A test runs from target/PROFILE/deps, and is built as part of the whole workspace. Cargo
     // offers a package's commands only to that package's own tests, so ask it for the command.
     let test = std::env::current_exe().expect("a running program has a path");
-    let profile = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in target/PROFILE/deps");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo
         .args(["build", "--quiet", "--workspace", "--bin", "orc-jit"])
@@ -63,18 +66,24 @@ pub fn check(case: &Case, built: &Built) -> Result<(), String> {
     argv.extend(case.jit.iter().chain(&built.inputs).map(OsString::from));
     argv.push("--".into());
     let invocation = program(case, argv);
-    let jit = invocation.run_in(&built.directory).map_err(|error| error.to_string())?;
+    let jit = invocation
+        .run_in(&built.directory)
+        .map_err(|error| error.to_string())?;
     let differences = differences(case, &built.native, &jit);
     if differences.is_empty() {
         return Ok(());
     }
-    Err(format!("(cd {place}; {})\n{differences}", invocation.shell_line()))
+    Err(format!(
+        "(cd {place}; {})\n{differences}",
+        invocation.shell_line()
+    ))
 }
 
 fn differences(case: &Case, native: &Behaviour, jit: &Behaviour) -> String {
     let mut text = String::new();
     if native.ending != jit.ending {
-        writeln!(text, "linked: {}\n   JIT: {}", native.ending, jit.ending).expect("writing to a string");
+        writeln!(text, "linked: {}\n   JIT: {}", native.ending, jit.ending)
+            .expect("writing to a string");
     }
     let streams = [
         ("standard output", &native.stdout, &jit.stdout),
@@ -88,15 +97,23 @@ fn differences(case: &Case, native: &Behaviour, jit: &Behaviour) -> String {
     }
     if !text.is_empty() && !case.compare_stderr {
         let stderr = String::from_utf8_lossy(&jit.stderr);
-        writeln!(text, "standard error of the JIT:\n{}", indent(&stderr)).expect("writing to a string");
+        writeln!(text, "standard error of the JIT:\n{}", indent(&stderr))
+            .expect("writing to a string");
     }
     text
 }
 
 /// Shows the first line that differs, and how many came before it.
 fn write_first_difference(text: &mut String, stream: &str, native: &[u8], jit: &[u8]) {
-    let (native, jit) = (String::from_utf8_lossy(native), String::from_utf8_lossy(jit));
-    let same = native.lines().zip(jit.lines()).take_while(|(a, b)| a == b).count();
+    let (native, jit) = (
+        String::from_utf8_lossy(native),
+        String::from_utf8_lossy(jit),
+    );
+    let same = native
+        .lines()
+        .zip(jit.lines())
+        .take_while(|(a, b)| a == b)
+        .count();
     let line = |all: &str| {
         all.lines()
             .nth(same)

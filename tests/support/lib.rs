@@ -16,7 +16,10 @@ use std::path::PathBuf;
 /// The root of the repository.
 pub fn workspace_root() -> PathBuf {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("tests/ lies in the workspace").to_path_buf()
+    tests
+        .parent()
+        .expect("tests/ lies in the workspace")
+        .to_path_buf()
 }
 
 /// Whether this run is continuous integration, where a missing tool is a failure.

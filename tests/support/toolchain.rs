@@ -93,7 +93,8 @@ pub const MODE_SETS: &[(&str, &[&str])] = &[
     (
         "all",
         &[
-            "default", "pic", "nopie", "nopie-O2", "debug", "O2", "sections", "tlsdesc", "pic-O2", "noplt",
+            "default", "pic", "nopie", "nopie-O2", "debug", "O2", "sections", "tlsdesc", "pic-O2",
+            "noplt",
         ],
     ),
     ("models", &["medium", "large", "large-pic"]),
@@ -143,8 +144,16 @@ fn find_compiler(name: &'static str, drivers: &[(&str, &str)]) -> Option<Compile
     drivers.iter().find_map(|(cc, cxx)| {
         let (cc, cxx) = (find_program(cc)?, find_program(cxx)?);
         let output = Command::new(&cxx).arg("--version").output().ok()?;
-        let version = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
-        Some(Compiler { name, cc, cxx, version })
+        let version = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .next()?
+            .to_owned();
+        Some(Compiler {
+            name,
+            cc,
+            cxx,
+            version,
+        })
     })
 }
 
