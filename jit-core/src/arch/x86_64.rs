@@ -19,6 +19,11 @@
 //! is replaced by a shorter way to the same value. Lowering turns every request into a fixup or a
 //! rewrite; one that is left at fixup is an internal error.
 
+pub mod fixup;
+pub mod lower;
+pub mod stubs;
+pub mod tls;
+
 use crate::graph::EdgeKind;
 
 /// Which part of a link may meet a kind.
@@ -196,11 +201,6 @@ kinds! {
         GeneralDynamicToLocalExec,
         /// The same of the large code model, padded by a 6-byte `nop`; at `P + 9`.
         GeneralDynamicLargeToLocalExec,
-        /// General dynamic → initial exec: `mov %fs:0, %rax; add x@gottpoff(%rip), %rax`; the target is the GOT entry:
-        /// `S + A - (P + 8)`, 32 bits signed at `P + 8`.
-        GeneralDynamicToInitialExec,
-        /// The same of the large code model; at `P + 9`.
-        GeneralDynamicLargeToInitialExec,
         /// Local dynamic → local exec: `mov %fs:0, %rax` over `lea` and a direct call (12 bytes).
         LocalDynamicToLocalExec,
         /// The same over `lea` and a 6-byte call (13 bytes).
@@ -219,9 +219,6 @@ kinds! {
         DescriptorToLocalExec,
         /// The same behind a REX2 prefix.
         DescriptorToLocalExecRex2,
-        /// `lea x@tlsdesc(%rip), %r` → `mov x@gottpoff(%rip), %r`; the target is the GOT entry:
-        /// `S + A - P`, 32 bits signed.
-        DescriptorToInitialExec,
         /// `call *(%rax)` → `xchg %ax, %ax`.
         DescriptorCallToNop,
     }

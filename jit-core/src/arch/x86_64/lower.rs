@@ -1,0 +1,295 @@
+//! What an edge of x86-64 code becomes, given what is known of its target before layout.
+//!
+//! The decision is a pure function of the edge, the instruction around it and the target's
+//! [`TargetClass`]; `link::lower` makes the table entries and stubs it asks for.
+
+use super::Kind;
+use super::tls;
+use crate::graph::Edge;
+
+/// What is known, before anything has an address, of where an edge's target will lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TargetClass {
+    /// Within 2 GiB of every place of this allocation.
+    Near,
+    /// The same, and its address fits 31 bits: allocations below 2 GiB.
+    NearLow,
+    /// Anywhere.
+    Far,
+    /// A fixed value that fits a signed 32-bit field, and so is anywhere relative to code.
+    Small,
+    /// An undefined weak symbol: address zero.
+    Null,
+    /// A thread-local variable whose offset from the thread pointer is known at fixup.
+    ThreadLocal,
+    /// A thread-local variable of a library of the process, whose offset is known at fixup only if
+    /// the loader is asked to place the library in static TLS.
+    NativeThreadLocal,
+}
+
+/// What the lowered edge refers to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// The target itself.
+    Direct,
+    /// A GOT entry that holds the target's address.
+    Got,
+    /// A GOT entry that holds the target's offset from the thread pointer.
+    GotTpOffset,
+    /// A pair of GOT entries for `__tls_get_addr`.
+    GotTlsPair,
+    /// A stub that jumps to the target.
+    Stub,
+    /// An absolute symbol with the target's size as its value.
+    Size,
+}
+
+/// A lowered edge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lowered {
+    /// A fixup or a rewrite.
+    pub kind: Kind,
+    /// What it refers to.
+    pub via: Via,
+    /// Whether the next edge belonged to the rewritten instructions and is to be dropped.
+    pub drop_next: bool,
+}
+
+impl Lowered {
+    /// An edge that refers to its target itself.
+    #[must_use]
+    pub const fn direct(kind: Kind) -> Self {
+        Self::via(kind, Via::Direct)
+    }
+
+    /// An edge that refers to a table entry or stub made for its target.
+    #[must_use]
+    pub const fn via(kind: Kind, via: Via) -> Self {
+        Self {
+            kind,
+            via,
+            drop_next: false,
+        }
+    }
+}
+
+/// Why an edge cannot be lowered, for a person.
+pub type Refusal = &'static str;
+
+/// Whether edges of `kind` to targets outside the object may need low addresses: 32-bit absolute ones.
+#[must_use]
+pub const fn needs_low(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Pointer32 | Kind::Pointer32Signed | Kind::Pointer16 | Kind::Pointer8
+    )
+}
+
+/// Whether edges of `kind` refer to their target directly with a field that cannot hold any address:
+/// the target must be brought near by a copy or by a stub that stands for it.
+#[must_use]
+pub const fn is_direct(kind: Kind) -> bool {
+    needs_low(kind) || matches!(kind, Kind::Delta32 | Kind::Delta16 | Kind::Delta8)
+}
+
+/// Lowers one edge: `content` is its block's bytes, `next` the edge after it in the block, and
+/// `in_text` says whether the block is code.
+///
+/// # Errors
+/// For a thread-local access in an instruction sequence that no ABI document describes, or against
+/// a symbol that is not thread-local.
+pub fn lower(
+    edge: &Edge,
+    kind: Kind,
+    next: Option<&Edge>,
+    content: &[u8],
+    in_text: bool,
+    class: TargetClass,
+) -> Result<Lowered, Refusal> {
+    let at = edge.offset as usize;
+    Ok(match kind {
+        Kind::None
+        | Kind::Pointer64
+        | Kind::Pointer32
+        | Kind::Pointer32Signed
+        | Kind::Pointer16
+        | Kind::Pointer8
+        | Kind::Delta64
+        | Kind::Delta16
+        | Kind::Delta8
+        | Kind::DeltaFromGot64
+        | Kind::DeltaFromGot32
+        | Kind::GotBaseDelta64
+        | Kind::GotBaseDelta32 => Lowered::direct(kind),
+        Kind::Delta32 => lower_delta(edge, content, in_text, class),
+        Kind::TpOffset64 | Kind::TpOffset32 => tls::offset(kind, class)?,
+        Kind::Branch32 => match class {
+            TargetClass::Near | TargetClass::NearLow => Lowered::direct(Kind::Delta32),
+            TargetClass::Far | TargetClass::Small | TargetClass::Null => {
+                Lowered::via(Kind::Delta32, Via::Stub)
+            }
+            TargetClass::ThreadLocal | TargetClass::NativeThreadLocal => {
+                return Err("a call or jump to a thread-local variable");
+            }
+        },
+        // A 64-bit distance reaches everything, so no stub is needed.
+        Kind::PltOffset64 => Lowered::direct(Kind::DeltaFromGot64),
+        Kind::GotOffset32 => Lowered::via(Kind::DeltaFromGot32, Via::Got),
+        Kind::GotOffset64 | Kind::GotPltOffset64 => Lowered::via(Kind::DeltaFromGot64, Via::Got),
+        Kind::GotDelta32 => Lowered::via(Kind::Delta32, Via::Got),
+        Kind::GotDelta64 => Lowered::via(Kind::Delta64, Via::Got),
+        Kind::GotDelta32Relaxable => relax(edge, content, class, Prefix::None),
+        Kind::GotDelta32RexRelaxable => relax(edge, content, class, Prefix::Rex),
+        Kind::GotDelta32Code4Relaxable => relax(edge, content, class, Prefix::Rex2),
+        Kind::GotDelta32Code5Relaxable | Kind::GotDelta32Code6Relaxable => {
+            Lowered::via(Kind::Delta32, Via::Got)
+        }
+        Kind::Size32 => Lowered::via(Kind::Pointer32, Via::Size),
+        Kind::Size64 => Lowered::via(Kind::Pointer64, Via::Size),
+        Kind::TlsGeneralDynamic => tls::general_dynamic(at, next, content, class)?,
+        Kind::TlsLocalDynamic => tls::local_dynamic(at, next, content)?,
+        Kind::TlsInitialExec => tls::initial_exec(edge, content, class, Prefix::Rex)?,
+        Kind::TlsInitialExecCode4 => tls::initial_exec(edge, content, class, Prefix::Rex2)?,
+        Kind::TlsInitialExecCode5 | Kind::TlsInitialExecCode6 => {
+            tls::initial_exec(edge, content, class, Prefix::None)?
+        }
+        Kind::TlsDescriptor => tls::descriptor(at, content, class, Prefix::Rex)?,
+        Kind::TlsDescriptorCode4 => tls::descriptor(at, content, class, Prefix::Rex2)?,
+        Kind::TlsDescriptorCode5 | Kind::TlsDescriptorCode6 => {
+            tls::descriptor(at, content, class, Prefix::None)?
+        }
+        Kind::TlsDescriptorCall => tls::descriptor_call(at, content)?,
+        Kind::GotLoadToLea
+        | Kind::GotCallToCall
+        | Kind::GotJumpToJump
+        | Kind::GotLoadToImmediate
+        | Kind::GotLoadToImmediateRex
+        | Kind::GotLoadToImmediateRex2
+        | Kind::GotTestToImmediate
+        | Kind::GotTestToImmediateRex
+        | Kind::GotTestToImmediateRex2
+        | Kind::GotBinopToImmediate
+        | Kind::GotBinopToImmediateRex
+        | Kind::GotBinopToImmediateRex2
+        | Kind::LeaToImmediate
+        | Kind::UnreachedNull
+        | Kind::GeneralDynamicToLocalExec
+        | Kind::GeneralDynamicLargeToLocalExec
+        | Kind::LocalDynamicToLocalExec
+        | Kind::LocalDynamicIndirectToLocalExec
+        | Kind::LocalDynamicLargeToLocalExec
+        | Kind::InitialExecMovToLocalExec
+        | Kind::InitialExecMovToLocalExecRex2
+        | Kind::InitialExecAddToLocalExec
+        | Kind::InitialExecAddToLocalExecRex2
+        | Kind::DescriptorToLocalExec
+        | Kind::DescriptorToLocalExecRex2
+        | Kind::DescriptorCallToNop => Lowered::direct(kind),
+    })
+}
+
+/// The register-extension prefix in front of an instruction's opcode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Prefix {
+    /// No prefix that the relocation promises.
+    None,
+    /// One byte, `0100 W R X B`.
+    Rex,
+    /// Two bytes, `d5` and `M0 R4 X4 B4 W R3 X3 B3` (APX).
+    Rex2,
+}
+
+impl Prefix {
+    /// Whether the prefix stands in front of the opcode at `opcode`. A REX2 prefix must select
+    /// the one-byte opcode map.
+    #[must_use]
+    pub fn is_at(self, content: &[u8], opcode: usize) -> bool {
+        let before = |n: usize| {
+            opcode
+                .checked_sub(n)
+                .and_then(|at| content.get(at))
+                .copied()
+        };
+        match self {
+            Prefix::None => true,
+            Prefix::Rex => before(1).is_some_and(|rex| rex & 0xf0 == 0x40),
+            Prefix::Rex2 => before(2) == Some(0xd5) && before(1).is_some_and(|p| p & 0x80 == 0),
+        }
+    }
+}
+
+/// A direct PC-relative reference. Only one to address zero needs care: from code far from zero no
+/// displacement reaches it, so `lea` becomes a `mov` of the value, and any other instruction is one that the
+/// program guards by a test of the address and never executes.
+fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -> Lowered {
+    match class {
+        TargetClass::Null | TargetClass::Small if in_text => {
+            if is_rex_lea(content, edge.offset as usize) && edge.addend == -4 {
+                Lowered::direct(Kind::LeaToImmediate)
+            } else if class == TargetClass::Null {
+                Lowered::direct(Kind::UnreachedNull)
+            } else {
+                Lowered::direct(Kind::Delta32)
+            }
+        }
+        TargetClass::Near
+        | TargetClass::NearLow
+        | TargetClass::Far
+        | TargetClass::Small
+        | TargetClass::Null
+        | TargetClass::ThreadLocal
+        | TargetClass::NativeThreadLocal => Lowered::direct(Kind::Delta32),
+    }
+}
+
+/// `48 8d /r` or `4c 8d /r` with a RIP-relative operand whose displacement lies at `at`.
+fn is_rex_lea(content: &[u8], at: usize) -> bool {
+    let Some(&[rex, opcode, modrm]) = at.checked_sub(3).and_then(|start| content.get(start..at))
+    else {
+        return false;
+    };
+    rex & 0xfb == 0x48 && opcode == 0x8d && modrm & 0xc7 == 0x05
+}
+
+/// Relaxes a load through the GOT where the target's value can stand in the instruction itself.
+///
+/// The psABI promises one of these instructions: `mov`, `test`, the eight arithmetic operations, or (without
+/// a prefix) `call` and `jmp`. Anything else keeps its GOT entry.
+fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Lowered {
+    let kept = Lowered::via(Kind::Delta32, Via::Got);
+    let at = edge.offset as usize;
+    let Some(&[opcode, modrm]) = at.checked_sub(2).and_then(|start| content.get(start..at)) else {
+        return kept;
+    };
+    // The displacement must be the instruction's last field, and the operand RIP-relative.
+    if edge.addend != -4 || modrm & 0xc7 != 0x05 || !prefix.is_at(content, at - 2) {
+        return kept;
+    }
+    let near = matches!(class, TargetClass::Near | TargetClass::NearLow);
+    let immediate = matches!(
+        class,
+        TargetClass::NearLow | TargetClass::Small | TargetClass::Null
+    );
+    let kind = match (opcode, prefix) {
+        (0x8b, _) if near => Kind::GotLoadToLea,
+        (0xff, Prefix::None) if near && modrm == 0x15 => Kind::GotCallToCall,
+        (0xff, Prefix::None) if near && modrm == 0x25 => Kind::GotJumpToJump,
+        (0x8b, Prefix::None) if immediate => Kind::GotLoadToImmediate,
+        (0x8b, Prefix::Rex) if immediate => Kind::GotLoadToImmediateRex,
+        (0x8b, Prefix::Rex2) if immediate => Kind::GotLoadToImmediateRex2,
+        (0x85, Prefix::None) if immediate => Kind::GotTestToImmediate,
+        (0x85, Prefix::Rex) if immediate => Kind::GotTestToImmediateRex,
+        (0x85, Prefix::Rex2) if immediate => Kind::GotTestToImmediateRex2,
+        (op, Prefix::None) if immediate && is_binop(op) => Kind::GotBinopToImmediate,
+        (op, Prefix::Rex) if immediate && is_binop(op) => Kind::GotBinopToImmediateRex,
+        (op, Prefix::Rex2) if immediate && is_binop(op) => Kind::GotBinopToImmediateRex2,
+        _ => return kept,
+    };
+    Lowered::direct(kind)
+}
+
+/// `add`, `or`, `adc`, `sbb`, `and`, `sub`, `xor`, `cmp` with a register and a memory operand: `xx000011`
+/// with the operation in bits 3 to 5.
+const fn is_binop(opcode: u8) -> bool {
+    opcode & 0xc7 == 0x03
+}
