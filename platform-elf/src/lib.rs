@@ -3,4 +3,5 @@
 
 pub mod library_search;
 pub mod linker_script;
+pub mod platform;
 pub mod shared_library;

@@ -1,0 +1,211 @@
+//! What a group tells the runtime about its initializers and finalizers.
+//!
+//! The runtime calls every pointer of an initializer range, ranges in the order they were
+//! registered. So the order here is the loader's: `.preinit_array`, then `.init_array`, which the
+//! linker has sorted by priority already. Old objects have `.ctors` instead, which the object
+//! parser turns into entries of `.init_array`, as system linkers do.
+
+use std::sync::OnceLock;
+
+use jit_core::executor::{AllocAction, AllocActionPair};
+use jit_core::name::{NameId, NameTable};
+use jit_core::platform::LaidOutGroup;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+/// Wrapper functions of the runtime that take initializer and finalizer ranges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RuntimeFunctions {
+    /// `__orc_rt_elfnix_register_jitdylib`.
+    pub register_jitdylib: ExecutorAddr,
+    /// `__orc_rt_elfnix_deregister_jitdylib`.
+    pub deregister_jitdylib: ExecutorAddr,
+    /// `__orc_rt_elfnix_register_init_sections`.
+    pub register_init_sections: ExecutorAddr,
+    /// `__orc_rt_elfnix_deregister_init_sections`.
+    pub deregister_init_sections: ExecutorAddr,
+    /// `__orc_rt_elfnix_register_fini_sections` and its counterpart. LLVM 22's runtime has none:
+    /// `.fini_array` does not run there.
+    pub fini_sections: Option<(ExecutorAddr, ExecutorAddr)>,
+}
+
+/// The section names that matter here, interned once.
+#[derive(Default)]
+pub(super) struct InitializerNames(OnceLock<Names>);
+
+struct Names {
+    preinit_array: NameId,
+    init_array: NameId,
+    fini_array: NameId,
+}
+
+/// The ranges of one group that the runtime must know.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct InitializerRanges {
+    /// In the order they run.
+    pub(super) init: Vec<ExecutorAddrRange>,
+    /// Each runs from its end to its start.
+    pub(super) fini: Vec<ExecutorAddrRange>,
+}
+
+impl InitializerRanges {
+    /// Picks the ranges out of a group's sections.
+    pub(super) fn of(
+        group: &LaidOutGroup<'_>,
+        names: &NameTable,
+        known: &InitializerNames,
+    ) -> Self {
+        let known = known.0.get_or_init(|| Names {
+            preinit_array: names.intern(b".preinit_array"),
+            init_array: names.intern(b".init_array"),
+            fini_array: names.intern(b".fini_array"),
+        });
+        let of_name = |name: NameId| {
+            let named = group.sections.iter().filter(move |(n, _)| *n == name);
+            named.map(|(_, range)| *range).filter(|r| !r.is_empty())
+        };
+        let init = of_name(known.preinit_array).chain(of_name(known.init_array));
+        Self {
+            init: init.collect(),
+            fini: of_name(known.fini_array).collect(),
+        }
+    }
+
+    /// The calls that register the ranges under a dylib's header, with their undo.
+    pub(super) fn actions(
+        &self,
+        header: ExecutorAddr,
+        runtime: &RuntimeFunctions,
+    ) -> Vec<AllocActionPair> {
+        let pair = |(register, deregister), ranges: &[ExecutorAddrRange]| {
+            let args = pack_ranges(header, ranges);
+            AllocActionPair {
+                finalize: Some(call(register, args.clone())),
+                dealloc: Some(call(deregister, args)),
+            }
+        };
+        let mut actions = Vec::new();
+        if !self.init.is_empty() {
+            let functions = (
+                runtime.register_init_sections,
+                runtime.deregister_init_sections,
+            );
+            actions.push(pair(functions, &self.init));
+        }
+        if let (false, Some(functions)) = (self.fini.is_empty(), runtime.fini_sections) {
+            actions.push(pair(functions, &self.fini));
+        }
+        actions
+    }
+}
+
+/// The calls that make a dylib known to the runtime, with their undo.
+pub(super) fn dylib_action(
+    name: &str,
+    header: ExecutorAddr,
+    runtime: &RuntimeFunctions,
+) -> AllocActionPair {
+    let mut args = pack_u64(name.len() as u64).to_vec();
+    args.extend_from_slice(name.as_bytes());
+    args.extend(pack_u64(header.value()));
+    AllocActionPair {
+        finalize: Some(call(runtime.register_jitdylib, args)),
+        dealloc: Some(call(
+            runtime.deregister_jitdylib,
+            pack_u64(header.value()).to_vec(),
+        )),
+    }
+}
+
+fn call(function: ExecutorAddr, args: Vec<u8>) -> AllocAction {
+    AllocAction { function, args }
+}
+
+/// SPS `(Addr, Seq<Range>)`.
+fn pack_ranges(header: ExecutorAddr, ranges: &[ExecutorAddrRange]) -> Vec<u8> {
+    let mut args = Vec::with_capacity(16 + 16 * ranges.len());
+    args.extend(pack_u64(header.value()));
+    args.extend(pack_u64(ranges.len() as u64));
+    for range in ranges {
+        args.extend(pack_u64(range.start.value()));
+        args.extend(pack_u64(range.end.value()));
+    }
+    args
+}
+
+fn pack_u64(value: u64) -> [u8; 8] {
+    value.to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jit_core::batch::DylibId;
+
+    const RUNTIME: RuntimeFunctions = RuntimeFunctions {
+        register_jitdylib: ExecutorAddr::new(1),
+        deregister_jitdylib: ExecutorAddr::new(2),
+        register_init_sections: ExecutorAddr::new(3),
+        deregister_init_sections: ExecutorAddr::new(4),
+        fini_sections: Some((ExecutorAddr::new(5), ExecutorAddr::new(6))),
+    };
+
+    fn range(start: u64, end: u64) -> ExecutorAddrRange {
+        ExecutorAddrRange {
+            start: ExecutorAddr::new(start),
+            end: ExecutorAddr::new(end),
+        }
+    }
+
+    #[test]
+    fn ranges_in_the_loaders_order() {
+        let names = NameTable::default();
+        let sections = [
+            (names.intern(b".init_array"), range(0x20, 0x30)),
+            (names.intern(b".fini_array"), range(0x30, 0x38)),
+            (names.intern(b".preinit_array"), range(0x10, 0x20)),
+            (names.intern(b".init_array"), range(0x40, 0x40)),
+            (names.intern(b".data"), range(0x50, 0x60)),
+        ];
+        let group = LaidOutGroup {
+            dylib: DylibId(0),
+            sections: &sections,
+            header: None,
+        };
+        let found = InitializerRanges::of(&group, &names, &InitializerNames::default());
+        assert_eq!(found.init, [range(0x10, 0x20), range(0x20, 0x30)]);
+        assert_eq!(found.fini, [range(0x30, 0x38)]);
+    }
+
+    #[test]
+    fn calls_carry_header_and_ranges() {
+        let ranges = InitializerRanges {
+            init: vec![range(0x10, 0x20)],
+            fini: vec![range(0x30, 0x38)],
+        };
+        let header = ExecutorAddr::new(0x1000);
+        let actions = ranges.actions(header, &RUNTIME);
+        let init = actions[0].finalize.as_ref().unwrap();
+        assert_eq!(init.function, RUNTIME.register_init_sections);
+        let words: Vec<u64> = init
+            .args
+            .chunks(8)
+            .map(|w| u64::from_le_bytes(w.try_into().unwrap()))
+            .collect();
+        assert_eq!(words, [0x1000, 1, 0x10, 0x20]);
+        let undo = actions[1].dealloc.as_ref().unwrap();
+        assert_eq!(undo.function, ExecutorAddr::new(6));
+        let without = RuntimeFunctions {
+            fini_sections: None,
+            ..RUNTIME
+        };
+        assert_eq!(ranges.actions(header, &without).len(), 1);
+    }
+
+    #[test]
+    fn a_dylib_is_registered_by_name_and_header() {
+        let action = dylib_action("app", ExecutorAddr::new(0x1000), &RUNTIME);
+        let register = action.finalize.unwrap();
+        assert_eq!(register.args, *b"\x03\0\0\0\0\0\0\0app\0\x10\0\0\0\0\0\0");
+        assert_eq!(action.dealloc.unwrap().args, register.args[11..]);
+    }
+}
