@@ -4,3 +4,4 @@
 //! process it is linked into. Knows neither object formats nor sessions.
 
 pub mod api;
+pub mod native;

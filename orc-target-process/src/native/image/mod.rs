@@ -1,0 +1,365 @@
+//! Small shared objects, synthesized in memory and given to the loader to bind names with.
+//!
+//! The loader binds a shared object's undefined symbols by its own rules (search order, versions,
+//! IFUNCs, thread-locals), so the surest way to learn what it would bind a name to is to give it a
+//! shared object with that name and an ordinary relocation, and to read the result. And libraries
+//! bind to what such an object defines as to any other's definitions.
+//!
+//! Layout of the file, which is its layout in memory too:
+//!
+//! ```text
+//! read, execute   ELF header, program headers, .dynsym, .dynstr, .gnu.hash,
+//!                 .gnu.version{,_r,_d}, hook stub, .rela.dyn
+//! read, write     hook words, import table, dynamic section
+//! ```
+
+#[path = "x86_64.rs"]
+mod arch;
+mod open;
+mod symbols;
+mod versions;
+
+pub(crate) use arch::{RelocationKind, relocation_kind};
+pub(crate) use open::{LoaderError, OpenImage, last_loader_message};
+
+use symbols::Symbols;
+use versions::Versions;
+
+use super::elf::{self, Dyn, Rela};
+use super::host;
+use crate::api::{Export, Import, ImportKind, ImportValue};
+
+/// What a synthesized object consists of.
+#[derive(Default)]
+pub(crate) struct ImageSpec<'a> {
+    /// Libraries the loader loads with it.
+    pub needed: &'a [String],
+    /// Directories the loader searches for them.
+    pub search_path: &'a [String],
+    /// What it defines.
+    pub exports: &'a [Export],
+    /// What it leaves undefined, and whether the loader is to bind it (else its value stays zero).
+    pub imports: &'a [Import],
+    /// Imports, by index, that the loader is not asked about.
+    pub unbound: &'a [bool],
+    /// Function called when the loader has made all other relocations.
+    pub hook: Option<HookWords>,
+}
+
+/// What the hook stub needs, as addresses in this process.
+#[derive(Clone, Copy)]
+pub(crate) struct HookWords {
+    /// First argument of the hook. The second is the address the object was loaded at.
+    pub context: u64,
+    /// `extern "C" fn(context, base) -> *const c_char`: null, or the reason to give up.
+    pub hook: u64,
+    /// `_dl_signal_error`, called with the reason, which makes the `dlopen` fail.
+    pub signal_error: u64,
+    /// C string: the object's name in the loader's message.
+    pub object_name: u64,
+}
+
+/// Why an object cannot be synthesized.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// A name that C strings cannot hold.
+    #[error("name {0:?} contains a zero byte")]
+    ZeroByte(String),
+    /// More versions than version indices.
+    #[error("more than 32,766 symbol versions")]
+    TooManyVersions,
+    /// More names than 32-bit offsets reach.
+    #[error("the symbol names of the program exceed 4 GiB")]
+    TooManyNames,
+    /// A thread-local variable cannot be defined by address.
+    #[error(
+        "a shared library takes the thread-local variable `{0}` from the program, which is not \
+         supported: define it in a shared library"
+    )]
+    ThreadLocalExport(String),
+}
+
+/// The bytes of a synthesized object, and where its import table will be.
+pub(crate) struct Image {
+    pub bytes: Vec<u8>,
+    pub import_table: u64,
+}
+
+const PAGE: u64 = 4096;
+const HEADER_SIZE: usize = 64;
+const SEGMENT_HEADER_SIZE: usize = 56;
+const SEGMENTS: usize = 4;
+/// Words at the start of the writable part: the hook's four, the `IRELATIVE` slot, a spare.
+const HOOK_AREA: u64 = 48;
+/// Two words for each import.
+const IMPORT_SIZE: u64 = 16;
+
+/// File offsets of the parts that the dynamic section names.
+struct Parts {
+    symbols: u64,
+    strings: (u64, u64),
+    hash: u64,
+    versions: Option<versions::Offsets>,
+    stub: u64,
+    rela: u64,
+    rela_size: u64,
+    writable: u64,
+}
+
+impl Image {
+    /// Lays the object out.
+    ///
+    /// # Errors
+    /// See [`ImageError`].
+    pub fn new(spec: &ImageSpec<'_>) -> Result<Self, ImageError> {
+        let mut versions = Versions::new(spec)?;
+        let mut symbols = Symbols::new(spec, &versions)?;
+        let mut bytes = vec![0; HEADER_SIZE + SEGMENTS * SEGMENT_HEADER_SIZE];
+        let (dynamic_names, version_parts) = {
+            let names = symbols.add_dynamic_names(spec, &versions)?;
+            (names, versions.build(&mut symbols)?)
+        };
+
+        let at_symbols = append(&mut bytes, 8, &symbols.symbol_bytes());
+        let at_hash = append(&mut bytes, 8, &symbols.hash_bytes());
+        let version_offsets = version_parts.map(|parts| parts.append(&mut bytes, &symbols));
+        let strings = symbols.string_bytes();
+        let at_strings = append(&mut bytes, 1, strings);
+        let strings_size = strings.len() as u64;
+
+        let stub = align(bytes.len() as u64, 16);
+        let rela = stub + arch::STUB_SIZE as u64;
+        let relocations = relocation_count(spec);
+        let rela_size = (relocations * size_of::<Rela>()) as u64;
+        let parts = Parts {
+            symbols: at_symbols,
+            strings: (at_strings, strings_size),
+            hash: at_hash,
+            versions: version_offsets,
+            stub,
+            rela,
+            rela_size,
+            writable: align(rela + rela_size, PAGE),
+        };
+
+        bytes.resize(stub as usize, 0);
+        bytes.extend_from_slice(&arch::stub(stub, parts.writable));
+        append_relocations(&mut bytes, spec, &parts);
+        debug_assert_eq!(bytes.len() as u64, rela + rela_size);
+        let read_execute = rela + rela_size;
+        let import_table = append_writable(&mut bytes, spec, &parts);
+        let dynamic = bytes.len() as u64;
+        append_dynamic(&mut bytes, &dynamic_names, &parts);
+        write_headers(&mut bytes, read_execute, parts.writable, dynamic);
+        Ok(Self {
+            bytes,
+            import_table,
+        })
+    }
+
+    /// Reads the import table of the object once it is loaded and relocated.
+    ///
+    /// # Safety
+    /// An object made of `imports` and laid out with its import table at `import_table` must be
+    /// mapped at `base`.
+    pub unsafe fn import_values(
+        base: u64,
+        import_table: u64,
+        imports: &[Import],
+    ) -> Vec<(ImportValue, Binding)> {
+        let mut values = Vec::with_capacity(imports.len());
+        for (index, import) in imports.iter().enumerate() {
+            let at = base + import_table + IMPORT_SIZE * index as u64;
+            // SAFETY: the caller's promise; each import has two words there.
+            let [first, second]: [u64; 2] = unsafe { host::read(at) };
+            values.push(match import.kind {
+                ImportKind::Address => (value(first, 0), Binding::of(first)),
+                ImportKind::TlsModuleAndOffset => (value(first, second), Binding::of(first)),
+                // The second word is the module, which says whether there is one.
+                ImportKind::TpOffset => (value(first, 0), Binding::of(second)),
+            });
+        }
+        values
+    }
+}
+
+/// Whether an import led somewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Binding {
+    Bound,
+    Missing,
+}
+
+impl Binding {
+    fn of(word: u64) -> Self {
+        if word == 0 {
+            Self::Missing
+        } else {
+            Self::Bound
+        }
+    }
+}
+
+fn value(value: u64, tls_offset: u64) -> ImportValue {
+    ImportValue { value, tls_offset }
+}
+
+fn align(offset: u64, to: u64) -> u64 {
+    offset.next_multiple_of(to)
+}
+
+fn append(bytes: &mut Vec<u8>, to: usize, part: &[u8]) -> u64 {
+    bytes.resize(bytes.len().next_multiple_of(to), 0);
+    let at = bytes.len() as u64;
+    bytes.extend_from_slice(part);
+    at
+}
+
+fn is_bound(spec: &ImageSpec<'_>, index: usize) -> bool {
+    !spec.unbound.get(index).copied().unwrap_or(false)
+}
+
+fn relocation_count(spec: &ImageSpec<'_>) -> usize {
+    let imports = spec.imports.iter().enumerate();
+    let imports: usize = imports
+        .filter(|(index, _)| is_bound(spec, *index))
+        .map(|(_, import)| {
+            if import.kind == ImportKind::Address {
+                1
+            } else {
+                2
+            }
+        })
+        .sum();
+    imports + usize::from(spec.hook.is_some())
+}
+
+fn append_relocations(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) {
+    let mut push = |offset: u64, kind: u32, symbol: usize, addend: u64| {
+        bytes.extend_from_slice(&offset.to_le_bytes());
+        bytes.extend_from_slice(&(((symbol as u64) << 32) | u64::from(kind)).to_le_bytes());
+        bytes.extend_from_slice(&addend.to_le_bytes());
+    };
+    for (index, import) in spec.imports.iter().enumerate() {
+        if !is_bound(spec, index) {
+            continue;
+        }
+        let at = parts.writable + HOOK_AREA + IMPORT_SIZE * index as u64;
+        // Imports are the first symbols, after the null symbol.
+        let symbol = index + 1;
+        match import.kind {
+            ImportKind::Address => push(at, arch::R_GLOB_DAT, symbol, 0),
+            ImportKind::TlsModuleAndOffset => {
+                push(at, arch::R_DTPMOD, symbol, 0);
+                push(at + 8, arch::R_DTPOFF, symbol, 0);
+            }
+            ImportKind::TpOffset => {
+                push(at, arch::R_TPOFF, symbol, 0);
+                push(at + 8, arch::R_DTPMOD, symbol, 0);
+            }
+        }
+    }
+    if spec.hook.is_some() {
+        push(parts.writable + 32, arch::R_IRELATIVE, 0, parts.stub);
+    }
+}
+
+/// Appends the hook words and the import table, and returns the table's offset.
+fn append_writable(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) -> u64 {
+    bytes.resize(parts.writable as usize, 0);
+    if let Some(words) = spec.hook {
+        for word in [
+            words.context,
+            words.hook,
+            words.signal_error,
+            words.object_name,
+        ] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    let table = parts.writable + HOOK_AREA;
+    bytes.resize(
+        (table + IMPORT_SIZE * spec.imports.len() as u64) as usize,
+        0,
+    );
+    table
+}
+
+fn append_dynamic(bytes: &mut Vec<u8>, names: &symbols::DynamicNames, parts: &Parts) {
+    let mut entries: Vec<(u64, u64)> = Vec::with_capacity(names.needed.len() + 20);
+    entries.extend(names.needed.iter().map(|&at| (elf::DT_NEEDED, at.into())));
+    entries.extend(names.search_path.map(|at| (elf::DT_RUNPATH, at.into())));
+    entries.extend([
+        (elf::DT_GNU_HASH, parts.hash),
+        (elf::DT_STRTAB, parts.strings.0),
+        (elf::DT_STRSZ, parts.strings.1),
+        (elf::DT_SYMTAB, parts.symbols),
+        (elf::DT_SYMENT, size_of::<libc::Elf64_Sym>() as u64),
+        (elf::DT_FLAGS, elf::DF_BIND_NOW),
+        (elf::DT_FLAGS_1, elf::DF_1_NOW),
+    ]);
+    if parts.rela_size != 0 {
+        entries.extend([
+            (elf::DT_RELA, parts.rela),
+            (elf::DT_RELASZ, parts.rela_size),
+            (elf::DT_RELAENT, size_of::<Rela>() as u64),
+        ]);
+    }
+    if let Some(versions) = &parts.versions {
+        entries.push((elf::DT_VERSYM, versions.symbols));
+        if let Some((at, count)) = versions.needs {
+            entries.extend([(elf::DT_VERNEED, at), (elf::DT_VERNEEDNUM, count)]);
+        }
+        if let Some((at, count)) = versions.definitions {
+            entries.extend([(elf::DT_VERDEF, at), (elf::DT_VERDEFNUM, count)]);
+        }
+    }
+    entries.push((elf::DT_NULL, 0));
+    for (tag, value) in entries {
+        let entry = Dyn { tag, value };
+        bytes.extend_from_slice(&entry.tag.to_le_bytes());
+        bytes.extend_from_slice(&entry.value.to_le_bytes());
+    }
+}
+
+fn write_headers(bytes: &mut [u8], read_execute: u64, writable: u64, dynamic: u64) {
+    let end = bytes.len() as u64;
+    let mut header = Vec::with_capacity(HEADER_SIZE + SEGMENTS * SEGMENT_HEADER_SIZE);
+    header.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    let u16s = |out: &mut Vec<u8>, values: &[u16]| {
+        for value in values {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    };
+    let u64s = |out: &mut Vec<u8>, values: &[u64]| {
+        for value in values {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    };
+    const ET_DYN: u16 = 3;
+    u16s(&mut header, &[ET_DYN, arch::EM]);
+    header.extend_from_slice(&1u32.to_le_bytes());
+    // No entry point, program headers after this header, no section headers.
+    u64s(&mut header, &[0, HEADER_SIZE as u64, 0]);
+    header.extend_from_slice(&0u32.to_le_bytes());
+    let sizes = [HEADER_SIZE as u16, SEGMENT_HEADER_SIZE as u16];
+    u16s(
+        &mut header,
+        &[sizes[0], sizes[1], SEGMENTS as u16, 64, 0, 0],
+    );
+
+    let segments = [
+        (elf::PT_LOAD, elf::PF_R | elf::PF_X, 0, read_execute, PAGE),
+        (elf::PT_LOAD, elf::PF_R | elf::PF_W, writable, end, PAGE),
+        (elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, dynamic, end, 8),
+        // Without this the loader would make every stack executable.
+        (elf::PT_GNU_STACK, elf::PF_R | elf::PF_W, 0, 0, 16),
+    ];
+    for (kind, flags, start, end, alignment) in segments {
+        header.extend_from_slice(&kind.to_le_bytes());
+        header.extend_from_slice(&flags.to_le_bytes());
+        let size = end - start;
+        u64s(&mut header, &[start, start, start, size, size, alignment]);
+    }
+    bytes[..header.len()].copy_from_slice(&header);
+}

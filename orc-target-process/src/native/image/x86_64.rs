@@ -1,0 +1,114 @@
+//! The parts of a synthesized object that differ per processor: relocation types and hook stub.
+
+/// `e_machine`.
+pub(super) const EM: u16 = 62;
+
+const R_64: u32 = 1;
+const R_COPY: u32 = 5;
+/// S
+pub(super) const R_GLOB_DAT: u32 = 6;
+const R_JUMP_SLOT: u32 = 7;
+/// Module id of S.
+pub(super) const R_DTPMOD: u32 = 16;
+/// Offset of S in its module's thread-local block.
+pub(super) const R_DTPOFF: u32 = 17;
+/// Offset of S from the thread pointer.
+pub(super) const R_TPOFF: u32 = 18;
+/// Result of calling B + A.
+pub(super) const R_IRELATIVE: u32 = 37;
+
+/// What a dynamic relocation leaves in its slot, as far as redirection is concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RelocationKind {
+    /// The symbol's address (`GLOB_DAT`, `JUMP_SLOT`).
+    Address,
+    /// The symbol's address and the addend (`R_X86_64_64`).
+    AddressAndAddend,
+    /// A copy of the symbol's data (`R_X86_64_COPY`).
+    Copy,
+    /// Anything else.
+    Other,
+}
+
+/// The meaning of a relocation type.
+pub(crate) fn relocation_kind(kind: u32) -> RelocationKind {
+    match kind {
+        R_GLOB_DAT | R_JUMP_SLOT => RelocationKind::Address,
+        R_64 => RelocationKind::AddressAndAddend,
+        R_COPY => RelocationKind::Copy,
+        _ => RelocationKind::Other,
+    }
+}
+
+/// Size of the stub in bytes.
+pub(super) const STUB_SIZE: usize = 64;
+
+/// The function that the `IRELATIVE` relocation makes the loader call, placed at offset `at`, with
+/// its four words at offset `words`. The object is mapped from its offset 0.
+///
+/// When the hook returns a message, no frame of this project is left on the stack, and the loader
+/// is told of an error just as it finds one while relocating: it unwinds with `longjmp`, unloads
+/// what it has loaded, runs no constructor, and `dlopen` returns null.
+///
+/// ```text
+///    0  f3 0f 1e fa            endbr64
+///    4  48 83 ec 08            sub  rsp, 8
+///    8  48 8b 3d ........      mov  rdi, [words + 0]   # context
+///   15  48 8d 35 ........      lea  rsi, [offset 0]    # where the object lies
+///   22  ff 15 ........         call [words + 8]        # hook
+///   28  48 83 c4 08            add  rsp, 8
+///   32  48 85 c0               test rax, rax
+///   35  75 01                  jne  38
+///   37  c3                     ret                     # null
+///   38  31 ff                  xor  edi, edi           # no error number
+///   40  48 8b 35 ........      mov  rsi, [words + 24]  # object name
+///   47  31 d2                  xor  edx, edx           # no occasion
+///   49  48 89 c1               mov  rcx, rax           # message
+///   52  ff 25 ........         jmp  [words + 16]       # _dl_signal_error
+///   58  cc ...                 int3
+/// ```
+pub(super) fn stub(at: u64, words: u64) -> [u8; STUB_SIZE] {
+    let mut code = [0xcc; STUB_SIZE];
+    // `(offset in the stub, opcode bytes, target offset of a PC-relative operand)`
+    let instructions: [(usize, &[u8], Option<u64>); 13] = [
+        (0, &[0xf3, 0x0f, 0x1e, 0xfa], None),
+        (4, &[0x48, 0x83, 0xec, 0x08], None),
+        (8, &[0x48, 0x8b, 0x3d], Some(words)),
+        (15, &[0x48, 0x8d, 0x35], Some(0)),
+        (22, &[0xff, 0x15], Some(words + 8)),
+        (28, &[0x48, 0x83, 0xc4, 0x08], None),
+        (32, &[0x48, 0x85, 0xc0], None),
+        (35, &[0x75, 0x01, 0xc3], None),
+        (38, &[0x31, 0xff], None),
+        (40, &[0x48, 0x8b, 0x35], Some(words + 24)),
+        (47, &[0x31, 0xd2], None),
+        (49, &[0x48, 0x89, 0xc1], None),
+        (52, &[0xff, 0x25], Some(words + 16)),
+    ];
+    for (offset, opcode, target) in instructions {
+        code[offset..offset + opcode.len()].copy_from_slice(opcode);
+        if let Some(target) = target {
+            let operand = offset + opcode.len();
+            // D = T - P, where P is the address of the next instruction.
+            let next = at + operand as u64 + 4;
+            let distance = target.wrapping_sub(next) as u32;
+            code[operand..operand + 4].copy_from_slice(&distance.to_le_bytes());
+        }
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_are_relative_to_the_next_instruction() {
+        let code = stub(0x1000, 0x2000);
+        assert_eq!(code[11..15], (0x2000u32 - 0x100f).to_le_bytes());
+        assert_eq!(code[18..22], 0u32.wrapping_sub(0x1016).to_le_bytes());
+        assert_eq!(code[24..28], (0x2008u32 - 0x101c).to_le_bytes());
+        assert_eq!(code[54..58], (0x2010u32 - 0x103a).to_le_bytes());
+        assert_eq!(code[58..], [0xcc; 6]);
+    }
+}

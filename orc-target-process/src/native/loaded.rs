@@ -1,0 +1,162 @@
+//! The objects that the loader has in this process.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ops::Range;
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use super::elf;
+use crate::api::LoadedLibrary;
+
+/// An object in the loader's list, with what its program headers say.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadedObject {
+    /// Its name in the loader's list: the path it was found at. Empty for the executable.
+    pub name: Vec<u8>,
+    /// Difference between addresses in memory and in the file.
+    pub bias: u64,
+    /// Its program headers.
+    pub headers: Vec<libc::Elf64_Phdr>,
+    /// The calling thread's copy of its thread-locals, or 0 if it has none (yet).
+    pub tls_block: u64,
+    /// Whether it is the executable: the first object in the list.
+    pub is_executable: bool,
+}
+
+impl LoadedObject {
+    /// Its first program header of a type.
+    pub fn header(&self, kind: u32) -> Option<&libc::Elf64_Phdr> {
+        self.headers.iter().find(|h| h.p_type == kind)
+    }
+
+    /// The memory that a program header describes.
+    pub fn segment(&self, header: &libc::Elf64_Phdr) -> Range<u64> {
+        let start = self.bias.wrapping_add(header.p_vaddr);
+        start..start.wrapping_add(header.p_memsz)
+    }
+
+    /// From its first to its last loaded page.
+    pub fn range(&self) -> Range<u64> {
+        let page = crate::native::page_size() - 1;
+        let (mut low, mut high) = (u64::MAX, 0);
+        for header in self.headers.iter().filter(|h| h.p_type == elf::PT_LOAD) {
+            let segment = self.segment(header);
+            low = low.min(segment.start & !page);
+            high = high.max(segment.end.wrapping_add(page) & !page);
+        }
+        if low > high { 0..0 } else { low..high }
+    }
+
+    /// Whether it is an object that this project made: those are memfds, opened through `/proc`.
+    pub fn is_synthesized(&self) -> bool {
+        self.name.starts_with(b"/proc/") && self.name.windows(4).any(|part| part == b"/fd/")
+    }
+
+    /// Whether it is the kernel's own object, which has no file and no relocations.
+    pub fn is_vdso(&self) -> bool {
+        !self.is_executable && !self.name.contains(&b'/')
+    }
+}
+
+/// Every object in the loader's list, the executable first, then in the order they were loaded.
+pub(crate) fn loaded_objects() -> Vec<LoadedObject> {
+    unsafe extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _size: usize,
+        out: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `out` is the vector passed below, and the loader calls back on this thread.
+        let objects = unsafe { &mut *out.cast::<Vec<LoadedObject>>() };
+        // SAFETY: the loader passes a valid record for the time of the call.
+        let info = unsafe { &*info };
+        let name = if info.dlpi_name.is_null() {
+            Vec::new()
+        } else {
+            // SAFETY: a name in the loader's list is a C string.
+            unsafe { CStr::from_ptr(info.dlpi_name) }
+                .to_bytes()
+                .to_vec()
+        };
+        let headers = if info.dlpi_phdr.is_null() {
+            Vec::new()
+        } else {
+            // SAFETY: the record describes that many program headers, mapped with the object.
+            unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) }.to_vec()
+        };
+        objects.push(LoadedObject {
+            name,
+            bias: info.dlpi_addr,
+            headers,
+            tls_block: info.dlpi_tls_data.expose_provenance() as u64,
+            is_executable: objects.is_empty(),
+        });
+        0
+    }
+    let mut objects: Vec<LoadedObject> = Vec::with_capacity(32);
+    // SAFETY: `visit` gets the vector it expects, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut objects).cast()) };
+    objects
+}
+
+/// The libraries loaded in this process in the loader's search order, the executable first. The
+/// kernel's object and those that this project made are left out.
+pub fn loaded_libraries() -> Vec<LoadedLibrary> {
+    let executable = std::fs::read_link("/proc/self/exe");
+    loaded_objects()
+        .iter()
+        .filter(|object| !object.is_vdso() && !object.is_synthesized())
+        .map(|object| {
+            let range = object.range();
+            let path = match &executable {
+                Ok(path) if object.is_executable => path.to_string_lossy().into_owned(),
+                _ => absolute_path(object),
+            };
+            LoadedLibrary {
+                path,
+                load_bias: ExecutorAddr::new(object.bias),
+                range: ExecutorAddrRange {
+                    start: ExecutorAddr::new(range.start),
+                    end: ExecutorAddr::new(range.end),
+                },
+            }
+        })
+        .collect()
+}
+
+/// The path of an object's file. The loader keeps the name that a library was opened by; where
+/// that is relative, the kernel knows what it led to at the time.
+fn absolute_path(object: &LoadedObject) -> String {
+    if object.name.starts_with(b"/") {
+        return String::from_utf8_lossy(&object.name).into_owned();
+    }
+    let start = format!("{:x}-", object.range().start);
+    std::fs::read_to_string("/proc/self/maps")
+        .ok()
+        .and_then(|maps| {
+            let line = maps.lines().find(|line| line.starts_with(&start))?;
+            line.find('/').map(|at| line[at..].to_owned())
+        })
+        .unwrap_or_else(|| String::from_utf8_lossy(&object.name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executable_is_first_and_has_an_absolute_path() {
+        let libraries = loaded_libraries();
+        let executable = std::fs::read_link("/proc/self/exe").expect("readable");
+        assert_eq!(libraries[0].path, executable.to_string_lossy());
+        let here = ExecutorAddr::new(loaded_libraries as *const () as u64);
+        assert!(libraries[0].range.contains(here));
+    }
+
+    #[test]
+    fn libc_is_listed_once_and_the_vdso_is_not() {
+        let libraries = loaded_libraries();
+        let libc = |l: &&LoadedLibrary| l.path.contains("/libc.so");
+        assert_eq!(libraries.iter().filter(libc).count(), 1);
+        assert!(libraries.iter().all(|l| l.path.starts_with('/')));
+    }
+}

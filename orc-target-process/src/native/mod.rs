@@ -1,0 +1,23 @@
+//! The process's own libraries: which are loaded, opening more, binding names to them.
+
+mod dynamic;
+mod elf;
+mod host;
+mod image;
+mod imports;
+mod loaded;
+mod relro;
+
+pub use image::ImageError;
+pub use imports::{NativeError, bind_imports, open_library};
+pub use loaded::loaded_libraries;
+
+pub(crate) use dynamic::{Definition, Dynamic};
+pub(crate) use imports::lookup;
+pub(crate) use loaded::{LoadedObject, loaded_objects};
+
+/// Size of a page in bytes.
+pub(crate) fn page_size() -> u64 {
+    // SAFETY: no precondition. The answer is a power of two on every system.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
+}
