@@ -7,6 +7,17 @@
 
 extern crate alloc;
 
+mod action;
 mod addr;
+mod flags;
+pub mod names;
+pub mod sps;
+mod wrapper_result;
 
+pub use action::{AllocAction, AllocActionPair};
 pub use addr::{ExecutorAddr, ExecutorAddrDiff, ExecutorAddrRange};
+pub use flags::{ExecutorSymbolDef, SymbolFlags};
+pub use wrapper_result::{
+    CWrapperFunctionData, CWrapperFunctionResult, OutOfBandError, WrapperAllocator,
+    WrapperFunctionResult,
+};

@@ -1,0 +1,107 @@
+//! Names of the symbols through which controller, executor and runtime find each other.
+//!
+//! They are LLVM 22's, so that each part can be swapped for LLVM's; what is ours alone has the
+//! prefix `__orc_rt_ext_` and is looked up weakly. Names are as in ELF objects: Mach-O adds an
+//! underscore in front.
+
+/// What the controller (or the executor for it) defines before the runtime is linked.
+pub mod dispatch {
+    /// `fn(ctx, tag, data, size) -> wrapper result`: calls the controller.
+    pub const FUNCTION: &str = "__orc_rt_jit_dispatch";
+    /// The first argument of [`FUNCTION`]. The symbol's *address* is the context.
+    pub const CONTEXT: &str = "__orc_rt_jit_dispatch_ctx";
+}
+
+/// Symbols of the runtime that any format's platform uses.
+pub mod rt {
+    /// Wrapper `i64(String dylib, String entry, Seq<String> args)`.
+    pub const RUN_PROGRAM_WRAPPER: &str = "__orc_rt_run_program_wrapper";
+    /// Wrapper `Addr handle(String name, i32 mode)`.
+    pub const DLOPEN_WRAPPER: &str = "__orc_rt_jit_dlopen_wrapper";
+    /// Wrapper `i32(Addr handle)`.
+    pub const DLCLOSE_WRAPPER: &str = "__orc_rt_jit_dlclose_wrapper";
+    /// Wrapper `i32(Addr handle)`.
+    pub const DLUPDATE_WRAPPER: &str = "__orc_rt_jit_dlupdate_wrapper";
+    /// Wrapper `String()`.
+    pub const DLERROR_WRAPPER: &str = "__orc_rt_jit_dlerror_wrapper";
+    /// C function `(const char *)`.
+    pub const LOG_ERROR_TO_STDERR: &str = "__orc_rt_log_error_to_stderr";
+    /// Where lazy trampolines lead.
+    pub const SYSV_REENTER: &str = "__orc_rt_sysv_reenter";
+    /// Tag: `Expected<(Addr, (u8, u8))>(Addr trampoline)`.
+    pub const RESOLVE_TAG: &str = "__orc_rt_resolve_tag";
+    /// C function `(u64 unit, u32 version)`.
+    pub const REOPTIMIZE: &str = "__orc_rt_reoptimize";
+    /// Tag: `void(u64 unit, u32 version)`.
+    pub const REOPTIMIZE_TAG: &str = "__orc_rt_reoptimize_tag";
+    /// C++ ABI: destructors of thread-locals. Defined by the runtime itself.
+    pub const CXA_THREAD_ATEXIT: &str = "__cxa_thread_atexit";
+}
+
+/// Symbols of the runtime for the ELF platform.
+pub mod elf {
+    /// Wrapper `Error(Addr header)`: starts the runtime.
+    pub const PLATFORM_BOOTSTRAP: &str = "__orc_rt_elfnix_platform_bootstrap";
+    /// Wrapper `Error()`: stops it.
+    pub const PLATFORM_SHUTDOWN: &str = "__orc_rt_elfnix_platform_shutdown";
+    /// Wrapper `Error(String name, Addr header)`.
+    pub const REGISTER_JITDYLIB: &str = "__orc_rt_elfnix_register_jitdylib";
+    /// Wrapper `Error(Addr header)`.
+    pub const DEREGISTER_JITDYLIB: &str = "__orc_rt_elfnix_deregister_jitdylib";
+    /// Wrapper `Error(Addr header, Seq<Range>)`.
+    pub const REGISTER_INIT_SECTIONS: &str = "__orc_rt_elfnix_register_init_sections";
+    /// Wrapper `Error(Addr header, Seq<Range>)`.
+    pub const DEREGISTER_INIT_SECTIONS: &str = "__orc_rt_elfnix_deregister_init_sections";
+    /// Wrapper `Error((Range eh_frame, Range thread_data))`.
+    pub const REGISTER_OBJECT_SECTIONS: &str = "__orc_rt_elfnix_register_object_sections";
+    /// Wrapper `Error((Range eh_frame, Range thread_data))`.
+    pub const DEREGISTER_OBJECT_SECTIONS: &str = "__orc_rt_elfnix_deregister_object_sections";
+    /// Wrapper `Expected<u64>()`.
+    pub const CREATE_PTHREAD_KEY: &str = "__orc_rt_elfnix_create_pthread_key";
+    /// Tag: `Expected<Seq<(Addr header, Seq<Addr> deps)>>(Addr header)`.
+    pub const PUSH_INITIALIZERS_TAG: &str = "__orc_rt_elfnix_push_initializers_tag";
+    /// Tag: `Expected<Addr>(Addr header, String name)`.
+    pub const SYMBOL_LOOKUP_TAG: &str = "__orc_rt_elfnix_symbol_lookup_tag";
+    /// What `__tls_get_addr` of JIT'd code becomes where its thread-locals are the runtime's.
+    pub const TLS_GET_ADDR: &str = "___orc_rt_elfnix_tls_get_addr";
+    /// The same for TLS descriptors.
+    pub const TLSDESC_RESOLVER: &str = "___orc_rt_elfnix_tlsdesc_resolver";
+
+    /// Names that JIT'd code uses, and the runtime symbols that stand in for them.
+    pub const ALIASES: &[(&str, &str)] = &[
+        ("__cxa_atexit", "__orc_rt_elfnix_cxa_atexit"),
+        ("atexit", "__orc_rt_elfnix_atexit"),
+        ("__orc_rt_run_program", "__orc_rt_elfnix_run_program"),
+        ("__orc_rt_jit_dlerror", "__orc_rt_elfnix_jit_dlerror"),
+        ("__orc_rt_jit_dlopen", "__orc_rt_elfnix_jit_dlopen"),
+        ("__orc_rt_jit_dlupdate", "__orc_rt_elfnix_jit_dlupdate"),
+        ("__orc_rt_jit_dlclose", "__orc_rt_elfnix_jit_dlclose"),
+        ("__orc_rt_jit_dlsym", "__orc_rt_elfnix_jit_dlsym"),
+        ("__orc_rt_log_error", "__orc_rt_log_error_to_stderr"),
+        ("__orc_rt_reenter", "__orc_rt_sysv_reenter"),
+    ];
+}
+
+/// What only our runtime has, for the ELF platform. All are wrappers.
+pub mod ext_elf {
+    /// `Error(Addr header, Seq<Range>)`: `.fini_array` pieces in memory order. An empty range marks
+    /// the place of the compiler's own entry, which runs the dylib's `__cxa_atexit` handlers.
+    pub const REGISTER_FINI_SECTIONS: &str = "__orc_rt_ext_elfnix_register_fini_sections";
+    /// `Error(Addr header, Seq<Range>)`: its undo.
+    pub const DEREGISTER_FINI_SECTIONS: &str = "__orc_rt_ext_elfnix_deregister_fini_sections";
+    /// `Error(Seq<Addr header>)`: opens dylibs in this order and runs their new initializers.
+    pub const INITIALIZE: &str = "__orc_rt_ext_elfnix_initialize";
+    /// `Expected<u64>(Addr header)`: runs handlers and `.fini_array`; returns the number of
+    /// thread-local destructors of the dylib that threads still have to run.
+    pub const CLOSE: &str = "__orc_rt_ext_elfnix_close";
+    /// `Expected<u64>(Addr header, Range)`: runs and forgets the exit handlers that lead into the
+    /// range, which is about to be freed; returns the number of thread-local destructors that
+    /// threads still have to run there.
+    pub const FINALIZE_RANGE: &str = "__orc_rt_ext_elfnix_finalize_range";
+    /// `Error(Seq<String>)`: the arguments that initializers of libraries get.
+    pub const SET_ARGUMENTS: &str = "__orc_rt_ext_elfnix_set_arguments";
+    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit)`:
+    /// runs a program as the C library's start-up code does. With `exit`, it ends the process with
+    /// `exit(main(…))` and does not return.
+    pub const RUN_MAIN: &str = "__orc_rt_ext_elfnix_run_main";
+}
