@@ -90,7 +90,8 @@ pub struct Block {
     pub frames: Range<u32>,
     /// Whether the block is kept; cleared for discarded groups and by pruning.
     pub live: bool,
-    /// Its final address; for thread-local blocks, its offset in the TLS image.
+    /// Its final address; for thread-local blocks, the address that its initial content would
+    /// have if the TLS image lay at zero, which is its offset in the image.
     pub address: ExecutorAddr,
 }
 
@@ -151,6 +152,9 @@ pub struct Edge {
 }
 
 /// An FDE of an `.eh_frame` block, and the code it describes.
+///
+/// There is one for every FDE of the object, also for those whose code is in a discarded block: the
+/// linker takes them out. Records outside all frames (CIEs) live as long as any frame of their block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
     /// The block that holds the FDE.
@@ -159,8 +163,8 @@ pub struct Frame {
     pub offset: u32,
     /// Length of the whole FDE in bytes, with its length field.
     pub length: u32,
-    /// The edges that lie in the FDE: indexes into [`LinkGraph::edges`]. The first is the code's
-    /// start; a further one is the LSDA.
+    /// The edges that lie in the FDE: the half-open range of indexes into [`LinkGraph::edges`]. The
+    /// first is the code's start; a further one is the LSDA.
     pub edges: (u32, u32),
     /// The block whose code it describes.
     pub code: BlockId,

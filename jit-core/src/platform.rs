@@ -70,6 +70,11 @@ pub trait Platform: Send + Sync {
     /// What the linker provides under `name`, if it is such a name.
     fn linker_defined(&self, name: &[u8]) -> Option<LinkerDefined>;
 
+    /// The name of the symbol that marks a dylib's header.
+    fn header_name(&self) -> &[u8] {
+        b"__dso_handle"
+    }
+
     /// Rank of an output section among those of one permission: smaller lies lower. Sections of
     /// equal rank are ordered by first appearance.
     fn section_rank(&self, output: &[u8]) -> u32;
