@@ -1,0 +1,14 @@
+//# modes: few
+// Absolute symbols and addresses computed by the assembler.
+#include <stdint.h>
+#include <stdio.h>
+__asm__(".globl absolute\nabsolute = 0x1234\n");
+__asm__(".section .rodata\n.globl between\nbetween: .quad 1,2,3\nend_between:\n.globl distance\ndistance: .quad end_between - between\n.text\n");
+extern const char absolute[];
+extern const uint64_t between[], distance;
+int main(void) {
+    uintptr_t value;
+    __asm__("movabs $absolute, %0" : "=r"(value));
+    printf("%lx %lu %lu\n", (unsigned long)value, (unsigned long)between[2], (unsigned long)distance);
+    return 0;
+}
