@@ -2,19 +2,25 @@
 
 mod dynamic;
 mod elf;
-mod host;
+pub(crate) mod host;
 mod image;
 mod imports;
 mod loaded;
+pub(crate) mod probe;
 mod relro;
 
 pub use image::ImageError;
 pub use imports::{NativeError, bind_imports, open_library};
 pub use loaded::loaded_libraries;
 
-pub(crate) use dynamic::{Definition, Dynamic};
+pub(crate) use dynamic::Dynamic;
+pub(crate) use elf::{PT_TLS, Rela, STT_GNU_IFUNC};
+pub(crate) use image::{
+    Binding, HookWords, Image, ImageSpec, LoaderError, OpenImage, RelocationKind, relocation_kind,
+};
 pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};
+pub(crate) use relro::with_writable;
 
 /// Size of a page in bytes.
 pub(crate) fn page_size() -> u64 {

@@ -1,0 +1,138 @@
+//! What happens when the loader has relocated everything.
+
+use std::ffi::{CStr, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::redirect::Redirects;
+use super::{ProgramError, copies, scope};
+use crate::api::{ImportValue, ProgramImage};
+use crate::native::{Binding, HookWords, Image, loaded_objects, lookup};
+
+/// What the loader's message says; ours is returned instead.
+const REASON: &CStr = c"the program could not be completed";
+const OBJECT_NAME: &CStr = c"program";
+
+/// The state that the hook stub passes to [`run`].
+pub(super) struct Hook<'a> {
+    state: Box<State<'a>>,
+}
+
+struct State<'a> {
+    image: &'a ProgramImage,
+    unbound: &'a [bool],
+    relocated: &'a mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
+    import_table: u64,
+    /// Load addresses of the objects that are there already.
+    loaded_before: Vec<u64>,
+    /// Address of `_dl_signal_error`, or 0.
+    signal_error: u64,
+    outcome: Option<Result<Redirects, ProgramError>>,
+}
+
+impl<'a> Hook<'a> {
+    pub fn new(
+        image: &'a ProgramImage,
+        unbound: &'a [bool],
+        relocated: &'a mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
+    ) -> Self {
+        Self {
+            state: Box::new(State {
+                image,
+                unbound,
+                relocated,
+                import_table: 0,
+                loaded_before: loaded_objects().iter().map(|o| o.range().start).collect(),
+                // The function that the loader itself reports a failed relocation with.
+                signal_error: lookup(c"_dl_signal_error", None).unwrap_or(0),
+                outcome: None,
+            }),
+        }
+    }
+
+    /// The words that the image carries for its stub.
+    pub fn words(&mut self) -> HookWords {
+        HookWords {
+            context: (&raw mut *self.state).expose_provenance() as u64,
+            hook: run as *const () as u64,
+            signal_error: self.state.signal_error,
+            object_name: OBJECT_NAME.as_ptr().expose_provenance() as u64,
+        }
+    }
+
+    pub fn set_import_table(&mut self, offset: u64) {
+        self.state.import_table = offset;
+    }
+
+    /// What came of the call; `None` if there was none.
+    pub fn into_outcome(self) -> Option<Result<Redirects, ProgramError>> {
+        self.state.outcome
+    }
+}
+
+/// Called by the stub. Null lets `dlopen` go on; a message makes it fail, without a constructor
+/// having run. Where the loader cannot be made to fail, its constructors run and only then is the
+/// image closed.
+extern "C" fn run(state: *mut State<'_>, base: u64) -> *const c_char {
+    // SAFETY: the word comes from `words`; the box lives, and nothing else uses it, while `dlopen`
+    // runs.
+    let state = unsafe { &mut *state };
+    let outcome = catch_unwind(AssertUnwindSafe(|| state.complete(base)));
+    let outcome = outcome.unwrap_or(Err(ProgramError::Panicked));
+    let give_up = outcome.is_err() && state.signal_error != 0;
+    state.outcome = Some(outcome);
+    if give_up {
+        REASON.as_ptr()
+    } else {
+        std::ptr::null()
+    }
+}
+
+impl State<'_> {
+    fn complete(&mut self, base: u64) -> Result<Redirects, ProgramError> {
+        let values = self.import_values(base)?;
+        let copied = copies::make(&self.image.copies)?;
+        (self.relocated)(&values).map_err(ProgramError::Relocated)?;
+        // Last, for from here on other threads may come to the program through libc.
+        let mut redirects = Redirects::new(base, copied, std::mem::take(&mut self.loaded_before));
+        match redirects.extend(self.image) {
+            Ok(()) => Ok(redirects),
+            Err(error) => {
+                redirects.undo();
+                Err(error.into())
+            }
+        }
+    }
+
+    fn import_values(&self, base: u64) -> Result<Vec<ImportValue>, ProgramError> {
+        let imports = &self.image.imports;
+        // SAFETY: the stub passes where the image lies, and it was made of these imports.
+        let values = unsafe { Image::import_values(base, self.import_table, imports) };
+        let mut scope = None;
+        let mut bound = Vec::with_capacity(imports.len());
+        for (index, (value, binding)) in values.into_iter().enumerate() {
+            let import = &imports[index];
+            if !self.unbound.get(index).copied().unwrap_or(false) {
+                debug_assert!(binding == Binding::Bound || import.weak);
+                bound.push(value);
+                continue;
+            }
+            let scope = scope.get_or_insert_with(|| scope::Scope::without(base));
+            let version = import
+                .version
+                .as_ref()
+                .map(|(version, _)| version.as_slice());
+            match scope.find(&import.name, version) {
+                Some(value) => bound.push(ImportValue {
+                    value,
+                    tls_offset: 0,
+                }),
+                None if import.weak => bound.push(ImportValue::default()),
+                None => {
+                    let name = String::from_utf8_lossy(&import.name).into_owned();
+                    return Err(ProgramError::Undefined(name));
+                }
+            }
+        }
+        Ok(bound)
+    }
+}
