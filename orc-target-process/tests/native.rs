@@ -1,0 +1,82 @@
+//! Opening libraries and binding names to what is loaded.
+
+mod support;
+
+use std::ffi::c_int;
+
+use orc_target_process::api::ImportKind;
+use orc_target_process::native;
+use support::*;
+
+#[test]
+fn binds_addresses_and_thread_locals_and_reports_what_is_missing() {
+    in_child(
+        "binds_addresses_and_thread_locals_and_reports_what_is_missing",
+        || {
+            let lib = library(
+                "bind",
+                "a.c",
+                "__thread int local = 3; int *here(void) { return &local; } \
+                 __attribute__((tls_model(\"initial-exec\"))) __thread int exec = 4;",
+                &[],
+            );
+            native::open_library(&path(&lib)).expect("opens");
+            let values = native::bind_imports(&[
+                import("here", ImportKind::Address),
+                import("local", ImportKind::TlsModuleAndOffset),
+                import("exec", ImportKind::TpOffset),
+                import("absent", ImportKind::Address),
+                import("absent", ImportKind::TlsModuleAndOffset),
+                import("absent", ImportKind::TpOffset),
+                versioned("memcpy", "GLIBC_2.2.5", "libc.so.6"),
+                import("memcpy", ImportKind::Address),
+                versioned("memcpy", "GLIBC_1.0", "libc.so.6"),
+            ])
+            .expect("the loader answers");
+            unsafe extern "C" {
+                fn __tls_get_addr(index: *const [u64; 2]) -> *mut c_int;
+            }
+            let local = values[1].expect("found");
+            // SAFETY: the loader's own module and offset; a function of the library.
+            unsafe {
+                let here: extern "C" fn() -> *mut c_int =
+                    std::mem::transmute(values[0].expect("found").value);
+                assert_eq!(__tls_get_addr(&[local.value, local.tls_offset]), here());
+                assert_eq!(*here(), 3);
+                let thread_pointer: u64;
+                std::arch::asm!("mov {}, fs:0", out(reg) thread_pointer);
+                let exec = thread_pointer.wrapping_add(values[2].expect("found").value);
+                assert_eq!(*(exec as *const c_int), 4);
+            }
+            assert_eq!(values[3..6], [None; 3]);
+            assert_ne!(values[6], values[7], "without a version: the default one");
+            assert_eq!(values[8], None);
+        },
+    );
+}
+
+#[test]
+fn open_library_passes_the_loaders_message_on() {
+    let error = native::open_library("/no/such/library.so").expect_err("is not there");
+    assert_eq!(
+        error.to_string(),
+        "/no/such/library.so: cannot open shared object file: No such file or directory"
+    );
+    let error = native::open_library("a\0b").expect_err("no C string");
+    assert!(error.to_string().contains("zero byte"));
+}
+
+#[test]
+fn a_library_opened_by_a_relative_name_is_listed_by_its_path() {
+    in_child(
+        "a_library_opened_by_a_relative_name_is_listed_by_its_path",
+        || {
+            let lib = library("relative", "a.c", "int x;", &[]);
+            std::env::set_current_dir(lib.parent().expect("has one")).expect("exists");
+            native::open_library("./liba.so").expect("opens");
+            std::env::set_current_dir("/").expect("exists");
+            let listed = native::loaded_libraries();
+            assert!(listed.iter().any(|l| l.path == path(&lib)), "{listed:?}");
+        },
+    );
+}
