@@ -11,6 +11,7 @@ mod action;
 mod addr;
 mod flags;
 pub mod names;
+pub mod remote;
 pub mod sps;
 mod wrapper_result;
 
