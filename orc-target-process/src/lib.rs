@@ -4,5 +4,7 @@
 //! process it is linked into. Knows neither object formats nor sessions.
 
 pub mod api;
+pub mod dispatch;
 pub mod native;
+pub mod process;
 pub mod program;

@@ -80,3 +80,40 @@ fn a_library_opened_by_a_relative_name_is_listed_by_its_path() {
         },
     );
 }
+
+#[test]
+fn the_process_takes_the_programs_name() {
+    in_child("the_process_takes_the_programs_name", || {
+        let lib = library(
+            "program_name",
+            "a.c",
+            "#define _GNU_SOURCE\n#include <errno.h>\n\
+             const char *full(void) { return program_invocation_name; } \
+             extern const char *__progname; const char *old(void) { return __progname; }",
+            &[],
+        );
+        native::open_library(&path(&lib)).expect("opens");
+        orc_target_process::process::set_program_name("./bin/a-program-with-a-long-name");
+        let functions = ["full", "old"].map(|name| import(name, ImportKind::Address));
+        let functions = native::bind_imports(&functions).expect("the loader answers");
+        let names = functions.into_iter().map(|function| {
+            // SAFETY: the library's functions return C strings.
+            unsafe {
+                let function: extern "C" fn() -> *const std::ffi::c_char =
+                    std::mem::transmute(function.expect("found").value);
+                std::ffi::CStr::from_ptr(function()).to_str().expect("text")
+            }
+        });
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            [
+                "./bin/a-program-with-a-long-name",
+                "a-program-with-a-long-name"
+            ]
+        );
+        let comm = std::fs::read_to_string("/proc/self/comm").expect("readable");
+        assert_eq!(comm, "a-program-with-\n");
+        let first = std::env::args().next();
+        assert_eq!(first.as_deref(), Some("./bin/a-program-with-a-long-name"));
+    });
+}

@@ -1,0 +1,7 @@
+//# modes: one
+//# expect-signal: 15
+#include <signal.h>
+int main(void) {
+    raise(SIGTERM);
+    return 0;
+}
