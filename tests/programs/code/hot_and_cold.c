@@ -1,4 +1,4 @@
-//# flags: -O2 -freorder-functions
+//# flags: -O2
 //# modes: default nopie
 // Functions split into hot, cold, startup and exit sections.
 #include <stdio.h>
