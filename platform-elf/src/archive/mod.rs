@@ -1,0 +1,229 @@
+//! Static archives.
+//!
+//! An archive is a list of members with an index in front that says which member defines which
+//! name. The index is what makes linking against a large archive cheap: adding an archive reads the
+//! index, and a member is read when one of its names is needed.
+//!
+//! There are several index formats (System V with 32- or 64-bit offsets, BSD), and archives without
+//! one, whose members are then read to make it. A *thin* archive holds names of files instead of
+//! their bytes; the files lie relative to the archive.
+//!
+//! Only members that the index names have a number: an index lists them all but for those without
+//! a global symbol, which nothing can need. Walking from member to member would touch a page of
+//! each. [`Archive::members`] does, for `--whole-archive`.
+
+mod member;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jit_core::graph::InputBytes;
+use jit_core::name::{NameId, NameTable};
+use jit_core::object::{LazyObjects, ObjectError, ObjectFile};
+use object::read::archive::{ArchiveFile, ArchiveKind};
+use rayon::prelude::*;
+
+use crate::input::{InputOpener, ReadFiles};
+use crate::object::ElfObject;
+
+/// Below this many names, handing them to other threads costs more than interning them.
+const NAMES_PER_TASK: usize = 8192;
+
+/// A static archive.
+pub struct Archive {
+    name: String,
+    input: Arc<dyn InputBytes>,
+    names: Arc<NameTable>,
+    directory: PathBuf,
+    opener: Arc<dyn InputOpener>,
+    index: Vec<(NameId, u32)>,
+    /// Offset of each numbered member's header, ascending.
+    members: Vec<u64>,
+}
+
+impl Archive {
+    /// Reads an archive's index. `name` is for messages; a thin archive's members are looked up
+    /// relative to its directory, and read.
+    ///
+    /// Names are interned in `names`, which has to be the table of the session that links the
+    /// archive.
+    ///
+    /// # Errors
+    /// When the file is no archive, or its index is damaged. A damaged member is an error when it
+    /// is needed.
+    pub fn new(
+        name: impl Into<String>,
+        input: Arc<dyn InputBytes>,
+        names: &Arc<NameTable>,
+    ) -> Result<Self, ObjectError> {
+        let name = name.into();
+        let directory = Path::new(&name)
+            .parent()
+            .unwrap_or(Path::new(""))
+            .to_owned();
+        Self::with_opener(name, input, names, directory, Arc::new(ReadFiles))
+    }
+
+    /// Like [`Self::new`], with the directory of a thin archive's members and the way to open them.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn with_opener(
+        name: impl Into<String>,
+        input: Arc<dyn InputBytes>,
+        names: &Arc<NameTable>,
+        directory: impl Into<PathBuf>,
+        opener: Arc<dyn InputOpener>,
+    ) -> Result<Self, ObjectError> {
+        let mut archive = Self {
+            name: name.into(),
+            input,
+            names: Arc::clone(names),
+            directory: directory.into(),
+            opener,
+            index: Vec::new(),
+            members: Vec::new(),
+        };
+        archive
+            .read_index()
+            .map_err(|message| archive.error(message))?;
+        Ok(archive)
+    }
+
+    /// Every object of the archive in file order, for `--whole-archive`. Metadata of rustc
+    /// (`lib.rmeta`) is not an object.
+    ///
+    /// # Errors
+    /// When a member is not a readable object.
+    pub fn members(&self) -> Result<Vec<Arc<dyn ObjectFile>>, ObjectError> {
+        let offsets = self.walk().map_err(|message| self.error(message))?;
+        let objects: Result<Vec<_>, ObjectError> = offsets
+            .into_par_iter()
+            .map(|offset| self.load_at(offset))
+            .collect();
+        let objects = objects?.into_iter().flatten();
+        Ok(objects
+            .map(|object| object as Arc<dyn ObjectFile>)
+            .collect())
+    }
+
+    /// The names and the member of a damaged archive are not known: the error names the archive.
+    fn error(&self, message: String) -> ObjectError {
+        ObjectError {
+            object: self.name.clone(),
+            message,
+        }
+    }
+
+    fn read_index(&mut self) -> Result<(), String> {
+        let input = Arc::clone(&self.input);
+        let file = parse(input.bytes())?;
+        let damaged = |error| format!("the archive's index is damaged ({error}): run ranlib on it");
+        let Some(symbols) = file.symbols().map_err(damaged)? else {
+            return self.make_index();
+        };
+        let mut entries: Vec<(&[u8], u64)> = Vec::with_capacity(symbols.size_hint().0);
+        for symbol in symbols {
+            let symbol = symbol.map_err(damaged)?;
+            entries.push((symbol.name(), symbol.offset().0));
+        }
+        self.members = entries.iter().map(|entry| entry.1).collect();
+        self.members.dedup();
+        self.members.sort_unstable();
+        self.members.dedup();
+        let (members, names) = (&self.members, &self.names);
+        let number = |entries: &[(&[u8], u64)]| {
+            let mut ids = Vec::with_capacity(entries.len());
+            names.intern_from(&input, entries.iter().map(|entry| entry.0), &mut ids);
+            let member = |offset| members.partition_point(|&member| member < offset) as u32;
+            let numbered = ids.into_iter().zip(entries.iter().map(|entry| member(entry.1)));
+            numbered.collect::<Vec<_>>()
+        };
+        self.index = if entries.len() <= NAMES_PER_TASK {
+            number(&entries)
+        } else {
+            let parts: Vec<_> = entries.par_chunks(NAMES_PER_TASK).map(number).collect();
+            parts.concat()
+        };
+        Ok(())
+    }
+
+    /// For an archive without an index: reads all members' symbol tables. Members that are no
+    /// objects define nothing.
+    fn make_index(&mut self) -> Result<(), String> {
+        self.members = self.walk()?;
+        let definitions: Vec<Vec<(NameId, u32)>> = self
+            .members
+            .par_iter()
+            .zip(0u32..self.members.len() as u32)
+            .map(|(&offset, member)| match self.load_at(offset) {
+                Ok(Some(object)) => object
+                    .interface()
+                    .definitions
+                    .iter()
+                    .map(|d| (d.name, member))
+                    .collect(),
+                Ok(None) | Err(_) => Vec::new(),
+            })
+            .collect();
+        self.index = definitions.concat();
+        Ok(())
+    }
+
+    /// The offsets of all members' headers.
+    fn walk(&self) -> Result<Vec<u64>, String> {
+        member::offsets(self.input.bytes())
+    }
+
+    /// The object whose header is at `offset`; `None` for what is known to be none.
+    fn load_at(&self, offset: u64) -> Result<Option<Arc<ElfObject>>, ObjectError> {
+        let member = member::find(self, offset)?;
+        if member.file_name == "lib.rmeta" {
+            return Ok(None);
+        }
+        ElfObject::new(member.name, member.input, &self.names).map(|object| Some(Arc::new(object)))
+    }
+}
+
+impl LazyObjects for Archive {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn index(&self) -> &[(NameId, u32)] {
+        &self.index
+    }
+
+    /// Number of members that define a global name; see [`Archive::members`] for the others.
+    fn len(&self) -> u32 {
+        self.members.len() as u32
+    }
+
+    fn load(&self, member: u32) -> Result<Arc<dyn ObjectFile>, ObjectError> {
+        let offset = self.members.get(member as usize).ok_or_else(|| {
+            self.error(format!(
+                "has no member {member}: it has {}",
+                self.members.len()
+            ))
+        })?;
+        match self.load_at(*offset)? {
+            Some(object) => Ok(object),
+            None => Err(self.error("lib.rmeta is rustc's metadata, not an object".into())),
+        }
+    }
+}
+
+/// Reads the archive's header and special members.
+fn parse(bytes: &[u8]) -> Result<ArchiveFile<'_>, String> {
+    if !bytes.starts_with(b"!<arch>\n") && !bytes.starts_with(b"!<thin>\n") {
+        return Err("is not an archive: it lacks the mark \"!<arch>\"".into());
+    }
+    let file = ArchiveFile::parse(bytes)
+        .map_err(|error| format!("the archive is truncated or damaged: {error}"))?;
+    match file.kind() {
+        ArchiveKind::Coff => Err("is a Windows archive, not one of ELF objects".into()),
+        _ => Ok(file),
+    }
+}

@@ -1,0 +1,242 @@
+//! A relocatable object's tables, borrowed from its bytes and checked once.
+//!
+//! Parsing a view costs a walk over the section headers and allocates nothing. It is made anew
+//! for each use, because an object cannot hold references into the input it owns.
+
+use std::ffi::CStr;
+
+use object::LittleEndian as LE;
+use object::elf::{
+    self, SHN_COMMON, SHN_UNDEF, SHN_XINDEX, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SectionHeader64, Sym64,
+    SymbolSection,
+};
+use object::endian::U32;
+use object::read::elf::{FileHeader, SectionHeader};
+
+use super::identify;
+
+/// A common symbol of the large code model lives in `.lbss` (psABI, "Large Models").
+pub(crate) const SHN_X86_64_LCOMMON: SymbolSection = SymbolSection(0xff02);
+
+/// Where a symbol is defined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Nowhere in this object.
+    Undefined,
+    /// In the section of this index.
+    Section(u32),
+    /// It is a number.
+    Absolute,
+    /// A tentative definition; `large` ones go to `.lbss`.
+    Common { large: bool },
+}
+
+/// The tables of a relocatable object.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The whole object.
+    pub bytes: &'a [u8],
+    /// All section headers, with the null one at index 0.
+    pub sections: &'a [SectionHeader64<LE>],
+    section_names: &'a [u8],
+    /// Index of the symbol table's section, 0 if there is none.
+    pub symtab: u32,
+    /// All symbols, with the null one at index 0.
+    pub symbols: &'a [Sym64<LE>],
+    symbol_names: &'a [u8],
+    extended: &'a [U32<LE>],
+    /// Index of the first symbol that is not local.
+    pub first_global: u32,
+}
+
+impl<'a> View<'a> {
+    /// Reads the tables' headers.
+    ///
+    /// # Errors
+    /// What the file is instead of an object, or which table is damaged.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let header = identify::check(bytes)?;
+        let sections = header
+            .section_headers(LE, bytes)
+            .map_err(|_| "the section header table lies outside the file: it is truncated")?;
+        if u32::try_from(sections.len()).is_err() {
+            return Err("has more than 2^32 sections".into());
+        }
+        let mut view = Self {
+            bytes,
+            sections,
+            section_names: section_names(header, bytes, sections)?,
+            symtab: 0,
+            symbols: &[],
+            symbol_names: &[],
+            extended: &[],
+            first_global: 0,
+        };
+        view.find_symbols()?;
+        Ok(view)
+    }
+
+    fn find_symbols(&mut self) -> Result<(), String> {
+        let found = self
+            .sections
+            .iter()
+            .position(|s| s.sh_type(LE) == SHT_SYMTAB);
+        let Some(at) = found else { return Ok(()) };
+        let section = &self.sections[at];
+        self.symtab = at as u32;
+        let size = section.sh_size(LE);
+        if !size.is_multiple_of(size_of::<Sym64<LE>>() as u64) {
+            return Err(format!(
+                "the symbol table's size, {size}, is not a multiple of 24"
+            ));
+        }
+        self.symbols = section
+            .data_as_array(LE, self.bytes)
+            .map_err(|_| "the symbol table lies outside the file: it is truncated")?;
+        if u32::try_from(self.symbols.len()).is_err() {
+            return Err("has more than 2^32 symbols".into());
+        }
+        self.symbol_names = self
+            .sections
+            .get(section.sh_link(LE) as usize)
+            .and_then(|strings| strings.data(LE, self.bytes).ok())
+            .ok_or("the symbol names' table lies outside the file: it is truncated")?;
+        self.first_global = section.sh_info(LE);
+        if self.first_global as usize > self.symbols.len() {
+            return Err(format!(
+                "the symbol table says that global symbols start at {}, but has {} symbols",
+                self.first_global,
+                self.symbols.len()
+            ));
+        }
+        let extended = |s: &&SectionHeader64<LE>| {
+            s.sh_type(LE) == SHT_SYMTAB_SHNDX && s.sh_link(LE) as usize == at
+        };
+        if let Some(section) = self.sections.iter().find(extended) {
+            self.extended = section
+                .data_as_array(LE, self.bytes)
+                .map_err(|_| "the SHT_SYMTAB_SHNDX section lies outside the file")?;
+        }
+        Ok(())
+    }
+
+    /// The section's name and what follows it in the string table; empty if the offset is bad.
+    ///
+    /// Telling a name's beginning apart needs no search for its end.
+    pub fn section_name_tail(&self, section: &SectionHeader64<LE>) -> &'a [u8] {
+        self.section_names
+            .get(section.sh_name(LE) as usize..)
+            .unwrap_or(&[])
+    }
+
+    /// The section's name; empty if the offset is bad.
+    pub fn section_name(&self, section: &SectionHeader64<LE>) -> &'a [u8] {
+        until_nul(self.section_name_tail(section)).unwrap_or(&[])
+    }
+
+    /// The section's name for messages.
+    pub fn section_text(&self, index: u32) -> String {
+        match self.sections.get(index as usize) {
+            Some(section) => match self.section_name(section) {
+                [] => format!("section {index}"),
+                name => String::from_utf8_lossy(name).into_owned(),
+            },
+            None => format!("section {index}"),
+        }
+    }
+
+    /// The symbol's own name; `None` if the offset is bad.
+    pub fn symbol_name(&self, symbol: &Sym64<LE>) -> Option<&'a [u8]> {
+        until_nul(self.symbol_names.get(symbol.st_name.get(LE) as usize..)?)
+    }
+
+    /// The symbol's name for messages; a section symbol's is its section's.
+    pub fn symbol_text(&self, index: u32) -> String {
+        let Some(symbol) = self.symbols.get(index as usize) else {
+            return format!("symbol {index}");
+        };
+        match self.symbol_name(symbol) {
+            Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
+            _ => match self.place(index, symbol) {
+                Ok(Place::Section(section)) => self.section_text(section),
+                _ => format!("symbol {index}"),
+            },
+        }
+    }
+
+    /// Where the symbol is defined. A section index is in bounds.
+    ///
+    /// # Errors
+    /// When its section index is reserved or out of bounds.
+    pub fn place(&self, index: u32, symbol: &Sym64<LE>) -> Result<Place, String> {
+        let shndx = symbol.st_shndx.get(LE);
+        let section = match shndx {
+            SHN_UNDEF => return Ok(Place::Undefined),
+            elf::SHN_ABS => return Ok(Place::Absolute),
+            SHN_COMMON => return Ok(Place::Common { large: false }),
+            SHN_X86_64_LCOMMON => return Ok(Place::Common { large: true }),
+            SHN_XINDEX => match self.extended.get(index as usize) {
+                Some(section) => section.get(LE),
+                None => {
+                    return Err(format!(
+                        "symbol {index} has its section in a SHT_SYMTAB_SHNDX table that has no entry for it"
+                    ));
+                }
+            },
+            SymbolSection(reserved @ 0xff00..) => {
+                return Err(format!(
+                    "symbol {index} has the reserved section index {reserved:#x}"
+                ));
+            }
+            SymbolSection(section) => u32::from(section),
+        };
+        if section as usize >= self.sections.len() {
+            return Err(format!(
+                "symbol {index} is defined in section {section}, but there are {}",
+                self.sections.len()
+            ));
+        }
+        Ok(if section == 0 {
+            Place::Undefined
+        } else {
+            Place::Section(section)
+        })
+    }
+
+    /// The bytes of a section that has some in the file, and where they lie.
+    ///
+    /// # Errors
+    /// When they reach beyond the end of the file.
+    pub fn content(&self, index: u32) -> Result<&'a [u8], String> {
+        let data = self
+            .sections
+            .get(index as usize)
+            .and_then(|s| s.data(LE, self.bytes).ok());
+        data.ok_or_else(|| {
+            format!(
+                "the content of section {} lies outside the file: it is truncated",
+                self.section_text(index)
+            )
+        })
+    }
+}
+
+fn section_names<'a>(
+    header: &object::elf::FileHeader64<LE>,
+    bytes: &'a [u8],
+    sections: &'a [SectionHeader64<LE>],
+) -> Result<&'a [u8], String> {
+    if sections.is_empty() {
+        return Ok(&[]);
+    }
+    header
+        .section_strings_index(LE, bytes)
+        .ok()
+        .and_then(|index| sections.get(index.0))
+        .and_then(|section| section.data(LE, bytes).ok())
+        .ok_or_else(|| "the section names' table lies outside the file: it is truncated".into())
+}
+
+fn until_nul(tail: &[u8]) -> Option<&[u8]> {
+    CStr::from_bytes_until_nul(tail).ok().map(CStr::to_bytes)
+}
