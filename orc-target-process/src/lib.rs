@@ -5,6 +5,8 @@
 
 pub mod api;
 pub mod dispatch;
+pub mod memory;
 pub mod native;
 pub mod process;
 pub mod program;
+mod sys;

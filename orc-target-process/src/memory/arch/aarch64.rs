@@ -1,0 +1,37 @@
+//! AArch64: data and instruction caches may differ, so new code is cleaned to the point of
+//! unification and stale instructions are invalidated (Arm ARM, "Synchronization and coherency
+//! issues between data and instruction accesses").
+
+use std::arch::asm;
+use std::ops::Range;
+
+/// `e_machine` of the CPU's ELF files (`EM_AARCH64`).
+pub(crate) const ELF_MACHINE: u16 = 183;
+
+/// DWARF number of the return address column (`x30`).
+pub(crate) const RETURN_ADDRESS_COLUMN: u8 = 30;
+
+/// Makes code that was written to `range` visible to instruction fetch.
+pub(crate) fn flush_instruction_cache(range: Range<u64>) {
+    let cache_type: u64;
+    // SAFETY: CTR_EL0 may be read in user mode and has no effect.
+    unsafe { asm!("mrs {}, ctr_el0", out(reg) cache_type, options(nomem, nostack)) };
+    let instruction_line = 4_u64 << (cache_type & 0xf);
+    let data_line = 4_u64 << ((cache_type >> 16) & 0xf);
+    let mut line = range.start & !(data_line - 1);
+    while line < range.end {
+        // SAFETY: the line is mapped; cleaning it changes no memory.
+        unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack)) };
+        line += data_line;
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack)) };
+    let mut line = range.start & !(instruction_line - 1);
+    while line < range.end {
+        // SAFETY: the line is mapped; invalidating it changes no memory.
+        unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack)) };
+        line += instruction_line;
+    }
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack)) };
+}

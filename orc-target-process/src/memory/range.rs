@@ -1,0 +1,209 @@
+//! Ranges: how one comes into the process, and what lies where in it.
+
+use std::ops::Range as Addresses;
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use parking_lot::Mutex;
+
+use super::error::MemoryError;
+use super::frame_table::FrameTable;
+use super::image::RangeImage;
+use super::space::Space;
+use super::stats::RangeStats;
+use crate::api::{Placement, RangeId};
+use crate::sys::loaded_range::LoadedRange;
+use crate::sys::memory::{self as pages, Reservation};
+use crate::sys::{LOW_END, LOW_HINTS};
+
+/// The smallest range worth opening.
+const RANGE_SIZE_MIN: u64 = 4 << 20;
+
+/// The table may take one part in so many of a range. With entries of 8 bytes, 32 allow a function
+/// (its end included) for each 256 bytes of everything.
+const TABLE_PART: u64 = 32;
+
+/// Farthest that 32-bit PC-relative references reach.
+const REACH: u64 = 1 << 31;
+
+/// What keeps a range's addresses ours.
+enum Backing {
+    /// A shared object; unwinders find its frame table through the loader.
+    Loaded(LoadedRange),
+    /// Anonymous memory; frames are registered one allocation at a time.
+    Plain(Reservation),
+}
+
+/// One range of the process.
+pub(crate) struct Range {
+    pub(crate) placement: Placement,
+    /// Its addresses, from the first to the last page.
+    pub(crate) all: Addresses<u64>,
+    pub(crate) space: Mutex<Space>,
+    /// Dropped last: unmaps everything.
+    _backing: Backing,
+}
+
+impl Range {
+    /// Opens a range of up to `size` bytes. Where address space is short it is smaller; where the
+    /// loader does not help (`loaded` is false, or it refuses), it has no frame table.
+    pub(crate) fn open(placement: Placement, size: u64, loaded: bool) -> Result<Self, MemoryError> {
+        let page = pages::page_size();
+        let size = size.clamp(RANGE_SIZE_MIN, LOW_END / 2) / page * page;
+        let mut reasons = Vec::new();
+        if loaded {
+            match open_loaded(placement, size) {
+                Ok(range) => return Self::over(placement, Backing::Loaded(range)),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        for size in sizes(size) {
+            match Reservation::new(placement, size) {
+                Ok(reservation) => return Self::over(placement, Backing::Plain(reservation)),
+                Err(error) => reasons.push(format!("mmap of {size:#x} bytes: {error}")),
+            }
+        }
+        let reason = reasons.join("; ");
+        Err(MemoryError::NoRange { placement, reason })
+    }
+
+    fn over(placement: Placement, backing: Backing) -> Result<Self, MemoryError> {
+        let page = pages::page_size();
+        let (all, space) = match &backing {
+            Backing::Loaded(range) => {
+                let all = range.range();
+                let table_start = all.start + page;
+                let table_end = table_start + table_size(all.end - all.start);
+                let table = FrameTable::new(table_start..table_end)?;
+                (
+                    all.clone(),
+                    Space::new(table_end..all.end - page, Some(table)),
+                )
+            }
+            Backing::Plain(reservation) => {
+                let all = reservation.range();
+                (all.clone(), Space::new(all, None))
+            }
+        };
+        Ok(Self {
+            placement,
+            all,
+            space: Mutex::new(space),
+            _backing: backing,
+        })
+    }
+
+    /// Its addresses.
+    pub(crate) fn range(&self) -> ExecutorAddrRange {
+        ExecutorAddrRange {
+            start: ExecutorAddr::new(self.all.start),
+            end: ExecutorAddr::new(self.all.end),
+        }
+    }
+
+    /// Its figures, mappings included.
+    pub(crate) fn stats(&self) -> RangeStats {
+        let stats = self.space.lock().stats();
+        RangeStats {
+            mappings: pages::count_mappings(&self.all),
+            ..stats
+        }
+    }
+}
+
+/// Bytes of the frame table of a range of `size` bytes.
+fn table_size(size: u64) -> u64 {
+    (size / TABLE_PART).next_multiple_of(pages::page_size())
+}
+
+/// Sizes to try: halved until one fits the address space that is left.
+fn sizes(size: u64) -> impl Iterator<Item = u64> {
+    let budget = pages::address_space_budget();
+    std::iter::successors(Some(size), |size| Some(size / 2))
+        .skip_while(move |&size| size > budget && size / 2 >= RANGE_SIZE_MIN)
+        .take_while(|&size| size >= RANGE_SIZE_MIN)
+        .map(|size| size.next_multiple_of(pages::page_size()))
+}
+
+fn open_loaded(placement: Placement, size: u64) -> Result<LoadedRange, String> {
+    let mut reason = String::new();
+    for size in sizes(size) {
+        let opened = match placement {
+            Placement::NearLibraries => open_near(size),
+            Placement::Low2GiB => open_low(size),
+        };
+        match opened {
+            Ok(range) => return Ok(range),
+            Err(why) => reason = format!("opening a range of {size:#x} bytes: {why}"),
+        }
+    }
+    Err(reason)
+}
+
+fn open_at(first_address: u64, size: u64) -> Result<LoadedRange, String> {
+    let page = pages::page_size();
+    LoadedRange::open(&RangeImage {
+        first_address,
+        size,
+        page,
+        table_size: table_size(size),
+    })
+}
+
+/// Leaves the place to the system, which puts new objects next to the others, and insists only if
+/// it did not: another thread may have mapped gigabytes there.
+fn open_near(size: u64) -> Result<LoadedRange, String> {
+    let libraries = pages::an_address_in_a_library();
+    let range = open_at(0, size)?;
+    if reaches(&range.range(), libraries) {
+        return Ok(range);
+    }
+    let Some(gap) = pages::gap_near(libraries, size, REACH) else {
+        return Ok(range);
+    };
+    match open_at(gap, size) {
+        Ok(nearer) if reaches(&nearer.range(), libraries) => Ok(nearer),
+        _ => Ok(range),
+    }
+}
+
+/// Whether references from anywhere in `range` reach what lies about `addr`.
+fn reaches(range: &Addresses<u64>, addr: u64) -> bool {
+    // Libraries are spread around the address by less than this.
+    const SPREAD: u64 = 256 << 20;
+    let reach = REACH - SPREAD;
+    range.start.abs_diff(addr) < reach && range.end.abs_diff(addr) < reach
+}
+
+fn open_low(size: u64) -> Result<LoadedRange, String> {
+    let mut reason = "no place below 2 GiB is free".to_owned();
+    for hint in LOW_HINTS {
+        if hint + size > LOW_END {
+            continue;
+        }
+        match open_at(hint, size) {
+            // The wish is not always granted; elsewhere the range is of no use.
+            Ok(range) if range.range().end <= LOW_END => return Ok(range),
+            Ok(_) => {}
+            Err(why) => reason = why,
+        }
+    }
+    Err(reason)
+}
+
+impl std::fmt::Debug for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Range({:#x}..{:#x}, {:?})",
+            self.all.start, self.all.end, self.placement
+        )
+    }
+}
+
+/// The ranges of a manager, by id.
+pub(crate) fn by_id(
+    ranges: &[std::sync::Arc<Range>],
+    id: RangeId,
+) -> Option<&std::sync::Arc<Range>> {
+    ranges.get(usize::try_from(id.0).ok()?)
+}

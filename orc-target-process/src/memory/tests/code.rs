@@ -1,0 +1,220 @@
+//! Hand-assembled functions with frame descriptions, and a client that links them.
+
+use std::ffi::c_void;
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use crate::api::{FrameEntry, Placement, RangeId, SegmentKind, SegmentRequest};
+use crate::memory::{Config, Finalized, InFlight, MemoryManager};
+
+/// Bytes of a caller function, and what they are rounded up to.
+pub(super) const CALLER_SIZE: usize = 18;
+pub(super) const CALLER_SPACE: usize = 32;
+
+/// A function that calls `target` from a frame of its own and returns what it returns.
+pub(super) fn caller(target: extern "C-unwind" fn() -> usize) -> [u8; CALLER_SPACE] {
+    let mut code = [0xcc; CALLER_SPACE];
+    code[..6].copy_from_slice(&[
+        0x55, // push rbp
+        0x48, 0x89, 0xe5, // mov rbp, rsp
+        0x48, 0xb8, // movabs rax, target
+    ]);
+    code[6..14].copy_from_slice(&(target as usize as u64).to_le_bytes());
+    code[14..18].copy_from_slice(&[
+        0xff, 0xd0, // call rax
+        0x5d, // pop rbp
+        0xc3, // ret
+    ]);
+    code
+}
+
+/// Offset of the return address of a caller's call.
+pub(super) const RETURN_OFFSET: u64 = 16;
+
+/// `mov eax, value; ret`.
+pub(super) fn constant(value: u32) -> [u8; 6] {
+    let [a, b, c, d] = value.to_le_bytes();
+    [0xb8, a, b, c, d, 0xc3]
+}
+
+const CIE: [u8; 24] = [
+    20, 0, 0, 0, // length
+    0, 0, 0, 0, // id
+    1, b'z', b'R', 0, // version, augmentation
+    1, 0x78, 16, 1, 0x1b, // factors, return address column, pcrel | sdata4
+    0x0c, 7, 8, // DW_CFA_def_cfa rsp, 8
+    0x90, 1, // DW_CFA_offset rip, 1 * -8
+    0, 0,
+];
+const FDE_SIZE: usize = 32;
+
+/// Bytes of an `.eh_frame` for `functions` callers.
+pub(super) fn eh_frame_size(functions: usize) -> usize {
+    CIE.len() + functions * FDE_SIZE + 4
+}
+
+/// Writes the `.eh_frame` of callers at `starts` into `out`, which will be at `at`; returns their frame entries.
+pub(super) fn write_eh_frame(out: &mut [u8], at: u64, starts: &[u64]) -> Vec<FrameEntry> {
+    out[..CIE.len()].copy_from_slice(&CIE);
+    let mut frames = Vec::new();
+    for (index, &start) in starts.iter().enumerate() {
+        let offset = CIE.len() + index * FDE_SIZE;
+        let fde = &mut out[offset..offset + FDE_SIZE];
+        let field = at + offset as u64 + 8;
+        fde[0..4].copy_from_slice(&28_u32.to_le_bytes());
+        fde[4..8].copy_from_slice(&(offset as u32 + 4).to_le_bytes());
+        fde[8..12].copy_from_slice(&(start.wrapping_sub(field) as u32).to_le_bytes());
+        fde[12..16].copy_from_slice(&(CALLER_SIZE as u32).to_le_bytes());
+        fde[16..29].copy_from_slice(&[
+            0, // augmentation length
+            0x41, 0x0e, 16, // after push rbp: DW_CFA_def_cfa_offset 16
+            0x86, 2, // DW_CFA_offset rbp, 2 * -8
+            0x43, 0x0d, 6, // after mov: DW_CFA_def_cfa_register rbp
+            0x4d, 0x0c, 7, 8, // after pop rbp: DW_CFA_def_cfa rsp, 8
+        ]);
+        frames.push(FrameEntry {
+            pc: ExecutorAddr::new(start),
+            fde: ExecutorAddr::new(at + offset as u64),
+        });
+    }
+    frames
+}
+
+/// A text segment of `size` bytes.
+pub(super) fn text(size: usize) -> SegmentRequest {
+    segment(SegmentKind::Text, size, size)
+}
+
+pub(super) fn segment(kind: SegmentKind, content: usize, size: usize) -> SegmentRequest {
+    SegmentRequest {
+        kind,
+        content_size: content as u64,
+        size: size as u64,
+        align: 16,
+    }
+}
+
+/// A manager with one range.
+pub(super) fn manager(config: Config) -> (MemoryManager, RangeId) {
+    let manager = MemoryManager::new(config);
+    let (range, _) = manager.open_range(Placement::NearLibraries).unwrap();
+    (manager, range)
+}
+
+/// A small range with everything else as usual.
+pub(super) fn small_config() -> Config {
+    Config {
+        range_size: 64 << 20,
+        ..Config::default()
+    }
+}
+
+pub(super) fn allocate(
+    manager: &MemoryManager,
+    range: RangeId,
+    segments: &[SegmentRequest],
+) -> InFlight {
+    manager
+        .allocate(range, segments)
+        .unwrap()
+        .expect("room in the range")
+}
+
+/// Callers of `target` with their frames, still in flight.
+pub(super) struct Callers {
+    pub(super) in_flight: InFlight,
+    frames: Vec<FrameEntry>,
+    eh_frame: ExecutorAddrRange,
+    pub(super) starts: Vec<u64>,
+}
+
+impl Callers {
+    pub(super) fn new(
+        manager: &MemoryManager,
+        range: RangeId,
+        count: usize,
+        target: extern "C-unwind" fn() -> usize,
+    ) -> Self {
+        let segments = [
+            text(count * CALLER_SPACE),
+            segment(
+                SegmentKind::ReadOnly,
+                eh_frame_size(count),
+                eh_frame_size(count),
+            ),
+        ];
+        let in_flight = manager
+            .allocate_with_frames(range, &segments, Some(count))
+            .unwrap()
+            .expect("room");
+        Self::fill(in_flight, count, target)
+    }
+
+    pub(super) fn fill(
+        mut in_flight: InFlight,
+        count: usize,
+        target: extern "C-unwind" fn() -> usize,
+    ) -> Self {
+        let [code, section] = *in_flight.addresses() else {
+            panic!("two segments")
+        };
+        let starts: Vec<u64> = (0..count)
+            .map(|index| code.value() + (index * CALLER_SPACE) as u64)
+            .collect();
+        let mut memory = in_flight.working_memory();
+        for place in memory[0].chunks_exact_mut(CALLER_SPACE) {
+            place.copy_from_slice(&caller(target));
+        }
+        let frames = write_eh_frame(memory[1], section.value(), &starts);
+        let eh_frame = ExecutorAddrRange::from_size(section, eh_frame_size(count) as u64);
+        Self {
+            in_flight,
+            frames,
+            eh_frame,
+            starts,
+        }
+    }
+
+    pub(super) fn finalize(mut self) -> (Finalized, Vec<u64>) {
+        self.frames.reverse(); // Any order will do.
+        let finalized = self
+            .in_flight
+            .finalize(self.frames, Some(self.eh_frame))
+            .unwrap();
+        (finalized, self.starts)
+    }
+}
+
+/// Calls a function of no arguments at `addr`.
+pub(super) fn call(addr: u64) -> usize {
+    // SAFETY: tests pass the start of a function they have linked.
+    let function = unsafe {
+        std::mem::transmute::<*const c_void, extern "C-unwind" fn() -> usize>(addr as *const c_void)
+    };
+    function()
+}
+
+/// Throws 7 through the callers.
+pub(super) extern "C-unwind" fn thrower() -> usize {
+    std::panic::resume_unwind(Box::new(7_usize))
+}
+
+/// Calls the code at `addr`, which is expected to throw, and returns what it threw.
+pub(super) fn catch(addr: u64) -> usize {
+    let payload = std::panic::catch_unwind(|| call(addr)).unwrap_err();
+    *payload.downcast::<usize>().unwrap()
+}
+
+/// Return addresses of the frames above, as the unwinder sees them.
+pub(super) fn backtrace() -> Vec<usize> {
+    let mut frames = [std::ptr::null_mut(); 64];
+    unsafe extern "C" {
+        fn backtrace(buffer: *mut *mut c_void, size: i32) -> i32;
+    }
+    // SAFETY: the buffer has room for as many entries as it says.
+    let count = unsafe { backtrace(frames.as_mut_ptr(), 64) };
+    frames[..count as usize]
+        .iter()
+        .map(|&frame| frame as usize)
+        .collect()
+}

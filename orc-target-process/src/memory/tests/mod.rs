@@ -1,0 +1,8 @@
+//! Tests that link and run code. Their functions are x86-64.
+#![cfg(target_arch = "x86_64")]
+
+mod code;
+mod frames;
+mod permissions;
+mod space;
+mod speed;

@@ -1,0 +1,76 @@
+//! What the basic steps cost. Run with `cargo test -p orc-target-process speed -- --ignored --nocapture`.
+
+use std::time::{Duration, Instant};
+
+use super::code::*;
+use crate::api::{Placement, SegmentKind};
+use crate::memory::{Config, MemoryManager};
+
+fn median(mut samples: Vec<Duration>) -> f64 {
+    samples.sort_unstable();
+    samples[samples.len() / 2].as_secs_f64() * 1e6
+}
+
+fn timed<T>(samples: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    samples.push(start.elapsed());
+    result
+}
+
+#[test]
+#[ignore = "prints figures; compares nothing"]
+fn speed() {
+    for placement in [Placement::NearLibraries, Placement::Low2GiB] {
+        let (mut opens, mut closes) = (Vec::new(), Vec::new());
+        for _ in 0..101 {
+            let manager = MemoryManager::new(Config::default());
+            timed(&mut opens, || manager.open_range(placement).unwrap());
+            timed(&mut closes, || drop(manager));
+        }
+        println!(
+            "open_range {placement:?}: {:.1} us, close {:.1} us",
+            median(opens),
+            median(closes)
+        );
+    }
+    let (manager, range) = manager(Config::default());
+    for (name, config) in [("staged", 64 << 10), ("own pages", 0)] {
+        let (manager, range) = super::code::manager(Config {
+            own_pages_from: config,
+            ..Config::default()
+        });
+        let mut links = Vec::new();
+        for _ in 0..20_000 {
+            let callers = timed(&mut links, || {
+                Callers::new(&manager, range, 1, thrower).finalize()
+            });
+            std::mem::forget(callers);
+        }
+        println!(
+            "one function with its frame, {name}: {:.2} us",
+            median(links)
+        );
+    }
+
+    let (mut allocates, mut copies, mut finals, mut releases) = (vec![], vec![], vec![], vec![]);
+    let source = vec![1_u8; 64 << 20];
+    for _ in 0..11 {
+        let requests = [segment(SegmentKind::Text, 64 << 20, 64 << 20)];
+        let mut in_flight = timed(&mut allocates, || allocate(&manager, range, &requests));
+        timed(&mut copies, || {
+            in_flight.working_memory()[0].copy_from_slice(&source)
+        });
+        let linked = timed(&mut finals, || {
+            in_flight.finalize(Vec::new(), None).unwrap()
+        });
+        timed(&mut releases, || linked.release().unwrap());
+    }
+    println!(
+        "64 MiB of text: allocate {:.1} us, copy {:.0} us, finalize {:.0} us, release {:.0} us",
+        median(allocates),
+        median(copies),
+        median(finals),
+        median(releases)
+    );
+}

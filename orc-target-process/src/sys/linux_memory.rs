@@ -1,0 +1,216 @@
+//! Page permissions and reservations on Linux.
+
+use std::io;
+use std::ops::Range;
+
+use crate::api::{Placement, SegmentKind};
+use crate::memory::error::MemoryError;
+
+/// Page size in bytes.
+pub(crate) fn page_size() -> u64 {
+    // SAFETY: sysconf only reads a setting.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
+
+/// Most bytes of address space that one range should take, as `RLIMIT_AS` sees it: a quarter of
+/// the limit, so that the program's own heap and stacks find room.
+pub(crate) fn address_space_budget() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place for the answer.
+    let status = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    if status != 0 || limit.rlim_cur == libc::RLIM_INFINITY {
+        return u64::MAX;
+    }
+    limit.rlim_cur / 4
+}
+
+/// Lets the pages of `range` be used as `kind` says.
+pub(crate) fn protect(range: Range<u64>, kind: SegmentKind) -> Result<(), MemoryError> {
+    let protection = match kind {
+        SegmentKind::Text => libc::PROT_READ | libc::PROT_EXEC,
+        SegmentKind::ReadOnly => libc::PROT_READ,
+        SegmentKind::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+    };
+    // SAFETY: callers pass whole pages of a reserved range that they own; no reference to them is
+    // live that the new permission would invalidate.
+    let status = unsafe {
+        libc::mprotect(
+            range.start as *mut libc::c_void,
+            (range.end - range.start) as usize,
+            protection,
+        )
+    };
+    if status == 0 {
+        return Ok(());
+    }
+    Err(MemoryError::system("mprotect", range))
+}
+
+/// Gives the pages of `range` back to the system; they read as zero when touched again.
+pub(crate) fn discard(range: Range<u64>) -> Result<(), MemoryError> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: callers pass whole pages of a reserved range that nothing uses any more.
+    let status = unsafe {
+        libc::madvise(
+            range.start as *mut libc::c_void,
+            (range.end - range.start) as usize,
+            libc::MADV_DONTNEED,
+        )
+    };
+    if status == 0 {
+        return Ok(());
+    }
+    Err(MemoryError::system("madvise(MADV_DONTNEED)", range))
+}
+
+/// Address space of our own, without the loader's knowledge. Unmapped on drop.
+pub(crate) struct Reservation {
+    start: u64,
+    size: u64,
+}
+
+impl Reservation {
+    /// Reserves `size` bytes for `placement`. The pages are private, zero and, like those of a
+    /// range that the loader made, readable and executable but not writable: they cost no commit charge.
+    pub(crate) fn new(placement: Placement, size: u64) -> io::Result<Self> {
+        match placement {
+            Placement::NearLibraries => Self::map(0, size, 0),
+            Placement::Low2GiB => {
+                let mut failure = io::Error::from_raw_os_error(libc::ENOMEM);
+                for hint in super::LOW_HINTS {
+                    if hint + size > super::LOW_END {
+                        continue;
+                    }
+                    match Self::map(hint, size, libc::MAP_FIXED_NOREPLACE) {
+                        // Kernels before 4.17 take the flag for a plain hint.
+                        Ok(found) if found.start == hint => return Ok(found),
+                        Ok(_) => {}
+                        Err(error) => failure = error,
+                    }
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn map(hint: u64, size: u64, flags: libc::c_int) -> io::Result<Self> {
+        // SAFETY: a new private mapping that replaces no other (MAP_FIXED is never passed).
+        let start = unsafe {
+            libc::mmap(
+                hint as *mut libc::c_void,
+                size as usize,
+                libc::PROT_READ | libc::PROT_EXEC,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self {
+            start: start as u64,
+            size,
+        })
+    }
+
+    /// The reserved addresses.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.start..self.start + self.size
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours; the range that owned it has no allocation left.
+        unsafe { libc::munmap(self.start as *mut libc::c_void, self.size as usize) };
+    }
+}
+
+/// Number of the process's mappings that overlap `range`; zero if the system cannot tell.
+pub(crate) fn count_mappings(range: &Range<u64>) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines()
+        .filter_map(parse_mapping)
+        .filter(|mapping| mapping.start < range.end && range.start < mapping.end)
+        .count()
+}
+
+/// The addresses of one line of `/proc/self/maps`.
+pub(crate) fn parse_mapping(line: &str) -> Option<Range<u64>> {
+    let (start, rest) = line.split_once('-')?;
+    let (end, _) = rest.split_once(' ')?;
+    Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
+}
+
+/// An address in one of the process's shared libraries, the C library.
+pub(crate) fn an_address_in_a_library() -> u64 {
+    // SAFETY: the name is a C string.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"malloc_usable_size".as_ptr()) as u64 }
+}
+
+/// A hole of `size` bytes between the process's mappings, no byte of which is `reach` away from
+/// `addr`. Only a guess: other threads map memory too.
+pub(crate) fn gap_near(addr: u64, size: u64, reach: u64) -> Option<u64> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mut mappings: Vec<Range<u64>> = maps.lines().filter_map(parse_mapping).collect();
+    mappings.sort_by_key(|mapping| mapping.start);
+    nearest_gap(&mappings, addr, size, reach)
+}
+
+/// Of the holes between sorted `mappings`, the place for `size` bytes that lies nearest to `addr`.
+fn nearest_gap(mappings: &[Range<u64>], addr: u64, size: u64, reach: u64) -> Option<u64> {
+    // Stacks and heaps next to a hole want to grow.
+    const MARGIN: u64 = 16 << 20;
+    let place = |pair: &[Range<u64>]| {
+        let [below, above] = pair else { return None };
+        let (low, high) = (
+            below.end.checked_add(MARGIN)?,
+            above.start.checked_sub(MARGIN)?,
+        );
+        let room = high.checked_sub(low)?.checked_sub(size)?;
+        let start = if high <= addr { low + room } else { low };
+        let far = start.abs_diff(addr).max((start + size).abs_diff(addr));
+        (far < reach).then_some((far, start))
+    };
+    mappings
+        .windows(2)
+        .filter_map(place)
+        .min()
+        .map(|(_, start)| start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_are_parsed() {
+        let line = "7f12a000-7f12b000 r-xp 00000000 00:00 0  [vdso]";
+        assert_eq!(parse_mapping(line), Some(0x7f12_a000..0x7f12_b000));
+        assert_eq!(parse_mapping("nonsense"), None);
+    }
+
+    #[test]
+    fn nearest_gap_is_near_and_has_a_margin() {
+        const GIB: u64 = 1 << 30;
+        let maps = [
+            0..GIB,
+            4 * GIB..5 * GIB,
+            5 * GIB + 4096..6 * GIB,
+            9 * GIB..10 * GIB,
+        ];
+        let size = GIB / 2;
+        let below = nearest_gap(&maps, 4 * GIB + 5, size, 2 * GIB);
+        assert_eq!(below, Some(4 * GIB - (16 << 20) - size));
+        let above = nearest_gap(&maps, 6 * GIB - 5, size, 2 * GIB);
+        assert_eq!(above, Some(6 * GIB + (16 << 20)));
+        assert_eq!(nearest_gap(&maps, 12 * GIB, size, 2 * GIB), None);
+    }
+}

@@ -1,0 +1,31 @@
+//! What differs between operating systems: one file per question and system.
+
+#[cfg(target_os = "linux")]
+#[path = "linux_code_writer.rs"]
+pub(crate) mod code_writer;
+#[cfg(target_os = "linux")]
+#[path = "linux_fd.rs"]
+pub(crate) mod fd;
+#[cfg(target_os = "linux")]
+#[path = "linux_loaded_range.rs"]
+pub(crate) mod loaded_range;
+#[cfg(target_os = "linux")]
+#[path = "linux_memory.rs"]
+pub(crate) mod memory;
+#[cfg(target_os = "linux")]
+#[path = "linux_unwinder.rs"]
+pub(crate) mod unwinder;
+
+/// Addresses to try for a range in the low 2 GiB: above where executables without PIE lie, and
+/// below what their heap grows into.
+pub(crate) const LOW_HINTS: [u64; 6] = [
+    0x1000_0000,
+    0x2000_0000,
+    0x3000_0000,
+    0x4000_0000,
+    0x6000_0000,
+    0x0800_0000,
+];
+
+/// End of the addresses that fit a positive signed 32-bit value.
+pub(crate) const LOW_END: u64 = 0x8000_0000;
