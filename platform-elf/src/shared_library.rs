@@ -20,6 +20,8 @@ use jit_core::native::{LibrarySymbol, NativeLibrary};
 use object::elf::{self, Sym64};
 use object::{LittleEndian as LE, ReadRef};
 
+use crate::input::OwnedBytes;
+
 use self::tables::Tables;
 
 /// Why a file cannot be used as a shared library.
@@ -46,11 +48,11 @@ impl SharedLibrary {
     /// # Errors
     /// When the file cannot be read or is no shared library for this machine.
     pub fn open(path: &Path) -> Result<Self, LibraryError> {
-        let bytes = std::fs::read(path).map_err(|e| LibraryError {
+        let bytes = OwnedBytes::read(path).map_err(|e| LibraryError {
             path: path.display().to_string(),
             message: e.to_string(),
         })?;
-        Self::new(path, Arc::new(ReadFile(bytes)))
+        Self::new(path, Arc::new(bytes))
     }
 
     /// The library that `input` holds; `path` is where it was found (made absolute here, because
@@ -203,15 +205,6 @@ impl NativeLibrary for SharedLibrary {
                 each(self.name_of(symbol));
             }
         }
-    }
-}
-
-/// A file's content in memory.
-struct ReadFile(Vec<u8>);
-
-impl InputBytes for ReadFile {
-    fn bytes(&self) -> &[u8] {
-        &self.0
     }
 }
 

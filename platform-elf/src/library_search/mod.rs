@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use jit_core::graph::InputBytes;
 
+use crate::input::InputOpener;
 use crate::linker_script::{self, ScriptInput, ScriptName};
 use crate::shared_library::{LibraryError, SharedLibrary};
 
@@ -24,9 +25,6 @@ pub use self::file_kind::FileKind;
 
 /// Scripts that name scripts that name scripts: more is a loop.
 const SCRIPT_DEPTH_MAX: u32 = 8;
-
-/// Opens a file for the linker; how (mapped or read) is the caller's affair.
-pub type OpenFile = dyn Fn(&Path) -> io::Result<Arc<dyn InputBytes>> + Send + Sync;
 
 /// Which libraries `-l` accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -102,20 +100,20 @@ pub struct LibrarySearch {
     compiler: Option<String>,
     compiler_dirs: OnceLock<Vec<PathBuf>>,
     sysroot: Option<PathBuf>,
-    open: Box<OpenFile>,
+    opener: Arc<dyn InputOpener>,
 }
 
 impl LibrarySearch {
-    /// Searches the system's directories and opens files with `open`.
+    /// Searches the system's directories and opens files with `opener`.
     #[must_use]
-    pub fn new(open: Box<OpenFile>) -> Self {
+    pub fn new(opener: Arc<dyn InputOpener>) -> Self {
         Self {
             given: Vec::new(),
             system: directories::system(),
             compiler: None,
             compiler_dirs: OnceLock::new(),
             sysroot: None,
-            open,
+            opener,
         }
     }
 
@@ -153,7 +151,7 @@ impl LibrarySearch {
     /// # Errors
     /// When it cannot be opened or is of a kind that cannot be linked.
     pub fn open(&self, path: &Path, choice: LibraryChoice) -> Result<Vec<FoundInput>, SearchError> {
-        let bytes = (self.open)(path).map_err(|error| SearchError::Io {
+        let bytes = self.opener.open(path).map_err(|error| SearchError::Io {
             path: path.to_owned(),
             error,
         })?;
@@ -168,7 +166,7 @@ impl LibrarySearch {
     pub fn find_soname(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
         for dir in self.given.iter().chain(&self.system) {
             let path = dir.join(soname);
-            if let Ok(bytes) = (self.open)(&path)
+            if let Ok(bytes) = self.opener.open(&path)
                 && let Ok(library) = SharedLibrary::new(&path, bytes)
             {
                 return Some(Arc::new(library));
@@ -217,7 +215,7 @@ impl LibrarySearch {
     ) -> Result<bool, SearchError> {
         for file in files {
             let path = dir.join(file);
-            let Ok(bytes) = (self.open)(&path) else {
+            let Ok(bytes) = self.opener.open(&path) else {
                 continue;
             };
             // A 32-bit library in a shared directory is not what was asked for.
@@ -307,7 +305,7 @@ impl LibrarySearch {
             }
             _ => self.below_root(name),
         };
-        let first_error = match (self.open)(&own) {
+        let first_error = match self.opener.open(&own) {
             Ok(bytes) => return Ok((own, bytes)),
             Err(error) => error,
         };
@@ -316,7 +314,7 @@ impl LibrarySearch {
             let dirs = self.given.iter().chain(&self.system).map(PathBuf::as_path);
             for dir in beside.chain(dirs) {
                 let path = dir.join(&own);
-                if let Ok(bytes) = (self.open)(&path) {
+                if let Ok(bytes) = self.opener.open(&path) {
                     return Ok((path, bytes));
                 }
             }

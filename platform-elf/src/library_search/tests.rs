@@ -1,20 +1,13 @@
 //! Searches in directories made for the purpose.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use jit_core::graph::InputBytes;
 use jit_core::native::NativeLibrary;
 
+use crate::input::ReadFiles;
+
 use super::{FoundContent, LibraryChoice, LibrarySearch};
-
-struct Bytes(Vec<u8>);
-
-impl InputBytes for Bytes {
-    fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
 
 struct Dir(PathBuf);
 
@@ -45,9 +38,7 @@ impl Drop for Dir {
 }
 
 fn search(dirs: &[&Dir]) -> LibrarySearch {
-    let mut search = LibrarySearch::new(Box::new(|path: &Path| {
-        Ok(Arc::new(Bytes(std::fs::read(path)?)) as Arc<dyn InputBytes>)
-    }));
+    let mut search = LibrarySearch::new(Arc::new(ReadFiles));
     for dir in dirs {
         search.add_directory(dir.text());
     }

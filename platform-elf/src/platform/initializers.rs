@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use jit_core::executor::{AllocAction, AllocActionPair};
 use jit_core::name::{NameId, NameTable};
 use jit_core::platform::LaidOutGroup;
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use orc_shared::{ExecutorAddr, ExecutorAddrRange, sps};
 
 /// Wrapper functions of the runtime that take initializer and finalizer ranges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +77,7 @@ impl InitializerRanges {
         runtime: &RuntimeFunctions,
     ) -> Vec<AllocActionPair> {
         let pair = |(register, deregister), ranges: &[ExecutorAddrRange]| {
-            let args = pack_ranges(header, ranges);
+            let args = sps::encode(&(header, ranges));
             AllocActionPair {
                 finalize: Some(call(register, args.clone())),
                 dealloc: Some(call(deregister, args)),
@@ -104,36 +104,15 @@ pub(super) fn dylib_action(
     header: ExecutorAddr,
     runtime: &RuntimeFunctions,
 ) -> AllocActionPair {
-    let mut args = pack_u64(name.len() as u64).to_vec();
-    args.extend_from_slice(name.as_bytes());
-    args.extend(pack_u64(header.value()));
+    let register = sps::encode(&(name, header));
     AllocActionPair {
-        finalize: Some(call(runtime.register_jitdylib, args)),
-        dealloc: Some(call(
-            runtime.deregister_jitdylib,
-            pack_u64(header.value()).to_vec(),
-        )),
+        finalize: Some(call(runtime.register_jitdylib, register)),
+        dealloc: Some(call(runtime.deregister_jitdylib, sps::encode(&header))),
     }
 }
 
 fn call(function: ExecutorAddr, args: Vec<u8>) -> AllocAction {
     AllocAction { function, args }
-}
-
-/// SPS `(Addr, Seq<Range>)`.
-fn pack_ranges(header: ExecutorAddr, ranges: &[ExecutorAddrRange]) -> Vec<u8> {
-    let mut args = Vec::with_capacity(16 + 16 * ranges.len());
-    args.extend(pack_u64(header.value()));
-    args.extend(pack_u64(ranges.len() as u64));
-    for range in ranges {
-        args.extend(pack_u64(range.start.value()));
-        args.extend(pack_u64(range.end.value()));
-    }
-    args
-}
-
-fn pack_u64(value: u64) -> [u8; 8] {
-    value.to_le_bytes()
 }
 
 #[cfg(test)]

@@ -115,10 +115,7 @@ impl Tables {
             relro,
             symbols: need(dynamic.symbols, "symbol table")?,
             symbol_count,
-            strings: (
-                need(dynamic.strings, "string table")?,
-                dynamic.strings_size,
-            ),
+            strings: (need(dynamic.strings, "string table")?, dynamic.strings_size),
             gnu_hash,
             sysv_hash,
             versyms: dynamic.versyms.and_then(at),

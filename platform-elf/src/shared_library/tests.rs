@@ -6,6 +6,8 @@ use std::process::Command;
 use jit_core::executor::api::NativeKind;
 use jit_core::native::NativeLibrary;
 
+use crate::input::OwnedBytes;
+
 use super::SharedLibrary;
 
 const SOURCE: &str = r#"
@@ -132,7 +134,7 @@ fn the_c_library_offers_its_default_versions() {
 fn damaged_files_are_refused_and_never_panic() {
     let whole = std::fs::read("/lib/x86_64-linux-gnu/libgcc_s.so.1").unwrap();
     for length in (0..whole.len()).step_by(997) {
-        let input = std::sync::Arc::new(super::ReadFile(whole[..length].to_vec()));
+        let input = std::sync::Arc::new(OwnedBytes::from(whole[..length].to_vec()));
         if let Ok(library) = SharedLibrary::new("cut.so".as_ref(), input) {
             let _ = (library.find(b"_Unwind_Resume"), library.needed());
             library.for_each_interposable(&mut |_| ());

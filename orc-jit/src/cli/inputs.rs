@@ -1,0 +1,134 @@
+//! From a command line to opened files, in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
+use rayon::prelude::*;
+
+use super::image;
+use super::link_line::{Input, InputName, LinkLine};
+use super::sources::{self, Language};
+use crate::mapped::MapFiles;
+
+/// More inputs than this are opened by several threads.
+const PARALLEL_FROM: usize = 256;
+
+/// Libraries that stay shared under `-static`: they are in this process already, and a second copy
+/// of the C library cannot live beside the first.
+const ALWAYS_SHARED: &[&str] = &[
+    "c", "m", "pthread", "dl", "rt", "util", "resolv", "anl", "nsl", "mvec",
+];
+
+/// A file to add to the program.
+pub(super) struct Opened {
+    pub(super) found: FoundInput,
+    /// Link every member of the archive.
+    pub(super) whole_archive: bool,
+    /// Load the shared library only if something is taken from it.
+    pub(super) as_needed: bool,
+}
+
+/// Everything a command line names.
+pub(super) struct Inputs {
+    pub(super) opened: Vec<Opened>,
+    pub(super) search: LibrarySearch,
+    /// Languages of the sources that were compiled.
+    pub(super) languages: Vec<Language>,
+}
+
+/// Compiles sources, replaces Rust programs by what they consist of, finds libraries and opens all.
+/// `dir` is where compilers put objects.
+///
+/// # Errors
+/// With every input that cannot be used, one a line.
+pub(super) fn open(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Inputs, String> {
+    let languages = compile(line, dir, jobs)?;
+    let mut search = LibrarySearch::new(Arc::new(MapFiles));
+    if let Some(root) = &line.sysroot {
+        search.set_sysroot(root);
+    }
+    for dir in &line.library_dirs {
+        search.add_directory(dir);
+    }
+    search.ask_compiler(&std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+    let results: Vec<Result<Vec<Opened>, String>> = if line.inputs.len() >= PARALLEL_FROM {
+        let inputs = line.inputs.par_iter();
+        inputs.map(|input| open_one(input, &search)).collect()
+    } else {
+        let inputs = line.inputs.iter();
+        inputs.map(|input| open_one(input, &search)).collect()
+    };
+    let (mut opened, mut errors) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(more) => opened.extend(more),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors.join("\n"));
+    }
+    Ok(Inputs {
+        opened,
+        search,
+        languages,
+    })
+}
+
+/// Compiles the sources among the inputs and puts what came out in their places.
+fn compile(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Vec<Language>, String> {
+    let compiled = sources::compile_all(line, dir, jobs)?;
+    let mut languages = Vec::new();
+    // From the end, so that places before stay valid.
+    for (at, language, output) in compiled.into_iter().rev() {
+        languages.push(language);
+        let state = line.inputs[at].state.clone();
+        if language == Language::Rust {
+            let image = read_image(&output)?;
+            line.inputs.splice(at..=at, image.inputs);
+            line.library_dirs.extend(image.library_dirs);
+            line.run_path.extend(image.run_path);
+        } else {
+            line.inputs[at] = Input {
+                name: InputName::File(output),
+                state,
+            };
+        }
+    }
+    Ok(languages)
+}
+
+fn read_image(path: &PathBuf) -> Result<LinkLine, String> {
+    let args = image::read(path)?.ok_or_else(|| {
+        let path = path.display();
+        format!("{path}: rustc did not call this command as its linker; check RUSTFLAGS")
+    })?;
+    LinkLine::parse(args, &|_| None)
+}
+
+fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String> {
+    let state = &input.state;
+    let found = match &input.name {
+        InputName::File(path) => search.open(path, state.choice),
+        InputName::Library(name) => {
+            let shared = ALWAYS_SHARED.contains(&name.as_str());
+            let choice = if shared {
+                LibraryChoice::SharedFirst
+            } else {
+                state.choice
+            };
+            search.find(name, choice)
+        }
+    };
+    let opened = |found: FoundInput| {
+        let is_archive = matches!(found.content, FoundContent::Archive(_));
+        Opened {
+            whole_archive: state.whole_archive && is_archive,
+            as_needed: state.as_needed || found.as_needed,
+            found,
+        }
+    };
+    let found = found.map_err(|e| e.to_string())?;
+    Ok(found.into_iter().map(opened).collect())
+}

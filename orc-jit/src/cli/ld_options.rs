@@ -1,0 +1,241 @@
+//! Options of the linker proper, as they come after `-Wl,` or stand alone with two dashes.
+//!
+//! Those that change what is linked are applied. Those that say how to lay out or write a file are
+//! accepted and ignored: a JIT writes none.
+
+use std::path::PathBuf;
+
+use platform_elf::library_search::LibraryChoice;
+
+use super::link_line::{InputName, LinkLine, OutputKind};
+
+/// Whether an option is one of the linker's.
+pub(super) enum Handled {
+    /// It is, and was applied (or ignored for good reason).
+    Yes,
+    /// It is not known.
+    Unknown,
+}
+
+/// Options without a value that change nothing here.
+const IGNORED: &[&str] = &[
+    "start-group",
+    "end-group",
+    "(",
+    ")",
+    "no-undefined",
+    "eh-frame-hdr",
+    "no-eh-frame-hdr",
+    "strip-all",
+    "strip-debug",
+    "s",
+    "S",
+    "x",
+    "X",
+    "discard-all",
+    "discard-locals",
+    "export-dynamic",
+    "E",
+    "no-export-dynamic",
+    "relax",
+    "no-relax",
+    "pie",
+    "no-pie",
+    "pic-executable",
+    "fatal-warnings",
+    "no-fatal-warnings",
+    "warn-common",
+    "warn-once",
+    "demangle",
+    "no-demangle",
+    "build-id",
+    "no-dynamic-linker",
+    "no-copy-dt-needed-entries",
+    "copy-dt-needed-entries",
+    "no-add-needed",
+    "add-needed",
+    "enable-new-dtags",
+    "disable-new-dtags",
+    "nostdlib",
+    "Bsymbolic",
+    "Bsymbolic-functions",
+    "print-gc-sections",
+    "stats",
+    "trace",
+    "t",
+    "verbose",
+    "v",
+    "V",
+    "N",
+    "n",
+    "q",
+    "emit-relocs",
+    "no-ctors-in-init-array",
+    "allow-shlib-undefined",
+    "no-allow-shlib-undefined",
+    "no-undefined-version",
+    "undefined-version",
+    "cref",
+    "color-diagnostics",
+    "sort-common",
+    "no-warnings",
+    "no-warn-mismatch",
+    "warn-unresolved-symbols",
+    "no-rosegment",
+    "rosegment",
+    "gdb-index",
+    "omagic",
+    "nmagic",
+];
+
+/// Options with a value, joined by `=` or in the next word, that change nothing here.
+const IGNORED_WITH_VALUE: &[&str] = &[
+    "soname",
+    "h",
+    "dynamic-linker",
+    "I",
+    "hash-style",
+    "z",
+    "m",
+    "O",
+    "plugin",
+    "plugin-opt",
+    "version-script",
+    "dynamic-list",
+    "rpath-link",
+    "exclude-libs",
+    "Map",
+    "sort-section",
+    "icf",
+    "threads",
+    "thread-count",
+    "compress-debug-sections",
+    "retain-symbols-file",
+    "image-base",
+    "Ttext",
+    "Tdata",
+    "Tbss",
+    "Ttext-segment",
+    "unresolved-symbols",
+    "error-limit",
+    "init",
+    "fini",
+    "y",
+    "trace-symbol",
+    "a",
+    "A",
+    "oformat",
+    "dependency-file",
+    "package-metadata",
+    "lto-O",
+    "build-id",
+    "color-diagnostics",
+    "pack-dyn-relocs",
+    "compress-debug-level",
+    "export-dynamic-symbol",
+    "export-dynamic-symbol-list",
+];
+
+/// Applies one option; `next` gives the word after it.
+pub(super) fn apply(
+    line: &mut LinkLine,
+    option: &str,
+    next: &mut dyn FnMut() -> Result<String, String>,
+) -> Result<Handled, String> {
+    let name = option
+        .strip_prefix("--")
+        .or_else(|| option.strip_prefix('-'))
+        .unwrap_or(option);
+    if apply_flag(line, name) || IGNORED.contains(&name) {
+        return Ok(Handled::Yes);
+    }
+    let (name, joined) = match name.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (name, None),
+    };
+    apply_valued(line, name, joined, next)
+}
+
+/// Options that hold from here on, and other flags.
+fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
+    let state = &mut line.state;
+    match name {
+        "whole-archive" => state.whole_archive = true,
+        "no-whole-archive" => state.whole_archive = false,
+        "as-needed" => state.as_needed = true,
+        "no-as-needed" => state.as_needed = false,
+        "Bstatic" | "dn" | "non_shared" | "static" => state.choice = LibraryChoice::StaticOnly,
+        "Bdynamic" | "dy" | "call_shared" => state.choice = LibraryChoice::SharedFirst,
+        "push-state" => line.saved_states.push(state.clone()),
+        "pop-state" => {
+            if let Some(saved) = line.saved_states.pop() {
+                line.state = saved;
+            }
+        }
+        "gc-sections" => line.gc_sections = Some(true),
+        "no-gc-sections" => line.gc_sections = Some(false),
+        "shared" | "Bshareable" => line.output_kind = OutputKind::SharedLibrary,
+        "relocatable" | "r" => line.output_kind = OutputKind::Relocatable,
+        _ => return false,
+    }
+    true
+}
+
+fn apply_valued(
+    line: &mut LinkLine,
+    name: &str,
+    joined: Option<String>,
+    next: &mut dyn FnMut() -> Result<String, String>,
+) -> Result<Handled, String> {
+    let mut value = || match &joined {
+        Some(value) => Ok(value.clone()),
+        None => next(),
+    };
+    match name {
+        "rpath" | "R" => {
+            let dirs = value()?;
+            line.run_path.extend(dirs.split(':').map(str::to_owned));
+        }
+        "entry" | "e" => line.entry = Some(value()?),
+        "undefined" | "u" | "require-defined" => line.undefined.push(value()?),
+        "library-path" | "L" => line.library_dirs.push(value()?),
+        "library" | "l" => {
+            let name = value()?;
+            line.push(InputName::Library(name));
+        }
+        "output" | "o" => line.output = Some(PathBuf::from(value()?)),
+        "sysroot" => line.sysroot = Some(PathBuf::from(value()?)),
+        "defsym" => {
+            let definition = value()?;
+            let (name, meaning) = definition
+                .split_once('=')
+                .ok_or_else(|| format!("--defsym {definition}: expected NAME=VALUE"))?;
+            line.defsyms.push((name.to_owned(), meaning.to_owned()));
+        }
+        "script" | "T" => {
+            let script = value()?;
+            return Err(format!(
+                "linker script {script}: layout scripts are not supported; the platform's layout is used"
+            ));
+        }
+        "wrap" => {
+            let symbol = value()?;
+            return Err(format!("--wrap={symbol} is not supported"));
+        }
+        _ if IGNORED_WITH_VALUE.contains(&name) => drop(value()?),
+        _ => return Ok(short_joined(line, name)),
+    }
+    Ok(Handled::Yes)
+}
+
+/// One-letter options with their value in the same word.
+fn short_joined(line: &mut LinkLine, name: &str) -> Handled {
+    if let Some(dir) = name.strip_prefix('L') {
+        line.library_dirs.push(dir.to_owned());
+    } else if let Some(library) = name.strip_prefix('l') {
+        line.push(InputName::Library(library.to_owned()));
+    } else if !name.starts_with('O') && !name.starts_with('z') {
+        return Handled::Unknown;
+    }
+    Handled::Yes
+}

@@ -1,0 +1,349 @@
+//! A command line in the vocabulary of compiler drivers: what to link, in order, and how.
+//!
+//! People and build tools call a linker through `cc`, so this understands what `cc` takes at that
+//! point: files, `-l`, `-L`, `-Wl,…`, options that change what follows them, compile options (kept
+//! for sources), and the many that say how to write a file that is never written here (accepted
+//! and ignored). Options of this command itself are left for `clap`, which knows them from their
+//! definition.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use platform_elf::library_search::LibraryChoice;
+
+use super::ld_options::{self, Handled};
+
+/// What to link and how.
+#[derive(Clone, Debug)]
+pub struct LinkLine {
+    /// Files and libraries in order, each under the options in force at its place.
+    pub inputs: Vec<Input>,
+    /// `-L`.
+    pub library_dirs: Vec<String>,
+    /// `-rpath`: where the loader looks for the program's libraries first.
+    pub run_path: Vec<String>,
+    /// `--entry`, if given.
+    pub entry: Option<String>,
+    /// `-o`: names the file that a linker would write.
+    pub output: Option<PathBuf>,
+    /// `--gc-sections`, if given.
+    pub gc_sections: Option<bool>,
+    /// Whether the languages' and the system's libraries may be used without being named.
+    pub default_libraries: bool,
+    /// `-u`: names to link even if nothing refers to them.
+    pub undefined: Vec<String>,
+    /// `--defsym`: names and what they stand for, a number or another name.
+    pub defsyms: Vec<(String, String)>,
+    /// `--sysroot`.
+    pub sysroot: Option<PathBuf>,
+    /// Options for the compilers of source files.
+    pub compile_flags: Vec<String>,
+    /// What kind of file a linker was asked for.
+    pub output_kind: OutputKind,
+    /// Things to tell the user: options without effect here.
+    pub warnings: Vec<String>,
+    /// Options for `clap`.
+    pub own_options: Vec<OsString>,
+    /// In force for what follows.
+    pub(super) state: InputState,
+    pub(super) saved_states: Vec<InputState>,
+}
+
+/// One thing to link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Input {
+    /// The file or library.
+    pub name: InputName,
+    /// The options in force at its place.
+    pub state: InputState,
+}
+
+/// How a thing to link is named.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum InputName {
+    /// By its path.
+    File(PathBuf),
+    /// `-lNAME` or `-l:FILE`.
+    Library(String),
+}
+
+/// Options that hold from their place on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct InputState {
+    /// Link every member of archives.
+    pub whole_archive: bool,
+    /// Which libraries `-l` accepts.
+    pub choice: LibraryChoice,
+    /// Load a shared library only if something is taken from it.
+    pub as_needed: bool,
+    /// `-x`: the language of source files, whatever their names.
+    pub language: Option<String>,
+}
+
+/// The file a linker would write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OutputKind {
+    /// A program.
+    #[default]
+    Program,
+    /// A shared library.
+    SharedLibrary,
+    /// An object.
+    Relocatable,
+}
+
+impl Default for LinkLine {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            library_dirs: Vec::new(),
+            run_path: Vec::new(),
+            entry: None,
+            output: None,
+            gc_sections: None,
+            default_libraries: true,
+            undefined: Vec::new(),
+            defsyms: Vec::new(),
+            sysroot: None,
+            compile_flags: Vec::new(),
+            output_kind: OutputKind::Program,
+            warnings: Vec::new(),
+            own_options: Vec::new(),
+            state: InputState::default(),
+            saved_states: Vec::new(),
+        }
+    }
+}
+
+/// Options of compilers that take their value from the next argument and change nothing here.
+const IGNORED_WITH_VALUE: &[&str] = &[
+    "-B",
+    "-z",
+    "-T",
+    "-MF",
+    "-MT",
+    "-MQ",
+    "--param",
+    "-Xassembler",
+    "-target",
+    "-arch",
+    "-specs",
+];
+
+/// Compile options that take their value from the next argument.
+const COMPILE_WITH_VALUE: &[&str] = &[
+    "-I",
+    "-D",
+    "-U",
+    "-include",
+    "-imacros",
+    "-isystem",
+    "-iquote",
+    "-idirafter",
+    "-Xclang",
+    "-Xpreprocessor",
+];
+
+/// Starts of options that matter only to compilers of source files.
+const COMPILE_PREFIXES: &[&str] = &[
+    "-I",
+    "-D",
+    "-U",
+    "-O",
+    "-g",
+    "-W",
+    "-f",
+    "-m",
+    "-std=",
+    "-pedantic",
+    "-ansi",
+    "-pthread",
+    "-isystem",
+    "-iquote",
+    "-idirafter",
+    "-include",
+    "-stdlib=",
+    "-pg",
+    "-p",
+];
+
+/// Options that say how to write a file, and so nothing here.
+const IGNORED: &[&str] = &[
+    "-pie",
+    "-no-pie",
+    "-nopie",
+    "-rdynamic",
+    "-s",
+    "-S",
+    "-v",
+    "-c",
+    "-nostartfiles",
+    "-static-libgcc",
+    "-static-libstdc++",
+    "-shared-libgcc",
+    "-static-libasan",
+    "-pipe",
+    "-save-temps",
+    "-no-canonical-prefixes",
+    "-dynamic",
+    "-###",
+];
+
+impl LinkLine {
+    /// Reads arguments. `own` tells whether an option is one of this command's own, and if so
+    /// whether a value follows it.
+    ///
+    /// # Errors
+    /// When an option lacks its value.
+    pub fn parse(
+        args: impl IntoIterator<Item = OsString>,
+        own: &dyn Fn(&str) -> Option<bool>,
+    ) -> Result<Self, String> {
+        let mut line = Self::default();
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            match arg.to_str() {
+                Some(text) if text.starts_with('-') && text.len() > 1 => {
+                    line.option(text, &mut args, own)?;
+                }
+                _ => line.push(InputName::File(PathBuf::from(arg))),
+            }
+        }
+        Ok(line)
+    }
+
+    /// Adds an input under the options now in force.
+    pub fn push(&mut self, name: InputName) {
+        let state = self.state.clone();
+        self.inputs.push(Input { name, state });
+    }
+
+    fn option(
+        &mut self,
+        text: &str,
+        args: &mut dyn Iterator<Item = OsString>,
+        own: &dyn Fn(&str) -> Option<bool>,
+    ) -> Result<(), String> {
+        let mut next = || value_of(text, args);
+        match text {
+            "-o" => self.output = Some(PathBuf::from(next()?)),
+            "-L" => self.library_dirs.push(utf8(next()?)?),
+            "-l" => {
+                let name = utf8(next()?)?;
+                self.push(InputName::Library(name));
+            }
+            "-x" => {
+                let language = utf8(next()?)?;
+                self.state.language = Some(language).filter(|l| l != "none");
+            }
+            "-u" => self.undefined.push(utf8(next()?)?),
+            "-e" => self.entry = Some(utf8(next()?)?),
+            "-Xlinker" => {
+                let option = utf8(next()?)?;
+                self.linker_options(&[option], args)?;
+            }
+            "-static" | "-static-pie" | "--static" => self.state.choice = LibraryChoice::StaticOnly,
+            "-shared" => self.output_kind = OutputKind::SharedLibrary,
+            "-r" => self.output_kind = OutputKind::Relocatable,
+            "-nodefaultlibs" | "-nostdlib" | "-nolibc" | "-nostdlib++" => {
+                self.default_libraries = false;
+            }
+            _ if IGNORED.contains(&text) => {}
+            _ if IGNORED_WITH_VALUE.contains(&text) => drop(next()?),
+            _ if COMPILE_WITH_VALUE.contains(&text) => {
+                self.compile_flags.push(text.to_owned());
+                let value = utf8(next()?)?;
+                self.compile_flags.push(value);
+            }
+            _ => return self.joined_option(text, args, own),
+        }
+        Ok(())
+    }
+
+    /// Options with their value in the same word, and long ones.
+    fn joined_option(
+        &mut self,
+        text: &str,
+        args: &mut dyn Iterator<Item = OsString>,
+        own: &dyn Fn(&str) -> Option<bool>,
+    ) -> Result<(), String> {
+        if let Some(options) = text.strip_prefix("-Wl,") {
+            let options: Vec<String> = options.split(',').map(str::to_owned).collect();
+            return self.linker_options(&options, &mut std::iter::empty());
+        }
+        if let Some(takes_value) = own(text) {
+            self.own_options.push(text.into());
+            if takes_value {
+                self.own_options.extend(args.next());
+            }
+            return Ok(());
+        }
+        if text.starts_with("--") {
+            let mut next = || utf8(value_of(text, args)?);
+            if let Handled::Unknown = ld_options::apply(self, text, &mut next)? {
+                self.own_options.push(text.into());
+            }
+            return Ok(());
+        }
+        if let Some(dir) = text.strip_prefix("-L") {
+            self.library_dirs.push(dir.to_owned());
+        } else if let Some(name) = text.strip_prefix("-l") {
+            self.push(InputName::Library(name.to_owned()));
+        } else if let Some(name) = text.strip_prefix("-u") {
+            self.undefined.push(name.to_owned());
+        } else if let Some(path) = text.strip_prefix("-o") {
+            self.output = Some(PathBuf::from(path));
+        } else if COMPILE_PREFIXES.iter().any(|p| text.starts_with(p)) {
+            // `-fuse-ld=` chooses a linker; a compiler would complain about it.
+            if !text.starts_with("-fuse-ld=") {
+                self.compile_flags.push(text.to_owned());
+            }
+        } else if !["-B", "-z", "-T"].iter().any(|p| text.starts_with(p)) {
+            self.own_options.push(text.into());
+        }
+        Ok(())
+    }
+
+    /// Options for the linker proper, from `-Wl,` or `-Xlinker`; the value of the last one may be
+    /// in a later `-Xlinker`.
+    fn linker_options(
+        &mut self,
+        options: &[String],
+        args: &mut dyn Iterator<Item = OsString>,
+    ) -> Result<(), String> {
+        let mut options = options.iter();
+        while let Some(option) = options.next() {
+            let mut next = || match options.next() {
+                Some(value) => Ok(value.clone()),
+                None => match args.next() {
+                    Some(word) if word == "-Xlinker" => utf8(value_of(option, args)?),
+                    _ => Err(format!("linker option {option} needs a value")),
+                },
+            };
+            if !option.starts_with('-') {
+                self.push(InputName::File(PathBuf::from(option)));
+            } else if let Handled::Unknown = ld_options::apply(self, option, &mut next)? {
+                self.warnings
+                    .push(format!("linker option {option} has no effect here"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn value_of(
+    option: impl AsRef<OsStr>,
+    args: &mut dyn Iterator<Item = OsString>,
+) -> Result<OsString, String> {
+    args.next()
+        .ok_or_else(|| format!("option {} needs a value", option.as_ref().display()))
+}
+
+fn utf8(value: OsString) -> Result<String, String> {
+    value
+        .into_string()
+        .map_err(|value| format!("{} is not valid UTF-8", value.display()))
+}
+
+#[cfg(test)]
+mod tests;

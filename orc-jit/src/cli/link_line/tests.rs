@@ -1,0 +1,121 @@
+//! Command lines as people and tools write them.
+
+use super::*;
+
+fn parse(line: &str) -> LinkLine {
+    let args = line.split_whitespace().map(OsString::from);
+    LinkLine::parse(args, &|option| match option {
+        "--threads" => Some(true),
+        "--timings" => Some(false),
+        _ => None,
+    })
+    .unwrap()
+}
+
+/// The inputs, each with the letters of the options in force: w(hole archive), s(tatic),
+/// n(eeded only).
+fn inputs(line: &str) -> String {
+    let show = |input: &Input| {
+        let name = match &input.name {
+            InputName::File(path) => path.display().to_string(),
+            InputName::Library(name) => format!("-l{name}"),
+        };
+        let mut marks = String::new();
+        if input.state.whole_archive {
+            marks.push('w');
+        }
+        if input.state.choice == LibraryChoice::StaticOnly {
+            marks.push('s');
+        }
+        if input.state.as_needed {
+            marks.push('n');
+        }
+        format!("{name}:{marks}")
+    };
+    let inputs = parse(line).inputs;
+    inputs.iter().map(show).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn options_hold_from_their_place_on() {
+    assert_eq!(
+        inputs("a.o -Wl,--whole-archive b.a -Wl,--no-whole-archive c.a"),
+        "a.o: b.a:w c.a:"
+    );
+    assert_eq!(
+        inputs("--whole-archive a.a --push-state --as-needed -lx --pop-state -ly"),
+        "a.a:w -lx:wn -ly:w"
+    );
+    assert_eq!(
+        inputs("-Wl,-Bstatic -lx -Wl,-Bdynamic -l y -static -lz"),
+        "-lx:s -ly: -lz:s"
+    );
+}
+
+#[test]
+fn what_rustc_passes() {
+    let line = parse(
+        "-m64 s.o -Wl,--as-needed -Wl,-Bstatic std.rlib -Wl,-Bdynamic -lgcc_s -L raw -B/x/gcc-ld \
+         -fuse-ld=lld -Wl,--eh-frame-hdr -Wl,-z,noexecstack -L lib -o out -Wl,--gc-sections -pie \
+         -Wl,-z,relro,-z,now -nodefaultlibs -Wl,-rpath,/a:/b",
+    );
+    assert_eq!(line.inputs.len(), 3);
+    assert_eq!(line.library_dirs, ["raw", "lib"]);
+    assert_eq!(line.run_path, ["/a", "/b"]);
+    assert_eq!(line.output, Some(PathBuf::from("out")));
+    assert_eq!(line.gc_sections, Some(true));
+    assert!(!line.default_libraries && line.warnings.is_empty());
+    assert!(line.own_options.is_empty(), "{:?}", line.own_options);
+    assert_eq!(line.compile_flags, ["-m64"]);
+}
+
+#[test]
+fn compile_options_are_kept_for_sources() {
+    let line = parse("-O2 -g -I inc -Iinc2 -DX=1 -std=c++20 -Wall -fPIC -pthread a.cpp");
+    assert_eq!(
+        line.compile_flags.join(" "),
+        "-O2 -g -I inc -Iinc2 -DX=1 -std=c++20 -Wall -fPIC -pthread"
+    );
+    let line = parse("-x c++ a.txt -x none b.txt");
+    assert_eq!(line.inputs[0].state.language.as_deref(), Some("c++"));
+    assert_eq!(line.inputs[1].state.language, None);
+}
+
+#[test]
+fn own_options_are_left_with_their_values() {
+    let line = parse("--threads 4 a.o --timings -h --entry start -Xlinker -u -Xlinker keep");
+    assert_eq!(line.own_options, ["--threads", "4", "--timings", "-h"]);
+    assert_eq!(line.entry.as_deref(), Some("start"));
+    assert_eq!(line.undefined, ["keep"]);
+    assert_eq!(line.inputs.len(), 1);
+}
+
+#[test]
+fn definitions_and_output_kinds() {
+    let line = parse("-Wl,--defsym=a=0x10 -Wl,--defsym,b=c -shared");
+    let pairs: Vec<_> = line
+        .defsyms
+        .iter()
+        .map(|(a, b)| format!("{a}:{b}"))
+        .collect();
+    assert_eq!(pairs, ["a:0x10", "b:c"]);
+    assert_eq!(line.output_kind, OutputKind::SharedLibrary);
+    assert_eq!(parse("-r a.o").output_kind, OutputKind::Relocatable);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let error = |line: &str| {
+        let args = line.split_whitespace().map(OsString::from);
+        LinkLine::parse(args, &|_| None).unwrap_err()
+    };
+    assert_eq!(error("a.o -o"), "option -o needs a value");
+    assert_eq!(error("-Wl,-rpath"), "linker option -rpath needs a value");
+    assert!(error("-Wl,-T,x.ld").contains("linker script x.ld"));
+    assert!(error("-Wl,--wrap=malloc").contains("--wrap=malloc"));
+    let line = parse("-Wl,--frobnicate a.o");
+    assert_eq!(
+        line.warnings,
+        ["linker option --frobnicate has no effect here"]
+    );
+}

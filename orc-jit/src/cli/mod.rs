@@ -1,0 +1,100 @@
+//! The `orc-jit` command.
+
+mod image;
+mod inputs;
+mod ld_options;
+mod link_line;
+mod linker;
+mod options;
+mod response_file;
+mod run;
+mod show_graph;
+mod sources;
+mod timings;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+/// Exit status when linking failed.
+const FAILED: i32 = 1;
+/// Exit status when the command line was wrong.
+const USAGE: i32 = 2;
+
+/// Why the command stops.
+#[derive(Debug)]
+enum Failure {
+    /// The command line is wrong.
+    Usage(String),
+    /// What it asks for failed.
+    Failed(String),
+    /// `clap` has something to say: an error, or help that was asked for.
+    Clap(Box<clap::Error>),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(Box::new(error))
+    }
+}
+
+/// Runs the command with its arguments (its own name first) and returns its exit status. A program
+/// that it runs ends the process itself.
+#[must_use]
+pub fn main(args: Vec<OsString>) -> i32 {
+    match dispatch(args) {
+        Ok(status) => status,
+        Err(Failure::Failed(message)) => {
+            report(&message);
+            FAILED
+        }
+        Err(Failure::Usage(message)) => {
+            report(&message);
+            eprintln!("Try `orc-jit --help`.");
+            USAGE
+        }
+        Err(Failure::Clap(error)) => {
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+                _ => USAGE,
+            }
+        }
+    }
+}
+
+fn report(message: &str) {
+    eprintln!("orc-jit: error: {message}");
+}
+
+/// What the first argument says: a subcommand, or that this is a call in a linker's place.
+fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
+    let first = args.get(1).and_then(|a| a.to_str()).unwrap_or("");
+    match first {
+        "run" => run::command(&args[2..]),
+        image::SUBCOMMAND => run::image_command(&args[2..]),
+        "" | "-h" | "--help" | "-V" | "--version" | "help" | "explain" => {
+            options::Options::try_parse_from(&args)?;
+            Err(Failure::Usage("nothing to do".to_owned()))
+        }
+        _ if linker::is_linker_call(&args[1..]) => linker::command(&args[1..]),
+        _ => {
+            options::Options::try_parse_from(&args)?;
+            Err(Failure::Usage(format!("`{first}` is no subcommand")))
+        }
+    }
+}
+
+/// The status as a process reports it.
+#[must_use]
+pub fn exit_code(status: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1))
+}

@@ -1,0 +1,155 @@
+//! The command's own options, and its help.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser};
+
+/// Runs relocatable objects, static archives and source files as a program, without a link step.
+#[derive(Parser, Debug)]
+#[command(
+    name = "orc-jit",
+    version,
+    about,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = EXAMPLES,
+)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(clap::Subcommand, Debug)]
+pub enum Command {
+    /// Link the inputs in memory and run the program
+    Run(RunOptions),
+    /// Tell who defines a symbol, who asked for it, and why an archive member was pulled
+    Explain(ExplainOptions),
+}
+
+/// Options of `orc-jit run` beside those of compiler drivers.
+#[derive(Parser, Debug, Default, Clone)]
+#[command(
+    name = "orc-jit run",
+    override_usage = "orc-jit run [OPTIONS] INPUT... [-- ARGS...]",
+    after_help = INPUTS_HELP,
+    after_long_help = LINKER_HELP,
+)]
+pub struct RunOptions {
+    /// Worker threads for linking and compiling [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Print where the time went, to standard error
+    #[arg(long)]
+    pub timings: bool,
+
+    /// Link everything, but run nothing
+    #[arg(long)]
+    pub no_exec: bool,
+
+    /// Print the link graph after layout, to standard error
+    #[arg(long)]
+    pub show_graph: bool,
+
+    /// Use this runtime archive instead of the built-in one (LLVM's liborc_rt works, too)
+    #[arg(long, value_name = "PATH")]
+    pub orc_runtime: Option<PathBuf>,
+
+    /// What the program sees as its name, argv[0] [default: the name of -o, or of the first input]
+    #[arg(long, value_name = "NAME")]
+    pub argv0: Option<String>,
+}
+
+/// Options of `orc-jit explain`.
+#[derive(Parser, Debug, Default, Clone)]
+#[command(
+    name = "orc-jit explain",
+    override_usage = "orc-jit explain [OPTIONS] SYMBOL INPUT...",
+    after_help = INPUTS_HELP,
+)]
+pub struct ExplainOptions {}
+
+const EXAMPLES: &str = "\
+Examples:
+  orc-jit run main.o util.o libfoo.a -lz -- --verbose   objects, archives, libraries
+  orc-jit run -O2 main.cpp util.c                       sources are compiled on the way
+  orc-jit run main.rs                                   so are Rust programs
+  rustc -C linker=orc-jit main.rs                       as a linker, from build tools
+  orc-jit explain deflate main.o -lz                    where a symbol comes from
+
+`orc-jit run --help` lists all options.";
+
+const INPUTS_HELP: &str = "\
+Inputs:
+  *.o, *.a, *.so             objects, static archives, shared libraries, linker scripts
+  *.c *.cpp *.f90 *.rs *.s   sources, compiled with $CC, $CXX, $FC, $RUSTC
+  -lNAME, -L DIR             libraries, searched as the system linker does
+  @FILE                      arguments read from FILE
+Everything after `--` goes to the program.";
+
+const LINKER_HELP: &str = "\
+Inputs:
+  *.o, *.a, *.so             objects, static archives, shared libraries, linker scripts
+  *.c *.cpp *.f90 *.rs *.s   sources, compiled with $CC, $CXX, $FC, $RUSTC; options such as -O2, -g,
+                             -I, -D, -std=, -W and -f go to the compilers
+  -lNAME, -l:FILE            libraries, searched as the system linker does
+  @FILE                      arguments read from FILE
+Everything after `--` goes to the program.
+
+Options of a linker that work here, alone or after -Wl, :
+  -L DIR                     search DIR for libraries
+  --whole-archive            link every member of the archives that follow
+  --no-whole-archive         link only the members that are needed (the default)
+  --gc-sections              leave out what nothing refers to (the default)
+  --no-gc-sections           link all sections
+  --entry SYMBOL             start at SYMBOL instead of main
+  -u SYMBOL                  link SYMBOL even if nothing refers to it
+  --defsym NAME=VALUE        define a symbol as a number or another symbol
+  -Bstatic, -Bdynamic        for the -l that follow: archives only, or shared libraries too
+  -static                    the same; the C library stays shared
+  --as-needed                load the shared libraries that follow only if they are used
+  -rpath DIR                 let the loader search DIR for shared libraries
+  -nodefaultlibs             use no library that is not named (otherwise the language's and the
+                             system's libraries are used as needed)
+Options about the output file, such as -o, -pie and --build-id, are accepted and do nothing.
+
+The program runs in this process: its exit status is the command's. Status 1 also means that linking
+failed, and 2 that the command line was wrong; the message says which.";
+
+impl RunOptions {
+    /// Whether an option is this command's own, and if so whether a value follows it.
+    #[must_use]
+    pub fn is_own(option: &str) -> Option<bool> {
+        let name = option.strip_prefix("--")?;
+        let (name, joined) = match name.split_once('=') {
+            Some((name, _)) => (name, true),
+            None => (name, false),
+        };
+        let command = Self::command();
+        let mut arguments = command.get_arguments();
+        let found = arguments.find(|argument| argument.get_long() == Some(name))?;
+        Some(found.get_action().takes_values() && !joined)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn options_with_values() {
+        assert_eq!(RunOptions::is_own("--threads"), Some(true));
+        assert_eq!(RunOptions::is_own("--threads=3"), Some(false));
+        assert_eq!(RunOptions::is_own("--timings"), Some(false));
+        assert_eq!(RunOptions::is_own("--unheard-of"), None);
+        assert_eq!(RunOptions::is_own("-threads"), None);
+    }
+}

@@ -1,0 +1,16 @@
+//! The `orc-jit` command.
+//!
+//! The process that links is the one that runs the program, so its `main` is the C one: Rust's own
+//! start-up would ignore `SIGPIPE`, open closed standard descriptors and take over the signals of a
+//! stack overflow, and a program would notice each of these. Arguments come from the C library's
+//! initialization, which Rust reads without its start-up code.
+#![no_main]
+
+use std::ffi::{c_char, c_int};
+
+/// What the C library calls.
+// SAFETY: the name is the C library's for this very function, and the signature agrees.
+#[unsafe(no_mangle)]
+pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
+    orc_jit::cli::main(std::env::args_os().collect())
+}

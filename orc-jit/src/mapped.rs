@@ -1,0 +1,74 @@
+//! Input files in memory: large ones are mapped, small ones read.
+//!
+//! Mapping costs two system calls, a fault per page touched and a flush when it is undone; reading
+//! a file of a few pages costs less. This is the one module of this crate that maps memory, because
+//! that is `unsafe`: a mapped file that somebody truncates turns reads into `SIGBUS`. Linkers have
+//! always lived with that.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use jit_core::graph::InputBytes;
+use platform_elf::input::{InputOpener, OwnedBytes};
+
+/// Files smaller than this are read.
+const MAP_FROM: u64 = 64 * 1024;
+
+/// A mapped file.
+struct Mapped(memmap2::Mmap);
+
+impl InputBytes for Mapped {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Opens the linker's input files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MapFiles;
+
+impl InputOpener for MapFiles {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if metadata.is_file() && metadata.len() >= MAP_FROM {
+            // SAFETY: the mapping is private and read-only. The file may change under it if somebody
+            // writes to it during the link; parsers check every bound against the length of the mapping,
+            // which does not change, and never rely on reading the same bytes twice.
+            let map = unsafe { memmap2::Mmap::map(&file)? };
+            return Ok(Arc::new(Mapped(map)));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+        file.read_to_end(&mut bytes)?;
+        Ok(Arc::new(OwnedBytes::from(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_files_read_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        for size in [
+            0,
+            1,
+            MAP_FROM as usize - 1,
+            MAP_FROM as usize,
+            3 * MAP_FROM as usize,
+        ] {
+            let content: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+            let path = dir.path().join(size.to_string());
+            std::fs::write(&path, &content).unwrap();
+            assert_eq!(MapFiles.open(&path).unwrap().bytes(), content);
+        }
+        let error = MapFiles.open(dir.path()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    }
+}
