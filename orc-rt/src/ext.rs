@@ -1,0 +1,93 @@
+//! Entry points that LLVM's runtime does not have. Controllers look them up weakly.
+//!
+//! LLVM's own suffice to link and to run; these give a program the rest of what a loader gives it:
+//! finalizers, initializers in an order the controller chose, and `main` with the start and the end
+//! that it has in a linked program.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use crate::call::wrapper_functions;
+use crate::elfnix::remove_range;
+use crate::registry::{self, Arguments};
+use crate::run_program::{self, Program};
+use crate::{exit, loader};
+
+wrapper_functions! {
+    /// `Error(Addr header, Seq<Range>)`: arrays of finalizers, in memory order. They are run
+    /// backwards when the dylib is closed or the process exits, each range from its last word.
+    ///
+    /// An empty range stands for the entry that the compiler's start-up file would have at this
+    /// place in `.fini_array`, which runs the dylib's `__cxa_atexit` handlers. Without one, these run
+    /// before all finalizers.
+    fn __orc_rt_ext_elfnix_register_fini_sections(
+        header: ExecutorAddr,
+        sections: Vec<ExecutorAddrRange>,
+    ) => error {
+        registry::lock().dylib(header)?.fini_sections.extend(sections);
+        Ok(())
+    }
+
+    /// `Error(Addr header, Seq<Range>)`: these arrays go away.
+    fn __orc_rt_ext_elfnix_deregister_fini_sections(
+        header: ExecutorAddr,
+        sections: Vec<ExecutorAddrRange>,
+    ) => error {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        for section in sections.into_iter().rev() {
+            remove_range(&mut dylib.fini_sections, section, "finalizer")?;
+        }
+        Ok(())
+    }
+
+    /// `Error(Seq<Addr header>)`: opens dylibs in this order. Everything they need is linked and
+    /// registered. Those that are open get their new initializers run.
+    fn __orc_rt_ext_elfnix_initialize(headers: Vec<ExecutorAddr>) => error {
+        headers.into_iter().try_for_each(loader::open_linked)
+    }
+
+    /// `Expected<u64>(Addr header)`: closes a dylib whoever has it open. Returns the number of its
+    /// thread-local destructors that threads still have to run: its memory must stay until then.
+    fn __orc_rt_ext_elfnix_close(header: ExecutorAddr) => expected {
+        loader::close(header)?;
+        Ok(exit::pending_thread_destructors(&registry::lock(), header, None))
+    }
+
+    /// `Expected<u64>(Addr header, Range)`: part of a dylib goes away. Runs and forgets the exit
+    /// handlers that lead into the range. Returns the number of thread-local destructors that lead
+    /// there and that threads still have to run.
+    fn __orc_rt_ext_elfnix_finalize_range(
+        header: ExecutorAddr,
+        range: ExecutorAddrRange,
+    ) => expected {
+        registry::lock().dylib(header)?;
+        // SAFETY: the controller calls before it frees the range.
+        unsafe { exit::finalize_range(header, range) };
+        Ok(exit::pending_thread_destructors(&registry::lock(), header, Some(range)))
+    }
+
+    /// `Error(Seq<String>)`: the command line that initializers of libraries are passed.
+    fn __orc_rt_ext_elfnix_set_arguments(arguments: Vec<String>) => error {
+        let arguments = Arguments::leak(&arguments)?;
+        registry::lock().arguments = Some(arguments);
+        Ok(())
+    }
+
+    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit)`:
+    /// runs a program whose parts are linked and registered; see [`run_program::run_main`].
+    fn __orc_rt_ext_elfnix_run_main(
+        header: ExecutorAddr,
+        libraries: Vec<ExecutorAddr>,
+        entry: ExecutorAddr,
+        argv: Vec<String>,
+        then_exit: bool,
+    ) => expected {
+        let arguments = Arguments::leak(&argv)?;
+        let program = Program { header, libraries, entry, arguments };
+        // SAFETY: the controller asks for the program to be run.
+        unsafe { run_program::run_main(&program, then_exit) }
+    }
+}

@@ -1,0 +1,366 @@
+//! Opens and closes JIT'd dylibs: runs their initializers and finalizers.
+//!
+//! One thread at a time does so, and may do so again from within an initializer, as with the
+//! system's loader. The right to it is an entry in the registry, not a lock: a thread that is
+//! waited for in vain only blocks others that open or close.
+
+use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::{c_char, c_int, c_void};
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use crate::addr;
+use crate::arch;
+use crate::elfnix::__orc_rt_elfnix_push_initializers_tag;
+use crate::exit;
+use crate::host;
+use crate::registry::{self, Arguments, LoaderOwner, Outcome};
+use crate::sync::ThreadId;
+use crate::{call, tls};
+
+/// The right to open and close dylibs; given back on drop.
+pub struct Loader(());
+
+impl Loader {
+    /// Waits until no other thread has it.
+    pub fn acquire() -> Self {
+        let current = ThreadId::current();
+        let mut registry = registry::lock();
+        loop {
+            match &mut registry.loader {
+                None => {
+                    registry.loader = Some(LoaderOwner {
+                        thread: current,
+                        depth: 1,
+                    });
+                    return Self(());
+                }
+                Some(owner) if owner.thread == current => {
+                    owner.depth += 1;
+                    return Self(());
+                }
+                Some(_) => registry = registry.wait(),
+            }
+        }
+    }
+
+    /// Opens the dylib called `name`, and with it what it depends on, dependencies first.
+    ///
+    /// # Errors
+    /// When no dylib has the name, or the controller cannot link its initializers.
+    pub fn open_by_name(&self, name: &str) -> Outcome<ExecutorAddr> {
+        let header = registry::lock().header_of(name)?;
+        self.open_linked_by_controller(header)?;
+        Ok(header)
+    }
+
+    /// Opens a dylib whose initializers the controller still has to link.
+    fn open_linked_by_controller(&self, header: ExecutorAddr) -> Outcome<()> {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        if dylib.open_count > 0 {
+            dylib.open_count += 1;
+            return Ok(());
+        }
+        drop(registry);
+        self.push_initializers(header)?;
+        registry::lock().dylib(header)?.open_count += 1;
+        Ok(())
+    }
+
+    /// Has the controller link what is new in an open dylib, and runs its new initializers.
+    ///
+    /// # Errors
+    /// When the dylib is not open, or the controller cannot link it.
+    pub fn update(&self, header: ExecutorAddr) -> Outcome<()> {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        if dylib.open_count == 0 {
+            return Err(format!("JIT dylib '{}' is not open", dylib.name));
+        }
+        drop(registry);
+        self.push_initializers(header)
+    }
+
+    /// Undoes one opening; the last one closes the dylib, and those opened for it alone.
+    ///
+    /// # Errors
+    /// When the dylib is not open.
+    pub fn release(&self, header: ExecutorAddr) -> Outcome<()> {
+        let mut to_release = Vec::from([header]);
+        while let Some(header) = to_release.pop() {
+            let mut registry = registry::lock();
+            let dylib = registry.dylib(header)?;
+            if dylib.open_count == 0 {
+                return Err(format!("JIT dylib '{}' is not open", dylib.name));
+            }
+            dylib.open_count -= 1;
+            if dylib.open_count > 0 {
+                continue;
+            }
+            // The dependencies are released in the reverse of the order they were opened in.
+            to_release.append(&mut core::mem::take(&mut dylib.dependencies));
+            drop(registry);
+            finalize(header);
+        }
+        Ok(())
+    }
+
+    /// Asks the controller to link all initializers that `header` needs, which registers their
+    /// sections here, then runs them, dependencies first.
+    fn push_initializers(&self, header: ExecutorAddr) -> Outcome<()> {
+        let tag = &raw const __orc_rt_elfnix_push_initializers_tag;
+        let pushed: Vec<(ExecutorAddr, Vec<ExecutorAddr>)> = call::controller(tag, &(header,))?;
+        let dependencies: BTreeMap<_, _> = pushed.into_iter().collect();
+        for dylib in in_dependency_order(header, &dependencies) {
+            let needs = dependencies
+                .get(&dylib)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            hold_dependencies(dylib, needs)?;
+            run_initializers(dylib)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        let mut registry = registry::lock();
+        if let Some(owner) = &mut registry.loader {
+            owner.depth -= 1;
+            if owner.depth == 0 {
+                registry.loader = None;
+                registry::notify_all();
+            }
+        }
+    }
+}
+
+/// Opens a dylib whose initializers are linked and registered, and whose dependencies are open. An
+/// open one gets its new initializers run.
+///
+/// # Errors
+/// When no dylib has this header.
+pub fn open_linked(header: ExecutorAddr) -> Outcome<()> {
+    {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        dylib.open_count = dylib.open_count.max(1);
+    }
+    run_initializers(header)
+}
+
+/// Closes a dylib whoever still has it open.
+///
+/// # Errors
+/// When no dylib has this header.
+pub fn close(header: ExecutorAddr) -> Outcome<()> {
+    {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        dylib.open_count = 0;
+        dylib.dependencies.clear();
+    }
+    finalize(header);
+    Ok(())
+}
+
+/// Counts an opening of each new dependency.
+fn hold_dependencies(header: ExecutorAddr, needs: &[ExecutorAddr]) -> Outcome<()> {
+    let mut registry = registry::lock();
+    for &dependency in needs {
+        let known = &mut registry.dylib(header)?.dependencies;
+        if dependency == header || known.contains(&dependency) {
+            continue;
+        }
+        known.push(dependency);
+        registry.dylib(dependency)?.open_count += 1;
+    }
+    Ok(())
+}
+
+/// `root` and what it depends on, each after its own dependencies. Of a cycle, the member reached
+/// first comes last.
+fn in_dependency_order(
+    root: ExecutorAddr,
+    dependencies: &BTreeMap<ExecutorAddr, Vec<ExecutorAddr>>,
+) -> Vec<ExecutorAddr> {
+    let needs = |header| {
+        dependencies
+            .get(&header)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    };
+    let mut order = Vec::new();
+    let mut seen = BTreeSet::from([root]);
+    let mut path = Vec::from([(root, needs(root).iter())]);
+    while let Some((header, rest)) = path.last_mut() {
+        match rest.next() {
+            Some(&next) if seen.insert(next) => path.push((next, needs(next).iter())),
+            Some(_) => {}
+            None => {
+                order.push(*header);
+                path.pop();
+            }
+        }
+    }
+    order
+}
+
+/// Runs the initializers of a dylib that have not run yet, also those that appear meanwhile.
+fn run_initializers(header: ExecutorAddr) -> Outcome<()> {
+    loop {
+        let mut registry = registry::lock();
+        let sequence = registry.next_sequence();
+        let dylib = registry.dylib(header)?;
+        dylib.opened_at.get_or_insert(sequence);
+        let done = core::mem::replace(&mut dylib.init_sections_run, dylib.init_sections.len());
+        let new = dylib.init_sections.get(done..).unwrap_or_default().to_vec();
+        let has_finalizers = !dylib.fini_sections.is_empty();
+        if new.is_empty() {
+            return Ok(());
+        }
+        registry.initializing.push((ThreadId::current(), header));
+        let arguments = registry.arguments;
+        let finalized_at_exit = registry.finalized_at_exit;
+        drop(registry);
+        if has_finalizers && !finalized_at_exit {
+            finalize_at_exit()?;
+        }
+        for section in new {
+            // SAFETY: the controller registered this range as an array of initializers.
+            unsafe { run_init_section(section, arguments) };
+        }
+        finish_initializing(header);
+    }
+}
+
+fn finish_initializing(header: ExecutorAddr) {
+    let current = ThreadId::current();
+    let mut registry = registry::lock();
+    let mine = registry
+        .initializing
+        .iter()
+        .rposition(|&(thread, dylib)| thread == current && dylib == header);
+    if let Some(index) = mine {
+        registry.initializing.remove(index);
+    }
+}
+
+/// Calls the functions of one array in order, with what glibc passes: the arguments of `main`.
+///
+/// # Safety
+/// `section` is an array of addresses of functions that may be called now.
+unsafe fn run_init_section(section: ExecutorAddrRange, arguments: Option<Arguments>) {
+    let mut no_arguments: [*mut c_char; 1] = [core::ptr::null_mut()];
+    let arguments = arguments.unwrap_or(Arguments {
+        argc: 0,
+        argv: no_arguments.as_mut_ptr(),
+    });
+    // SAFETY: the caller vouches for the range.
+    for &function in unsafe { addr::words(section) } {
+        if is_callable(function) {
+            // SAFETY: the caller vouches for the functions; one that takes fewer arguments does not
+            // notice.
+            unsafe { call_as_main(ExecutorAddr::new(function), arguments) };
+        }
+    }
+}
+
+/// Calls a function as the process's start-up code calls `main`.
+///
+/// # Safety
+/// At `function` is one that takes `main`'s arguments, or fewer.
+pub unsafe fn call_as_main(function: ExecutorAddr, arguments: Arguments) -> c_int {
+    let environment = host::environment();
+    let Arguments { argc, argv } = arguments;
+    // SAFETY: the caller vouches for the function.
+    unsafe { arch::call_outermost(addr::to_ptr(function), argc, argv, environment) }
+}
+
+/// Old compilers frame such arrays with 0 and −1.
+fn is_callable(word: u64) -> bool {
+    word != 0 && word != u64::MAX
+}
+
+/// Runs the finalizers of an open dylib, in the loader's order: from the last word of the last array
+/// to the first of the first. `__cxa_atexit` handlers run where the compiler's start-up file has its
+/// own entry, which an empty range stands for, and before all finalizers if none does.
+pub fn finalize(header: ExecutorAddr) {
+    let sections = {
+        let mut registry = registry::lock();
+        let Ok(dylib) = registry.dylib(header) else {
+            return;
+        };
+        if dylib.opened_at.take().is_none() {
+            return;
+        }
+        // A dylib that is opened again is initialized again.
+        dylib.init_sections_run = 0;
+        dylib.fini_sections.clone()
+    };
+    let marked = sections.iter().any(|section| section.is_empty());
+    if !marked {
+        // SAFETY: the dylib's code is still there.
+        unsafe { host::cxa_finalize(header) };
+    }
+    for section in sections.into_iter().rev() {
+        if section.is_empty() {
+            // SAFETY: as above.
+            unsafe { host::cxa_finalize(header) };
+            continue;
+        }
+        // SAFETY: the controller registered this range as an array of finalizers.
+        for &function in unsafe { addr::words(section) }.iter().rev() {
+            if is_callable(function) {
+                let function: *const c_void = addr::to_ptr(ExecutorAddr::new(function));
+                // SAFETY: as above; finalizers take no arguments.
+                unsafe {
+                    core::mem::transmute::<*const c_void, unsafe extern "C" fn()>(function)()
+                };
+            }
+        }
+    }
+}
+
+/// Has what is open finalized at exit, after the exit handlers that are registered from now on and
+/// before those registered until now: where the system's loader does it for a program.
+///
+/// # Errors
+/// When the C library does not take the handler.
+pub fn finalize_at_exit() -> Outcome<()> {
+    registry::lock().finalized_at_exit = true;
+    exit::register(run_finalizers_at_exit, core::ptr::null_mut(), runtime_key())
+        .map_err(String::from)
+}
+
+/// The "dylib" under which the runtime files its own handlers: an address inside it.
+pub fn runtime_key() -> ExecutorAddr {
+    static KEY: u8 = 0;
+    addr::of(&raw const KEY)
+}
+
+unsafe extern "C" fn run_finalizers_at_exit(_: *mut c_void) {
+    let open = registry::lock().open_dylibs();
+    for header in open {
+        finalize(header);
+    }
+}
+
+/// Ends the runtime's part in the process: nothing of it will be called any more.
+pub fn shut_down() {
+    let mut registry = registry::lock();
+    exit::forget_all(&mut registry);
+    registry.fork_handlers = false;
+    let threads = registry.tls.take_threads();
+    drop(registry);
+    // All exit handlers are forgotten: this takes back the handlers of `fork`.
+    // SAFETY: nothing of ours is left to be called.
+    unsafe { host::cxa_finalize(runtime_key()) };
+    tls::shut_down(threads);
+}

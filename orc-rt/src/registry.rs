@@ -1,0 +1,234 @@
+//! What the runtime knows: one record per JIT'd dylib, and what threads and handlers are pending.
+//!
+//! One lock guards it. It is only held for look-ups and changes, never while other code runs.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::{c_char, c_int};
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use crate::exit::RecordPtr;
+use crate::sync::{Guard, Monitor, ThreadId};
+use crate::tls::TlsRegistry;
+
+/// The runtime's state. Each loaded copy of the runtime has its own.
+static REGISTRY: Monitor<Registry> = Monitor::new(Registry::new());
+
+/// Something to tell a human or the controller.
+pub type Outcome<T> = Result<T, String>;
+
+/// Takes the state.
+pub fn lock() -> Guard<'static, Registry> {
+    REGISTRY.lock()
+}
+
+/// Wakes threads that wait for the loader (see [`crate::loader`]).
+pub fn notify_all() {
+    REGISTRY.notify_all();
+}
+
+/// The command line, as `main` and initializers get it.
+#[derive(Clone, Copy)]
+pub struct Arguments {
+    /// Number of strings.
+    pub argc: c_int,
+    /// The strings, followed by null.
+    pub argv: *mut *mut c_char,
+}
+
+// SAFETY: the strings are never freed; who writes to them is the program's affair, as anywhere.
+unsafe impl Send for Arguments {}
+
+/// A JIT'd dylib.
+pub struct Dylib {
+    /// Its name, by which it is opened.
+    pub name: String,
+    /// Arrays of initializers, in the order they are to run.
+    pub init_sections: Vec<ExecutorAddrRange>,
+    /// How many of `init_sections` have run since the dylib was opened.
+    pub init_sections_run: usize,
+    /// Arrays of finalizers in memory order; see [`crate::ext`] for the meaning of an empty one.
+    pub fini_sections: Vec<ExecutorAddrRange>,
+    /// How often it was opened and not yet closed, by users and by dylibs that depend on it.
+    pub open_count: usize,
+    /// When it was opened, among all openings; `None` while its finalizers have nothing to undo.
+    pub opened_at: Option<u64>,
+    /// Dylibs opened for it.
+    pub dependencies: Vec<ExecutorAddr>,
+}
+
+/// Who is opening or closing dylibs, and how deep in it.
+pub struct LoaderOwner {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Openings and closings that are nested in one another.
+    pub depth: usize,
+}
+
+/// See the module's documentation.
+pub struct Registry {
+    dylibs: BTreeMap<u64, Dylib>,
+    /// Header of the runtime's own dylib.
+    pub platform: ExecutorAddr,
+    /// Header of the program that runs.
+    pub program: Option<ExecutorAddr>,
+    /// The dylibs whose initializers are running, newest last.
+    pub initializing: Vec<(ThreadId, ExecutorAddr)>,
+    /// See [`LoaderOwner`].
+    pub loader: Option<LoaderOwner>,
+    /// What initializers are passed.
+    pub arguments: Option<Arguments>,
+    /// Pending exit handlers by dylib and age.
+    pub exit_handlers: BTreeMap<(ExecutorAddr, u64), RecordPtr>,
+    /// Pending thread-local destructors by dylib and age.
+    pub thread_destructors: BTreeMap<(ExecutorAddr, u64), RecordPtr>,
+    /// `.eh_frame` sections that the unwinder was told of.
+    pub frames: BTreeSet<ExecutorAddr>,
+    /// Thread-local sections and the threads that have copies.
+    pub tls: TlsRegistry,
+    /// The last error of any thread's `dlopen` and the like.
+    pub last_error: String,
+    /// Whether the handlers around `fork` are in place.
+    pub fork_handlers: bool,
+    /// Whether open dylibs will be finalized at exit.
+    pub finalized_at_exit: bool,
+    sequence: u64,
+}
+
+// SAFETY: the raw pointers in it lead to memory that the runtime owns and reaches under the lock.
+unsafe impl Send for Registry {}
+
+impl Registry {
+    const fn new() -> Self {
+        Self {
+            dylibs: BTreeMap::new(),
+            platform: ExecutorAddr::NULL,
+            program: None,
+            initializing: Vec::new(),
+            loader: None,
+            arguments: None,
+            exit_handlers: BTreeMap::new(),
+            thread_destructors: BTreeMap::new(),
+            frames: BTreeSet::new(),
+            tls: TlsRegistry::new(),
+            last_error: String::new(),
+            fork_handlers: false,
+            finalized_at_exit: false,
+            sequence: 0,
+        }
+    }
+
+    /// A number larger than all before.
+    pub fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// The number that was given out last.
+    pub fn last_sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Adds a dylib.
+    pub fn add_dylib(&mut self, header: ExecutorAddr, name: &str) -> Outcome<()> {
+        if let Some(other) = self.dylibs.get(&header.value()) {
+            return Err(format!(
+                "cannot register JIT dylib '{name}': its header {header} is that of '{}'",
+                other.name
+            ));
+        }
+        let dylib = Dylib {
+            name: name.into(),
+            init_sections: Vec::new(),
+            init_sections_run: 0,
+            fini_sections: Vec::new(),
+            open_count: 0,
+            opened_at: None,
+            dependencies: Vec::new(),
+        };
+        self.dylibs.insert(header.value(), dylib);
+        Ok(())
+    }
+
+    /// Forgets a dylib.
+    pub fn remove_dylib(&mut self, header: ExecutorAddr) -> Outcome<Dylib> {
+        self.dylibs
+            .remove(&header.value())
+            .ok_or_else(|| unknown_header(header))
+    }
+
+    /// The dylib with this header.
+    pub fn dylib(&mut self, header: ExecutorAddr) -> Outcome<&mut Dylib> {
+        self.dylibs
+            .get_mut(&header.value())
+            .ok_or_else(|| unknown_header(header))
+    }
+
+    /// The header of the dylib with this name.
+    pub fn header_of(&self, name: &str) -> Outcome<ExecutorAddr> {
+        self.dylibs
+            .iter()
+            .find(|(_, dylib)| dylib.name == name)
+            .map(|(header, _)| ExecutorAddr::new(*header))
+            .ok_or_else(|| format!("no JIT dylib is named '{name}'"))
+    }
+
+    /// The open dylibs, the one opened last first, the program before all others: the order in which
+    /// a loader finalizes them at exit.
+    pub fn open_dylibs(&self) -> Vec<ExecutorAddr> {
+        let mut open: Vec<_> = self
+            .dylibs
+            .iter()
+            .filter_map(|(header, dylib)| Some((dylib.opened_at?, ExecutorAddr::new(*header))))
+            .collect();
+        open.sort_unstable_by_key(|&(opened_at, header)| {
+            let is_program = self.program == Some(header);
+            core::cmp::Reverse((is_program, opened_at))
+        });
+        open.into_iter().map(|(_, header)| header).collect()
+    }
+}
+
+fn unknown_header(header: ExecutorAddr) -> String {
+    format!("no JIT dylib has its header at {header}")
+}
+
+/// Around `fork`, the forking thread holds the lock: the child must not find it taken by a thread
+/// that it does not have.
+pub extern "C" fn before_fork() {
+    REGISTRY.raw_lock();
+}
+
+/// See [`before_fork`].
+///
+/// # Safety
+/// `before_fork` was called by this thread.
+pub unsafe extern "C" fn after_fork_in_parent() {
+    // SAFETY: this thread took the lock in `before_fork`.
+    unsafe { REGISTRY.raw_unlock() };
+}
+
+/// See [`before_fork`]. What another thread was loading will never be finished in the child.
+///
+/// # Safety
+/// `before_fork` was called by this thread.
+pub unsafe extern "C" fn after_fork_in_child() {
+    let current = ThreadId::current();
+    // SAFETY: this thread took the lock in `before_fork`; the reference ends before it is given back.
+    let registry = unsafe { REGISTRY.raw_value() };
+    if registry
+        .loader
+        .as_ref()
+        .is_some_and(|owner| owner.thread != current)
+    {
+        registry.loader = None;
+    }
+    registry
+        .initializing
+        .retain(|(thread, _)| *thread == current);
+    // SAFETY: as above.
+    unsafe { REGISTRY.raw_unlock() };
+}

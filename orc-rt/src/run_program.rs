@@ -1,0 +1,165 @@
+//! Runs a JIT'd program: what the C library's start-up code and the loader do around `main`.
+
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char, c_int};
+
+use orc_shared::ExecutorAddr;
+
+use crate::call::wrapper_functions;
+use crate::loader::{self, Loader};
+use crate::registry::{self, Arguments, Outcome};
+use crate::{dlfcn, log, thread_exit};
+
+impl Arguments {
+    /// A command line made of these strings. It lives as long as the process: programs keep pointers
+    /// to it, and exit handlers use them.
+    ///
+    /// # Errors
+    /// When a string contains a NUL.
+    pub fn leak(strings: &[String]) -> Outcome<Self> {
+        let mut argv: Vec<*mut c_char> = Vec::with_capacity(strings.len() + 1);
+        for string in strings {
+            let string = CString::new(string.as_str())
+                .map_err(|_| format!("argument {string:?} contains a NUL"))?;
+            argv.push(string.into_raw());
+        }
+        let argc = c_int::try_from(argv.len()).map_err(|_| "too many arguments".to_string())?;
+        argv.push(core::ptr::null_mut());
+        let argv = Box::leak(argv.into_boxed_slice()).as_mut_ptr();
+        Ok(Self { argc, argv })
+    }
+}
+
+/// What a program is made of, all linked and registered.
+pub struct Program {
+    /// Header of its dylib.
+    pub header: ExecutorAddr,
+    /// Dylibs it depends on, in the order they are to be initialized.
+    pub libraries: Vec<ExecutorAddr>,
+    /// Its `main`.
+    pub entry: ExecutorAddr,
+    /// What `main` and the initializers are passed.
+    pub arguments: Arguments,
+}
+
+/// Runs a program as if it were this process's: initializers of its libraries, its own, `main`.
+/// Then, if `then_exit`, the process's `exit`, which does not return. Else what `exit` would do for
+/// the program: the thread-local destructors of this thread, exit handlers newest first, finalizers;
+/// then `main`'s result is returned.
+///
+/// A call of `exit` from within the program ends the process in that same order. That is why the
+/// handler for finalizers is registered before anything of the program runs, and after whatever the
+/// process's libraries registered.
+///
+/// # Errors
+/// When a dylib is not registered.
+///
+/// # Safety
+/// The program may be run on this thread.
+pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
+    let since = begin(program.header, program.arguments)?;
+    for &library in &program.libraries {
+        loader::open_linked(library)?;
+    }
+    loader::finalize_at_exit()?;
+    loader::open_linked(program.header)?;
+    // SAFETY: the caller vouches for the program.
+    let status = unsafe { loader::call_as_main(program.entry, program.arguments) };
+    if then_exit {
+        // SAFETY: `exit` may be called from anywhere.
+        unsafe { libc::exit(status) }
+    }
+    // SAFETY: the program's code is still there, and `main` has ended.
+    unsafe { thread_exit::run_for_current_thread(since, program.header) };
+    loader::close(program.header)?;
+    for &library in program.libraries.iter().rev() {
+        loader::close(library)?;
+    }
+    end(program.header);
+    Ok(i64::from(status))
+}
+
+/// Runs a program that the controller still has to link, by the names of its dylib and its entry
+/// point: `dlopen`, `dlsym`, a call, `dlclose`.
+///
+/// # Errors
+/// When the dylib or the entry point is missing or cannot be linked.
+///
+/// # Safety
+/// The program may be run on this thread.
+pub unsafe fn run_by_name(name: &str, entry: &str, arguments: Arguments) -> Outcome<i64> {
+    let header = registry::lock().header_of(name)?;
+    let since = begin(header, arguments)?;
+    loader::finalize_at_exit()?;
+    let ran = Loader::acquire().open_by_name(name).and_then(|_| {
+        let main = dlfcn::lookup(header, entry)?;
+        // SAFETY: the caller vouches for the program.
+        let status = unsafe { loader::call_as_main(main, arguments) };
+        // SAFETY: the program's code is still there, and `main` has ended.
+        unsafe { thread_exit::run_for_current_thread(since, header) };
+        Loader::acquire().release(header)?;
+        Ok(i64::from(status))
+    });
+    end(header);
+    ran
+}
+
+/// Makes a dylib the program. Returns the registry's sequence number from before.
+fn begin(header: ExecutorAddr, arguments: Arguments) -> Outcome<u64> {
+    let mut registry = registry::lock();
+    registry.dylib(header)?;
+    registry.program = Some(header);
+    registry.arguments = Some(arguments);
+    Ok(registry.last_sequence())
+}
+
+fn end(header: ExecutorAddr) {
+    let mut registry = registry::lock();
+    if registry.program == Some(header) {
+        registry.program = None;
+    }
+}
+
+/// What [`run_by_name`] returns where only a number can be: −1 stands for an error, which is printed.
+fn status_or_log(name: &str, ran: Outcome<i64>) -> i64 {
+    ran.unwrap_or_else(|message| {
+        log::error(&format!("cannot run '{name}': {message}"));
+        -1
+    })
+}
+
+/// Runs the program `entry` of the dylib `name`.
+///
+/// # Safety
+/// The strings are C strings, `argv` has `argc` of them and a null; the program may be run.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __orc_rt_elfnix_run_program(
+    name: *const c_char,
+    entry: *const c_char,
+    argc: c_int,
+    argv: *mut *mut c_char,
+) -> i64 {
+    // SAFETY: the caller passes C strings.
+    let (name, entry) = unsafe { (CStr::from_ptr(name), CStr::from_ptr(entry)) };
+    let (name, entry) = (name.to_string_lossy(), entry.to_string_lossy());
+    // SAFETY: the caller vouches for the program.
+    let ran = unsafe { run_by_name(&name, &entry, Arguments { argc, argv }) };
+    status_or_log(&name, ran)
+}
+
+wrapper_functions! {
+    /// `i64(String dylib, String entry, Seq<String> args)`. Without arguments, the program's
+    /// `argv[0]` is the dylib's name, as a program always has one.
+    fn __orc_rt_run_program_wrapper(name: String, entry: String, args: Vec<String>) => plain {
+        let args = if args.is_empty() { Vec::from([name.clone()]) } else { args };
+        let ran = Arguments::leak(&args).and_then(|arguments| {
+            // SAFETY: the controller asks for the program to be run.
+            unsafe { run_by_name(&name, &entry, arguments) }
+        });
+        status_or_log(&name, ran)
+    }
+}

@@ -1,0 +1,62 @@
+//! A few bytes of code that outlive the runtime.
+//!
+//! What is registered with `__cxa_atexit` or for the end of a thread can be called, but not taken
+//! back. The runtime's memory may be freed before: LLVM's tool does so before it leaves `main`. So
+//! what the C library is given is this thunk, in a page that is never unmapped, and a record, from
+//! `malloc`, whose first word says what to do with it:
+//!
+//! ```text
+//! thunk(record):  jump to record->run(record)
+//! record->run:    a function of the runtime while that is there, and the C library's `free`
+//!                 from the moment the record has nothing more to do
+//! ```
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::addr;
+use crate::arch;
+use crate::host::ExitFunction;
+use orc_shared::ExecutorAddr;
+
+static THUNK: AtomicUsize = AtomicUsize::new(0);
+
+/// The thunk, or nothing if the system refuses a page for it.
+pub fn get() -> Option<ExitFunction> {
+    let mut thunk = THUNK.load(Ordering::Acquire);
+    if thunk == 0 {
+        let page = make_page()?;
+        // If another thread was faster, its page is used and this one is left over, once.
+        thunk = match THUNK.compare_exchange(0, page, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => page,
+            Err(other) => other,
+        };
+    }
+    // SAFETY: the page starts with the code of a function of this type.
+    Some(unsafe { addr::to_function(ExecutorAddr::new(thunk as u64)) })
+}
+
+/// Maps a page with the thunk's code: written first, then made executable.
+fn make_page() -> Option<usize> {
+    let size = arch::RECORD_THUNK.len();
+    // SAFETY: a new mapping, which nothing else uses; the size is rounded up by the kernel.
+    unsafe {
+        let page = libc::mmap(
+            core::ptr::null_mut(),
+            size,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        page.cast::<u8>()
+            .copy_from_nonoverlapping(arch::RECORD_THUNK.as_ptr(), size);
+        if libc::mprotect(page, size, libc::PROT_READ | libc::PROT_EXEC) != 0 {
+            libc::munmap(page, size);
+            return None;
+        }
+        Some(page.expose_provenance())
+    }
+}
