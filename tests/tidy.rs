@@ -1,1 +1,419 @@
-//! The rules of the house, as tests.
+//! The rules of the house, as tests. `docs/ARCHITECTURE.md` says what they are for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use tests::source::{SourceFile, identifiers, rust_files, words};
+use tests::workspace_root;
+
+/// Every crate of the product, and the tests and tasks around it.
+const CRATES: &[&str] = &[
+    "orc-shared",
+    "orc-rt",
+    "orc-target-process",
+    "jit-core",
+    "platform-elf",
+    "platform-macho",
+    "orc-jit",
+    "tests",
+    "xtask",
+];
+
+/// Where `unsafe` is allowed, and why it is needed there. An entry that ends in `/` stands for
+/// everything below it.
+const UNSAFE: &[(&str, &str)] = &[
+    (
+        "orc-rt/src/",
+        "the runtime is called through a C ABI with raw pointers",
+    ),
+    (
+        "orc-target-process/src/",
+        "raw memory, the loader, the process's own structures",
+    ),
+    ("orc-target-process/tests/", "calls what the services made"),
+    (
+        "orc-shared/src/wrapper_result.rs",
+        "a C union that owns its buffer",
+    ),
+    ("orc-jit/src/mapped.rs", "mapped input files"),
+    (
+        "orc-jit/src/main.rs",
+        "the name of the symbol through which the process is started",
+    ),
+];
+
+/// Files that may be longer than `LINES_MAX`: tables, where an entry takes a line or three.
+const TABLES: &[&str] = &[
+    "jit-core/src/arch/x86_64.rs",
+    "orc-target-process/tests/program.rs",
+];
+
+/// What a person can keep in mind.
+const LINES_MAX: usize = 600;
+
+fn all_files() -> Vec<SourceFile> {
+    CRATES
+        .iter()
+        .flat_map(|directory| rust_files(directory))
+        .collect()
+}
+
+/// Fails with all `problems`, if there are any.
+#[track_caller]
+fn none(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn jit_core_names_no_object_format() {
+    // Comments may cite a psABI's relocation names where an edge kind means the same.
+    const FORMATS: &[&str] = &["elf", "macho", "mach", "coff", "xcoff", "wasm"];
+    const PREFIXES: &[&str] = &[
+        "SHF_",
+        "SHT_",
+        "SHN_",
+        "STB_",
+        "STT_",
+        "STV_",
+        "R_X86_64_",
+        "R_AARCH64_",
+        "N_EXT",
+    ];
+    let mut problems = Vec::new();
+    for file in rust_files("jit-core") {
+        for (line, word) in words(&file.code).filter(|(_, word)| FORMATS.contains(&word.as_str())) {
+            problems.push(format!(
+                "{}:{line}: `{word}` names an object format",
+                file.path
+            ));
+        }
+        for (line, text) in file.code.lines().enumerate() {
+            for prefix in PREFIXES.iter().filter(|prefix| text.contains(*prefix)) {
+                problems.push(format!(
+                    "{}:{}: `{prefix}` is an object format's",
+                    file.path,
+                    line + 1
+                ));
+            }
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn platforms_do_not_know_each_other() {
+    // Telling a user what kind of file that was takes a magic number, not a parser.
+    let parsers = [
+        ("platform-elf", ["macho", "platform_macho"]),
+        ("platform-macho", ["elf", "platform_elf"]),
+    ];
+    let mut problems = Vec::new();
+    for (directory, foreign) in parsers {
+        for file in rust_files(directory) {
+            for (line, path) in identifiers(&file.code).filter(|(_, name)| foreign.contains(name)) {
+                problems.push(format!("{}:{line}: `{path}`", file.path));
+            }
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn unsafe_lives_in_listed_modules() {
+    let allowed = |path: &str| {
+        UNSAFE
+            .iter()
+            .any(|(place, _)| path == *place || (place.ends_with('/') && path.starts_with(place)))
+    };
+    let uses_unsafe = |file: &SourceFile| identifiers(&file.code).any(|(_, name)| name == "unsafe");
+    let files = all_files();
+    let outside = files
+        .iter()
+        .filter(|file| uses_unsafe(file) && !allowed(&file.path));
+    let mut problems: Vec<_> = outside
+        .map(|file| format!("{}: `unsafe` is not allowed here", file.path))
+        .collect();
+    for (place, _) in UNSAFE {
+        let used = files
+            .iter()
+            .any(|file| file.path.starts_with(place) && uses_unsafe(file));
+        if !used {
+            problems.push(format!(
+                "{place}: listed, but has no `unsafe`: take it off the list"
+            ));
+        }
+    }
+    for directory in ["jit-core", "platform-elf", "platform-macho"] {
+        let root = fs::read_to_string(workspace_root().join(directory).join("src/lib.rs")).unwrap();
+        if !root.contains("#![forbid(unsafe_code)]") {
+            problems.push(format!(
+                "{directory}/src/lib.rs must have #![forbid(unsafe_code)]"
+            ));
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn every_unsafe_block_has_its_reason() {
+    let mut problems = Vec::new();
+    for file in all_files() {
+        let (text, code): (Vec<_>, Vec<_>) =
+            (file.text.lines().collect(), file.code.lines().collect());
+        for (at, line) in code.iter().enumerate() {
+            let opens = line.contains("unsafe {") || line.contains("unsafe impl");
+            if opens && !reason_precedes(&text, at) {
+                problems.push(format!(
+                    "{}:{}: no `// SAFETY:` before it",
+                    file.path,
+                    at + 1
+                ));
+            }
+        }
+    }
+    none(problems);
+}
+
+/// Whether the statement around line `at` starts with a `SAFETY` comment, or has one in it.
+fn reason_precedes(text: &[&str], at: usize) -> bool {
+    /// Lines of one statement before its `unsafe`, and of the comment before that.
+    const LINES_BEFORE_MAX: usize = 16;
+    let before = text[at.saturating_sub(LINES_BEFORE_MAX)..=at].iter().rev();
+    let mut own_line = true;
+    for line in before {
+        let line = line.trim();
+        if line.contains("SAFETY:") || line.contains("# Safety") {
+            return true;
+        }
+        let ends_statement = line.ends_with(';') || line.ends_with('}') || line.is_empty();
+        if ends_statement && !own_line && !line.starts_with("//") {
+            return false;
+        }
+        own_line = false;
+    }
+    false
+}
+
+#[test]
+fn the_executor_has_no_linker() {
+    let forbidden = [
+        "object",
+        "gimli",
+        "jit-core",
+        "platform-elf",
+        "platform-macho",
+        "orc-jit",
+        "rayon",
+        "iced-x86",
+    ];
+    let found = dependencies("orc-target-process");
+    none(
+        forbidden
+            .iter()
+            .filter(|name| found.contains(**name))
+            .map(|name| format!("reaches {name}"))
+            .collect(),
+    );
+    assert!(
+        found.contains("orc-shared"),
+        "cargo tree gives names: {found:?}"
+    );
+}
+
+#[test]
+fn the_core_has_no_object_parser() {
+    let forbidden = [
+        "object",
+        "goblin",
+        "platform-elf",
+        "platform-macho",
+        "orc-rt",
+        "orc-jit",
+    ];
+    let found = dependencies("jit-core");
+    none(
+        forbidden
+            .iter()
+            .filter(|name| found.contains(**name))
+            .map(|name| format!("reaches {name}"))
+            .collect(),
+    );
+}
+
+#[test]
+fn the_runtime_needs_no_std() {
+    let allowed = BTreeSet::from(["orc-rt", "orc-shared", "libc"].map(str::to_owned));
+    let found = dependencies("orc-rt");
+    none(
+        found
+            .difference(&allowed)
+            .map(|name| format!("orc-rt reaches {name}"))
+            .collect(),
+    );
+    let root = fs::read_to_string(workspace_root().join("orc-rt/src/lib.rs")).unwrap();
+    assert!(root.contains("no_std"), "orc-rt/src/lib.rs is no_std");
+}
+
+/// Names of all crates that `package` is built from.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "tree",
+            "--package",
+            package,
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(workspace_root())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("names of crates are ASCII");
+    text.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn files_fit_in_a_head() {
+    let long = |file: &SourceFile| {
+        file.text.lines().count() > LINES_MAX && !TABLES.contains(&file.path.as_str())
+    };
+    let describe = |file: SourceFile| format!("{}: {} lines", file.path, file.text.lines().count());
+    none(all_files().into_iter().filter(long).map(describe).collect());
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    const PLACEHOLDERS: &[&str] = &["todo!", "unimplemented!", "dbg!"];
+    const NOTES: &[&str] = &["TODO", "FIXME", "XXX"];
+    let mut problems = Vec::new();
+    for file in all_files()
+        .into_iter()
+        .filter(|file| file.path != "tests/tidy.rs")
+    {
+        for (number, (code, text)) in file.code.lines().zip(file.text.lines()).enumerate() {
+            let placeholders = PLACEHOLDERS.iter().filter(|word| code.contains(*word));
+            let notes = NOTES.iter().filter(|word| text.contains(*word));
+            problems.extend(
+                placeholders
+                    .chain(notes)
+                    .map(|word| format!("{}:{}: {word}", file.path, number + 1)),
+            );
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn operating_systems_differ_by_file() {
+    // At the left margin a `cfg` chooses a module or an item; further in, a piece of a function.
+    const CONDITIONS: &[&str] = &[
+        "target_os",
+        "unix",
+        "windows",
+        "target_vendor",
+        "target_env",
+    ];
+    let mut problems = Vec::new();
+    for file in all_files() {
+        for (number, line) in file.code.lines().enumerate() {
+            let conditional = line.contains("cfg!(") || line.trim_start().starts_with("#[cfg");
+            let system = CONDITIONS.iter().any(|condition| line.contains(condition));
+            let inside = line.starts_with(' ') || line.contains("cfg!(");
+            if conditional && system && inside {
+                problems.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn platforms_answer_the_same_questions_in_the_same_files() {
+    let modules = |directory: &str| -> BTreeSet<String> {
+        let entries = fs::read_dir(workspace_root().join(directory).join("src")).unwrap();
+        let name = |entry: fs::DirEntry| {
+            entry
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        };
+        entries
+            .flatten()
+            .map(name)
+            .filter(|name| name != "lib" && !name.starts_with("test"))
+            .collect()
+    };
+    // Each platform's crate documentation has the list of questions, answered there or not.
+    let questions = fs::read_to_string(workspace_root().join("platform-macho/src/lib.rs")).unwrap();
+    let unlisted = modules("platform-elf")
+        .into_iter()
+        .filter(|name| !questions.contains(&format!("`{name}`")));
+    let mut problems: Vec<_> = unlisted
+        .map(|name| format!("platform-elf has `{name}`, which platform-macho does not list"))
+        .collect();
+    for name in modules("platform-macho").difference(&modules("platform-elf")) {
+        if !questions.contains(&format!("`{name}` | only")) {
+            problems.push(format!(
+                "platform-macho has `{name}`, which platform-elf does not"
+            ));
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn crates_share_the_lints_of_the_workspace() {
+    let lacks = |directory: &&&str| {
+        let manifest =
+            fs::read_to_string(workspace_root().join(directory).join("Cargo.toml")).unwrap();
+        !manifest.contains("[lints]\nworkspace = true")
+    };
+    none(
+        CRATES
+            .iter()
+            .filter(lacks)
+            .map(|name| format!("{name}/Cargo.toml"))
+            .collect(),
+    );
+}
+
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let mut problems = Vec::new();
+    let documents = fs::read_dir(workspace_root().join("docs"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    for document in documents.chain([workspace_root().join("README.md")]) {
+        let Ok(text) = fs::read_to_string(&document) else {
+            continue;
+        };
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = target.split('#').next().unwrap_or_default();
+            let external = file.is_empty() || file.contains("://");
+            if !external && !document.parent().unwrap().join(file).exists() {
+                problems.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    none(problems);
+}

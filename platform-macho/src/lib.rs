@@ -1,1 +1,19 @@
-//! placeholder
+//! Mach-O objects, archives and dylibs, and the Mach-O platform, for `jit-core`.
+//!
+//! Nothing is implemented yet. This page is the shape that the implementation takes: a platform
+//! crate answers a fixed list of questions, each in the module of the same name as its ELF twin, so
+//! that whoever knows one crate finds their way in the other.
+//!
+//! | Module | Question | Mach-O's answer |
+//! |---|---|---|
+//! | `archive` | Which member defines a name? | the BSD index (`__.SYMDEF`), and universal files around it |
+//! | `eh_frame` | How is code unwound? | `__unwind_info` made from `__LD,__compact_unwind`, and `__eh_frame` for what that cannot say |
+//! | `input` | Where do bytes come from? | the client's maps, as for ELF |
+//! | `library_search` | Which file does `-l` mean? | `libNAME.tbd`, `libNAME.dylib`, `libNAME.a` on each path; frameworks |
+//! | `linker_script` | Which text stands for a library? | text-based stubs (`.tbd`), which list what a dylib exports |
+//! | `object` | What graph is an object? | atoms between symbols (`MH_SUBSECTIONS_VIA_SYMBOLS`), sections by type |
+//! | `platform` | What does the platform add to links, and to the life of a dylib? | a Mach header, `__mod_init_func`, `__thread_vars`, Objective-C and Swift sections |
+//! | `shared_library` | What does a library define? | its export trie |
+//! | `x86_64` | Which edge kind is a relocation? | scattered pairs (`SUBTRACTOR`, `UNSIGNED`), `GOT_LOAD`, `TLV` |
+//! | `aarch64` | the same | `ADDEND`, `PAGE21`, `PAGEOFF12`, authenticated pointers |
+#![forbid(unsafe_code)]
