@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::executor::ExecutorError;
+use crate::link::errors::{DiscardedReference, OutOfRange, UnboundImports, UnsupportedEdge};
 use crate::object::ObjectError;
+use crate::session::{DuplicateDefinitions, MissingSymbols};
 
 /// Why a link failed. Cloned to every query that waited for it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,6 +20,46 @@ pub enum LinkError {
     /// Several failures of one kind or of several objects, all found before the link stopped.
     #[error("{}", join(.0))]
     Many(Arc<[LinkError]>),
+    /// Names that nothing defines: all of them at once.
+    #[error("{0}")]
+    MissingSymbols(Arc<MissingSymbols>),
+    /// An object's definitions clash with those of other objects of the dylib.
+    #[error("{0}")]
+    DuplicateDefinitions(Arc<DuplicateDefinitions>),
+    /// A dylib, tracker or unit was removed before the operation was done with it.
+    #[error("{what} was removed")]
+    Removed {
+        /// What was removed, as in "tracker 3 of dylib \"app\"".
+        what: String,
+    },
+    /// A chain of reexports that leads back to itself.
+    #[error("reexport of {name} in dylib \"{dylib}\" never ends: it leads back to a reexport")]
+    ReexportCycle {
+        /// The name that was asked for, demangled.
+        name: String,
+        /// The dylib it was asked in.
+        dylib: String,
+    },
+    /// A client's materializer or generator failed, or broke its promise.
+    #[error("{who}: {message}")]
+    Client {
+        /// The materializer's or generator's name.
+        who: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// A reference does not reach its target.
+    #[error("{0}")]
+    OutOfRange(Arc<OutOfRange>),
+    /// Kept code or data refers to a discarded definition.
+    #[error("{0}")]
+    DiscardedReference(Arc<DiscardedReference>),
+    /// A reference that cannot be made to work.
+    #[error("{0}")]
+    UnsupportedEdge(Arc<UnsupportedEdge>),
+    /// The process lacks what its libraries' files promise.
+    #[error("{0}")]
+    UnboundImports(Arc<UnboundImports>),
     /// A bug in this project.
     #[error("internal error: {0}")]
     Internal(String),

@@ -31,7 +31,7 @@ pub trait InputBytes: Send + Sync {
 }
 
 /// Where a section's blocks go in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub enum SectionKind {
     /// Read and execute.
     Text,
@@ -192,6 +192,44 @@ pub struct LinkGraph {
     pub frames: Vec<Frame>,
     /// Names blocks and local symbols for messages: the format's own section and symbol names.
     pub describe: Option<Arc<dyn DescribeGraph>>,
+}
+
+impl LinkGraph {
+    /// The block's bytes; shorter than the block where zeros follow.
+    #[must_use]
+    pub fn content(&self, block: BlockId) -> &[u8] {
+        let bytes = match &self.blocks[block.0 as usize].content {
+            Content::Input(range) => self.input.bytes().get(range.clone()),
+            Content::Owned(range) => self.owned.get(range.clone()),
+            Content::Zero => None,
+        };
+        bytes.unwrap_or_default()
+    }
+
+    /// The name of the section that a block came from, for messages.
+    #[must_use]
+    pub fn block_name(&self, block: BlockId) -> String {
+        match &self.describe {
+            Some(describe) => describe.block_section(block),
+            None => format!("#{}", block.0),
+        }
+    }
+
+    /// The name of a symbol, for messages.
+    #[must_use]
+    pub fn symbol_name(&self, symbol: SymbolId) -> String {
+        match &self.describe {
+            Some(describe) => describe.symbol(symbol),
+            None => format!("#{}", symbol.0),
+        }
+    }
+
+    /// The edges of a block.
+    #[must_use]
+    pub fn edges_of(&self, block: BlockId) -> &[Edge] {
+        let range = &self.blocks[block.0 as usize].edges;
+        &self.edges[range.start as usize..range.end as usize]
+    }
 }
 
 /// Names parts of a graph for error messages and dumps, by asking the object file again.

@@ -1,11 +1,46 @@
 //! The JIT linker: from a batch of objects to final memory.
+//!
+//! [`link_batch`] reads top to bottom: each step is a function in a file named for it.
+
+mod allocate;
+mod bind_natives;
+mod bring_near;
+mod build_graphs;
+pub mod errors;
+mod exports;
+mod finalize;
+mod fix_up;
+mod layout;
+mod linker_part;
+mod lower;
+mod parallel;
+mod prune;
+mod ranges;
+mod resolve_externals;
+mod state;
+mod survey;
+pub mod timings;
+mod values;
 
 use std::sync::Arc;
 
-use crate::batch::{Batch, BatchHost};
-use crate::executor::ExecutorControl;
+use crate::arch::x86_64::stubs;
+use crate::batch::{Batch, BatchHost, NativeBinding};
+use crate::error::LinkError;
+use crate::executor::api::ImportValue;
+use crate::executor::{ExecutorControl, ExecutorError};
+use crate::graph::SectionKind;
 use crate::name::NameTable;
-use crate::platform::Platform;
+use crate::object::SymbolKind;
+use crate::platform::{Passes, Platform};
+
+use self::allocate::Allocation;
+use self::bind_natives::Imports;
+use self::finalize::Allocations;
+use self::linker_part::NewBlock;
+use self::ranges::Ranges;
+use self::state::Link;
+use self::timings::PhaseTimes;
 
 /// What every link of a session shares. Make it with [`LinkContext::new`].
 pub struct LinkContext {
@@ -15,8 +50,9 @@ pub struct LinkContext {
     pub platform: Arc<dyn Platform>,
     /// The session's names.
     pub names: Arc<NameTable>,
-    /// Keeps the literal private: more shared state follows.
-    _private: (),
+    /// How long the phases of the session's links took.
+    pub times: Arc<PhaseTimes>,
+    ranges: Ranges,
 }
 
 impl LinkContext {
@@ -31,12 +67,183 @@ impl LinkContext {
             executor,
             platform,
             names,
-            _private: (),
+            times: Arc::default(),
+            ranges: Ranges::default(),
         }
     }
 }
 
+/// How often a link starts again because a range was full.
+const ATTEMPTS: usize = 3;
+
 /// Links a batch. The outcome goes to `host`: `resolved`, then `emitted`, or `failed`.
-pub fn link_batch(_context: &Arc<LinkContext>, _batch: Batch, _host: Arc<dyn BatchHost>) {
-    // Written by the linker's owner.
+///
+/// No lock is held while objects are parsed, while the executor works or while the host is called.
+pub fn link_batch(context: &Arc<LinkContext>, batch: Batch, host: Arc<dyn BatchHost>) {
+    let link = match prepare(context, Arc::new(batch), &host) {
+        Ok(link) => link,
+        Err(error) => return host.failed(error),
+    };
+    host.resolved(values::unit_addresses(&link));
+    let then = Arc::clone(&host);
+    host.when_dependencies_resolved(Box::new(move |resolved| {
+        match resolved.and_then(|()| complete(link)) {
+            Ok(allocations) => then.emitted(allocations),
+            Err(error) => then.failed(error),
+        }
+    }));
+}
+
+/// Everything up to the point where all of the batch's own symbols have addresses.
+fn prepare(
+    context: &Arc<LinkContext>,
+    batch: Arc<Batch>,
+    host: &Arc<dyn BatchHost>,
+) -> Result<Link, LinkError> {
+    for _ in 0..ATTEMPTS {
+        let mut link = Link::new(Arc::clone(context), Arc::clone(host), Arc::clone(&batch));
+        if place(&mut link)? == Allocation::Done {
+            return Ok(link);
+        }
+    }
+    Err(LinkError::Executor(ExecutorError(
+        "the batch does not fit an empty range of the executor's memory".to_owned(),
+    )))
+}
+
+/// From objects to addresses.
+fn place(link: &mut Link) -> Result<Allocation, LinkError> {
+    let phase = link.timings.phase("build graphs");
+    build_graphs::build_graphs(link)?;
+    drop(phase);
+
+    let phase = link.timings.phase("resolve");
+    resolve_externals::resolve_externals(link)?;
+    exports::find_exports(link)?;
+    drop(phase);
+
+    let phase = link.timings.phase("prune");
+    let exported: Vec<_> = link.exports.iter().map(|e| (e.part, e.symbol)).collect();
+    prune::prune(link, &exported)?;
+    run_passes(link, |passes| &passes.post_prune)?;
+    survey::survey(link)?;
+    drop(phase);
+
+    // From here on nothing becomes live or dead. What is added are tables, stubs and copies.
+    let phase = link.timings.phase("lower");
+    bring_near::choose_ranges(link)?;
+    bring_near::bring_near(link)?;
+    lower::lower_all(link)?;
+    add_resolver_code(link);
+    drop(phase);
+
+    // No block is added after this point.
+    let phase = link.timings.phase("lay out");
+    layout::lay_out(link);
+    drop(phase);
+
+    let phase = link.timings.phase("allocate");
+    if allocate::allocate(link)? == Allocation::Restart {
+        return Ok(Allocation::Restart);
+    }
+    drop(phase);
+
+    let phase = link.timings.phase("assign addresses");
+    layout::assign_addresses(link)?;
+    values::set_own_values(link)?;
+    run_passes(link, |passes| &passes.post_allocation)?;
+    drop(phase);
+    Ok(Allocation::Done)
+}
+
+/// From addresses to final memory.
+fn complete(mut link: Link) -> Result<Allocations, LinkError> {
+    let imports = bind_natives::imports(&link);
+    let batch = Arc::clone(&link.batch);
+    let NativeBinding::Program(program) = &batch.binding else {
+        let phase = link.timings.phase("bind");
+        let values = bind_natives::bind_immediately(&link, &imports)?;
+        drop(phase);
+        return write(&mut link, &imports, &values);
+    };
+    let image = bind_natives::program_image(&link, program, &imports);
+    let mut outcome = None;
+    let executor = Arc::clone(&link.context.executor);
+    let phase = link.timings.phase("load libraries");
+    let opened = executor.open_program(&image, &mut |values| {
+        let written = write(&mut link, &imports, values);
+        let failed = written.as_ref().err().map(ToString::to_string);
+        outcome = Some(written);
+        failed.map_or(Ok(()), |message| Err(ExecutorError(message)))
+    });
+    drop(phase);
+    match (opened, outcome) {
+        (Ok(()), Some(written)) => written,
+        (Ok(()), None) => Err(LinkError::Internal(
+            "the executor opened the program without relocating it".to_owned(),
+        )),
+        // The link's own error says more than the executor's account of it.
+        (Err(_), Some(Err(error))) => Err(error),
+        (Err(error), Some(Ok(done))) => Err(finalize::release(done, error.into())),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+/// Fixes the batch up with the imports' values and makes it final. Nothing here calls the loader.
+fn write(
+    link: &mut Link,
+    imports: &Imports,
+    values: &[ImportValue],
+) -> Result<Allocations, LinkError> {
+    let phase = link.timings.phase("set values");
+    let natives = bind_natives::values_of_natives(link, imports, values);
+    let values = values::external_values(link, &natives)?;
+    values::set_external_values(link, &values)?;
+    run_passes(link, |passes| &passes.pre_fixup)?;
+    drop(phase);
+
+    let phase = link.timings.phase("copy and fix up");
+    let images = fix_up::fix_up(link)?;
+    run_passes(link, |passes| &passes.post_fixup)?;
+    drop(phase);
+
+    let phase = link.timings.phase("finalize");
+    let done = finalize::finalize(link, images)?;
+    drop(phase);
+    Ok(done)
+}
+
+/// Runs the platform's passes of one moment.
+fn run_passes(
+    link: &mut Link,
+    of: impl Fn(&Passes) -> &Vec<crate::platform::Pass> + Sync,
+) -> Result<(), LinkError> {
+    if link.passes.values().all(|passes| of(passes).is_empty()) {
+        return Ok(());
+    }
+    let (groups, passes) = (&link.groups, &link.passes);
+    parallel::each_part(&mut link.parts, |_, part| {
+        let passes = passes.get(&groups[part.group as usize].dylib);
+        for pass in passes.into_iter().flat_map(&of) {
+            pass(&mut part.graph)?;
+        }
+        Ok(())
+    })
+}
+
+/// Adds the code that runs IFUNC resolvers to every group that has any.
+fn add_resolver_code(link: &mut Link) {
+    for index in 0..link.groups.len() {
+        let parts = &link.groups[index].parts;
+        let any = parts
+            .iter()
+            .any(|&part| !link.parts[part as usize].ifuncs.is_empty());
+        if any {
+            let group = index as u32;
+            let section = linker_part::section(link, group, b".text", SectionKind::Text);
+            let block = NewBlock::bytes(section, &stubs::RUN_RESOLVERS, stubs::STUB_ALIGN);
+            let code = linker_part::define(link, group, block, SymbolKind::Function);
+            link.groups[index].run_resolvers = Some(code);
+        }
+    }
 }

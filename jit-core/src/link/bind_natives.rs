@@ -1,0 +1,154 @@
+//! Tenth step: what the process's libraries provide gets its address from the executor.
+
+use orc_shared::ExecutorAddr;
+
+use super::bring_near::plain_name;
+use super::errors::UnboundImports;
+use super::state::{Bound, External, Link, Needs};
+use super::values::ExternalValue;
+use crate::batch::{ProgramLink, Resolution};
+use crate::error::LinkError;
+use crate::executor::api::{Export, Import, ImportKind, ImportValue, NativeKind, ProgramImage};
+use crate::native::NativeSymbol;
+
+/// The imports of a link: what to ask for, and which external each answer belongs to.
+pub(super) struct Imports {
+    pub(super) list: Vec<Import>,
+    externals: Vec<u32>,
+}
+
+/// Everything that lowered edges need of libraries.
+pub(super) fn imports(link: &Link) -> Imports {
+    let mut imports = Imports {
+        list: Vec::new(),
+        externals: Vec::new(),
+    };
+    for (index, (external, needs)) in link.externals.iter().zip(&link.needs).enumerate() {
+        let (Bound::Native, Resolution::Native(native)) = (&external.bound, &external.resolution)
+        else {
+            continue;
+        };
+        let thread_local = native.symbol.kind == NativeKind::ThreadLocal;
+        if needs.contains(Needs::VALUE) {
+            let kind = if thread_local {
+                ImportKind::TpOffset
+            } else {
+                ImportKind::Address
+            };
+            imports.list.push(import(native, kind));
+            imports.externals.push(index as u32);
+        }
+        if needs.contains(Needs::TLS_PAIR) {
+            let kind = ImportKind::TlsModuleAndOffset;
+            imports.list.push(import(native, kind));
+            imports.externals.push(index as u32);
+        }
+    }
+    imports
+}
+
+fn import(native: &NativeSymbol, kind: ImportKind) -> Import {
+    let version = native.library.as_ref().and_then(|library| {
+        let version = library.version(&native.name)?;
+        Some((version, library.soname().as_bytes().to_vec()))
+    });
+    Import {
+        name: plain_name(&native.name).to_vec(),
+        version: version.or_else(|| spelled_version(native)),
+        kind,
+        weak: native.weak,
+    }
+}
+
+/// The version that the reference itself names, as in "name@VER".
+fn spelled_version(native: &NativeSymbol) -> Option<(Vec<u8>, Vec<u8>)> {
+    let library = native.library.as_ref()?;
+    let at = native.name.iter().position(|&b| b == b'@')?;
+    let version = native.name[at..].iter().skip_while(|&&b| b == b'@');
+    Some((
+        version.copied().collect(),
+        library.soname().as_bytes().to_vec(),
+    ))
+}
+
+/// Binds imports to what is loaded now. All that are missing are reported.
+pub(super) fn bind_immediately(
+    link: &Link,
+    imports: &Imports,
+) -> Result<Vec<ImportValue>, LinkError> {
+    if imports.list.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bound = link.context.executor.bind_imports(&imports.list)?;
+    if bound.len() != imports.list.len() {
+        let message = "the executor did not answer every import".to_owned();
+        return Err(LinkError::Internal(message));
+    }
+    let mut missing = Vec::new();
+    let mut values = Vec::with_capacity(bound.len());
+    for ((value, import), external) in bound.iter().zip(&imports.list).zip(&imports.externals) {
+        if value.is_none() && !import.weak {
+            let library = library_of(&link.externals[*external as usize]);
+            missing.push((String::from_utf8_lossy(&import.name).into_owned(), library));
+        }
+        values.push(value.unwrap_or_default());
+    }
+    if missing.is_empty() {
+        return Ok(values);
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    Err(LinkError::UnboundImports(
+        UnboundImports { symbols: missing }.into(),
+    ))
+}
+
+fn library_of(external: &External) -> Option<String> {
+    match &external.resolution {
+        Resolution::Native(native) => native.library.as_ref().map(|l| l.path().to_owned()),
+        _ => None,
+    }
+}
+
+/// The imports' values in the order of the externals.
+pub(super) fn values_of_natives(
+    link: &Link,
+    imports: &Imports,
+    values: &[ImportValue],
+) -> Vec<ExternalValue> {
+    let mut of_externals = vec![ExternalValue::default(); link.externals.len()];
+    for ((import, external), value) in imports.list.iter().zip(&imports.externals).zip(values) {
+        let to = &mut of_externals[*external as usize];
+        match import.kind {
+            ImportKind::Address | ImportKind::TpOffset => to.value = value.value,
+            ImportKind::TlsModuleAndOffset => to.pair = *value,
+        }
+    }
+    of_externals
+}
+
+/// What the loader has to know of the program.
+pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Imports) -> ProgramImage {
+    let address = |part: u32, symbol| ExecutorAddr::new(link.parts[part as usize].value(symbol));
+    let exports = link.exports.iter().map(|pending| Export {
+        addr: address(pending.part, pending.symbol),
+        ..pending.export.clone()
+    });
+    let copies = link.copies.iter().map(|pending| {
+        let mut copy = pending.copy.clone();
+        copy.to = address(pending.part, pending.symbol);
+        copy
+    });
+    ProgramImage {
+        needed: program
+            .libraries
+            .iter()
+            .map(|l| l.path().to_owned())
+            .collect(),
+        search_path: program.search_path.clone(),
+        // A definition that pruning took out is no longer there to be exported.
+        exports: exports.filter(|export| !export.addr.is_null()).collect(),
+        imports: imports.list.clone(),
+        copies: copies.collect(),
+    }
+}

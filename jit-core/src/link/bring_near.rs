@@ -1,0 +1,316 @@
+//! Fifth step: ranges are chosen, and what direct references could not reach is brought near.
+//!
+//! Code that was not compiled as position-independent refers to symbols of libraries as if they were
+//! its own. A system linker helps it in two ways, and so does this one:
+//!
+//! - *Data* gets a copy in the program (a copy relocation). The loader copies the initial value, and all
+//!   libraries are bound to the copy, so that there is still one variable.
+//! - A *function* gets a PLT stub that is its address for everybody ("canonical"): for the program, which
+//!   refers to the stub, and for the libraries, to which it is exported.
+
+use hashbrown::HashMap;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use super::exports::Loaded;
+use super::linker_part::{self, NewBlock};
+use super::ranges;
+use super::state::{Bound, External, Link, PendingCopy, PendingExport, Uses};
+use crate::arch::x86_64::lower::TargetClass;
+use crate::arch::x86_64::{Kind, stubs};
+use crate::batch::{DylibId, NativeBinding, Resolution};
+use crate::error::LinkError;
+use crate::executor::api::{CopyRelocation, Export, NativeKind};
+use crate::graph::{SectionKind, SymbolId, Target};
+use crate::native::NativeSymbol;
+use crate::object::SymbolKind;
+use crate::platform::LinkerDefined;
+
+/// Chooses the range of every group: all groups of one dylib in one.
+pub(super) fn choose_ranges(link: &mut Link) -> Result<(), LinkError> {
+    let mut dylibs: HashMap<DylibId, bool> = HashMap::new();
+    for group in &link.groups {
+        *dylibs.entry(group.dylib).or_default() |= group.low;
+    }
+    let context = &link.context;
+    for group in &mut link.groups {
+        let low = dylibs[&group.dylib];
+        let range = context
+            .ranges
+            .current(&*context.executor, group.dylib, low)?;
+        group.low = low;
+        group.range = range.id;
+        group.extent = range.extent;
+    }
+    Ok(())
+}
+
+/// Classifies every external, making copies and canonical stubs for those that need them.
+pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
+    let mut extents = HashMap::new();
+    for (index, group) in link.groups.iter().enumerate() {
+        extents
+            .entry(group.dylib)
+            .or_insert((index as u32, group.extent));
+    }
+    let copies = find_copies(link, &extents);
+    make_copies(link, copies)?;
+    for index in 0..link.externals.len() {
+        if link.externals[index].uses.is_empty() {
+            continue;
+        }
+        let Some(&(group, extent)) = extents.get(&link.externals[index].dylib) else {
+            continue;
+        };
+        if needs_canonical_stub(&link.externals[index], extent) {
+            make_canonical_stub(link, group, index);
+        }
+        let class = classify(link, &link.externals[index], extent);
+        link.externals[index].class = class;
+        if let (Some(addr), true) = (
+            known_address(&link.externals[index]),
+            matches!(class, TargetClass::Near | TargetClass::NearLow),
+        ) {
+            link.assumed_near.push(addr);
+        }
+    }
+    Ok(())
+}
+
+/// The address of a library's symbol, if the library is loaded and the address follows from its file.
+fn native_address(native: &NativeSymbol) -> Option<ExecutorAddr> {
+    let fixed = !native.symbol.indirect && native.symbol.kind != NativeKind::ThreadLocal;
+    native
+        .load_bias
+        .filter(|_| fixed)
+        .map(|bias| bias + native.symbol.file_addr)
+}
+
+/// The address of an external that lies outside the batch, where it is known.
+fn known_address(external: &External) -> Option<ExecutorAddr> {
+    match (&external.bound, &external.resolution) {
+        (Bound::Value(value), _) => Some(ExecutorAddr::new(*value)),
+        (Bound::Native, Resolution::Native(native)) => native_address(native),
+        _ => None,
+    }
+}
+
+/// Whether all uses of an external from `extent` reach its address.
+fn uses_reach(external: &External, extent: ExecutorAddrRange, addr: ExecutorAddr) -> bool {
+    let fits_low = !external.uses.contains(Uses::LOW) || addr.value() < 1 << 31;
+    ranges::reaches(extent, addr) && fits_low
+}
+
+/// A variable of a library: its library's path and its address in the library's file.
+type Variable = (String, u64);
+
+/// The library variables that direct references do not reach, with the group of the first such reference and
+/// the external to describe them.
+fn find_copies(
+    link: &Link,
+    extents: &HashMap<DylibId, (u32, ExecutorAddrRange)>,
+) -> Vec<(Variable, u32, u32)> {
+    if !matches!(link.batch.binding, NativeBinding::Program(_)) {
+        return Vec::new();
+    }
+    let mut found: HashMap<Variable, ()> = HashMap::new();
+    let mut copies = Vec::new();
+    for (index, external) in link.externals.iter().enumerate() {
+        let Resolution::Native(native) = &external.resolution else {
+            continue;
+        };
+        let Some(&(group, extent)) = extents.get(&external.dylib) else {
+            continue;
+        };
+        let in_reach = native_address(native).is_some_and(|a| uses_reach(external, extent, a));
+        let data = native.symbol.kind == NativeKind::Data && native.symbol.size > 0;
+        if !external.uses.contains(Uses::DIRECT) || in_reach || !data {
+            continue;
+        }
+        if let Some(library) = &native.library {
+            let variable = (library.path().to_owned(), native.symbol.file_addr);
+            if found.insert(variable.clone(), ()).is_none() {
+                copies.push((variable, group, index as u32));
+            }
+        }
+    }
+    copies
+}
+
+/// Makes the copies, exports them under all their names, and binds every external that names one of
+/// the variables to its copy.
+fn make_copies(link: &mut Link, copies: Vec<(Variable, u32, u32)>) -> Result<(), LinkError> {
+    if copies.is_empty() {
+        return Ok(());
+    }
+    let loaded = Loaded::new(link)?;
+    let mut places = HashMap::new();
+    for (variable, group, external) in copies {
+        let Resolution::Native(native) = link.externals[external as usize].resolution.clone()
+        else {
+            continue;
+        };
+        let Some(library) = native.library.clone() else {
+            continue;
+        };
+        let section = linker_part::section(link, group, b".bss", SectionKind::ReadWrite);
+        let block = NewBlock::zeros(section, native.symbol.size, native.symbol.align);
+        let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Data);
+        let redirect_loaded = loaded.has(library.path());
+        let mut names = vec![plain_name(&native.name).to_vec()];
+        library.for_each_alias(native.symbol.file_addr, &mut |alias| {
+            if !names.iter().any(|name| name == alias) {
+                names.push(alias.to_vec());
+            }
+        });
+        link.copies.push(PendingCopy {
+            copy: CopyRelocation {
+                name: names[0].clone(),
+                library: library.path().to_owned(),
+                file_addr: native.symbol.file_addr,
+                to: ExecutorAddr::NULL,
+                size: native.symbol.size,
+            },
+            part,
+            symbol,
+        });
+        for name in names {
+            let export = Export {
+                name,
+                version: None,
+                addr: ExecutorAddr::NULL,
+                size: native.symbol.size,
+                kind: NativeKind::Data,
+                redirect_loaded,
+            };
+            link.exports.push(PendingExport {
+                export,
+                part,
+                symbol,
+            });
+        }
+        places.insert(variable, (part, symbol));
+    }
+    bind_to_copies(link, &places);
+    Ok(())
+}
+
+fn bind_to_copies(link: &mut Link, places: &HashMap<Variable, (u32, SymbolId)>) {
+    for external in &mut link.externals {
+        if let Resolution::Native(native) = &external.resolution
+            && native.symbol.kind == NativeKind::Data
+            && let Some(library) = &native.library
+            && let Some(&(part, symbol)) =
+                places.get(&(library.path().to_owned(), native.symbol.file_addr))
+        {
+            external.bound = Bound::Part { part, symbol };
+        }
+    }
+}
+
+/// A name without its version.
+pub(super) fn plain_name(name: &[u8]) -> &[u8] {
+    let end = name.iter().position(|&b| b == b'@').unwrap_or(name.len());
+    &name[..end]
+}
+
+/// Whether a function is referred to in a way that may not reach it.
+fn needs_canonical_stub(external: &External, extent: ExecutorAddrRange) -> bool {
+    let function = match (&external.bound, &external.resolution) {
+        (Bound::Native, Resolution::Native(native)) => native.symbol.kind == NativeKind::Function,
+        (Bound::Value(_), Resolution::Address { kind, .. }) => *kind == SymbolKind::Function,
+        _ => false,
+    };
+    let in_reach = known_address(external).is_some_and(|a| uses_reach(external, extent, a));
+    function && external.uses.contains(Uses::DIRECT) && !in_reach
+}
+
+/// Makes a stub that is the function's address from now on. In a program it is exported, so that libraries see
+/// the same address.
+fn make_canonical_stub(link: &mut Link, group: u32, external: usize) {
+    let real = linker_part::add_external(link, group, external as u32);
+    let section = linker_part::section(link, group, b".plt", SectionKind::Text);
+    let (offset, _, addend) = stubs::STUB_EDGE;
+    let block = NewBlock::bytes(section, &stubs::STUB, stubs::STUB_ALIGN).with_edge(
+        offset,
+        Kind::GotDelta32,
+        real,
+        addend,
+    );
+    let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Function);
+    let external = &mut link.externals[external];
+    external.bound = Bound::Part { part, symbol };
+    if let (NativeBinding::Program(_), Resolution::Native(native)) =
+        (&link.batch.binding, &external.resolution)
+    {
+        let export = Export {
+            name: plain_name(&native.name).to_vec(),
+            version: None,
+            addr: ExecutorAddr::NULL,
+            size: 0,
+            kind: NativeKind::Function,
+            redirect_loaded: false,
+        };
+        link.exports.push(PendingExport {
+            export,
+            part,
+            symbol,
+        });
+    }
+}
+
+/// What is known of an external's place, seen from `extent`.
+fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> TargetClass {
+    let near = if ranges::is_low(extent) {
+        TargetClass::NearLow
+    } else {
+        TargetClass::Near
+    };
+    match (&external.bound, &external.resolution) {
+        (_, Resolution::Null) => TargetClass::Null,
+        (_, Resolution::Linker(LinkerDefined::TlsModuleBase)) => TargetClass::ThreadLocal,
+        (Bound::Part { part, symbol }, _) => {
+            let to = &link.parts[*part as usize];
+            let other = link.groups[to.group as usize].extent;
+            match to.graph.symbols[symbol.0 as usize].target {
+                Target::Absolute(value) => classify_value(value, extent),
+                _ if to.is_thread_local(*symbol) => TargetClass::ThreadLocal,
+                _ if other == extent => near,
+                _ if !ranges::reach_each_other(extent, other) => TargetClass::Far,
+                _ if ranges::is_low(other) => near,
+                _ => TargetClass::Near,
+            }
+        }
+        (Bound::Value(_) | Bound::Pending, Resolution::Address { kind, .. })
+        | (Bound::Value(_) | Bound::Pending, Resolution::Pending { kind, .. })
+            if *kind == SymbolKind::ThreadLocal =>
+        {
+            TargetClass::ThreadLocal
+        }
+        (Bound::Value(value), _) => classify_value(*value, extent),
+        (Bound::Native, Resolution::Native(native)) => match native.symbol.kind {
+            NativeKind::ThreadLocal => TargetClass::NativeThreadLocal,
+            NativeKind::Function | NativeKind::Data => match native_address(native) {
+                Some(addr) if ranges::reaches(extent, addr) => TargetClass::Near,
+                _ => TargetClass::Far,
+            },
+        },
+        (Bound::Linker, _) => near,
+        _ => TargetClass::Far,
+    }
+}
+
+/// What is known of a fixed value.
+pub(super) fn classify_value(value: u64, extent: ExecutorAddrRange) -> TargetClass {
+    let low = value < 1 << 31;
+    if ranges::reaches(extent, ExecutorAddr::new(value)) {
+        if low {
+            TargetClass::NearLow
+        } else {
+            TargetClass::Near
+        }
+    } else if i32::try_from(value.cast_signed()).is_ok() {
+        TargetClass::Small
+    } else {
+        TargetClass::Far
+    }
+}

@@ -1,0 +1,180 @@
+//! First step: every object becomes a graph, in parallel, and is checked.
+//!
+//! Later steps index graphs without further checks; what would be out of bounds is refused here.
+
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::state::{FrameBlock, Group, Link, Part, join_errors};
+use crate::arch::x86_64::{Group as KindGroup, Kind};
+use crate::batch::BatchUnit;
+use crate::error::LinkError;
+use crate::graph::{BlockId, Content, LinkGraph, SymbolId, Target};
+use crate::object::ObjectError;
+use crate::platform::Passes;
+
+/// Builds the graph of every unit, runs the platform's pre-prune passes, and sorts the parts into
+/// groups.
+pub(super) fn build_graphs(link: &mut Link) -> Result<(), LinkError> {
+    let groups = assign_groups(link);
+    let passes = &link.passes;
+    let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
+        let mut graph = unit.object.build_graph(&unit.claims)?;
+        for pass in passes.get(&unit.dylib).iter().flat_map(|p| &p.pre_prune) {
+            pass(&mut graph)?;
+        }
+        check(&graph).map_err(|message| {
+            LinkError::Object(ObjectError {
+                object: graph.name.clone(),
+                message,
+            })
+        })?;
+        let mut part = Part::new(graph, *group);
+        part.frame_blocks = frame_blocks(&part.graph);
+        Ok(part)
+    };
+    let units = &link.batch.units;
+    let built: Vec<Result<Part, LinkError>> = if units.len() == 1 {
+        units.iter().zip(&groups).map(build).collect()
+    } else {
+        units
+            .par_iter()
+            .zip(&groups)
+            .with_max_len(1)
+            .map(build)
+            .collect()
+    };
+    let mut errors = Vec::new();
+    for result in built {
+        match result {
+            Ok(part) => link.parts.push(part),
+            Err(error) => errors.push(error),
+        }
+    }
+    join_errors(errors)
+}
+
+/// The group of each unit, making the groups.
+fn assign_groups(link: &mut Link) -> Vec<u32> {
+    let mut known = HashMap::new();
+    let mut of_units = Vec::with_capacity(link.batch.units.len());
+    for (index, unit) in link.batch.units.iter().enumerate() {
+        let group = *known.entry((unit.dylib, unit.tracker)).or_insert_with(|| {
+            link.groups.push(Group::new(unit.dylib, unit.tracker));
+            link.groups.len() as u32 - 1
+        });
+        link.groups[group as usize].parts.push(index as u32);
+        of_units.push(group);
+        link.passes.entry(unit.dylib).or_insert_with(|| {
+            let mut passes = Passes::default();
+            link.context
+                .platform
+                .configure_passes(unit.dylib, &mut passes);
+            passes
+        });
+    }
+    of_units
+}
+
+/// Refuses a graph whose ids or offsets are out of bounds.
+fn check(graph: &LinkGraph) -> Result<(), String> {
+    let symbols = graph.symbols.len() as u32;
+    for (index, block) in graph.blocks.iter().enumerate() {
+        let name = || graph.block_name(BlockId(index as u32));
+        let (bytes, range) = match &block.content {
+            Content::Input(range) => (graph.input.bytes().len(), range.clone()),
+            Content::Owned(range) => (graph.owned.len(), range.clone()),
+            Content::Zero => (0, 0..0),
+        };
+        if range.start > range.end || range.end > bytes || range.len() as u64 > block.size {
+            return Err(format!(
+                "section {}: its content lies outside the file",
+                name()
+            ));
+        }
+        if block.section.0 as usize >= graph.sections.len() || !block.align.is_power_of_two() {
+            return Err(format!("section {}: malformed header", name()));
+        }
+        let edges = graph
+            .edges
+            .get(block.edges.start as usize..block.edges.end as usize)
+            .ok_or_else(|| format!("section {}: malformed relocations", name()))?;
+        if graph.frames.len() < block.frames.end as usize || block.frames.start > block.frames.end {
+            return Err(format!("section {}: malformed frames", name()));
+        }
+        for edge in edges {
+            let plain = Kind::from_edge(edge.kind).is_some_and(|k| k.group() != KindGroup::Rewrite);
+            let inside = u64::from(edge.offset) < block.size || edge.kind == Kind::None.edge();
+            if !plain || !inside || edge.target.0 >= symbols {
+                return Err(format!(
+                    "section {}: relocation at offset {:#x} lies outside the section, has an unknown \
+                     type or names no symbol",
+                    name(),
+                    edge.offset
+                ));
+            }
+        }
+    }
+    check_symbols_and_frames(graph)
+}
+
+fn check_symbols_and_frames(graph: &LinkGraph) -> Result<(), String> {
+    let blocks = graph.blocks.len() as u32;
+    for (index, symbol) in graph.symbols.iter().enumerate() {
+        let name = || graph.symbol_name(SymbolId(index as u32));
+        match symbol.target {
+            Target::Defined { block, .. } if block.0 >= blocks => {
+                return Err(format!("symbol {} lies in no section", name()));
+            }
+            Target::External if symbol.name.is_none() => {
+                return Err(format!("undefined symbol {} has no name", name()));
+            }
+            Target::Defined { .. } | Target::Absolute(_) | Target::External | Target::Discarded => {
+            }
+        }
+    }
+    for frame in &graph.frames {
+        let (start, end) = frame.edges;
+        if frame.block.0 >= blocks
+            || frame.code.0 >= blocks
+            || start > end
+            || end as usize > graph.edges.len()
+        {
+            return Err("malformed frame descriptions".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// The blocks that hold frames, with those of their edges that belong to no frame.
+fn frame_blocks(graph: &LinkGraph) -> Vec<FrameBlock> {
+    let mut blocks: Vec<BlockId> = Vec::new();
+    let mut spans: Vec<(u32, u32)> = Vec::with_capacity(graph.frames.len());
+    for frame in &graph.frames {
+        if blocks.last() != Some(&frame.block) && !blocks.contains(&frame.block) {
+            blocks.push(frame.block);
+        }
+        spans.push(frame.edges);
+    }
+    blocks.sort_unstable();
+    spans.sort_unstable();
+    let outside = |block: BlockId| {
+        let mut outside = Vec::new();
+        let edges = graph.blocks[block.0 as usize].edges.clone();
+        let mut at = edges.start;
+        let first = spans.partition_point(|&(_, end)| end <= at);
+        for &(start, end) in spans[first..].iter().take_while(|s| s.0 < edges.end) {
+            outside.extend(at..start.max(at));
+            at = at.max(end);
+        }
+        outside.extend(at..edges.end.max(at));
+        outside
+    };
+    blocks
+        .iter()
+        .map(|&block| FrameBlock {
+            block,
+            record_edges: outside(block),
+        })
+        .collect()
+}

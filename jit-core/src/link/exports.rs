@@ -1,0 +1,129 @@
+//! What the process's libraries take from a program: definitions of names that they leave
+//! undefined, or that they define themselves and a program may replace.
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+use orc_shared::ExecutorAddr;
+use rayon::prelude::*;
+
+use super::state::{Link, PendingExport};
+use crate::batch::{DylibId, NativeBinding, Resolution};
+use crate::error::LinkError;
+use crate::executor::api::{Export, NativeKind};
+use crate::graph::SymbolId;
+use crate::name::NameId;
+use crate::native::NativeLibrary;
+use crate::object::{Scope, SymbolKind};
+
+/// Fills [`Link::exports`] with the program's definitions that its libraries name. They are roots of
+/// liveness: a library may call them.
+pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
+    let NativeBinding::Program(program) = &link.batch.binding else {
+        return Ok(());
+    };
+    let mut dylibs: Vec<DylibId> = match &link.batch.roots {
+        Some(roots) => roots.iter().map(|(dylib, _)| *dylib).collect(),
+        None => link.groups.iter().map(|group| group.dylib).collect(),
+    };
+    dylibs.sort_unstable();
+    dylibs.dedup();
+    let names = interposable_names(link, &program.libraries);
+    let loaded = Loaded::new(link)?;
+    let mut exports = Vec::new();
+    for (name, text) in names {
+        let definition =
+            dylibs
+                .iter()
+                .find_map(|&dylib| match link.host.own_definition(dylib, name) {
+                    Some(Resolution::InBatch { unit, symbol }) => Some((unit, symbol)),
+                    _ => None,
+                });
+        if let Some((part, symbol)) = definition {
+            exports.extend(export(
+                link,
+                &program.libraries,
+                &loaded,
+                text,
+                part,
+                symbol,
+            ));
+        }
+    }
+    link.exports = exports;
+    Ok(())
+}
+
+/// Names of the session that some library could take from the program, each once.
+fn interposable_names(link: &Link, libraries: &[Arc<dyn NativeLibrary>]) -> Vec<(NameId, Vec<u8>)> {
+    let names = &link.context.names;
+    let found: Vec<(NameId, Vec<u8>)> = libraries
+        .par_iter()
+        .flat_map_iter(|library| {
+            let mut found = Vec::new();
+            library.for_each_interposable(&mut |name| {
+                if let Some(id) = names.find(name) {
+                    found.push((id, name.to_vec()));
+                }
+            });
+            found
+        })
+        .collect();
+    let mut seen = HashSet::with_capacity(found.len());
+    found
+        .into_iter()
+        .filter(|(id, _)| seen.insert(*id))
+        .collect()
+}
+
+fn export(
+    link: &Link,
+    libraries: &[Arc<dyn NativeLibrary>],
+    loaded: &Loaded,
+    name: Vec<u8>,
+    part: u32,
+    id: SymbolId,
+) -> Option<PendingExport> {
+    let symbol = link
+        .parts
+        .get(part as usize)?
+        .graph
+        .symbols
+        .get(id.0 as usize)?;
+    let visible = matches!(symbol.scope, Scope::Default | Scope::Protected);
+    let kind = match symbol.kind {
+        SymbolKind::Function | SymbolKind::IndirectFunction => NativeKind::Function,
+        SymbolKind::Data | SymbolKind::None => NativeKind::Data,
+        // The offset of a JIT'd thread-local is not one that a library's relocations can express.
+        SymbolKind::ThreadLocal => return None,
+    };
+    let redirect_loaded = libraries
+        .iter()
+        .any(|library| loaded.has(library.path()) && library.find(&name).is_some());
+    visible.then(|| PendingExport {
+        export: Export {
+            name,
+            version: None,
+            addr: ExecutorAddr::NULL,
+            size: symbol.size,
+            kind,
+            redirect_loaded,
+        },
+        part,
+        symbol: id,
+    })
+}
+
+/// The libraries that were loaded before the program.
+pub(super) struct Loaded(HashSet<String>);
+
+impl Loaded {
+    pub(super) fn new(link: &Link) -> Result<Self, LinkError> {
+        let libraries = link.context.executor.loaded_libraries()?;
+        Ok(Self(libraries.into_iter().map(|l| l.path).collect()))
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.contains(path)
+    }
+}

@@ -1,0 +1,129 @@
+//! Last step: memory becomes final, with frames, thread-locals and actions.
+
+use orc_shared::ExecutorAddrRange;
+
+use super::layout;
+use super::parallel;
+use super::state::{Group, Link, Part};
+use crate::batch::TrackerId;
+use crate::error::LinkError;
+use crate::executor::api::FrameEntry;
+use crate::executor::{AllocAction, AllocActionPair, FinalizeRequest, Finalized};
+use crate::platform::LaidOutGroup;
+
+/// What the session owns once a batch is in memory.
+pub(super) type Allocations = Vec<(TrackerId, Box<dyn Finalized>)>;
+
+/// Finalizes every group. If one fails, those before it are released.
+pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocations, LinkError> {
+    let mut frames = frames_of_groups(link);
+    let memory = std::mem::take(link.memory.get_mut());
+    let mut done = Allocations::new();
+    for (index, (memory, image)) in memory.into_iter().zip(images).enumerate() {
+        let Some(memory) = memory else { continue };
+        let request = request(link, index, std::mem::take(&mut frames[index]), image);
+        let finalized = match request {
+            Ok(request) => memory.finalize(request).map_err(LinkError::from),
+            Err(error) => Err(error),
+        };
+        match finalized {
+            Ok(finalized) => done.push((link.groups[index].tracker, finalized)),
+            Err(error) => return Err(release(done, error)),
+        }
+    }
+    Ok(done)
+}
+
+/// Releases what was finalized before a failure; further failures are joined to the first.
+pub(super) fn release(done: Allocations, error: LinkError) -> LinkError {
+    let mut errors = vec![error];
+    for (_, finalized) in done.into_iter().rev() {
+        if let Err(error) = finalized.release() {
+            errors.push(error.into());
+        }
+    }
+    match errors.len() {
+        1 => errors.remove(0),
+        _ => LinkError::Many(errors.into()),
+    }
+}
+
+fn request(
+    link: &mut Link,
+    index: usize,
+    frames: Vec<FrameEntry>,
+    image: Vec<u8>,
+) -> Result<FinalizeRequest, LinkError> {
+    let group = &link.groups[index];
+    let sections = layout::sections_in_order(group);
+    let laid_out = LaidOutGroup {
+        dylib: group.dylib,
+        sections: &sections,
+        header: link.header(group.dylib),
+    };
+    let mut actions: Vec<AllocActionPair> = run_resolvers(link, group).into_iter().collect();
+    let context = &link.context;
+    actions.extend(
+        context
+            .platform
+            .finalize_actions(&laid_out, &context.names)?,
+    );
+    let eh_frame = eh_frame(group);
+    let tls = link.groups[index].tls.take();
+    Ok(FinalizeRequest {
+        frames,
+        eh_frame,
+        tls: tls.map(|block| (block, image)).into_iter().collect(),
+        actions,
+    })
+}
+
+/// The output section of frames.
+fn eh_frame(group: &Group) -> Option<ExecutorAddrRange> {
+    let output = group.layout.outputs.iter().find(|output| output.frames)?;
+    Some(ExecutorAddrRange::from_size(output.address, output.size))
+}
+
+/// The call that runs the group's IFUNC resolvers, before anything of the group runs.
+fn run_resolvers(link: &Link, group: &Group) -> Option<AllocActionPair> {
+    let (part, symbol) = group.run_resolvers?;
+    let mut args = Vec::new();
+    for &index in &group.parts {
+        let part = &link.parts[index as usize];
+        for ifunc in &part.ifuncs {
+            args.extend(part.value(ifunc.resolver).to_le_bytes());
+            args.extend(part.value(ifunc.slot).to_le_bytes());
+        }
+    }
+    let function = orc_shared::ExecutorAddr::new(link.parts[part as usize].value(symbol));
+    Some(AllocActionPair {
+        finalize: Some(AllocAction { function, args }),
+        dealloc: None,
+    })
+}
+
+/// The frame-table entries of each group's live code, sorted by address.
+fn frames_of_groups(link: &Link) -> Vec<Vec<FrameEntry>> {
+    let of_parts = parallel::map_parts(&link.parts, |_, part| frames_of(part));
+    let mut of_groups: Vec<Vec<FrameEntry>> = link.groups.iter().map(|_| Vec::new()).collect();
+    for (part, frames) in link.parts.iter().zip(of_parts) {
+        of_groups[part.group as usize].extend(frames);
+    }
+    for frames in &mut of_groups {
+        frames.sort_unstable();
+    }
+    of_groups
+}
+
+fn frames_of(part: &Part) -> Vec<FrameEntry> {
+    let blocks = &part.graph.blocks;
+    let frames = part.graph.frames.iter().filter_map(|frame| {
+        let code = &blocks[frame.code.0 as usize];
+        let holder = &blocks[frame.block.0 as usize];
+        (code.live && holder.live).then(|| FrameEntry {
+            pc: code.address + frame.code_offset,
+            fde: holder.address + u64::from(frame.offset),
+        })
+    });
+    frames.collect()
+}

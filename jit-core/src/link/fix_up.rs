@@ -1,0 +1,288 @@
+//! Eleventh step: content is copied and fixed up, in parallel, straight into working memory.
+//!
+//! A task is a run of blocks of one output section, some 128 KiB of bytes and edges. Tasks own disjoint
+//! slices of memory. Zero blocks at the end of a segment belong to no task: their pages are not touched.
+
+use rayon::prelude::*;
+
+use super::errors::OutOfRange;
+use super::layout::{Output, SEGMENTS};
+use super::parallel::PARALLEL_WORK;
+use super::state::{Link, Part, join_errors};
+use crate::arch::x86_64::Kind;
+use crate::arch::x86_64::fixup::{FixupError, Terms, fixup};
+use crate::error::LinkError;
+use crate::executor::InFlight;
+use crate::graph::{BlockId, Edge, SectionKind, Target};
+use crate::object::ObjectError;
+use orc_shared::ExecutorAddr;
+
+/// Failures reported per task; the rest are counted.
+const FAILURES_PER_TASK: usize = 20;
+
+/// What fills the gaps between blocks of code: `nop`, because fragments of one function may come
+/// from several objects and be run through (`.init`).
+const CODE_GAP: u8 = 0x90;
+
+/// A run of blocks, and the memory they go to.
+struct Task<'a> {
+    bytes: &'a mut [u8],
+    /// Offset of `bytes` in the output section.
+    start: u64,
+    output: &'a Output,
+    blocks: &'a [(u32, BlockId)],
+    got_base: u64,
+}
+
+/// A fixup that failed.
+struct Failure {
+    part: u32,
+    block: BlockId,
+    edge: u32,
+    error: FixupError,
+}
+
+/// Writes all content, and returns each group's image of thread-local storage.
+pub(super) fn fix_up(link: &mut Link) -> Result<Vec<Vec<u8>>, LinkError> {
+    let mut memory = std::mem::take(link.memory.get_mut());
+    let result = fix_up_memory(link, &mut memory);
+    *link.memory.get_mut() = memory;
+    result
+}
+
+fn fix_up_memory(
+    link: &Link,
+    memory: &mut [Option<Box<dyn InFlight>>],
+) -> Result<Vec<Vec<u8>>, LinkError> {
+    let mut images: Vec<Vec<u8>> = link
+        .groups
+        .iter()
+        .map(|group| vec![0; group.layout.tls.content_size as usize])
+        .collect();
+    let mut tasks = Vec::new();
+    for ((group, memory), image) in link.groups.iter().zip(memory).zip(&mut images) {
+        let mut working = memory
+            .as_mut()
+            .map(|m| m.working_memory())
+            .unwrap_or_default();
+        let mut slices = working.drain(..);
+        for (index, segment) in group.layout.segments.iter().enumerate() {
+            if segment.size > 0 {
+                let bytes = slices.next().unwrap_or_default();
+                split(group, Some(index), bytes, &mut tasks)?;
+            }
+        }
+        split(group, None, image, &mut tasks)?;
+    }
+    let parts = &link.parts;
+    let failures: Vec<Failure> = if tasks.len() <= 2 && small(&tasks) {
+        tasks
+            .into_iter()
+            .flat_map(|task| run(parts, task))
+            .collect()
+    } else {
+        tasks
+            .into_par_iter()
+            .with_max_len(1)
+            .flat_map_iter(|task| run(parts, task))
+            .collect()
+    };
+    let errors = failures.iter().map(|failure| describe(link, failure));
+    join_errors(errors.collect())?;
+    Ok(images)
+}
+
+fn small(tasks: &[Task<'_>]) -> bool {
+    tasks.iter().map(|task| task.bytes.len()).sum::<usize>() < PARALLEL_WORK
+}
+
+/// Cuts the content of a segment (or of the TLS image, for `None`) into tasks.
+fn split<'a>(
+    group: &'a super::state::Group,
+    segment: Option<usize>,
+    bytes: &'a mut [u8],
+    tasks: &mut Vec<Task<'a>>,
+) -> Result<(), LinkError> {
+    debug_assert!(segment.is_none_or(|index| index < SEGMENTS.len()));
+    let mut rest = bytes;
+    let mut at = 0;
+    let layout = &group.layout;
+    let outputs = layout.order.iter().map(|&i| &layout.outputs[i as usize]);
+    let content = outputs.filter(|o| o.kind.segment() == segment && !o.zero && o.size > 0);
+    for output in content {
+        take(&mut rest, output.offset - at)?;
+        at = output.offset;
+        for (number, &(first, start)) in output.chunks.iter().enumerate() {
+            let next = output.chunks.get(number + 1);
+            let (last, end) = next
+                .copied()
+                .unwrap_or((output.blocks.len() as u32, output.size));
+            tasks.push(Task {
+                bytes: take(&mut rest, end - start)?,
+                start,
+                output,
+                blocks: &output.blocks[first as usize..last as usize],
+                got_base: group.got_base,
+            });
+        }
+        at += output.size;
+    }
+    Ok(())
+}
+
+/// Takes the first `count` bytes off a slice.
+fn take<'a>(rest: &mut &'a mut [u8], count: u64) -> Result<&'a mut [u8], LinkError> {
+    let all = std::mem::take(rest);
+    match all.split_at_mut_checked(count as usize) {
+        Some((first, others)) => {
+            *rest = others;
+            Ok(first)
+        }
+        None => Err(LinkError::Internal(
+            "the executor's working memory is smaller than what was asked for".to_owned(),
+        )),
+    }
+}
+
+/// Copies and fixes up the blocks of a task.
+fn run(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
+    let gap = if task.output.kind == SectionKind::Text {
+        CODE_GAP
+    } else {
+        0
+    };
+    let base = task.output.address + task.start;
+    let mut failures = Vec::new();
+    let mut at = 0;
+    for &(index, id) in task.blocks {
+        let part = &parts[index as usize];
+        let block = &part.graph.blocks[id.0 as usize];
+        let start = (block.address - base).value() as usize;
+        let end = start + block.size as usize;
+        task.bytes[at..start].fill(gap);
+        at = end;
+        let content = part.graph.content(id);
+        let bytes = &mut task.bytes[start..end];
+        let (copied, zeros) = bytes.split_at_mut(content.len());
+        copied.copy_from_slice(content);
+        zeros.fill(0);
+        for number in block.edges.clone() {
+            let edge = &part.graph.edges[number as usize];
+            if let Err(error) = fix_edge(part, edge, bytes, block.address, task.got_base)
+                && failures.len() < FAILURES_PER_TASK
+            {
+                failures.push(Failure {
+                    part: index,
+                    block: id,
+                    edge: number,
+                    error,
+                });
+            }
+        }
+    }
+    task.bytes[at..].fill(gap);
+    failures
+}
+
+#[inline]
+fn fix_edge(
+    part: &Part,
+    edge: &Edge,
+    bytes: &mut [u8],
+    address: ExecutorAddr,
+    got: u64,
+) -> Result<(), FixupError> {
+    let kind = Kind::from_edge(edge.kind).ok_or(FixupError::NotLowered)?;
+    let terms = Terms {
+        s: part.values[edge.target.0 as usize],
+        a: edge.addend,
+        p: address.value().wrapping_add(u64::from(edge.offset)),
+        got,
+    };
+    fixup(kind, bytes, edge.offset, terms)
+}
+
+/// The error of a failed fixup.
+fn describe(link: &Link, failure: &Failure) -> LinkError {
+    let part = &link.parts[failure.part as usize];
+    let graph = &part.graph;
+    let edge = &graph.edges[failure.edge as usize];
+    let kind = Kind::from_edge(edge.kind).map_or("unknown", Kind::name);
+    let place = (graph.block_name(failure.block), u64::from(edge.offset));
+    let (value, bits) = match failure.error {
+        FixupError::OutOfRange { value, bits } => (value, bits),
+        FixupError::OutsideBlock => {
+            return LinkError::Object(ObjectError {
+                object: graph.name.clone(),
+                message: format!(
+                    "section {}: the relocation at offset {:#x} ({kind}) reaches over the section's end",
+                    place.0, place.1
+                ),
+            });
+        }
+        FixupError::NotLowered => {
+            return LinkError::Internal(format!(
+                "{}: section {}+{:#x}: {kind} reached the fixups",
+                graph.name, place.0, place.1
+            ));
+        }
+    };
+    let block = &graph.blocks[failure.block.0 as usize];
+    let native = part.external(edge.target).is_some_and(|external| {
+        let resolution = &link.externals[external as usize].resolution;
+        matches!(resolution, crate::batch::Resolution::Native(_))
+    });
+    LinkError::OutOfRange(
+        OutOfRange {
+            object: graph.name.clone(),
+            place,
+            near: nearest_symbol(part, failure.block, edge.offset),
+            place_address: block.address + u64::from(edge.offset),
+            target: target_name(link, part, edge),
+            target_address: ExecutorAddr::new(part.value(edge.target)),
+            kind,
+            value,
+            bits,
+            help: help(bits, native),
+        }
+        .into(),
+    )
+}
+
+fn help(bits: u32, native: bool) -> &'static str {
+    match (bits, native) {
+        (32, true) => {
+            "the object refers directly to a variable of a shared library that lies too far away: \
+             recompile it with -fPIC, or run it as a program, where it gets a copy of the variable"
+        }
+        (32, false) => "recompile the object with -fPIC or -mcmodel=large",
+        _ => "the field is too small for any address in this process",
+    }
+}
+
+fn target_name(link: &Link, part: &Part, edge: &Edge) -> String {
+    match part.external(edge.target) {
+        Some(external) => {
+            let name = link.externals[external as usize].name;
+            link.context.names.text(name)
+        }
+        None => part.graph.symbol_name(edge.target),
+    }
+}
+
+/// The symbol that lies closest before a place in its block.
+fn nearest_symbol(part: &Part, block: BlockId, offset: u32) -> Option<(String, u64)> {
+    let symbols = part.graph.symbols.iter().enumerate();
+    let before = symbols.filter_map(|(index, symbol)| match symbol.target {
+        Target::Defined {
+            block: b,
+            offset: o,
+        } if b == block && o <= u64::from(offset) => Some((o, index)),
+        _ => None,
+    });
+    // Among symbols at one place a named one says more than the section's own symbol.
+    let (at, index) =
+        before.max_by_key(|&(o, index)| (o, part.graph.symbols[index].name.is_some(), index))?;
+    let name = part.graph.symbol_name(crate::graph::SymbolId(index as u32));
+    Some((name, u64::from(offset) - at))
+}

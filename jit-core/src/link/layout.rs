@@ -1,0 +1,336 @@
+//! Seventh step: where every live block lies within its group.
+//!
+//! Blocks of one output section are contiguous, in link order or by their sections' order keys.
+//! Output sections are sorted by permission, the platform's rank and first appearance. What is nothing but zeros
+//! comes last in its segment and is never touched. Thread-local sections form an image of their own:
+//! initialized data, then zeros.
+
+use hashbrown::HashMap;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use super::parallel;
+use super::state::{Group, Link, Part};
+use crate::error::LinkError;
+use crate::executor::api::{SegmentKind, SegmentRequest};
+use crate::graph::{Block, BlockId, Content, Section, SectionKind};
+use crate::name::{NameId, NameTable};
+use crate::platform::LinkerDefined;
+
+/// Segments in the order they are requested.
+pub(super) const SEGMENTS: [SegmentKind; 3] = [
+    SegmentKind::Text,
+    SegmentKind::ReadOnly,
+    SegmentKind::ReadWrite,
+];
+
+/// Bytes and edges (sixteen bytes each) that one task of the fix-up step takes.
+const CHUNK_WEIGHT: u64 = 128 << 10;
+
+/// Zero bytes that end a sequence of frames.
+const FRAME_TERMINATOR: u64 = 4;
+
+/// An output section of a group.
+pub(super) struct Output {
+    pub(super) name: NameId,
+    pub(super) kind: SectionKind,
+    rank: u32,
+    /// Whether it is nothing but zeros.
+    pub(super) zero: bool,
+    ordered: bool,
+    /// Whether it holds frames.
+    pub(super) frames: bool,
+    pub(super) align: u64,
+    /// Size in bytes.
+    pub(super) size: u64,
+    /// Offset in its segment; in the TLS image, if thread-local.
+    pub(super) offset: u64,
+    /// Its blocks, in address order.
+    pub(super) blocks: Vec<(u32, BlockId)>,
+    /// Where tasks of the fix-up step begin: index of the first block, and its offset.
+    pub(super) chunks: Vec<(u32, u64)>,
+    /// Its address.
+    pub(super) address: ExecutorAddr,
+}
+
+/// A segment of a group.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Segment {
+    pub(super) content_size: u64,
+    pub(super) size: u64,
+    pub(super) align: u64,
+    pub(super) address: ExecutorAddr,
+}
+
+/// The layout of a group.
+#[derive(Default)]
+pub(super) struct Layout {
+    pub(super) outputs: Vec<Output>,
+    /// Indexes of the outputs in address order, thread-local ones last.
+    pub(super) order: Vec<u32>,
+    /// As in [`SEGMENTS`].
+    pub(super) segments: [Segment; 3],
+    /// The image of thread-local storage.
+    pub(super) tls: Segment,
+}
+
+impl SectionKind {
+    /// The segment that sections of this kind lie in, as an index into [`SEGMENTS`]; `None` for
+    /// thread-local ones.
+    pub(super) fn segment(self) -> Option<usize> {
+        match self {
+            SectionKind::Text => Some(0),
+            SectionKind::ReadOnly | SectionKind::RelocatedReadOnly => Some(1),
+            SectionKind::ReadWrite => Some(2),
+            SectionKind::ThreadLocal => None,
+        }
+    }
+}
+
+impl Layout {
+    /// The segments to ask for.
+    pub(super) fn requests(&self) -> Vec<SegmentRequest> {
+        let segments = SEGMENTS.iter().zip(&self.segments);
+        segments
+            .filter(|(_, segment)| segment.size > 0)
+            .map(|(kind, segment)| SegmentRequest {
+                kind: *kind,
+                content_size: segment.content_size,
+                size: segment.size,
+                align: segment.align,
+            })
+            .collect()
+    }
+
+    /// Whether nothing of the group is live.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tls.size == 0 && self.segments.iter().all(|segment| segment.size == 0)
+    }
+
+    /// The place of the output section of this name; of the lowest, if several permissions have one.
+    pub(super) fn section(&self, name: NameId) -> Option<ExecutorAddrRange> {
+        let outputs = self
+            .order
+            .iter()
+            .map(|&index| &self.outputs[index as usize]);
+        let mut named =
+            outputs.filter(|output| output.name == name && output.kind != SectionKind::ThreadLocal);
+        let first = named.next()?;
+        Some(ExecutorAddrRange::from_size(first.address, first.size))
+    }
+}
+
+/// Lays all groups out. Every live block gets its offset in its output section as its address.
+pub(super) fn lay_out(link: &mut Link) {
+    let (names, platform) = (&link.context.names, &*link.context.platform);
+    for group in &mut link.groups {
+        let mut layout = Layout::default();
+        let mut known = HashMap::new();
+        for &part in &group.parts {
+            let part_index = part;
+            let part = &mut link.parts[part as usize];
+            find_outputs(part, &mut layout, &mut known, |name| {
+                platform.section_rank(&names.bytes(name))
+            });
+            place_blocks(part, part_index, &mut layout);
+        }
+        for output in &mut layout.outputs {
+            finish_output(&mut link.parts, output);
+        }
+        place_outputs(&mut layout);
+        group.layout = layout;
+    }
+}
+
+/// The output section of each of a part's sections, made if new.
+fn find_outputs(
+    part: &mut Part,
+    layout: &mut Layout,
+    known: &mut HashMap<(NameId, SectionKind), u32>,
+    rank: impl Fn(NameId) -> u32,
+) {
+    let outputs = &mut layout.outputs;
+    let mut find = |section: &Section| -> u32 {
+        let index = *known
+            .entry((section.output, section.kind))
+            .or_insert_with(|| {
+                outputs.push(Output {
+                    name: section.output,
+                    kind: section.kind,
+                    rank: rank(section.output),
+                    zero: true,
+                    ordered: false,
+                    frames: false,
+                    align: 1,
+                    size: 0,
+                    offset: 0,
+                    blocks: Vec::new(),
+                    chunks: Vec::new(),
+                    address: ExecutorAddr::NULL,
+                });
+                outputs.len() as u32 - 1
+            });
+        outputs[index as usize].ordered |= section.order != 0;
+        index
+    };
+    part.outputs = part.graph.sections.iter().map(&mut find).collect();
+    for frame_block in &part.frame_blocks {
+        let block = &part.graph.blocks[frame_block.block.0 as usize];
+        if block.live {
+            let output = part.outputs[block.section.0 as usize];
+            outputs[output as usize].frames = true;
+        }
+    }
+}
+
+/// Appends a part's live blocks to their output sections.
+fn place_blocks(part: &mut Part, index: u32, layout: &mut Layout) {
+    for (number, block) in part.graph.blocks.iter_mut().enumerate() {
+        if !block.live {
+            continue;
+        }
+        let output = part.outputs[block.section.0 as usize];
+        let output = &mut layout.outputs[output as usize];
+        output.zero &= is_zero(block);
+        output.align = output.align.max(block.align);
+        output.blocks.push((index, BlockId(number as u32)));
+    }
+}
+
+/// Whether a block is nothing but zeros that no fixup changes.
+fn is_zero(block: &Block) -> bool {
+    block.content == Content::Zero && block.edges.is_empty()
+}
+
+/// Sorts an output section's blocks and gives each its offset.
+fn finish_output(parts: &mut [Part], output: &mut Output) {
+    if output.ordered {
+        output.blocks.sort_by_key(|(part, block)| {
+            let graph = &parts[*part as usize].graph;
+            graph.sections[graph.blocks[block.0 as usize].section.0 as usize].order
+        });
+    }
+    let mut weight = CHUNK_WEIGHT;
+    for (number, (part, block)) in output.blocks.iter().enumerate() {
+        let block = &mut parts[*part as usize].graph.blocks[block.0 as usize];
+        let offset = align_up(output.size, block.align);
+        block.address = ExecutorAddr::new(offset);
+        output.size = offset.saturating_add(block.size);
+        if weight >= CHUNK_WEIGHT {
+            output.chunks.push((number as u32, offset));
+            weight = 0;
+        }
+        weight += block.size + 16 * block.edges.len() as u64;
+    }
+    if output.frames {
+        output.size = output.size.saturating_add(FRAME_TERMINATOR);
+    }
+}
+
+/// Gives each output section its offset in its segment.
+fn place_outputs(layout: &mut Layout) {
+    let mut order: Vec<u32> = (0..layout.outputs.len() as u32).collect();
+    order.sort_by_key(|&index| {
+        let output = &layout.outputs[index as usize];
+        let segment = output.kind.segment().unwrap_or(SEGMENTS.len());
+        (segment, output.zero, output.rank, index)
+    });
+    for &index in &order {
+        let output = &mut layout.outputs[index as usize];
+        let segment = match output.kind.segment() {
+            Some(segment) => &mut layout.segments[segment],
+            None => &mut layout.tls,
+        };
+        output.offset = align_up(segment.size, output.align);
+        segment.size = output.offset.saturating_add(output.size);
+        segment.align = segment.align.max(output.align);
+        if !output.zero {
+            segment.content_size = segment.size;
+        }
+    }
+    layout.order = order;
+}
+
+fn align_up(value: u64, align: u64) -> u64 {
+    value.checked_next_multiple_of(align).unwrap_or(u64::MAX)
+}
+
+/// Turns every block's offset in its output section into its address, once the groups have
+/// memory.
+pub(super) fn assign_addresses(link: &mut Link) -> Result<(), LinkError> {
+    for group in &mut link.groups {
+        let layout = &mut group.layout;
+        for output in &mut layout.outputs {
+            let base = match output.kind.segment() {
+                Some(segment) => layout.segments[segment].address,
+                None => ExecutorAddr::NULL,
+            };
+            output.address = base + output.offset;
+        }
+    }
+    let groups = &link.groups;
+    parallel::each_part(&mut link.parts, |_, part| {
+        let outputs = &groups[part.group as usize].layout.outputs;
+        for block in part.graph.blocks.iter_mut().filter(|block| block.live) {
+            let output = part.outputs[block.section.0 as usize];
+            block.address += outputs[output as usize].address.value();
+        }
+        Ok(())
+    })
+}
+
+/// The output sections of a group with their places, in address order; thread-local ones are left
+/// out, because what lies at their offsets differs from thread to thread.
+pub(super) fn sections_in_order(group: &Group) -> Vec<(NameId, ExecutorAddrRange)> {
+    let outputs = &group.layout.outputs;
+    let ordered = group.layout.order.iter();
+    ordered
+        .map(|&index| &outputs[index as usize])
+        .filter(|output| output.kind != SectionKind::ThreadLocal)
+        .map(|output| {
+            let range = ExecutorAddrRange::from_size(output.address, output.size);
+            (output.name, range)
+        })
+        .collect()
+}
+
+/// The address of a symbol that the linker defines from the layout of a group; `None` for one that the
+/// layout does not tell.
+pub(super) fn linker_defined(
+    group: &Group,
+    names: &NameTable,
+    defined: &LinkerDefined,
+) -> Option<ExecutorAddr> {
+    use LinkerDefined as L;
+    let segments = &group.layout.segments;
+    let any = segments
+        .iter()
+        .find(|segment| segment.size > 0)
+        .map_or(group.extent.start, |segment| segment.address);
+    let bounds = |name: &str| {
+        let section = names.find(name.as_bytes());
+        let range = section.and_then(|name| group.layout.section(name));
+        range.unwrap_or(ExecutorAddrRange {
+            start: any,
+            end: any,
+        })
+    };
+    let or_any = |segment: &Segment, size: u64| {
+        if segment.size > 0 {
+            segment.address + size
+        } else {
+            any
+        }
+    };
+    let address = match defined {
+        L::SectionStart(name) => bounds(name).start,
+        L::SectionEnd(name) => bounds(name).end,
+        L::TextEnd => or_any(&segments[0], segments[0].size),
+        L::DataEnd => or_any(&segments[2], segments[2].content_size),
+        L::ImageEnd => or_any(&segments[2], segments[2].size),
+        L::ImageStart => group.extent.start,
+        L::GotBase => ExecutorAddr::new(group.got_base),
+        L::DylibHeader => return None,
+        L::TlsModuleBase => ExecutorAddr::NULL,
+    };
+    Some(address)
+}

@@ -1,0 +1,127 @@
+//! How long the phases of links take.
+//!
+//! Every phase is a `tracing` span and, at the cost of two clock reads, an entry in the session's
+//! [`PhaseTimes`], which a command can print as a tree.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Phases of all links of a session, added up.
+#[derive(Default)]
+pub struct PhaseTimes {
+    phases: Mutex<Vec<Phase>>,
+}
+
+/// One phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Its name, as in "lower".
+    pub name: &'static str,
+    /// Time in all, on the clock of the thread that drives the link.
+    pub total: Duration,
+    /// How often it ran.
+    pub count: u64,
+}
+
+impl PhaseTimes {
+    /// All phases, in the order of their first run.
+    #[must_use]
+    pub fn phases(&self) -> Vec<Phase> {
+        self.phases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn add(&self, name: &'static str, time: Duration) {
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        match phases.iter_mut().find(|phase| phase.name == name) {
+            Some(phase) => {
+                phase.total += time;
+                phase.count += 1;
+            }
+            None => phases.push(Phase {
+                name,
+                total: time,
+                count: 1,
+            }),
+        }
+    }
+}
+
+/// A tree of one level: "link", then its phases with milliseconds and share.
+impl fmt::Display for PhaseTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phases = self.phases();
+        let total: Duration = phases.iter().map(|phase| phase.total).sum();
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        write!(f, "{:>10.3} ms  link", milliseconds(total))?;
+        for phase in &phases {
+            let share = 100.0 * phase.total.as_secs_f64() / total.as_secs_f64().max(1e-12);
+            write!(
+                f,
+                "\n{:>10.3} ms  {share:>3.0}%   {}",
+                milliseconds(phase.total),
+                phase.name
+            )?;
+            if phase.count > 1 {
+                write!(f, " (x{})", phase.count)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The timer of one link.
+pub(super) struct Timings {
+    times: Arc<PhaseTimes>,
+}
+
+impl Timings {
+    pub(super) fn new(times: Arc<PhaseTimes>) -> Self {
+        Self { times }
+    }
+
+    /// Starts a phase that ends when the result is dropped.
+    pub(super) fn phase(&self, name: &'static str) -> RunningPhase {
+        RunningPhase {
+            name,
+            start: Instant::now(),
+            times: Arc::clone(&self.times),
+            _span: tracing::debug_span!("link", phase = name).entered(),
+        }
+    }
+}
+
+/// A phase that is running.
+pub(super) struct RunningPhase {
+    name: &'static str,
+    start: Instant,
+    times: Arc<PhaseTimes>,
+    _span: tracing::span::EnteredSpan,
+}
+
+impl Drop for RunningPhase {
+    fn drop(&mut self) {
+        self.times.add(self.name, self.start.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_add_up() {
+        let times = PhaseTimes::default();
+        times.add("layout", Duration::from_millis(1));
+        times.add("fix up", Duration::from_millis(6));
+        times.add("layout", Duration::from_millis(2));
+        assert_eq!(times.phases()[0].count, 2);
+        assert_eq!(
+            times.to_string(),
+            "     9.000 ms  link\n     3.000 ms   33%   layout (x2)\n     6.000 ms   67%   fix up"
+        );
+    }
+}
