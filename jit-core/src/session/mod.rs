@@ -1,1 +1,296 @@
-//! Sessions: dylibs, lookups, materializers, trackers, generators.
+//! Sessions: dylibs, lookups, and what is linked when.
+//!
+//! A [`Session`] holds [`Dylib`]s. A client adds objects, archives, libraries, absolute symbols,
+//! reexports and its own [`Materializer`]s to them, through a [`Tracker`] that can remove them
+//! again; only symbol tables are read then. A lookup finds what defines a name and everything that
+//! needs, as one batch (module `resolve`), hands it to the [`Linker`], and waits until it is
+//! *ready*: in memory, with all it refers to (module `publish`). Module `unit` draws the states.
+//!
+//! - A failed lookup leaves nothing claimed: its units can be looked up again. Everyone who waited
+//!   for one of them gets the same error. (Archive members that it had loaded stay known, unlinked;
+//!   an object added later still wins over them.)
+//! - All public types are `Send + Sync`. One lock guards the tables; nothing of the client, the
+//!   linker or the executor is called under it.
+//! - The cost of adding or looking up is linear in what is added or linked; what the session holds
+//!   already does not matter. Removal costs a pass over the dylib's units if removed definitions had won over
+//!   others.
+//! - What a [`Symbol`] guards cannot be freed: see [`CodeGuard`] and [`Tracker::remove`].
+
+mod add;
+mod clash;
+mod dispatcher;
+mod dylib;
+mod effects;
+mod form;
+mod generator;
+mod host;
+mod ids;
+mod materializer;
+mod missing;
+mod outside;
+mod probe;
+mod publish;
+mod query;
+mod resolve;
+mod state;
+mod symbol;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tracker;
+mod unit;
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::batch::{Batch, BatchHost, DylibId};
+use crate::error::LinkError;
+use crate::executor::ExecutorControl;
+use crate::link::{LinkContext, link_batch};
+use crate::name::NameTable;
+use crate::platform::Platform;
+
+pub use add::{AbsoluteSymbol, Reexport};
+pub use clash::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
+pub use dispatcher::{Dispatcher, InlineDispatcher, Task, ThreadPool};
+pub use dylib::{Dylib, LookupOptions, ProgramOptions};
+pub use generator::{Generator, Wanted};
+pub use materializer::{Materializer, Promise, Responsibility};
+pub use missing::{MissingSymbol, MissingSymbols};
+pub use symbol::{CodeGuard, Symbol};
+pub use tracker::{Removal, Tracker};
+
+use effects::Effects;
+use state::State;
+
+/// Links batches. A session's linker is [`JitLinker`] unless the client brings another.
+pub trait Linker: Send + Sync {
+    /// Links a batch; the outcome goes to `host`: `resolved` and `emitted`, or `failed`. May go on
+    /// after it returns. Called without any lock held, from any thread.
+    fn link(&self, batch: Batch, host: Arc<dyn BatchHost>);
+}
+
+/// The JIT linker of [`crate::link`].
+pub struct JitLinker(pub Arc<LinkContext>);
+
+impl Linker for JitLinker {
+    fn link(&self, batch: Batch, host: Arc<dyn BatchHost>) {
+        link_batch(&self.0, batch, host);
+    }
+}
+
+/// What a session is made of.
+pub struct SessionConfig {
+    /// The process that runs the code.
+    pub executor: Arc<dyn ExecutorControl>,
+    /// The object format's part.
+    pub platform: Arc<dyn Platform>,
+    /// The names; share it with what reads the objects.
+    pub names: Arc<NameTable>,
+    /// What links batches.
+    pub linker: Arc<dyn Linker>,
+    /// Where materializers and asynchronous links run.
+    pub dispatcher: Arc<dyn Dispatcher>,
+    /// Called with errors that nobody waits for, such as memory that cannot be given back when the
+    /// last guard is dropped.
+    pub on_error: Box<dyn Fn(&LinkError) + Send + Sync>,
+}
+
+impl SessionConfig {
+    /// The JIT linker, tasks on the threads that make lookups, and errors that go to the log.
+    #[must_use]
+    pub fn new(
+        executor: Arc<dyn ExecutorControl>,
+        platform: Arc<dyn Platform>,
+        names: Arc<NameTable>,
+    ) -> Self {
+        let context = LinkContext::new(executor.clone(), platform.clone(), names.clone());
+        Self {
+            executor,
+            platform,
+            names,
+            linker: Arc::new(JitLinker(Arc::new(context))),
+            dispatcher: Arc::new(InlineDispatcher::default()),
+            on_error: Box::new(|error| tracing::error!("{error}")),
+        }
+    }
+}
+
+/// A session. A handle, cheap to clone. When the last handle of a session is dropped (a [`Dylib`],
+/// [`Tracker`], [`Symbol`] or [`CodeGuard`] is one too), all memory is given back, newest first.
+#[derive(Clone)]
+pub struct Session(pub(crate) Arc<Inner>);
+
+/// A handle that does not keep the session: for generators and materializers, which the session owns.
+#[derive(Clone)]
+pub struct WeakSession(Weak<Inner>);
+
+/// What all handles of a session share.
+pub(crate) struct Inner {
+    executor: Arc<dyn ExecutorControl>,
+    platform: Arc<dyn Platform>,
+    names: Arc<NameTable>,
+    linker: Arc<dyn Linker>,
+    dispatcher: Arc<dyn Dispatcher>,
+    on_error: Box<dyn Fn(&LinkError) + Send + Sync>,
+    state: Mutex<State>,
+}
+
+impl Session {
+    /// A session without dylibs.
+    #[must_use]
+    pub fn new(config: SessionConfig) -> Self {
+        Self(Arc::new(Inner {
+            executor: config.executor,
+            platform: config.platform,
+            names: config.names,
+            linker: config.linker,
+            dispatcher: config.dispatcher,
+            on_error: config.on_error,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// The names.
+    #[must_use]
+    pub fn names(&self) -> &Arc<NameTable> {
+        &self.0.names
+    }
+
+    /// The process that runs the code.
+    #[must_use]
+    pub fn executor(&self) -> &Arc<dyn ExecutorControl> {
+        &self.0.executor
+    }
+
+    /// The object format's part.
+    #[must_use]
+    pub fn platform(&self) -> &Arc<dyn Platform> {
+        &self.0.platform
+    }
+
+    /// A new dylib, whose link order is itself. Names of dylibs are for messages and [`Self::find_dylib`].
+    #[must_use]
+    pub fn add_dylib(&self, name: &str) -> Dylib {
+        let id = self.0.state.lock().add_dylib(name.to_owned());
+        self.dylib(id)
+    }
+
+    /// The first dylib of that name that was not removed.
+    #[must_use]
+    pub fn find_dylib(&self, name: &str) -> Option<Dylib> {
+        let state = self.0.state.lock();
+        let named = |dylib: &state::DylibState| dylib.name == name && !dylib.removed;
+        let at = state.dylibs.iter().position(named)?;
+        Some(self.dylib(DylibId(at as u32)))
+    }
+
+    /// The dylib of that id, which the session gave out.
+    #[must_use]
+    pub fn dylib(&self, id: DylibId) -> Dylib {
+        Dylib {
+            session: self.0.clone(),
+            id,
+        }
+    }
+
+    /// Removes everything that was added to a dylib, as [`Tracker::remove`] does, and its place in
+    /// others' link orders.
+    ///
+    /// # Errors
+    /// When memory cannot be given back; its names are gone all the same.
+    pub fn remove_dylib(&self, dylib: &Dylib) -> Result<(), LinkError> {
+        let mut effects = Effects::default();
+        {
+            let mut state = self.0.state.lock();
+            state.remove_all(dylib.id, &mut effects);
+            state.dylib_mut(dylib.id).removed = true;
+            for other in &mut state.dylibs {
+                if other.link_order.contains(&dylib.id) {
+                    let rest = other.link_order.iter().filter(|id| **id != dylib.id);
+                    other.link_order = rest.copied().collect();
+                }
+            }
+        }
+        self.finish(effects)
+    }
+
+    /// Removes everything from all dylibs. What guards keep is given back when they are dropped.
+    ///
+    /// # Errors
+    /// When memory cannot be given back; the rest is done all the same.
+    pub fn close(&self) -> Result<(), LinkError> {
+        let mut effects = Effects::default();
+        {
+            let mut state = self.0.state.lock();
+            for at in 0..state.dylibs.len() {
+                state.remove_all(DylibId(at as u32), &mut effects);
+            }
+        }
+        self.finish(effects)
+    }
+
+    /// A handle that does not keep the session.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
+    }
+
+    fn finish(&self, mut effects: Effects) -> Result<(), LinkError> {
+        let released = effects.release();
+        effects.run(&self.0);
+        Ok(released?)
+    }
+}
+
+impl WeakSession {
+    /// The session, if it still exists.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
+    }
+}
+
+impl Inner {
+    /// With an inline dispatcher, runs the tasks that a call has left. Not from within a task: the
+    /// outermost call runs them all, so chains of materializers do not grow the stack.
+    fn run_inline_tasks(&self) {
+        thread_local! {
+            static RUNNING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+        }
+        if !self.dispatcher.is_inline() || RUNNING.replace(true) {
+            return;
+        }
+        while self.dispatcher.run_one() {}
+        RUNNING.set(false);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let mut effects = Effects::default();
+        let state = self.state.get_mut();
+        for (_, tracker) in state.trackers.drain() {
+            effects.releases.extend(tracker.allocations);
+        }
+        for (_, batch) in state.batches.drain() {
+            let memory = batch.allocations.into_iter();
+            let memory = memory.map(|(_, order, memory)| (order, memory));
+            effects.releases.extend(memory);
+        }
+        if let Err(error) = effects.release() {
+            (self.on_error)(&error.into());
+        }
+    }
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Session>();
+    shared::<Dylib>();
+    shared::<Tracker>();
+    shared::<Symbol>();
+    shared::<CodeGuard>();
+    shared::<Responsibility>();
+};

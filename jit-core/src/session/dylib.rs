@@ -1,0 +1,318 @@
+//! Dylibs: adding to them, and looking names up in them.
+
+use std::sync::Arc;
+
+use orc_shared::ExecutorAddr;
+use parking_lot::{Condvar, Mutex};
+
+use crate::batch::{DylibId, ProgramLink};
+use crate::error::LinkError;
+use crate::name::NameId;
+use crate::native::NativeLibrary;
+use crate::object::{LazyObjects, ObjectFile};
+
+use super::generator::Generator;
+use super::materializer::{Materializer, Promise};
+use super::resolve::{Extra, Request, Resolver};
+use super::state::Native;
+use super::symbol::Symbol;
+use super::tracker::Tracker;
+use super::{Inner, Session};
+
+/// A dylib of a session: a symbol table with a link order. A handle, cheap to clone, which keeps the
+/// session alive.
+#[derive(Clone)]
+pub struct Dylib {
+    pub(super) session: Arc<Inner>,
+    pub(super) id: DylibId,
+}
+
+/// What a lookup asks for, beside the names.
+#[derive(Clone, Debug, Default)]
+pub struct LookupOptions {
+    /// Also link the dylib's objects that have initializers: opening or running it needs them.
+    pub initializers: bool,
+    /// Names that nothing defines get a null address instead of being an error.
+    pub names_may_be_missing: bool,
+    /// References of objects that nothing defines get a null address instead of being an error.
+    pub undefined_allowed: bool,
+}
+
+/// How a dylib is linked as the program.
+#[derive(Clone, Default)]
+pub struct ProgramOptions {
+    /// What the loader has to know.
+    pub link: ProgramLink,
+    /// Drop what neither the names asked for nor any retained section reaches.
+    pub drop_unreachable: bool,
+    /// Further names to keep, if they are defined.
+    pub keep: Vec<NameId>,
+    /// References that nothing defines get a null address instead of being an error.
+    pub undefined_allowed: bool,
+}
+
+impl Dylib {
+    /// The session's name for it.
+    #[must_use]
+    pub fn id(&self) -> DylibId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.session.state.lock().dylib(self.id).name.clone()
+    }
+
+    /// The session it belongs to.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session(self.session.clone())
+    }
+
+    /// Says where references of its objects are looked up, first to last. Unless it is among them,
+    /// the dylib itself is not searched. Names settled before stay as they are.
+    pub fn set_link_order(&self, dylibs: &[Dylib]) {
+        let order = dylibs.iter().map(|dylib| dylib.id).collect();
+        self.session.state.lock().dylib_mut(self.id).link_order = order;
+    }
+
+    /// Searches another dylib too, after those searched so far.
+    pub fn add_to_link_order(&self, dylib: &Dylib) {
+        let mut state = self.session.state.lock();
+        let state = state.dylib_mut(self.id);
+        if !state.link_order.contains(&dylib.id) {
+            let order = state.link_order.iter().copied();
+            state.link_order = order.chain([dylib.id]).collect();
+        }
+    }
+
+    /// Where references of its objects are looked up.
+    #[must_use]
+    pub fn link_order(&self) -> Vec<Dylib> {
+        let order = self.session.state.lock().dylib(self.id).link_order.clone();
+        let dylib = |id: &DylibId| Dylib {
+            session: self.session.clone(),
+            id: *id,
+        };
+        order.iter().map(dylib).collect()
+    }
+
+    /// What additions belong to that name no tracker.
+    #[must_use]
+    pub fn default_tracker(&self) -> Tracker {
+        let id = self.session.state.lock().default_tracker(self.id);
+        Tracker {
+            session: self.session.clone(),
+            dylib: self.id,
+            id,
+        }
+    }
+
+    /// A new tracker, to remove what is added through it as one.
+    #[must_use]
+    pub fn new_tracker(&self) -> Tracker {
+        let id = self.session.state.lock().add_tracker(self.id);
+        Tracker {
+            session: self.session.clone(),
+            dylib: self.id,
+            id,
+        }
+    }
+
+    /// Adds an object: [`Tracker::add_object`] of the default tracker.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_object(&self, object: Arc<dyn ObjectFile>) -> Result<(), LinkError> {
+        self.default_tracker().add_object(object)
+    }
+
+    /// Adds an archive: [`Tracker::add_archive`] of the default tracker.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_archive(&self, archive: Arc<dyn LazyObjects>) -> Result<(), LinkError> {
+        self.default_tracker().add_archive(archive)
+    }
+
+    /// Adds a library: [`Tracker::add_library`] of the default tracker.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_library(
+        &self,
+        library: Arc<dyn NativeLibrary>,
+        load_bias: Option<ExecutorAddr>,
+    ) -> Result<(), LinkError> {
+        self.default_tracker().add_library(library, load_bias)
+    }
+
+    /// Adds a client's unit: [`Tracker::add_materializer`] of the default tracker.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_materializer(
+        &self,
+        materializer: Arc<dyn Materializer>,
+        promises: &[Promise],
+    ) -> Result<(), LinkError> {
+        self.default_tracker()
+            .add_materializer(materializer, promises)
+    }
+
+    /// Asks a generator for names that the dylib does not define, after those added before.
+    pub fn add_generator(&self, generator: Arc<dyn Generator>) {
+        let mut state = self.session.state.lock();
+        state.dylib_mut(self.id).generators.push(generator);
+    }
+
+    /// The libraries added to it, in order.
+    #[must_use]
+    pub fn libraries(&self) -> Vec<Arc<dyn NativeLibrary>> {
+        let natives = self.session.state.lock().dylib(self.id).natives.clone();
+        natives.iter().map(|n| n.library.clone()).collect()
+    }
+
+    /// Records where a library lies, once it is loaded. Libraries are told apart by their paths.
+    pub fn set_load_bias(&self, path: &str, load_bias: ExecutorAddr) {
+        let mut state = self.session.state.lock();
+        let natives = Arc::make_mut(&mut state.dylib_mut(self.id).natives);
+        let ours = |native: &&mut Native| native.library.path() == path;
+        for native in natives.iter_mut().filter(ours) {
+            native.load_bias = Some(load_bias);
+        }
+    }
+
+    /// Whether the dylib defines the name, or would by an archive's member: the table alone is asked,
+    /// and nothing is linked.
+    #[must_use]
+    pub fn defines(&self, name: NameId) -> bool {
+        let state = self.session.state.lock();
+        state.dylib(self.id).table.get(name).is_some()
+    }
+
+    /// Links what defines the names, with all it needs, and waits until it is ready. Names are looked
+    /// up as an object of the dylib would: its own definitions, hidden ones included, then along the
+    /// link order.
+    ///
+    /// Must not be called by code that runs inside the linking of what it asks for: a materializer
+    /// that waits for its own symbols waits forever.
+    ///
+    /// # Errors
+    /// All missing symbols at once, or what made the link fail. The session is as before.
+    pub fn lookup(&self, names: &[NameId]) -> Result<Vec<Symbol>, LinkError> {
+        self.lookup_with(names, &LookupOptions::default())
+    }
+
+    /// [`Self::lookup`] of one name, given as text.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lookup_one(&self, name: &str) -> Result<Symbol, LinkError> {
+        let id = self.session.names.intern(name.as_bytes());
+        let mut symbols = self.lookup(&[id])?;
+        symbols
+            .pop()
+            .ok_or_else(|| LinkError::Internal("a lookup gave no symbol".to_owned()))
+    }
+
+    /// [`Self::lookup`] with options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lookup_with(
+        &self,
+        names: &[NameId],
+        options: &LookupOptions,
+    ) -> Result<Vec<Symbol>, LinkError> {
+        self.wait(self.request(names, options))
+    }
+
+    /// [`Self::lookup_with`] without waiting: `then` gets the outcome, on whatever thread finishes
+    /// the work; it may be called before this returns. Resolution happens on the calling thread,
+    /// the link where the dispatcher says.
+    pub fn lookup_async(
+        &self,
+        names: &[NameId],
+        options: &LookupOptions,
+        then: impl FnOnce(Result<Vec<Symbol>, LinkError>) + Send + 'static,
+    ) {
+        let resolver = Resolver::new(&self.session);
+        if let Some(formed) = resolver.lookup(self.request(names, options), Box::new(then)) {
+            let dispatcher = &self.session.dispatcher;
+            dispatcher.dispatch(Box::new(|| formed.start()));
+        }
+        self.session.run_inline_tasks();
+    }
+
+    /// Links every object that was added to the dylib, and archive members by need, as the program of
+    /// the process; and gives the addresses of `names` (its entry points). Objects that were linked
+    /// by earlier lookups stay as they are.
+    ///
+    /// # Errors
+    /// As for [`Self::lookup`].
+    pub fn link_program(
+        &self,
+        names: &[NameId],
+        options: ProgramOptions,
+    ) -> Result<Vec<Symbol>, LinkError> {
+        let roots = names.iter().chain(&options.keep).copied().collect();
+        self.wait(Request {
+            dylib: self.id,
+            names: names.to_vec(),
+            names_weak: false,
+            extra: Extra::Objects,
+            program: Some(options.link),
+            roots: options.drop_unreachable.then_some(roots),
+            undefined_allowed: options.undefined_allowed,
+        })
+    }
+
+    fn request(&self, names: &[NameId], options: &LookupOptions) -> Request {
+        Request {
+            dylib: self.id,
+            names: names.to_vec(),
+            names_weak: options.names_may_be_missing,
+            extra: if options.initializers {
+                Extra::Initializers
+            } else {
+                Extra::Nothing
+            },
+            program: None,
+            roots: None,
+            undefined_allowed: options.undefined_allowed,
+        }
+    }
+
+    fn wait(&self, request: Request) -> Result<Vec<Symbol>, LinkError> {
+        let slot = Arc::new((Mutex::new(None), Condvar::new()));
+        let filled = slot.clone();
+        let then = move |outcome| {
+            *filled.0.lock() = Some(outcome);
+            filled.1.notify_one();
+        };
+        if let Some(formed) = Resolver::new(&self.session).lookup(request, Box::new(then)) {
+            formed.start();
+        }
+        loop {
+            if let Some(outcome) = slot.0.lock().take() {
+                return outcome;
+            }
+            // Tasks may be what we wait for, so this thread helps before it sleeps.
+            if self.session.dispatcher.run_one() {
+                continue;
+            }
+            let mut outcome = slot.0.lock();
+            while outcome.is_none() {
+                slot.1.wait(&mut outcome);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Dylib {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Dylib").field(&self.id.0).finish()
+    }
+}

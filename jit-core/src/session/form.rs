@@ -1,0 +1,289 @@
+//! The end of resolution: what was claimed becomes a batch, and goes to the linker.
+
+use std::sync::Arc;
+
+use crate::batch::{Batch, BatchUnit, DylibId, NativeBinding, Resolution, TrackerId};
+use crate::error::LinkError;
+use crate::name::NameId;
+use crate::object::SymbolKind;
+
+use super::Inner;
+use super::effects::Effects;
+use super::host::Host;
+use super::ids::BatchKey;
+use super::materializer::Responsibility;
+use super::query::{Found, Query, Then};
+use super::resolve::{Answer, Resolver};
+use super::state::{Phase, State};
+use super::unit::UnitState;
+
+/// A batch that is ready to be linked, and clients' units to start with it.
+pub(super) struct Formed {
+    session: Arc<Inner>,
+    link: Option<(Batch, Arc<Host>)>,
+    clients: Vec<BatchKey>,
+}
+
+impl Resolver<'_> {
+    /// Makes the batch out of what was claimed and found, or reports why it cannot be.
+    pub(super) fn form(
+        mut self,
+        binding: NativeBinding,
+        roots: Option<Vec<(DylibId, NameId)>>,
+        names: &[(DylibId, NameId)],
+        then: Option<Then>,
+    ) -> Option<Formed> {
+        if let Some(error) = self.first_errors() {
+            self.give_up(&error, then);
+            return None;
+        }
+        let session = self.session.clone();
+        let mut effects = Effects::default();
+        let mut guard = session.state.lock();
+        let units = match self.form_locked(&mut guard, names, then) {
+            Ok(units) => units,
+            Err((error, then)) => {
+                drop(guard);
+                self.give_up(&error, then);
+                return None;
+            }
+        };
+        if units.is_empty() && !guard.is_client_batch(self.batch) {
+            // Nothing to link; the lookup still waits for what it refers to.
+            guard.emitted(&session, self.batch, Vec::new(), &mut effects);
+        }
+        drop(guard);
+        effects.run(&session);
+        let clients = std::mem::take(&mut self.clients);
+        let link = (!units.is_empty()).then(|| {
+            let batch = Batch {
+                units: units.clone(),
+                binding,
+                roots,
+            };
+            (batch, Arc::new(Host::new(session.clone(), self, units)))
+        });
+        Some(Formed {
+            session,
+            link,
+            clients,
+        })
+    }
+
+    fn first_errors(&mut self) -> Option<LinkError> {
+        match self.errors.len() {
+            0 => self.missing_symbols(),
+            1 => self.errors.pop(),
+            _ => Some(LinkError::Many(std::mem::take(&mut self.errors).into())),
+        }
+    }
+
+    /// The part that needs the lock: from here on, dependencies keep what the batch refers to.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the callback comes back with the error"
+    )]
+    fn form_locked(
+        &mut self,
+        state: &mut State,
+        names: &[(DylibId, NameId)],
+        then: Option<Then>,
+    ) -> Result<Vec<BatchUnit>, (LinkError, Option<Then>)> {
+        let query = then.map(|then| {
+            let found = names
+                .iter()
+                .map(|(d, n)| self.what_was_found(state, *d, *n));
+            Arc::new(Query::new(found.collect(), then))
+        });
+        let doomed = match state.batches.get(&self.batch) {
+            Some(batch) => batch.doomed.clone(),
+            None => Some(LinkError::Internal("a forming batch vanished".to_owned())),
+        };
+        let settled = match doomed {
+            None => self.settle(state),
+            Some(error) => Err(error),
+        };
+        let definers = settled.map_err(|error| {
+            let then = query.as_ref().and_then(|query| query.take_callback());
+            (error, then)
+        })?;
+        self.record_users(state, &definers);
+        let units = self.batch_units(state);
+        if let Some(batch) = state.batches.get_mut(&self.batch) {
+            batch.phase = Phase::Linking;
+            if let Some(query) = query {
+                query.wait_for_one_more();
+                batch.queries.push(query);
+            }
+        }
+        Ok(units)
+    }
+
+    /// Says what definitions outside the batch mean now. Returns, per slot, the tracker of its
+    /// definition.
+    fn settle(&mut self, state: &mut State) -> Result<Vec<Option<TrackerId>>, LinkError> {
+        let mut definers = Vec::with_capacity(self.slots.len());
+        for slot in &mut self.slots {
+            let definer = match slot.answer {
+                Answer::Other { dylib, name } => {
+                    let (resolution, tracker) =
+                        outside_definition(self.session, state, self.batch, dylib, name)?;
+                    slot.answer = Answer::Extra(self.extras.len() as u32);
+                    self.extras.push(resolution);
+                    Some(tracker)
+                }
+                Answer::Extra(extra) => {
+                    if let Some(Resolution::Native(native)) = self.extras.get_mut(extra as usize) {
+                        native.weak = !slot.strong;
+                    }
+                    None
+                }
+                Answer::Mine { unit, .. } => Some(state.units[unit].tracker),
+                Answer::Open | Answer::NotYet | Answer::Null => None,
+            };
+            definers.push(definer);
+        }
+        Ok(definers)
+    }
+
+    /// Records which trackers' code refers to which others'. Precisely, per reference, unless the
+    /// batch is of one tracker, as it mostly is.
+    fn record_users(&self, state: &mut State, definers: &[Option<TrackerId>]) {
+        let Some(first) = self.units.first().map(|unit| state.units[*unit].tracker) else {
+            return;
+        };
+        let one = self
+            .units
+            .iter()
+            .all(|unit| state.units[*unit].tracker == first);
+        if one {
+            for definer in definers.iter().flatten() {
+                state.add_tracker_dependency(first, *definer);
+            }
+            return;
+        }
+        for id in &self.units {
+            let unit = &state.units[*id];
+            let (user, dylib, source) = (unit.tracker, unit.dylib, unit.source.clone());
+            let interface = source.interface();
+            let lost: Vec<NameId> = unit
+                .lost
+                .iter()
+                .filter_map(|index| unit.definition(*index).map(|d| d.name))
+                .collect();
+            let names = interface.references.iter().map(|r| r.name).chain(lost);
+            for name in names {
+                let slot = self.slot_index(dylib, name);
+                if let Some(Some(definer)) = slot.and_then(|slot| definers.get(slot)) {
+                    state.add_tracker_dependency(user, *definer);
+                }
+            }
+        }
+    }
+
+    /// The batch's objects in link order, with what is in force of each.
+    fn batch_units(&mut self, state: &State) -> Vec<BatchUnit> {
+        self.units.sort_unstable_by_key(|id| {
+            let unit = &state.units[*id];
+            (unit.dylib, unit.rank)
+        });
+        let unit = |id: &crate::batch::UnitId| {
+            let unit = &state.units[*id];
+            let super::unit::Source::Object(object) = &unit.source else {
+                return None;
+            };
+            Some(BatchUnit {
+                id: *id,
+                dylib: unit.dylib,
+                tracker: unit.tracker,
+                object: object.clone(),
+                claims: unit.claims(&state.dylib(unit.dylib).table),
+            })
+        };
+        self.units.iter().filter_map(unit).collect()
+    }
+
+    fn what_was_found(&self, state: &State, dylib: DylibId, name: NameId) -> Found {
+        match self.slot(dylib, name).map(|slot| slot.answer) {
+            Some(Answer::Mine { unit, index }) => {
+                let unit = &state.units[unit];
+                Found::Defined {
+                    dylib: unit.dylib,
+                    name: unit.definition(index).map_or(name, |d| d.name),
+                }
+            }
+            Some(Answer::Other { dylib, name }) => Found::Defined { dylib, name },
+            Some(Answer::Extra(extra)) => match self.extras.get(extra as usize) {
+                Some(Resolution::Native(native)) => Found::Native(Box::new(native.clone())),
+                _ => Found::Nothing,
+            },
+            _ => Found::Nothing,
+        }
+    }
+}
+
+/// What a definition outside the batch means: its address if that is known, and its tracker.
+fn outside_definition(
+    session: &Inner,
+    state: &mut State,
+    batch: BatchKey,
+    dylib: DylibId,
+    name: NameId,
+) -> Result<(Resolution, TrackerId), LinkError> {
+    let gone = || LinkError::Removed {
+        what: format!("the definition of {}", session.names.readable(name)),
+    };
+    let (id, entry) = state.dylib(dylib).defined(name).ok_or_else(gone)?;
+    let index = entry.index;
+    let unit = &state.units[id];
+    let (tracker, unit_state) = (unit.tracker, unit.state);
+    let kind = unit.definition(index).map_or(SymbolKind::None, |d| d.kind);
+    let resolved = match unit_state {
+        UnitState::NeverSearched => return Err(gone()),
+        UnitState::Ready => true,
+        UnitState::InBatch(other) => {
+            state.add_batch_dependency(batch, other);
+            let batch = state.batches.get(&other);
+            batch.is_none_or(|batch| batch.phase >= Phase::Resolved)
+        }
+    };
+    let resolution = if resolved {
+        let addr = state.address(id, index).ok_or_else(gone)?;
+        Resolution::Address { addr, kind }
+    } else {
+        Resolution::Pending {
+            unit: id,
+            name,
+            dylib,
+            kind,
+        }
+    };
+    Ok((resolution, tracker))
+}
+
+impl State {
+    /// Whether a batch is a client's unit, which ends when the client says so.
+    fn is_client_batch(&self, batch: BatchKey) -> bool {
+        self.batches.get(&batch).is_some_and(|b| b.client.is_some())
+    }
+}
+
+impl Formed {
+    /// Starts clients' materializers through the dispatcher, and links the objects on this thread.
+    pub(super) fn start(self) {
+        for client in self.clients {
+            let session = self.session.clone();
+            let run = move || Responsibility::start(&session, client);
+            self.session.dispatcher.dispatch(Box::new(run));
+        }
+        if let Some((batch, host)) = self.link {
+            let linker = self.session.linker.clone();
+            // A panic drops the host, which fails the batch; the thread goes on, because it may
+            // belong to somebody who waits for something else.
+            let link = std::panic::AssertUnwindSafe(|| linker.link(batch, host));
+            if std::panic::catch_unwind(link).is_err() {
+                tracing::error!("the linker panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The session's side of a link: answers to the linker's questions, and its results.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use orc_shared::ExecutorAddr;
+
+use crate::batch::{BatchHost, BatchUnit, DylibId, Resolution, TrackerId, UnitAddresses, UnitId};
+use crate::error::LinkError;
+use crate::executor::Finalized;
+use crate::graph::SymbolId;
+use crate::name::NameId;
+use crate::object::SymbolKind;
+
+use super::Inner;
+use super::effects::Effects;
+use super::ids::{BatchKey, IdHash, IdMap};
+use super::query::Countdown;
+use super::resolve::{Answer, Resolver, Slot, slot_key};
+use super::state::{Phase, State};
+use super::unit::UnitState;
+
+/// What the linker sees of the session while it links one batch. Names are answered from what
+/// resolution found, without the session's lock.
+pub(super) struct Host {
+    session: Arc<Inner>,
+    batch: BatchKey,
+    units: Vec<BatchUnit>,
+    positions: IdMap<UnitId, u32>,
+    slots_by_name: IdMap<u64, u32>,
+    slots: Vec<Slot>,
+    extras: Vec<Resolution>,
+    /// Whether the linker has said how it ended.
+    finished: AtomicBool,
+}
+
+impl Host {
+    pub(super) fn new(
+        session: Arc<Inner>,
+        mut resolver: Resolver<'_>,
+        units: Vec<BatchUnit>,
+    ) -> Self {
+        let mut positions = IdMap::with_capacity_and_hasher(units.len(), IdHash);
+        positions.extend((0u32..).zip(&units).map(|(at, unit)| (unit.id, at)));
+        Self {
+            session,
+            batch: resolver.batch,
+            units,
+            positions,
+            slots_by_name: resolver.take_slots(),
+            slots: std::mem::take(&mut resolver.slots),
+            extras: std::mem::take(&mut resolver.extras),
+            finished: AtomicBool::new(false),
+        }
+    }
+
+    fn answer(&self, dylib: DylibId, name: NameId) -> Resolution {
+        let slot = self.slots_by_name.get(&slot_key(dylib, name));
+        let slot = slot.and_then(|slot| self.slots.get(*slot as usize));
+        let answer = match slot.map(|slot| slot.answer) {
+            Some(Answer::Mine { unit, index }) => self.in_batch(unit, index),
+            Some(Answer::Extra(extra)) => self.extras.get(extra as usize).cloned(),
+            Some(_) => None,
+            // A name that no object refers to as undefined: one that it defines itself.
+            None => self.own_definition(dylib, name),
+        };
+        answer.unwrap_or(Resolution::Null)
+    }
+
+    fn in_batch(&self, unit: UnitId, index: u32) -> Option<Resolution> {
+        let at = *self.positions.get(&unit)?;
+        let interface = self.units.get(at as usize)?.object.interface();
+        let symbol = interface.definitions.get(index as usize)?.symbol;
+        Some(Resolution::InBatch {
+            unit: at,
+            symbol: SymbolId(symbol),
+        })
+    }
+
+    /// Does what a report of the linker comes to.
+    fn change(&self, change: impl FnOnce(&mut State, &mut Effects)) {
+        let mut effects = Effects::default();
+        change(&mut self.session.state.lock(), &mut effects);
+        effects.run(&self.session);
+    }
+}
+
+impl BatchHost for Host {
+    fn resolve(&self, dylib: DylibId, names: &[NameId]) -> Vec<Resolution> {
+        names.iter().map(|name| self.answer(dylib, *name)).collect()
+    }
+
+    fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
+        let state = self.session.state.lock();
+        let (id, entry) = state.dylib(dylib).defined(name)?;
+        if self.positions.contains_key(&id) {
+            return self.in_batch(id, entry.index);
+        }
+        let unit = &state.units[id];
+        let kind = unit
+            .definition(entry.index)
+            .map_or(SymbolKind::None, |d| d.kind);
+        let addr = state.address(id, entry.index);
+        match (unit.state, addr) {
+            (UnitState::NeverSearched, _) => None,
+            (_, Some(addr)) => Some(Resolution::Address { addr, kind }),
+            (_, None) => Some(Resolution::Pending {
+                unit: id,
+                name,
+                dylib,
+                kind,
+            }),
+        }
+    }
+
+    fn resolved(&self, addresses: Vec<UnitAddresses>) {
+        let units = self.units.iter().map(|unit| unit.id);
+        self.change(|state, effects| state.resolved(self.batch, units.zip(addresses), effects));
+    }
+
+    fn when_dependencies_resolved(&self, then: Box<dyn FnOnce(Result<(), LinkError>) + Send>) {
+        let outcome = {
+            let mut state = self.session.state.lock();
+            match state.unresolved(self.batch) {
+                Err(error) => Err(error),
+                Ok(waits) if waits.is_empty() => Ok(()),
+                Ok(waits) => {
+                    let countdown = Countdown::new(waits.len(), then);
+                    for key in waits {
+                        if let Some(batch) = state.batches.get_mut(&key) {
+                            batch.on_resolved.push(countdown.clone());
+                        }
+                    }
+                    return;
+                }
+            }
+        };
+        then(outcome);
+    }
+
+    fn pending_address(&self, dylib: DylibId, name: NameId) -> Option<ExecutorAddr> {
+        let state = self.session.state.lock();
+        let (unit, entry) = state.dylib(dylib).defined(name)?;
+        state.address(unit, entry.index)
+    }
+
+    fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>) {
+        self.finished.store(true, Ordering::Release);
+        self.change(|state, effects| {
+            state.emitted(&self.session, self.batch, allocations, effects);
+        });
+    }
+
+    fn failed(&self, error: LinkError) {
+        self.finished.store(true, Ordering::Release);
+        self.change(|state, effects| state.fail_first_cause(self.batch, error, effects));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if !self.finished.load(Ordering::Acquire) {
+            self.failed(LinkError::Internal(
+                "the linker ended without a result".to_owned(),
+            ));
+        }
+    }
+}
+
+impl State {
+    /// Batches whose addresses a batch still waits for, or why it has to fail.
+    fn unresolved(&self, key: BatchKey) -> Result<Vec<BatchKey>, LinkError> {
+        let Some(batch) = self.batches.get(&key) else {
+            return Ok(Vec::new());
+        };
+        if let Some(error) = &batch.doomed {
+            return Err(error.clone());
+        }
+        let unresolved = |key: &&BatchKey| {
+            let batch = self.batches.get(*key);
+            batch.is_some_and(|batch| batch.phase < Phase::Resolved)
+        };
+        Ok(batch
+            .depends_on
+            .iter()
+            .filter(unresolved)
+            .copied()
+            .collect())
+    }
+}

@@ -1,0 +1,253 @@
+//! Names that nothing defines, as an error for a person: all of them at once, who needs each, where
+//! it was looked for, and what the writer may have meant.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::LinkError;
+use crate::name::NameId;
+
+use super::ids::NameMap;
+use super::resolve::{Answer, Resolver};
+use super::state::State;
+
+/// Objects named per missing symbol; the rest are counted.
+const REFERRERS_MAX: usize = 5;
+/// Missing symbols that get suggestions.
+const SUGGESTED_FOR_MAX: usize = 20;
+/// Suggestions per missing symbol.
+const SUGGESTIONS_MAX: usize = 3;
+/// Defined names that are compared at most, and byte pairs: suggestions are not worth a pause.
+const CANDIDATES_MAX: usize = 50_000;
+const COMPARED_BYTES_MAX: usize = 20_000_000;
+
+/// Every missing symbol of a lookup.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MissingSymbols {
+    /// The symbols, in the order they were met.
+    pub symbols: Vec<MissingSymbol>,
+    /// Dylibs that were searched, in order, with the files of their libraries.
+    pub searched: Vec<String>,
+}
+
+/// One missing symbol.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MissingSymbol {
+    /// The name as in the objects.
+    pub name: Vec<u8>,
+    /// Objects that refer to it: the first few. Empty if only the lookup asked for it.
+    pub referenced_by: Vec<String>,
+    /// Number of further objects that refer to it.
+    pub more_references: usize,
+    /// Similar names that are defined: the name and the object or archive that defines it.
+    pub suggestions: Vec<(Vec<u8>, String)>,
+    /// Why a definition that exists cannot be used.
+    pub note: Option<String>,
+}
+
+impl fmt::Display for MissingSymbols {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for symbol in &self.symbols {
+            writeln!(
+                f,
+                "undefined symbol: {}",
+                crate::demangle::describe(&symbol.name)
+            )?;
+            match (symbol.referenced_by.as_slice(), symbol.more_references) {
+                ([], _) => {}
+                (objects, 0) => writeln!(f, "  referenced by {}", objects.join(", "))?,
+                (objects, more) => {
+                    writeln!(f, "  referenced by {} and {more} more", objects.join(", "))?;
+                }
+            }
+            for (name, owner) in &symbol.suggestions {
+                let name = crate::demangle::describe(name);
+                writeln!(f, "  did you mean {name}, defined in {owner}?")?;
+            }
+            if let Some(note) = &symbol.note {
+                writeln!(f, "  note: {note}")?;
+            }
+        }
+        write!(f, "searched: {}", self.searched.join(", "))
+    }
+}
+
+impl Resolver<'_> {
+    /// The error for all names that are needed and not defined, if there are any.
+    pub(super) fn missing_symbols(&self) -> Option<LinkError> {
+        let missing: Vec<usize> = (0..self.slots.len())
+            .filter(|at| {
+                let slot = &self.slots[*at];
+                slot.strong && !self.undefined_allowed && matches!(slot.answer, Answer::Null)
+            })
+            .collect();
+        if missing.is_empty() {
+            return None;
+        }
+        let mut report = MissingSymbols::default();
+        let mut by_name: NameMap<usize> = NameMap::default();
+        for at in &missing {
+            let name = self.slots[*at].name;
+            by_name.entry(name).or_insert_with(|| {
+                report.symbols.push(MissingSymbol {
+                    name: self.session.names.bytes(name),
+                    ..MissingSymbol::default()
+                });
+                report.symbols.len() - 1
+            });
+        }
+        self.add_referrers(&mut report, &by_name);
+        let candidates = {
+            let state = self.session.state.lock();
+            self.add_notes(&state, &missing, &by_name, &mut report);
+            report.searched = self.searched(&state, &missing);
+            self.candidates(&state, &missing)
+        };
+        self.add_suggestions(&mut report, &candidates);
+        Some(LinkError::MissingSymbols(Arc::new(report)))
+    }
+
+    fn add_referrers(&self, report: &mut MissingSymbols, by_name: &NameMap<usize>) {
+        let sources: Vec<_> = {
+            let state = self.session.state.lock();
+            let units = self.units.iter();
+            units.map(|id| state.units[*id].source.clone()).collect()
+        };
+        for source in sources {
+            for reference in &source.interface().references {
+                let Some(symbol) = by_name.get(&reference.name) else {
+                    continue;
+                };
+                let symbol = &mut report.symbols[*symbol];
+                if symbol.referenced_by.len() < REFERRERS_MAX {
+                    symbol.referenced_by.push(source.name());
+                } else {
+                    symbol.more_references += 1;
+                }
+            }
+        }
+    }
+
+    /// Explains definitions that exist and were not used.
+    fn add_notes(
+        &self,
+        state: &State,
+        missing: &[usize],
+        by_name: &NameMap<usize>,
+        report: &mut MissingSymbols,
+    ) {
+        for slot in missing.iter().map(|at| &self.slots[*at]) {
+            for dylib in state.dylib(slot.dylib).link_order.iter() {
+                let Some((unit, _)) = state.dylib(*dylib).defined(slot.name) else {
+                    continue;
+                };
+                let owner = state.unit_name(unit);
+                let note = if *dylib == slot.dylib {
+                    format!("{owner} defines it, but it was dropped as unreachable when linked")
+                } else {
+                    let dylib = &state.dylib(*dylib).name;
+                    format!("{owner} of dylib \"{dylib}\" defines it, but hidden")
+                };
+                if let Some(symbol) = by_name.get(&slot.name) {
+                    report.symbols[*symbol].note.get_or_insert(note);
+                }
+            }
+        }
+    }
+
+    /// The dylibs that missing names were looked for in, each once.
+    fn searched(&self, state: &State, missing: &[usize]) -> Vec<String> {
+        let mut dylibs = Vec::new();
+        for slot in missing.iter().map(|at| &self.slots[*at]) {
+            for dylib in state.dylib(slot.dylib).link_order.iter() {
+                if !dylibs.contains(dylib) {
+                    dylibs.push(*dylib);
+                }
+            }
+        }
+        let describe = |dylib: &crate::batch::DylibId| {
+            let dylib = state.dylib(*dylib);
+            let libraries: Vec<&str> = dylib.natives.iter().map(|n| n.library.soname()).collect();
+            if libraries.is_empty() {
+                dylib.name.clone()
+            } else {
+                format!("{} (with {})", dylib.name, libraries.join(", "))
+            }
+        };
+        dylibs.iter().map(describe).collect()
+    }
+
+    /// Names that are defined where missing ones were looked for, with who defines them.
+    fn candidates(&self, state: &State, missing: &[usize]) -> Vec<(NameId, String)> {
+        let mut dylibs: Vec<_> = missing.iter().map(|at| self.slots[*at].dylib).collect();
+        dylibs.sort_unstable();
+        dylibs.dedup();
+        let mut wanted_lengths = [false; 256];
+        for at in missing.iter().take(SUGGESTED_FOR_MAX) {
+            let length = self.session.names.bytes(self.slots[*at].name).len();
+            let near = length.saturating_sub(2)..=length + 2;
+            wanted_lengths
+                .iter_mut()
+                .enumerate()
+                .filter(|(at, _)| near.contains(at))
+                .for_each(|(_, wanted)| *wanted = true);
+        }
+        let orders = dylibs
+            .iter()
+            .flat_map(|d| state.dylib(*d).link_order.iter())
+            .map(|dylib| state.dylib(*dylib));
+        orders
+            .flat_map(|dylib| dylib.table.iter().map(move |entry| (dylib, entry)))
+            .take(CANDIDATES_MAX)
+            .filter(|(_, (name, _))| {
+                let length = self.session.names.bytes(*name).len();
+                wanted_lengths.get(length).copied().unwrap_or(false)
+            })
+            .map(|(dylib, (name, entry))| {
+                let owner = match entry.unit() {
+                    Some(unit) => state.unit_name(unit),
+                    None => dylib
+                        .archives
+                        .get(&entry.owner)
+                        .map_or_else(String::new, |a| a.objects.name().to_owned()),
+                };
+                (name, owner)
+            })
+            .collect()
+    }
+
+    fn add_suggestions(&self, report: &mut MissingSymbols, candidates: &[(NameId, String)]) {
+        let names: Vec<String> = candidates
+            .iter()
+            .map(|(name, _)| self.session.names.text(*name))
+            .collect();
+        let mut budget = COMPARED_BYTES_MAX;
+        for symbol in report.symbols.iter_mut().take(SUGGESTED_FOR_MAX) {
+            let missing = String::from_utf8_lossy(&symbol.name).into_owned();
+            let far = match missing.len() {
+                0..=3 => 1,
+                4..=7 => 2,
+                _ => 3,
+            };
+            let mut near = Vec::new();
+            for (name, (_, owner)) in names.iter().zip(candidates) {
+                if name.len().abs_diff(missing.len()) >= far || *name == missing {
+                    continue;
+                }
+                let Some(left) = budget.checked_sub(name.len() * missing.len()) else {
+                    return;
+                };
+                budget = left;
+                let distance = strsim::osa_distance(name, &missing);
+                if distance < far {
+                    near.push((distance, name, owner));
+                }
+            }
+            near.sort();
+            let best = near.into_iter().take(SUGGESTIONS_MAX);
+            symbol.suggestions = best
+                .map(|(_, name, owner)| (name.clone().into_bytes(), owner.clone()))
+                .collect();
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Resolution in waves: from the names that a lookup asks for to everything that is linked with
+//! them.
+//!
+//! Each wave takes the names that are wanted and not yet settled, and
+//! 1. under the session's lock, probes the tables along the link order ([`super::probe`]): a
+//!    definition claims its unit for this batch (or makes the batch wait for the one that has it);
+//! 2. without the lock, asks libraries, the linker and generators about the rest, and loads
+//!    archive members in parallel ([`super::outside`]);
+//! 3. takes the references of all units claimed in 1 as the next wave.
+//!
+//! Every name is settled once per dylib it is referred to from, however many objects refer to it.
+//! When no name is left, all missing ones are known and reported at once; otherwise the batch is
+//! formed ([`super::form`]).
+
+use std::sync::Arc;
+
+use crate::batch::{DylibId, NativeBinding, ProgramLink, Resolution, UnitId};
+use crate::error::LinkError;
+use crate::name::NameId;
+
+use super::Inner;
+use super::effects::Effects;
+use super::form::Formed;
+use super::ids::{BatchKey, IdHash, IdMap, IdSet};
+use super::query::Then;
+use super::state::{Phase, State};
+use super::unit::{Source, UnitState};
+
+/// Which units a lookup claims beside those that define its names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Extra {
+    Nothing,
+    /// Objects with initializers that were added to the dylib.
+    Initializers,
+    /// All objects that were added to the dylib, archives' members excepted.
+    Objects,
+}
+
+/// What a lookup asks for.
+pub(super) struct Request {
+    pub(super) dylib: DylibId,
+    pub(super) names: Vec<NameId>,
+    /// Whether names may be missing.
+    pub(super) names_weak: bool,
+    pub(super) extra: Extra,
+    pub(super) program: Option<ProgramLink>,
+    /// Names to keep, with all they reach; `None` keeps everything.
+    pub(super) roots: Option<Vec<NameId>>,
+    /// Whether references may stay undefined: their address is then null.
+    pub(super) undefined_allowed: bool,
+}
+
+/// What a name was found to mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    /// Still wanted.
+    Open,
+    /// Nothing that may be used defines it so far.
+    NotYet,
+    /// A definition of a unit that this batch claimed. The place never changes while the batch
+    /// forms.
+    Mine { unit: UnitId, index: u32 },
+    /// A definition that is linked already or by another batch, under its own name: the unit may be
+    /// removed any time.
+    Other { dylib: DylibId, name: NameId },
+    /// Everything else: an index into [`Resolver::extras`].
+    Extra(u32),
+    /// Looked at for the last time, and undefined. An error if something needs it.
+    Null,
+}
+
+/// A name as referred to from a dylib.
+pub(super) struct Slot {
+    pub(super) dylib: DylibId,
+    pub(super) name: NameId,
+    pub(super) answer: Answer,
+    /// Whether something needs it: then archives are searched, and it must be found.
+    pub(super) strong: bool,
+    /// Whether an object refers to it, not only the client.
+    pub(super) by_object: bool,
+}
+
+/// How far the search for a name has come in one dylib.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    /// Its table is next.
+    Table,
+    /// Libraries and the linker were asked.
+    Asked,
+    /// An archive's member was loaded, or generators were asked.
+    Generated,
+}
+
+/// A name that is searched for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    pub(super) slot: u32,
+    /// The dylib whose link order is searched; a reexport moves it.
+    pub(super) search: DylibId,
+    pub(super) name: NameId,
+    /// Place in the link order.
+    pub(super) at: u32,
+    pub(super) stage: Stage,
+    /// Reexports passed through.
+    pub(super) hops: u32,
+}
+
+/// One lookup's resolution.
+pub(super) struct Resolver<'a> {
+    pub(super) session: &'a Arc<Inner>,
+    pub(super) batch: BatchKey,
+    /// Objects claimed so far.
+    pub(super) units: Vec<UnitId>,
+    /// Of these, the ones whose references are not wanted yet, with their lost definitions.
+    pub(super) fresh: Vec<(DylibId, Source, Vec<u32>)>,
+    /// Batches of clients' units that this lookup started.
+    pub(super) clients: Vec<BatchKey>,
+    slots_by_name: IdMap<u64, u32>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) extras: Vec<Resolution>,
+    pub(super) wants: Vec<Want>,
+    /// Number of units when names without a definition were last looked at.
+    reopened_at: usize,
+    pub(super) errors: Vec<LinkError>,
+    pub(super) undefined_allowed: bool,
+}
+
+/// The key of a name in a dylib.
+pub(super) fn slot_key(dylib: DylibId, name: NameId) -> u64 {
+    u64::from(dylib.0) << 32 | u64::from(name.0)
+}
+
+impl<'a> Resolver<'a> {
+    /// Starts a batch.
+    pub(super) fn new(session: &'a Arc<Inner>) -> Self {
+        let batch = session.state.lock().add_batch(Phase::Forming);
+        Self::of_batch(session, batch)
+    }
+
+    /// Continues a batch that exists: a client's unit has produced an object.
+    pub(super) fn of_batch(session: &'a Arc<Inner>, batch: BatchKey) -> Self {
+        Self {
+            session,
+            batch,
+            units: Vec::new(),
+            fresh: Vec::new(),
+            clients: Vec::new(),
+            slots_by_name: IdMap::with_hasher(IdHash),
+            slots: Vec::new(),
+            extras: Vec::new(),
+            wants: Vec::new(),
+            reopened_at: 0,
+            errors: Vec::new(),
+            undefined_allowed: false,
+        }
+    }
+
+    /// Resolves everything a lookup asks for. On failure nothing stays claimed, `then` has been
+    /// called, and nothing is returned.
+    pub(super) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
+        self.undefined_allowed = request.undefined_allowed;
+        for name in &request.names {
+            self.want(request.dylib, *name, !request.names_weak, false);
+        }
+        self.claim_extra(&request);
+        self.resolve();
+        let binding = match request.program {
+            Some(program) => NativeBinding::Program(program),
+            None => NativeBinding::Immediate,
+        };
+        let dylib = request.dylib;
+        let roots = request
+            .roots
+            .map(|names| names.into_iter().map(|name| (dylib, name)).collect());
+        let names: Vec<_> = request.names.iter().map(|name| (dylib, *name)).collect();
+        self.form(binding, roots, &names, Some(then))
+    }
+
+    /// Resolves the references of an object that was already claimed for the batch.
+    pub(super) fn link_claimed(mut self, unit: UnitId) -> Option<Formed> {
+        {
+            let state = self.session.state.lock();
+            self.take_claimed(&state, unit);
+        }
+        self.resolve();
+        self.form(NativeBinding::Immediate, None, &[], None)
+    }
+
+    fn claim_extra(&mut self, request: &Request) {
+        let session = self.session;
+        let mut guard = session.state.lock();
+        let state = &mut *guard;
+        let dylib = state.dylib(request.dylib);
+        let units: Vec<UnitId> = match request.extra {
+            Extra::Nothing => return,
+            Extra::Initializers => dylib.initializers.values().copied().collect(),
+            Extra::Objects => dylib.units.values().copied().collect(),
+        };
+        for id in units {
+            let unit = &state.units[id];
+            let is_object = matches!(unit.source, Source::Object(_));
+            match unit.state {
+                UnitState::NeverSearched if is_object && !unit.is_pulled() => {
+                    self.claim(state, id);
+                }
+                // Whoever links it, the client waits for it.
+                UnitState::InBatch(batch) if is_object => {
+                    state.add_batch_dependency(self.batch, batch);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs waves until every name is settled or an error is found.
+    fn resolve(&mut self) {
+        loop {
+            self.want_references();
+            if self.wants.is_empty() && !self.reopen() {
+                return;
+            }
+            let asked = self.probe();
+            self.ask(asked);
+            if !self.errors.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Wants a name as seen from a dylib.
+    pub(super) fn want(&mut self, dylib: DylibId, name: NameId, strong: bool, by_object: bool) {
+        let next = self.slots.len() as u32;
+        let slot = *self
+            .slots_by_name
+            .entry(slot_key(dylib, name))
+            .or_insert(next);
+        if slot == next {
+            self.slots.push(Slot {
+                dylib,
+                name,
+                answer: Answer::Open,
+                strong,
+                by_object,
+            });
+            self.wants.push(Want::new(slot, dylib, name));
+            return;
+        }
+        let known = &mut self.slots[slot as usize];
+        known.by_object |= by_object;
+        if strong && !known.strong {
+            known.strong = true;
+            if matches!(known.answer, Answer::NotYet | Answer::Null) {
+                known.answer = Answer::Open;
+                self.wants.push(Want::new(slot, dylib, name));
+            }
+        }
+    }
+
+    /// Searches again for names whose definition in force changed while the batch forms.
+    pub(super) fn want_again(&mut self, displaced: &IdSet<(DylibId, NameId)>) {
+        if displaced.is_empty() {
+            return;
+        }
+        for (at, slot) in (0u32..).zip(&mut self.slots) {
+            // A dylib's names may be referred to from others too.
+            let concerned = displaced.iter().any(|(_, name)| *name == slot.name);
+            if concerned && matches!(slot.answer, Answer::Mine { .. }) {
+                slot.answer = Answer::Open;
+                self.wants.push(Want::new(at, slot.dylib, slot.name));
+            }
+        }
+        for (dylib, name) in displaced {
+            self.want(*dylib, *name, false, true);
+        }
+    }
+
+    /// Makes the references of newly claimed units wanted, and what their lost definitions lost to.
+    fn want_references(&mut self) {
+        for (dylib, source, lost) in std::mem::take(&mut self.fresh) {
+            let interface = source.interface();
+            for reference in &interface.references {
+                self.want(dylib, reference.name, !reference.weak, true);
+            }
+            for index in lost {
+                if let Some(definition) = interface.definitions.get(index as usize) {
+                    self.want(dylib, definition.name, false, true);
+                }
+            }
+        }
+    }
+
+    /// Looks once more at names without a definition: a member pulled since may define them. False if
+    /// nothing is left to look at.
+    fn reopen(&mut self) -> bool {
+        let claimed_since = self.units.len() != self.reopened_at;
+        self.reopened_at = self.units.len();
+        for (at, slot) in (0u32..).zip(&mut self.slots) {
+            let again = match slot.answer {
+                Answer::NotYet => true,
+                Answer::Null => claimed_since,
+                _ => false,
+            };
+            if again {
+                slot.answer = Answer::Null;
+                let mut want = Want::new(at, slot.dylib, slot.name);
+                // Libraries and generators have been asked.
+                want.stage = Stage::Generated;
+                self.wants.push(want);
+            }
+        }
+        !self.wants.is_empty()
+    }
+
+    /// Claims a unit that nobody has.
+    pub(super) fn claim(&mut self, state: &mut State, id: UnitId) {
+        state.claim(self.batch, id);
+        self.take_claimed(state, id);
+    }
+
+    fn take_claimed(&mut self, state: &State, id: UnitId) {
+        let unit = &state.units[id];
+        if unit.lost_strong {
+            self.errors.push(self.session.lost_strong_error(state, id));
+        }
+        self.units.push(id);
+        self.fresh
+            .push((unit.dylib, unit.source.clone(), unit.lost.clone()));
+    }
+
+    /// Records the answer of a name.
+    pub(super) fn answer(&mut self, want: &Want, answer: Answer) {
+        self.slots[want.slot as usize].answer = answer;
+    }
+
+    /// Records an answer that needs more room than others.
+    pub(super) fn answer_extra(&mut self, want: &Want, resolution: Resolution) {
+        let extra = self.extras.len() as u32;
+        self.extras.push(resolution);
+        self.answer(want, Answer::Extra(extra));
+    }
+
+    /// The place of a name's slot, if the name was wanted.
+    pub(super) fn slot_index(&self, dylib: DylibId, name: NameId) -> Option<usize> {
+        let slot = self.slots_by_name.get(&slot_key(dylib, name))?;
+        Some(*slot as usize)
+    }
+
+    /// The slot of a name, if it was wanted.
+    pub(super) fn slot(&self, dylib: DylibId, name: NameId) -> Option<&Slot> {
+        self.slots.get(self.slot_index(dylib, name)?)
+    }
+
+    /// The finished map of names to slots.
+    pub(super) fn take_slots(&mut self) -> IdMap<u64, u32> {
+        std::mem::replace(&mut self.slots_by_name, IdMap::with_hasher(IdHash))
+    }
+
+    /// Gives up: everything claimed goes back, and all who wait get the error.
+    pub(super) fn give_up(self, error: &LinkError, then: Option<Then>) {
+        let mut effects = Effects::default();
+        {
+            let mut state = self.session.state.lock();
+            state.fail_first_cause(self.batch, error.clone(), &mut effects);
+            for client in self.clients {
+                state.fail_first_cause(client, error.clone(), &mut effects);
+            }
+        }
+        effects.run(self.session);
+        if let Some(then) = then {
+            then(Err(error.clone()));
+        }
+    }
+}
+
+impl Want {
+    fn new(slot: u32, dylib: DylibId, name: NameId) -> Self {
+        Self {
+            slot,
+            search: dylib,
+            name,
+            at: 0,
+            stage: Stage::Table,
+            hops: 0,
+        }
+    }
+}

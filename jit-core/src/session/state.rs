@@ -1,0 +1,383 @@
+//! Everything a session knows, under one lock.
+//!
+//! The lock is held for table work only: never while parsing, linking, calling a generator, a
+//! materializer or the executor. What has to be called as a result of a change is collected in
+//! [`super::effects::Effects`] and called after the lock is released.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orc_shared::ExecutorAddr;
+
+use crate::batch::{DylibId, TrackerId, UnitId};
+use crate::error::LinkError;
+use crate::executor::Finalized;
+use crate::name::NameId;
+use crate::native::NativeLibrary;
+use crate::object::LazyObjects;
+
+use super::generator::Generator;
+use super::ids::{BatchKey, IdMap, IdSet, NameMap};
+use super::query::{Countdown, Query};
+use super::table::{Clash, Entry, SymbolTable};
+use super::unit::{LinkRank, Unit, UnitState, Units};
+
+/// The state of a session.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) dylibs: Vec<DylibState>,
+    pub(super) units: Units,
+    pub(super) trackers: IdMap<TrackerId, TrackerState>,
+    pub(super) batches: IdMap<BatchKey, BatchState>,
+    next_tracker: u32,
+    next_batch: u64,
+    next_allocation: u64,
+}
+
+/// A static archive of a dylib.
+pub(super) struct Archive {
+    pub(super) objects: Arc<dyn LazyObjects>,
+    pub(super) tracker: TrackerId,
+    /// Members pulled so far, by number.
+    pub(super) members: IdMap<u32, UnitId>,
+    /// Members pulled so far, for link order; counts removed ones too.
+    pub(super) pulled: u32,
+}
+
+/// A native library of a dylib.
+#[derive(Clone)]
+pub(super) struct Native {
+    /// Its place among archives and libraries: the first that has a name provides it.
+    pub(super) rank: u32,
+    pub(super) library: Arc<dyn NativeLibrary>,
+    pub(super) load_bias: Option<ExecutorAddr>,
+}
+
+/// A dylib: a symbol table and what may add to it.
+pub(super) struct DylibState {
+    pub(super) name: String,
+    pub(super) table: SymbolTable,
+    /// Where references of its objects are looked up; starts with itself unless the client says
+    /// otherwise.
+    pub(super) link_order: Arc<[DylibId]>,
+    /// Archives by rank.
+    pub(super) archives: BTreeMap<u32, Archive>,
+    /// Libraries by rank. Shared with lookups, which search them without the lock.
+    pub(super) natives: Arc<Vec<Native>>,
+    pub(super) generators: Vec<Arc<dyn Generator>>,
+    /// All units in link order.
+    pub(super) units: BTreeMap<LinkRank, UnitId>,
+    /// Of these, the objects that a client added that have initializers and are not linked yet.
+    pub(super) initializers: BTreeMap<LinkRank, UnitId>,
+    pub(super) default_tracker: Option<TrackerId>,
+    pub(super) trackers: IdSet<TrackerId>,
+    pub(super) removed: bool,
+    next_rank: u32,
+    /// Every archive's index as a map, made when a removal first needs it.
+    lazy_index: Option<NameMap<(u32, u32)>>,
+}
+
+/// What can be removed as one.
+pub(super) struct TrackerState {
+    pub(super) dylib: DylibId,
+    pub(super) units: Vec<UnitId>,
+    /// Ranks of its archives and libraries.
+    pub(super) providers: Vec<u32>,
+    /// Memory, with the order in which it became final.
+    pub(super) allocations: Vec<(u64, Box<dyn Finalized>)>,
+    /// Handles that keep its code.
+    pub(super) guards: u32,
+    /// Its units in batches in flight.
+    pub(super) busy: u32,
+    /// Trackers whose code its code refers to.
+    pub(super) depends_on: IdSet<TrackerId>,
+    /// Trackers whose code refers to its code.
+    pub(super) dependents: IdSet<TrackerId>,
+    pub(super) removed: bool,
+    /// Its first object's name, once its units are forgotten.
+    pub(super) described: Option<String>,
+}
+
+/// How far a batch has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Phase {
+    /// Its lookup still claims units.
+    Forming,
+    /// The linker, or a client's materializer, has it.
+    Linking,
+    /// Addresses are known.
+    Resolved,
+    /// Everything is in memory.
+    Emitted,
+}
+
+/// Units that move together.
+pub(super) struct BatchState {
+    pub(super) phase: Phase,
+    pub(super) units: Vec<UnitId>,
+    /// Batches in flight that it refers to, and the reverse.
+    pub(super) depends_on: IdSet<BatchKey>,
+    pub(super) dependents: IdSet<BatchKey>,
+    pub(super) queries: Vec<Arc<Query>>,
+    pub(super) on_resolved: Vec<Arc<Countdown>>,
+    /// Memory, with the order in which it became final.
+    pub(super) allocations: Vec<(TrackerId, u64, Box<dyn Finalized>)>,
+    /// Why it must fail, though the linker still works on it.
+    pub(super) doomed: Option<LinkError>,
+    /// A batch it reaches that was not emitted when last looked at.
+    pub(super) blocked_on: Option<BatchKey>,
+    /// For a client's unit: the unit, and what was asked of it.
+    pub(super) client: Option<(UnitId, Vec<NameId>)>,
+}
+
+impl State {
+    pub(super) fn add_dylib(&mut self, name: String) -> DylibId {
+        let id = DylibId(u32::try_from(self.dylibs.len()).expect("fewer than 2^32 dylibs"));
+        self.dylibs.push(DylibState {
+            name,
+            table: SymbolTable::default(),
+            link_order: Arc::new([id]),
+            archives: BTreeMap::new(),
+            natives: Arc::default(),
+            generators: Vec::new(),
+            units: BTreeMap::new(),
+            initializers: BTreeMap::new(),
+            default_tracker: None,
+            trackers: IdSet::default(),
+            removed: false,
+            next_rank: 0,
+            lazy_index: None,
+        });
+        id
+    }
+
+    pub(super) fn dylib(&self, id: DylibId) -> &DylibState {
+        &self.dylibs[id.0 as usize]
+    }
+
+    pub(super) fn dylib_mut(&mut self, id: DylibId) -> &mut DylibState {
+        &mut self.dylibs[id.0 as usize]
+    }
+
+    pub(super) fn add_tracker(&mut self, dylib: DylibId) -> TrackerId {
+        let id = TrackerId(self.next_tracker);
+        self.next_tracker = id.0.checked_add(1).expect("fewer than 2^32 trackers");
+        self.trackers.insert(
+            id,
+            TrackerState {
+                dylib,
+                units: Vec::new(),
+                providers: Vec::new(),
+                allocations: Vec::new(),
+                guards: 0,
+                busy: 0,
+                depends_on: IdSet::default(),
+                dependents: IdSet::default(),
+                removed: false,
+                described: None,
+            },
+        );
+        self.dylib_mut(dylib).trackers.insert(id);
+        id
+    }
+
+    /// The tracker that additions to a dylib belong to unless the client names one.
+    pub(super) fn default_tracker(&mut self, dylib: DylibId) -> TrackerId {
+        if let Some(tracker) = self.dylib(dylib).default_tracker {
+            return tracker;
+        }
+        let tracker = self.add_tracker(dylib);
+        self.dylib_mut(dylib).default_tracker = Some(tracker);
+        tracker
+    }
+
+    /// The tracker, if it can still be added to.
+    pub(super) fn live_tracker(
+        &mut self,
+        tracker: TrackerId,
+    ) -> Result<&mut TrackerState, LinkError> {
+        match self.trackers.get_mut(&tracker) {
+            Some(state) if !state.removed => Ok(state),
+            _ => Err(LinkError::Removed {
+                what: format!("tracker {}", tracker.0),
+            }),
+        }
+    }
+
+    pub(super) fn add_batch(&mut self, phase: Phase) -> BatchKey {
+        let key = BatchKey(self.next_batch);
+        self.next_batch += 1;
+        self.batches.insert(
+            key,
+            BatchState {
+                phase,
+                units: Vec::new(),
+                depends_on: IdSet::default(),
+                dependents: IdSet::default(),
+                queries: Vec::new(),
+                on_resolved: Vec::new(),
+                allocations: Vec::new(),
+                doomed: None,
+                blocked_on: None,
+                client: None,
+            },
+        );
+        key
+    }
+
+    /// Moves a unit into a batch.
+    pub(super) fn claim(&mut self, batch: BatchKey, id: UnitId) {
+        let unit = &mut self.units[id];
+        unit.state = UnitState::InBatch(batch);
+        if let Some(tracker) = self.trackers.get_mut(&unit.tracker) {
+            tracker.busy += 1;
+        }
+        if let Some(batch) = self.batches.get_mut(&batch) {
+            batch.units.push(id);
+        }
+    }
+
+    /// Records that one batch in flight refers to another.
+    pub(super) fn add_batch_dependency(&mut self, from: BatchKey, to: BatchKey) {
+        if from == to || !self.batches.contains_key(&from) {
+            return;
+        }
+        let Some(target) = self.batches.get_mut(&to) else {
+            return;
+        };
+        target.dependents.insert(from);
+        if let Some(batch) = self.batches.get_mut(&from) {
+            batch.depends_on.insert(to);
+        }
+    }
+
+    /// Records that a tracker's code refers to another's.
+    pub(super) fn add_tracker_dependency(&mut self, from: TrackerId, to: TrackerId) {
+        if from == to || !self.trackers.contains_key(&from) {
+            return;
+        }
+        let Some(target) = self.trackers.get_mut(&to) else {
+            return;
+        };
+        if target.dependents.insert(from)
+            && let Some(tracker) = self.trackers.get_mut(&from)
+        {
+            tracker.depends_on.insert(to);
+        }
+    }
+
+    pub(super) fn next_allocation(&mut self) -> u64 {
+        self.next_allocation += 1;
+        self.next_allocation
+    }
+
+    /// Adds a unit to a tracker, a dylib's order and its table. If its definitions clash with others',
+    /// nothing is changed and the clashes are returned.
+    pub(super) fn add_unit(
+        &mut self,
+        unit: Unit,
+        forming: Option<BatchKey>,
+    ) -> Result<(UnitId, Vec<NameId>), Vec<Clash>> {
+        let (dylib, tracker, rank) = (unit.dylib, unit.tracker, unit.rank);
+        let starts = !unit.is_pulled() && unit.source.interface().has_initializers;
+        let names = unit.source.interface().definitions.len();
+        let id = self.units.add(unit);
+        let state = &mut self.dylibs[dylib.0 as usize];
+        state.table.reserve(names.min(64));
+        let merged = state.table.merge(&mut self.units, id, forming);
+        if !merged.clashes.is_empty() {
+            // The caller still holds the object, so nothing is destroyed here.
+            drop(self.units.free(id));
+            return Err(merged.clashes);
+        }
+        state.units.insert(rank, id);
+        if starts {
+            state.initializers.insert(rank, id);
+        }
+        if let Some(tracker) = self.trackers.get_mut(&tracker) {
+            tracker.units.push(id);
+        }
+        Ok((id, merged.displaced))
+    }
+}
+
+impl DylibState {
+    /// The place of the next input in link order.
+    pub(super) fn next_rank(&mut self) -> u32 {
+        let rank = self.next_rank;
+        self.next_rank += 1;
+        rank
+    }
+
+    /// Adds an archive's names as lazy ones, after everything the dylib has.
+    pub(super) fn add_archive(&mut self, objects: Arc<dyn LazyObjects>, tracker: TrackerId) -> u32 {
+        let rank = self.next_rank();
+        self.table.reserve(objects.index().len());
+        for (name, member) in objects.index() {
+            self.table.offer_lazy(*name, rank, *member);
+        }
+        self.archives.insert(
+            rank,
+            Archive {
+                objects,
+                tracker,
+                members: IdMap::default(),
+                pulled: 0,
+            },
+        );
+        self.lazy_index = None;
+        rank
+    }
+
+    /// Removes an archive or a library. Names that a later archive also offers become its.
+    pub(super) fn remove_provider(&mut self, rank: u32) {
+        if let Some(archive) = self.archives.remove(&rank) {
+            for (name, _) in archive.objects.index() {
+                self.table.withdraw_lazy(*name, rank, None);
+            }
+            self.lazy_index = None;
+            for (rank, other) in &self.archives {
+                for (name, member) in other.objects.index() {
+                    self.table.offer_lazy(*name, *rank, *member);
+                }
+            }
+        }
+        if self.natives.iter().any(|n| n.rank == rank) {
+            Arc::make_mut(&mut self.natives).retain(|n| n.rank != rank);
+        }
+    }
+
+    /// Makes names lazy again whose definition was removed.
+    pub(super) fn restore_lazy(&mut self, names: &[NameId]) {
+        if names.is_empty() || self.archives.is_empty() {
+            return;
+        }
+        let archives = &self.archives;
+        let index = self.lazy_index.get_or_insert_with(|| {
+            let mut index = NameMap::default();
+            for (rank, archive) in archives {
+                for (name, member) in archive.objects.index() {
+                    index.entry(*name).or_insert((*rank, *member));
+                }
+            }
+            index
+        });
+        for name in names {
+            if let Some((rank, member)) = index.get(name) {
+                self.table.offer_lazy(*name, *rank, *member);
+            }
+        }
+    }
+
+    /// Whether a unit's definition of a name is in force.
+    pub(super) fn defined_by(&self, name: NameId, unit: UnitId) -> bool {
+        self.defined(name)
+            .is_some_and(|(definer, _)| definer == unit)
+    }
+
+    /// The definition in force of a name, lazy ones aside.
+    pub(super) fn defined(&self, name: NameId) -> Option<(UnitId, &Entry)> {
+        let entry = self.table.get(name)?;
+        Some((entry.unit()?, entry))
+    }
+}

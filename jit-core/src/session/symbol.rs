@@ -1,0 +1,120 @@
+//! What a lookup gives: addresses, and guards that keep the code behind them.
+
+use std::sync::Arc;
+
+use orc_shared::ExecutorAddr;
+
+use crate::batch::TrackerId;
+use crate::native::NativeSymbol;
+use crate::object::SymbolKind;
+
+use super::Inner;
+use super::effects::Effects;
+use super::query::native_kind;
+use super::state::State;
+
+/// A symbol that is linked and ready for use.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    pub(super) addr: ExecutorAddr,
+    pub(super) kind: SymbolKind,
+    pub(super) size: u64,
+    pub(super) code: Option<CodeGuard>,
+}
+
+impl Symbol {
+    /// Its address; for a thread-local of JIT'd code, the offset from the thread pointer. Null for a
+    /// name that the lookup allowed to be missing.
+    #[must_use]
+    pub fn addr(&self) -> ExecutorAddr {
+        self.addr
+    }
+
+    /// What it names.
+    #[must_use]
+    pub fn kind(&self) -> SymbolKind {
+        self.kind
+    }
+
+    /// Size in bytes, 0 when unknown.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What keeps its memory; `None` for symbols of the process's libraries.
+    #[must_use]
+    pub fn guard(&self) -> Option<&CodeGuard> {
+        self.code.as_ref()
+    }
+
+    pub(super) fn native(native: &NativeSymbol, addr: ExecutorAddr) -> Self {
+        Self {
+            addr,
+            kind: native_kind(native),
+            size: native.symbol.size,
+            code: None,
+        }
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self {
+            addr: ExecutorAddr::NULL,
+            kind: SymbolKind::None,
+            size: 0,
+            code: None,
+        }
+    }
+}
+
+/// Keeps the memory of one tracker's code, and of all code it refers to, while it lives.
+///
+/// Removing a tracker while guards of it live makes its names unknown at once and gives its memory
+/// back when the last guard is dropped, on the thread that drops it; a failure then goes to the
+/// session's error handler. A guard also keeps the session.
+#[derive(Clone)]
+pub struct CodeGuard(Arc<Guarded>);
+
+struct Guarded {
+    session: Arc<Inner>,
+    tracker: TrackerId,
+}
+
+impl CodeGuard {
+    /// Called under the session's lock, of which `state` is the content.
+    pub(super) fn new(session: &Arc<Inner>, state: &mut State, tracker: TrackerId) -> Self {
+        if let Some(state) = state.trackers.get_mut(&tracker) {
+            state.guards += 1;
+        }
+        Self(Arc::new(Guarded {
+            session: session.clone(),
+            tracker,
+        }))
+    }
+
+    /// The tracker whose code is kept.
+    #[must_use]
+    pub fn tracker(&self) -> TrackerId {
+        self.0.tracker
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let mut effects = Effects::default();
+        {
+            let mut state = self.session.state.lock();
+            if let Some(tracker) = state.trackers.get_mut(&self.tracker) {
+                tracker.guards -= 1;
+                state.release_if_unused(self.tracker, &mut effects);
+            }
+        }
+        effects.run(&self.session);
+    }
+}
+
+impl std::fmt::Debug for CodeGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("CodeGuard").field(&self.0.tracker).finish()
+    }
+}

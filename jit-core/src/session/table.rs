@@ -1,0 +1,433 @@
+//! The symbol table of a dylib: which definition of a name is in force.
+//!
+//! One hash map holds everything the dylib could offer under a name, so a lookup is one probe:
+//! definitions of objects (linked or not), and the names of archive members (*lazy* entries).
+//! Linkage rules are applied when an object is added, or when an archive's member is pulled:
+//!
+//! | new \ old  | strong    | common           | weak             | lazy |
+//! |------------|-----------|------------------|------------------|------|
+//! | **strong** | duplicate | wins¹            | wins¹            | wins |
+//! | **common** | loses     | loses, size grows| wins¹            | wins |
+//! | **weak**   | loses     | loses            | loses            | wins |
+//!
+//! ¹ unless the old one is linked already: its address is in use. Then a new strong definition is
+//! an error for an object added by the client, and loses for an archive's member, as a library's
+//! definition loses to one that the loader has bound before.
+//!
+//! Of COMDAT groups with one signature the first is kept, with all its definitions; definitions of
+//! a lost group never compete.
+
+use crate::batch::UnitId;
+use crate::name::NameId;
+use crate::object::{Definition, Linkage, Scope};
+
+use super::ids::{BatchKey, NameMap};
+use super::unit::{Unit, UnitState, Units};
+
+/// How a definition competes, without a common symbol's size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Strength {
+    Strong,
+    Common,
+    Weak,
+}
+
+impl From<Linkage> for Strength {
+    fn from(linkage: Linkage) -> Self {
+        match linkage {
+            Linkage::Strong => Self::Strong,
+            Linkage::Weak => Self::Weak,
+            Linkage::Common { .. } => Self::Common,
+        }
+    }
+}
+
+/// What a table knows of a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    /// The unit, or the rank of the archive among the dylib's providers.
+    pub(super) owner: u32,
+    /// The definition's index in the unit's interface, or the archive's member.
+    pub(super) index: u32,
+    pub(super) lazy: bool,
+    pub(super) strength: Strength,
+    /// The narrowest scope that any definition of the name asked for.
+    pub(super) scope: Scope,
+    /// Whether another definition lost to this one: it must come back if this one is removed.
+    pub(super) contested: bool,
+    /// Whether this definition replaced a lazy entry.
+    pub(super) over_lazy: bool,
+}
+
+const _: () = assert!(size_of::<Entry>() <= 16, "entries are many");
+
+impl Entry {
+    pub(super) fn lazy(rank: u32, member: u32) -> Self {
+        Self {
+            owner: rank,
+            index: member,
+            lazy: true,
+            strength: Strength::Weak,
+            scope: Scope::Default,
+            contested: false,
+            over_lazy: false,
+        }
+    }
+
+    fn defined(unit: UnitId, index: u32, definition: &Definition) -> Self {
+        Self {
+            owner: unit.0,
+            index,
+            lazy: false,
+            strength: definition.linkage.into(),
+            scope: definition.scope,
+            contested: false,
+            over_lazy: false,
+        }
+    }
+
+    /// The defining unit; `None` for a lazy entry.
+    pub(super) fn unit(&self) -> Option<UnitId> {
+        (!self.lazy).then_some(UnitId(self.owner))
+    }
+}
+
+/// The kept COMDAT group of a signature.
+#[derive(Clone, Copy)]
+struct KeptGroup {
+    unit: UnitId,
+    contested: bool,
+}
+
+/// Names of one dylib.
+#[derive(Default)]
+pub(super) struct SymbolTable {
+    names: NameMap<Entry>,
+    groups: NameMap<KeptGroup>,
+    /// Largest size and alignment seen of each common symbol.
+    commons: NameMap<(u64, u64)>,
+}
+
+/// Why a definition cannot be taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ClashKind {
+    /// Two strong definitions.
+    Strong,
+    /// The weak or common definition in force is linked already.
+    Linked,
+    /// The common symbol in force is linked already, with a smaller size.
+    CommonTooSmall,
+}
+
+/// A definition that cannot be taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clash {
+    pub(super) name: NameId,
+    /// Who defines it already.
+    pub(super) first: UnitId,
+    pub(super) kind: ClashKind,
+}
+
+/// What merging a unit changed beside the entries of its own names.
+#[derive(Default)]
+pub(super) struct Merged {
+    pub(super) clashes: Vec<Clash>,
+    /// Names whose former definition lost to the unit's.
+    pub(super) displaced: Vec<NameId>,
+}
+
+/// What forgetting a unit leaves to repair.
+#[derive(Default)]
+pub(super) struct Forgotten {
+    /// Another definition of some name or group had lost to the unit's.
+    pub(super) contested: bool,
+    /// Names that were lazy before.
+    pub(super) over_lazy: Vec<NameId>,
+}
+
+enum Outcome {
+    New,
+    Old,
+    Clash(ClashKind),
+}
+
+impl SymbolTable {
+    pub(super) fn get(&self, name: NameId) -> Option<&Entry> {
+        self.names.get(&name)
+    }
+
+    pub(super) fn reserve(&mut self, names: usize) {
+        self.names.reserve(names);
+    }
+
+    /// Every name the table knows.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NameId, &Entry)> {
+        self.names.iter().map(|(name, entry)| (*name, entry))
+    }
+
+    /// Adds a lazy name unless the table has the name.
+    pub(super) fn offer_lazy(&mut self, name: NameId, rank: u32, member: u32) {
+        let entry = self.names.entry(name).or_insert(Entry::lazy(rank, member));
+        if !entry.lazy {
+            entry.over_lazy = true;
+        }
+    }
+
+    /// Removes a lazy entry of this archive (and member, if given).
+    pub(super) fn withdraw_lazy(&mut self, name: NameId, rank: u32, member: Option<u32>) {
+        let ours = |e: &Entry| e.lazy && e.owner == rank && member.is_none_or(|m| m == e.index);
+        if self.names.get(&name).is_some_and(ours) {
+            self.names.remove(&name);
+        }
+    }
+
+    /// The size and alignment to allocate for a common symbol.
+    pub(super) fn common_size(&self, name: NameId) -> Option<(u64, u64)> {
+        self.commons.get(&name).copied()
+    }
+
+    /// Makes `unit`'s definition `index` the one in force, whatever was there: a client's unit hands
+    /// its names to the object it produced.
+    pub(super) fn hand_over(&mut self, name: NameId, unit: UnitId, index: u32) {
+        if let Some(entry) = self.names.get_mut(&name) {
+            entry.owner = unit.0;
+            entry.index = index;
+        }
+    }
+
+    /// Applies the linkage rules to all definitions and groups of `id`, and notes in the units which
+    /// definitions lost. May be repeated for a unit: what is in force stays. If there is a clash,
+    /// nothing is changed. `forming` is the batch that pulls the unit, if an archive member is
+    /// pulled: what that batch claimed is not linked yet.
+    pub(super) fn merge(
+        &mut self,
+        units: &mut Units,
+        id: UnitId,
+        forming: Option<BatchKey>,
+    ) -> Merged {
+        let source = units[id].source.clone();
+        let interface = source.interface();
+        let mut merge = Merging {
+            table: self,
+            units,
+            id,
+            forming,
+            lost_groups: Vec::new(),
+            lost: Vec::new(),
+            undo: Vec::new(),
+            new_groups: Vec::new(),
+            new_losers: Vec::new(),
+            has_commons: false,
+            merged: Merged::default(),
+        };
+        for (group, signature) in (0u32..).zip(&interface.groups) {
+            merge.group(group, *signature);
+        }
+        for (index, definition) in (0u32..).zip(&interface.definitions) {
+            merge.definition(index, definition);
+        }
+        merge.finish()
+    }
+
+    /// Drops all of a unit's names and groups.
+    pub(super) fn forget(&mut self, units: &Units, id: UnitId) -> Forgotten {
+        let interface = units[id].source.interface();
+        let mut forgotten = Forgotten::default();
+        for definition in &interface.definitions {
+            let ours = |e: &&mut Entry| e.unit() == Some(id);
+            if let Some(entry) = self.names.get_mut(&definition.name).filter(ours) {
+                forgotten.contested |= entry.contested;
+                if entry.over_lazy {
+                    forgotten.over_lazy.push(definition.name);
+                }
+                if entry.strength == Strength::Common {
+                    self.commons.remove(&definition.name);
+                }
+                self.names.remove(&definition.name);
+            }
+        }
+        for signature in &interface.groups {
+            if let Some(group) = self.groups.get(signature).filter(|g| g.unit == id) {
+                forgotten.contested |= group.contested;
+                self.groups.remove(signature);
+            }
+        }
+        forgotten
+    }
+}
+
+/// One unit's definitions on their way into a table.
+struct Merging<'a> {
+    table: &'a mut SymbolTable,
+    units: &'a mut Units,
+    id: UnitId,
+    forming: Option<BatchKey>,
+    lost_groups: Vec<u32>,
+    lost: Vec<u32>,
+    /// Former entries, in the order they were replaced.
+    undo: Vec<(NameId, Option<Entry>)>,
+    new_groups: Vec<NameId>,
+    new_losers: Vec<(UnitId, u32)>,
+    has_commons: bool,
+    merged: Merged,
+}
+
+impl Merging<'_> {
+    fn group(&mut self, group: u32, signature: NameId) {
+        let kept = self.table.groups.entry(signature).or_insert_with(|| {
+            self.new_groups.push(signature);
+            KeptGroup {
+                unit: self.id,
+                contested: false,
+            }
+        });
+        if kept.unit != self.id {
+            kept.contested = true;
+            self.lost_groups.push(group);
+        }
+    }
+
+    fn definition(&mut self, index: u32, definition: &Definition) {
+        if definition.scope == Scope::Local {
+            return;
+        }
+        if let Some(group) = definition.group
+            && self.lost_groups.binary_search(&group).is_ok()
+        {
+            self.lost.push(index);
+            return;
+        }
+        let new = Entry::defined(self.id, index, definition);
+        self.has_commons |= new.strength == Strength::Common;
+        let Some(old) = self.table.names.get(&definition.name).copied() else {
+            self.replace(definition, None, new);
+            return;
+        };
+        let Some(old_unit) = old.unit() else {
+            let over_lazy = Entry {
+                over_lazy: true,
+                ..new
+            };
+            self.replace(definition, Some(old), over_lazy);
+            return;
+        };
+        if old_unit != self.id {
+            self.compete(definition, old_unit, old, new);
+        }
+    }
+
+    fn compete(&mut self, definition: &Definition, old_unit: UnitId, old: Entry, new: Entry) {
+        let outcome = match self.contest(&self.units[old_unit], old.strength, new.strength) {
+            Outcome::Old => self.keep_common(definition, old_unit, old.strength),
+            other => other,
+        };
+        let merged = Entry {
+            scope: old.scope.max(new.scope),
+            contested: true,
+            over_lazy: old.over_lazy,
+            ..old
+        };
+        match outcome {
+            Outcome::Old => {
+                self.lost.push(new.index);
+                self.undo.push((definition.name, Some(old)));
+                self.table.names.insert(definition.name, merged);
+            }
+            Outcome::New => {
+                self.new_losers.push((old_unit, old.index));
+                self.merged.displaced.push(definition.name);
+                let entry = Entry {
+                    owner: new.owner,
+                    index: new.index,
+                    strength: new.strength,
+                    ..merged
+                };
+                self.replace(definition, Some(old), entry);
+            }
+            Outcome::Clash(kind) => self.merged.clashes.push(Clash {
+                name: definition.name,
+                first: old_unit,
+                kind,
+            }),
+        }
+    }
+
+    fn contest(&self, old_unit: &Unit, old: Strength, new: Strength) -> Outcome {
+        let free = match old_unit.state {
+            UnitState::NeverSearched => true,
+            UnitState::InBatch(batch) => Some(batch) == self.forming,
+            UnitState::Ready => false,
+        };
+        let pulled = self.units[self.id].is_pulled();
+        match (new, old) {
+            // A member that a failed lookup pulled is not part of anything yet.
+            (Strength::Strong, Strength::Strong)
+                if old_unit.is_pulled() && old_unit.state == UnitState::NeverSearched =>
+            {
+                Outcome::New
+            }
+            (Strength::Strong, Strength::Strong) => Outcome::Clash(ClashKind::Strong),
+            (Strength::Strong, _) | (Strength::Common, Strength::Weak) if free => Outcome::New,
+            (Strength::Strong, _) if !pulled => Outcome::Clash(ClashKind::Linked),
+            _ => Outcome::Old,
+        }
+    }
+
+    /// A common symbol that loses to another common one makes that one as large as itself.
+    fn keep_common(&mut self, new: &Definition, old_unit: UnitId, old: Strength) -> Outcome {
+        let Linkage::Common { size, align } = new.linkage else {
+            return Outcome::Old;
+        };
+        if old != Strength::Common {
+            return Outcome::Old;
+        }
+        let kept = self.table.commons.entry(new.name).or_insert((size, align));
+        let linked = match self.units[old_unit].state {
+            UnitState::NeverSearched => false,
+            UnitState::InBatch(batch) => Some(batch) != self.forming,
+            UnitState::Ready => true,
+        };
+        if linked && (size > kept.0 || align > kept.1) {
+            return Outcome::Clash(ClashKind::CommonTooSmall);
+        }
+        *kept = (kept.0.max(size), kept.1.max(align));
+        Outcome::Old
+    }
+
+    fn replace(&mut self, definition: &Definition, old: Option<Entry>, new: Entry) {
+        if let Linkage::Common { size, align } = definition.linkage {
+            let kept = self.table.commons.entry(definition.name).or_default();
+            *kept = (kept.0.max(size), kept.1.max(align));
+        }
+        self.undo.push((definition.name, old));
+        self.table.names.insert(definition.name, new);
+    }
+
+    fn finish(self) -> Merged {
+        if !self.merged.clashes.is_empty() {
+            // Reversed, because a name may have been replaced twice by a malformed object.
+            for (name, old) in self.undo.into_iter().rev() {
+                match old {
+                    Some(entry) => self.table.names.insert(name, entry),
+                    None => self.table.names.remove(&name),
+                };
+            }
+            for signature in self.new_groups {
+                self.table.groups.remove(&signature);
+            }
+            return self.merged;
+        }
+        for (loser, index) in self.new_losers {
+            let strong = self.units[loser].source.interface().definitions[index as usize].linkage
+                == Linkage::Strong;
+            let loser = &mut self.units[loser];
+            loser.lost.push(index);
+            loser.lost_strong |= strong;
+        }
+        let unit = &mut self.units[self.id];
+        unit.lost = self.lost;
+        unit.lost_groups = self.lost_groups;
+        unit.has_commons = self.has_commons;
+        self.merged
+    }
+}

@@ -1,0 +1,12 @@
+//! Tests of the session against a fake linker, fake objects and a fake executor.
+
+mod archives;
+mod batches;
+mod clients;
+mod failures;
+mod linkage;
+mod messages;
+mod mock;
+mod removal;
+mod scale;
+mod threads;

@@ -1,0 +1,266 @@
+//! Trackers: what can be removed as one.
+//!
+//! **Removing.** Names go at once: definitions are forgotten, definitions that had lost to them come
+//! back into force (if not linked yet), lazy names they had replaced are lazy again. Links in
+//! flight that contain its units fail with [`LinkError::Removed`].
+//!
+//! Memory goes when nobody needs it: no [`super::CodeGuard`] of it lives, and no code that is still
+//! loaded refers to it. References are known per tracker, from resolution. So removing code that
+//! others use is safe: its memory outlives its names until the last user is removed too. Cycles of
+//! removed trackers go together.
+
+use std::sync::Arc;
+
+use crate::batch::{DylibId, TrackerId, UnitId};
+use crate::error::LinkError;
+use crate::name::NameId;
+
+use super::effects::Effects;
+use super::ids::IdSet;
+use super::state::State;
+use super::table::Forgotten;
+use super::unit::{Source, UnitState};
+use super::{Dylib, Inner};
+
+/// A handle to a part of a dylib that can be removed. Dropping the handle removes nothing.
+#[derive(Clone)]
+pub struct Tracker {
+    pub(super) session: Arc<Inner>,
+    pub(super) dylib: DylibId,
+    pub(super) id: TrackerId,
+}
+
+/// What became of the memory of a removed tracker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Removal {
+    /// It was given back.
+    Released,
+    /// It is given back when its last user is gone.
+    Deferred {
+        /// Number of [`super::CodeGuard`]s that keep it.
+        guards: u32,
+        /// Objects of other trackers whose code refers to it: one per tracker, at most eight.
+        used_by: Vec<String>,
+    },
+}
+
+impl Tracker {
+    /// The session's name for it.
+    #[must_use]
+    pub fn id(&self) -> TrackerId {
+        self.id
+    }
+
+    /// The dylib it is a part of.
+    #[must_use]
+    pub fn dylib(&self) -> Dylib {
+        Dylib {
+            session: self.session.clone(),
+            id: self.dylib,
+        }
+    }
+
+    /// Removes everything that was added through it. Removing it again does nothing.
+    ///
+    /// # Errors
+    /// When memory cannot be given back or an undo fails; its names are gone all the same.
+    pub fn remove(&self) -> Result<Removal, LinkError> {
+        let mut effects = Effects::default();
+        let removal = self
+            .session
+            .state
+            .lock()
+            .remove_tracker(self.id, &mut effects);
+        let released = effects.release();
+        effects.run(&self.session);
+        released?;
+        Ok(removal)
+    }
+}
+
+impl std::fmt::Debug for Tracker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tracker").field(&self.id.0).finish()
+    }
+}
+
+impl State {
+    pub(super) fn remove_tracker(&mut self, id: TrackerId, effects: &mut Effects) -> Removal {
+        let tracker = match self.trackers.get_mut(&id) {
+            Some(tracker) if !tracker.removed => tracker,
+            _ => return self.removal(id),
+        };
+        tracker.removed = true;
+        let dylib = tracker.dylib;
+        let units = std::mem::take(&mut tracker.units);
+        let providers = std::mem::take(&mut tracker.providers);
+        // A description for messages: the first unit is the best name a tracker has.
+        tracker.described = units.first().map(|unit| {
+            let units = &self.units;
+            units[*unit].source.name()
+        });
+        let state = self.dylib_mut(dylib);
+        state.trackers.remove(&id);
+        if state.default_tracker == Some(id) {
+            state.default_tracker = None;
+        }
+        for rank in providers {
+            state.remove_provider(rank);
+        }
+        let mut forgotten = Forgotten::default();
+        let mut in_flight = Vec::new();
+        for unit in units {
+            self.forget_unit(unit, &mut forgotten);
+            match self.units[unit].state {
+                UnitState::InBatch(batch) => in_flight.push(batch),
+                _ => effects.garbage.push(self.units.free(unit)),
+            }
+        }
+        self.repair(dylib, &forgotten);
+        let error = LinkError::Removed {
+            what: format!("tracker {} of dylib \"{}\"", id.0, self.dylib(dylib).name),
+        };
+        for batch in in_flight {
+            if self.doom(batch, &error) {
+                self.fail(batch, &error, effects);
+            }
+        }
+        self.release_if_unused(id, effects);
+        self.removal(id)
+    }
+
+    /// Removes everything that was added to a dylib.
+    pub(super) fn remove_all(&mut self, dylib: DylibId, effects: &mut Effects) {
+        let trackers: Vec<TrackerId> = self.dylib(dylib).trackers.iter().copied().collect();
+        for tracker in trackers {
+            self.remove_tracker(tracker, effects);
+        }
+        self.dylib_mut(dylib).generators.clear();
+    }
+
+    fn removal(&self, id: TrackerId) -> Removal {
+        let Some(tracker) = self.trackers.get(&id) else {
+            return Removal::Released;
+        };
+        let used_by = tracker.dependents.iter().take(8);
+        Removal::Deferred {
+            guards: tracker.guards,
+            used_by: used_by.map(|t| self.describe_tracker(*t)).collect(),
+        }
+    }
+
+    fn describe_tracker(&self, id: TrackerId) -> String {
+        let Some(tracker) = self.trackers.get(&id) else {
+            return format!("tracker {}", id.0);
+        };
+        match (tracker.units.first(), &tracker.described) {
+            (Some(unit), _) => self.units[*unit].source.name(),
+            (None, Some(name)) => format!("{name} (removed)"),
+            (None, None) => format!("tracker {}", id.0),
+        }
+    }
+
+    /// Takes a unit out of its dylib, and notes what has to be repaired.
+    fn forget_unit(&mut self, id: UnitId, forgotten: &mut Forgotten) {
+        let unit = &self.units[id];
+        let dylib = &mut self.dylibs[unit.dylib.0 as usize];
+        dylib.units.remove(&unit.rank);
+        dylib.initializers.remove(&unit.rank);
+        if let Some((archive, member)) = unit.pulled
+            && let Some(archive) = dylib.archives.get_mut(&archive)
+        {
+            archive.members.remove(&member);
+        }
+        let more = dylib.table.forget(&self.units, id);
+        forgotten.contested |= more.contested;
+        forgotten.over_lazy.extend(more.over_lazy);
+    }
+
+    /// Puts definitions back into force that had lost to forgotten ones. Costs a pass over the dylib's
+    /// units if any had.
+    pub(super) fn repair(&mut self, dylib: DylibId, forgotten: &Forgotten) {
+        let state = &mut self.dylibs[dylib.0 as usize];
+        if forgotten.contested {
+            for id in state.units.values() {
+                let unit = &self.units[*id];
+                let lost = !unit.lost.is_empty() || !unit.lost_groups.is_empty();
+                // A linked object's lost definitions are not in memory.
+                let here = match unit.source {
+                    Source::Object(_) => unit.state == UnitState::NeverSearched,
+                    _ => true,
+                };
+                if lost && here && !unit.lost_strong {
+                    state.table.merge(&mut self.units, *id, None);
+                }
+            }
+        }
+        state.restore_lazy(&forgotten.over_lazy);
+    }
+
+    /// A client's unit gets its names back from the object it had produced, whose link failed.
+    pub(super) fn take_back(&mut self, object: UnitId, client: UnitId, effects: &mut Effects) {
+        let (dylib, tracker) = (self.units[object].dylib, self.units[object].tracker);
+        let mut forgotten = Forgotten::default();
+        self.forget_unit(object, &mut forgotten);
+        if let Some(tracker) = self.trackers.get_mut(&tracker)
+            && let Some(at) = tracker.units.iter().rposition(|u| *u == object)
+        {
+            tracker.units.swap_remove(at);
+        }
+        effects.garbage.push(self.units.free(object));
+        let state = &mut self.dylibs[dylib.0 as usize];
+        state.table.merge(&mut self.units, client, None);
+        self.repair(dylib, &forgotten);
+    }
+
+    /// Gives back the memory of `id` and of what only it used, if all were removed and nobody uses
+    /// them.
+    pub(super) fn release_if_unused(&mut self, id: TrackerId, effects: &mut Effects) {
+        let mut candidates = vec![id];
+        while let Some(id) = candidates.pop() {
+            for unused in self.unused_with(id).unwrap_or_default() {
+                let Some(tracker) = self.trackers.remove(&unused) else {
+                    continue;
+                };
+                effects.releases.extend(tracker.allocations);
+                for dependency in tracker.depends_on {
+                    if let Some(dependency) = self.trackers.get_mut(&dependency) {
+                        dependency.dependents.remove(&unused);
+                    }
+                    candidates.push(dependency);
+                }
+            }
+        }
+    }
+
+    /// The tracker and all that refer to it, if each was removed and is not kept by anything else.
+    fn unused_with(&self, id: TrackerId) -> Option<Vec<TrackerId>> {
+        let mut reached: IdSet<TrackerId> = IdSet::default();
+        reached.insert(id);
+        let mut all = vec![id];
+        let mut at = 0;
+        while let Some(id) = all.get(at) {
+            at += 1;
+            let tracker = self.trackers.get(id)?;
+            if !tracker.removed || tracker.guards > 0 || tracker.busy > 0 {
+                return None;
+            }
+            all.extend(tracker.dependents.iter().filter(|d| reached.insert(**d)));
+        }
+        Some(all)
+    }
+
+    /// Names an object of a clash, for messages.
+    pub(super) fn unit_name(&self, id: UnitId) -> String {
+        self.units[id].source.name()
+    }
+
+    /// The names a unit has in force.
+    pub(super) fn names_in_force(&self, id: UnitId) -> Vec<NameId> {
+        let unit = &self.units[id];
+        let table = &self.dylib(unit.dylib).table;
+        let ours = |name: &NameId| table.get(*name).and_then(|e| e.unit()) == Some(id);
+        let names = unit.source.interface().definitions.iter().map(|d| d.name);
+        names.filter(ours).collect()
+    }
+}

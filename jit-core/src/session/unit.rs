@@ -1,0 +1,192 @@
+//! Units: what is linked or produced as one, and the states it passes through.
+//!
+//! ```text
+//!                 a lookup claims it                    addresses known          in memory, final
+//! NeverSearched ───────────────────▶ InBatch(Forming) ─▶ InBatch(Linking) ─▶ InBatch(Resolved) ─▶ InBatch(Emitted) ─▶ Ready
+//!       ▲                                  │                    │                    │                    │
+//!       └──────────────────────────────────┴──────── the batch failed ───────────────┴────────────────────┘
+//! ```
+//!
+//! The four middle states belong to the batch, so that moving ten thousand units from one to the
+//! next is one assignment. A unit becomes ready when every batch that its batch depends on,
+//! directly or not, is emitted.
+
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
+use crate::batch::{DylibId, TrackerId, UnitAddresses, UnitId};
+use crate::name::NameId;
+use crate::object::{Claims, Definition, Linkage, ObjectFile, ObjectInterface};
+
+use super::ids::BatchKey;
+use super::materializer::Materializer;
+use super::table::SymbolTable;
+
+/// What a unit is made of.
+#[derive(Clone)]
+pub(super) enum Source {
+    Object(Arc<dyn ObjectFile>),
+    /// Symbols with known addresses, and who gave them.
+    Absolute(Arc<ObjectInterface>, Arc<str>),
+    /// Names that stand for others, in the order of the definitions.
+    Reexport(Arc<ObjectInterface>, Arc<[(DylibId, NameId)]>),
+    Client(Arc<ObjectInterface>, Arc<dyn Materializer>),
+}
+
+impl Source {
+    pub(super) fn interface(&self) -> &ObjectInterface {
+        match self {
+            Self::Object(object) => object.interface(),
+            Self::Absolute(made, _) | Self::Reexport(made, _) | Self::Client(made, _) => made,
+        }
+    }
+
+    /// The name for messages.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Object(object) => object.name().to_owned(),
+            Self::Absolute(_, who) => who.to_string(),
+            Self::Reexport(..) => "reexports".to_owned(),
+            Self::Client(_, materializer) => materializer.name(),
+        }
+    }
+}
+
+/// Where a unit is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum UnitState {
+    NeverSearched,
+    InBatch(BatchKey),
+    Ready,
+}
+
+/// A unit's place in link order: the rank of the input it came from, then the order in which members
+/// were pulled from that archive.
+pub(super) type LinkRank = (u32, u32);
+
+/// A unit of a dylib.
+pub(super) struct Unit {
+    pub(super) source: Source,
+    pub(super) dylib: DylibId,
+    pub(super) tracker: TrackerId,
+    pub(super) state: UnitState,
+    pub(super) rank: LinkRank,
+    /// The archive member it was pulled from: the archive's rank among the providers, and the member.
+    pub(super) pulled: Option<(u32, u32)>,
+    /// The client's unit whose promises this object keeps.
+    pub(super) replaces: Option<UnitId>,
+    /// Indexes of definitions that lost to another unit's; unsorted.
+    pub(super) lost: Vec<u32>,
+    /// Whether a strong definition is among them, which makes linking the unit an error.
+    pub(super) lost_strong: bool,
+    pub(super) lost_groups: Vec<u32>,
+    pub(super) has_commons: bool,
+    /// Addresses of its definitions, once its batch is resolved.
+    pub(super) addresses: UnitAddresses,
+}
+
+impl Unit {
+    pub(super) fn new(
+        source: Source,
+        dylib: DylibId,
+        tracker: TrackerId,
+        rank: LinkRank,
+        pulled: Option<(u32, u32)>,
+    ) -> Self {
+        Self {
+            source,
+            dylib,
+            tracker,
+            state: UnitState::NeverSearched,
+            rank,
+            pulled,
+            replaces: None,
+            lost: Vec::new(),
+            lost_strong: false,
+            lost_groups: Vec::new(),
+            has_commons: false,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Whether it came out of an archive by need.
+    pub(super) fn is_pulled(&self) -> bool {
+        self.pulled.is_some()
+    }
+
+    pub(super) fn definition(&self, index: u32) -> Option<&Definition> {
+        self.source.interface().definitions.get(index as usize)
+    }
+
+    /// What the linker has to know of lost and common definitions.
+    pub(super) fn claims(&self, table: &SymbolTable) -> Claims {
+        let definitions = &self.source.interface().definitions;
+        let symbol = |index: &u32| definitions.get(*index as usize).map(|d| d.symbol);
+        let mut lost_symbols: Vec<u32> = self.lost.iter().filter_map(symbol).collect();
+        lost_symbols.sort_unstable();
+        let mut commons = Vec::new();
+        if self.has_commons {
+            commons.extend(definitions.iter().filter_map(|d| self.common(d, table)));
+            commons.retain(|(symbol, ..)| lost_symbols.binary_search(symbol).is_err());
+            commons.sort_unstable();
+        }
+        Claims {
+            lost_groups: self.lost_groups.clone(),
+            lost_symbols,
+            commons,
+        }
+    }
+
+    fn common(&self, definition: &Definition, table: &SymbolTable) -> Option<(u32, u64, u64)> {
+        let Linkage::Common { size, align } = definition.linkage else {
+            return None;
+        };
+        let (size, align) = table.common_size(definition.name).unwrap_or((size, align));
+        Some((definition.symbol, size, align))
+    }
+}
+
+/// All units of a session. Places of removed units are reused.
+#[derive(Default)]
+pub(super) struct Units {
+    slots: Vec<Unit>,
+    free: Vec<UnitId>,
+}
+
+impl Units {
+    pub(super) fn add(&mut self, unit: Unit) -> UnitId {
+        if let Some(id) = self.free.pop() {
+            self[id] = unit;
+            return id;
+        }
+        let id = UnitId(u32::try_from(self.slots.len()).expect("fewer than 2^32 units"));
+        self.slots.push(unit);
+        id
+    }
+
+    /// Lets the unit's place be reused. What it held is returned, to be dropped without a lock.
+    #[must_use]
+    pub(super) fn free(&mut self, id: UnitId) -> Source {
+        let unit = &mut self[id];
+        let nothing = Source::Absolute(Arc::default(), Arc::from(""));
+        let empty = Unit::new(nothing, unit.dylib, unit.tracker, (0, 0), None);
+        let unit = std::mem::replace(unit, empty);
+        self.free.push(id);
+        unit.source
+    }
+}
+
+// Ids are handed out by `add` and forgotten by their holders before `free`, so indexing is an
+// internal invariant, never a matter of input.
+impl Index<UnitId> for Units {
+    type Output = Unit;
+    fn index(&self, id: UnitId) -> &Unit {
+        &self.slots[id.0 as usize]
+    }
+}
+
+impl IndexMut<UnitId> for Units {
+    fn index_mut(&mut self, id: UnitId) -> &mut Unit {
+        &mut self.slots[id.0 as usize]
+    }
+}
