@@ -245,7 +245,10 @@ impl From<Kind> for EdgeKind {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod kind_tests {
     use super::*;
 
     #[test]

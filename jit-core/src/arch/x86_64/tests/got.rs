@@ -1,0 +1,198 @@
+use super::*;
+use crate::arch::x86_64::lower::Via;
+
+/// Lowers and fixes up one instruction whose displacement is its last four bytes.
+#[track_caller]
+fn check(kind: Kind, class: TargetClass, s: u64, before: &str, after: &str) {
+    let code = hex(before);
+    let offset = code.len() as u32 - 4;
+    let lowered = lowered(&code, edge(offset, kind, -4), None, class).expect("lowered");
+    assert_eq!(lowered.via, Via::Direct, "{before} kept its GOT entry");
+    let bytes = fixed(&code, offset, lowered.kind, s, -4).expect("fixed up");
+    assert_eq!(bytes, hex(after), "{before} became {bytes:02x?}");
+}
+
+/// Checks that an instruction keeps its GOT entry.
+#[track_caller]
+fn keeps(kind: Kind, class: TargetClass, addend: i64, before: &str) {
+    let code = hex(before);
+    let offset = code.len() as u32 - 4;
+    let lowered = lowered(&code, edge(offset, kind, addend), None, class).expect("lowered");
+    assert_eq!(lowered, Lowered::via(Kind::Delta32, Via::Got), "{before}");
+}
+
+const PLAIN: Kind = Kind::GotDelta32Relaxable;
+const REX: Kind = Kind::GotDelta32RexRelaxable;
+const REX2: Kind = Kind::GotDelta32Code4Relaxable;
+
+#[test]
+fn near_targets_need_no_load() {
+    use TargetClass::Near;
+    // mov x@GOTPCREL(%rip), %rax → lea x(%rip), %rax; the code is at 0x100000 and 7 bytes long.
+    check(
+        REX,
+        Near,
+        0x10_1007,
+        "48 8b 05 00000000",
+        "48 8d 05 00100000",
+    );
+    // mov …, %r15 and mov …, %eax
+    check(
+        REX,
+        Near,
+        0x10_1007,
+        "4c 8b 3d 00000000",
+        "4c 8d 3d 00100000",
+    );
+    check(PLAIN, Near, 0x10_0006, "8b 05 00000000", "8d 05 00000000");
+    // call *x@GOTPCREL(%rip) → addr32 call x
+    check(PLAIN, Near, 0x0f_ff06, "ff 15 00000000", "67 e8 00ffffff");
+    // jmp *x@GOTPCREL(%rip) → jmp x; nop: the jump ends one byte earlier
+    check(PLAIN, Near, 0x10_0106, "ff 25 00000000", "e9 01010000 90");
+    // mov …, %r31: REX2 stays
+    check(
+        REX2,
+        Near,
+        0x10_1008,
+        "d5 4c 8b 3d 00000000",
+        "d5 4c 8d 3d 00100000",
+    );
+}
+
+#[test]
+fn small_values_become_immediates() {
+    use TargetClass::{NearLow, Null, Small};
+    // mov x@GOTPCREL(%rip), %rax → mov $0x1234, %rax
+    check(REX, Small, 0x1234, "48 8b 05 00000000", "48 c7 c0 34120000");
+    // mov …, %r9: REX.R moves to REX.B
+    check(REX, Null, 0, "4c 8b 0d 00000000", "49 c7 c1 00000000");
+    check(PLAIN, Null, 0, "8b 1d 00000000", "c7 c3 00000000");
+    // test %rbx, x@GOTPCREL(%rip) → test $x, %rbx
+    check(
+        REX,
+        NearLow,
+        0x40_0000,
+        "48 85 1d 00000000",
+        "48 f7 c3 00004000",
+    );
+    check(REX, Null, 0, "4c 85 05 00000000", "49 f7 c0 00000000");
+    // sub x@GOTPCREL(%rip), %rdx → sub $x, %rdx; cmp …, %r10
+    check(
+        REX,
+        Small,
+        -2i64 as u64,
+        "48 2b 15 00000000",
+        "48 81 ea feffffff",
+    );
+    check(REX, Small, 5, "4c 3b 15 00000000", "49 81 fa 05000000");
+    check(PLAIN, Small, 5, "03 0d 00000000", "81 c1 05000000");
+    // mov x@GOTPCREL(%rip), %r25: R4 and R3 move to B4 and B3
+    check(
+        REX2,
+        Small,
+        7,
+        "d5 4c 8b 0d 00000000",
+        "d5 19 c7 c1 07000000",
+    );
+    check(
+        REX2,
+        Small,
+        7,
+        "d5 48 85 0d 00000000",
+        "d5 18 f7 c1 07000000",
+    );
+    check(
+        REX2,
+        Small,
+        7,
+        "d5 48 23 0d 00000000",
+        "d5 18 81 e1 07000000",
+    );
+}
+
+#[test]
+fn what_is_not_provable_keeps_its_entry() {
+    use TargetClass::{Far, Near, Small};
+    keeps(REX, Far, -4, "48 8b 05 00000000");
+    keeps(PLAIN, Far, -4, "ff 15 00000000");
+    // A test or an addition needs the value itself, which is not known to fit.
+    keeps(REX, Near, -4, "48 85 1d 00000000");
+    keeps(REX, Near, -4, "48 03 1d 00000000");
+    // Nothing calls a small value directly.
+    keeps(PLAIN, Small, -4, "ff 15 00000000");
+    // An addend that does not end the instruction, an operand that is not RIP-relative, an
+    // instruction nobody promised, and a missing prefix.
+    keeps(REX, Near, -8, "48 8b 05 00000000");
+    keeps(REX, Near, -4, "48 8b 80 00000000");
+    keeps(REX, Near, -4, "48 89 05 00000000");
+    keeps(REX, Near, -4, "90 8b 05 00000000");
+    keeps(REX2, Near, -4, "d5 cc 8b 05 00000000");
+    keeps(
+        Kind::GotDelta32Code6Relaxable,
+        Near,
+        -4,
+        "62 f4 fc 18 03 05 00000000",
+    );
+    keeps(REX, Near, -4, "00000000");
+    keeps(Kind::GotDelta32, Near, -4, "48 8b 05 00000000");
+}
+
+#[test]
+fn a_far_immediate_is_refused_at_fixup() {
+    let code = hex("48 8b 05 00000000");
+    let s = 1 << 31;
+    let result = fixed(&code, 3, Kind::GotLoadToImmediateRex, s, -4);
+    let error = FixupError::OutOfRange {
+        value: 1 << 31,
+        bits: 32,
+    };
+    assert_eq!(result, Err(error));
+}
+
+#[test]
+fn undefined_weak_symbols_are_null_without_a_got() {
+    // lea x(%rip), %r12 → mov $0, %r12
+    let null = TargetClass::Null;
+    check(
+        Kind::Delta32,
+        null,
+        0,
+        "4c 8d 25 00000000",
+        "49 c7 c4 00000000",
+    );
+    // cmpb $0, x(%rip): guarded by a test of the address, never executed
+    let code = hex("80 3d 00000000 00");
+    let guarded = lowered(&code, edge(2, Kind::Delta32, -5), None, null);
+    assert_eq!(guarded, Ok(Lowered::direct(Kind::UnreachedNull)));
+    let call = lowered(&hex("e8 00000000"), edge(1, Kind::Branch32, -4), None, null);
+    assert_eq!(call, Ok(Lowered::via(Kind::Delta32, Via::Stub)));
+}
+
+#[test]
+fn branches_and_tables() {
+    use TargetClass::{Far, Near, ThreadLocal};
+    let one = |kind, class| lowered(&[0; 16], edge(4, kind, 0), None, class);
+    let via = |kind, via| Ok(Lowered::via(kind, via));
+    assert_eq!(one(Kind::Branch32, Near), via(Kind::Delta32, Via::Direct));
+    assert_eq!(one(Kind::Branch32, Far), via(Kind::Delta32, Via::Stub));
+    assert!(one(Kind::Branch32, ThreadLocal).is_err());
+    assert_eq!(
+        one(Kind::PltOffset64, Far),
+        via(Kind::DeltaFromGot64, Via::Direct)
+    );
+    assert_eq!(
+        one(Kind::GotOffset32, Far),
+        via(Kind::DeltaFromGot32, Via::Got)
+    );
+    assert_eq!(
+        one(Kind::GotOffset64, Near),
+        via(Kind::DeltaFromGot64, Via::Got)
+    );
+    assert_eq!(
+        one(Kind::GotPltOffset64, Near),
+        via(Kind::DeltaFromGot64, Via::Got)
+    );
+    assert_eq!(one(Kind::GotDelta64, Near), via(Kind::Delta64, Via::Got));
+    assert_eq!(one(Kind::Size32, Far), via(Kind::Pointer32, Via::Size));
+    assert_eq!(one(Kind::Size64, Far), via(Kind::Pointer64, Via::Size));
+}
