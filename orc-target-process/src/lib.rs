@@ -10,3 +10,5 @@ pub mod native;
 pub mod process;
 pub mod program;
 mod sys;
+pub mod tls;
+pub mod trusted;
