@@ -1,0 +1,38 @@
+//! Builds the thread-local reserve, if the feature `tls-reserve` asks for it.
+//!
+//! `ORC_TLS_RESERVE_SIZE` sets its size in bytes, a multiple of 64; the default is 64 KiB. Each
+//! thread of the executable has a copy.
+
+use std::env;
+
+const SIZE_OPTION: &str = "ORC_TLS_RESERVE_SIZE";
+const DEFAULT_SIZE: u64 = 64 << 10;
+const ALIGNMENT: u64 = 64;
+/// More would not fit beside the stack of a thread with a small one.
+const LARGEST: u64 = 16 << 20;
+
+fn main() {
+    println!("cargo::rerun-if-env-changed={SIZE_OPTION}");
+    println!("cargo::rerun-if-changed=src/tls/reserve.c");
+    let target = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if env::var_os("CARGO_FEATURE_TLS_RESERVE").is_none() || target != "linux" {
+        return;
+    }
+    let size = match env::var(SIZE_OPTION) {
+        Err(_) => DEFAULT_SIZE,
+        Ok(text) => match text.parse::<u64>() {
+            Ok(size) if size.is_multiple_of(ALIGNMENT) && (1..=LARGEST).contains(&size) => size,
+            _ => {
+                println!(
+                    "cargo::error={SIZE_OPTION} is {text:?}; it must be a number of bytes, a \
+                     multiple of {ALIGNMENT} and at most {LARGEST}"
+                );
+                return;
+            }
+        },
+    };
+    cc::Build::new()
+        .file("src/tls/reserve.c")
+        .define("ORC_TLS_RESERVE_SIZE", size.to_string().as_str())
+        .compile("orc_target_process_tls_reserve");
+}

@@ -1,0 +1,193 @@
+//! Thread-local storage in the reserve: initial values reach every thread, whenever it was made.
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use orc_target_process::api::TlsBlock;
+use orc_target_process::tls::{Reserve, TlsError};
+use support::*;
+
+/// The calling thread's copy of a block's bytes.
+fn here(block: &TlsBlock) -> *mut u8 {
+    let pointer: u64;
+    // SAFETY: the first word of the control block is its address.
+    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) pointer) };
+    pointer.wrapping_add_signed(block.tp_offset) as *mut u8
+}
+
+fn read(block: &TlsBlock) -> Vec<u8> {
+    // SAFETY: a reserved block of this thread.
+    unsafe { std::slice::from_raw_parts(here(block), block.size as usize) }.to_vec()
+}
+
+fn in_new_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(body).join().expect("does not panic")
+}
+
+#[test]
+fn a_process_with_one_thread() {
+    // The test harness has started threads, so this is a thread's only chance: after a fork.
+    // SAFETY: the child only does what is allowed after a fork, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let reserve = Reserve::get();
+        let works = (|| {
+            let block = reserve.reserve(8, 8).ok()?;
+            reserve.commit(&block, &[1, 2, 3]).ok()?;
+            (read(&block) == [1, 2, 3, 0, 0, 0, 0, 0]).then_some(())
+        })();
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(i32::from(works.is_none())) };
+    }
+    let mut status = -1;
+    // SAFETY: waits for the child.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn existing_and_new_threads_get_the_image() {
+    let reserve = Reserve::get();
+    let block = reserve.reserve(100, 16).expect("free");
+    assert_eq!(block.tp_offset.rem_euclid(16), 0);
+    let barrier = Arc::new(Barrier::new(9));
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let barrier = Arc::clone(&barrier);
+            std::thread::spawn(move || {
+                assert_eq!(read(&block), [0; 100]);
+                barrier.wait();
+                barrier.wait();
+                read(&block)
+            })
+        })
+        .collect();
+    barrier.wait();
+    let image: Vec<u8> = (1..=60).collect();
+    reserve
+        .commit(&block, &image)
+        .expect("all threads are reached");
+    barrier.wait();
+    let expected = [image.as_slice(), &[0; 40]].concat();
+    assert_eq!(read(&block), expected);
+    for thread in threads {
+        assert_eq!(thread.join().expect("does not panic"), expected);
+    }
+    assert_eq!(in_new_thread(move || read(&block)), expected);
+    reserve.release(block).expect("all threads are reached");
+    assert_eq!(in_new_thread(move || read(&block)), [0; 100]);
+}
+
+#[test]
+fn only_the_blocks_bytes_are_written() {
+    let reserve = Reserve::get();
+    let blocks: Vec<TlsBlock> = (0..3)
+        .map(|_| reserve.reserve(64, 64).expect("free"))
+        .collect();
+    for block in &blocks {
+        reserve.commit(block, &[7; 64]).expect("reached");
+    }
+    let (send, receive) = std::sync::mpsc::channel::<()>();
+    let ours = blocks.clone();
+    let other = std::thread::spawn(move || {
+        for block in &ours {
+            // SAFETY: this thread's copy.
+            unsafe { here(block).write(42) };
+        }
+        receive.recv().expect("sent");
+        ours.iter().map(|block| read(block)[0]).collect::<Vec<u8>>()
+    });
+    // The other thread may write before or after; either way its own values stay in the blocks
+    // that are not released.
+    while !blocks.iter().all(|_| other_has_written(&other)) {
+        std::thread::yield_now();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    reserve.release(blocks[1]).expect("reached");
+    send.send(()).expect("running");
+    assert_eq!(other.join().expect("does not panic"), [42, 0, 42]);
+    assert_eq!(read(&blocks[0])[0], 7);
+    assert_eq!(read(&blocks[1])[0], 0);
+}
+
+fn other_has_written<T>(thread: &std::thread::JoinHandle<T>) -> bool {
+    !thread.is_finished()
+}
+
+#[test]
+fn what_cannot_be_reserved_is_refused() {
+    in_child("what_cannot_be_reserved_is_refused", || {
+        let reserve = Reserve::get();
+        let error = reserve.reserve(8, 128).expect_err("too much");
+        assert!(matches!(
+            error,
+            TlsError::Alignment {
+                align: 128,
+                max: 64
+            }
+        ));
+        let all = reserve.reserve(64 << 10, 64).expect("the default size");
+        let error = reserve.reserve(1, 1).expect_err("full").to_string();
+        assert!(error.contains("ORC_TLS_RESERVE_SIZE"), "{error}");
+        let error = reserve
+            .commit(&all, &vec![0; 65537])
+            .expect_err("too large");
+        assert!(matches!(error, TlsError::ImageTooLarge { .. }));
+        reserve.release(all).expect("never committed");
+        let error = reserve.release(all).expect_err("twice");
+        assert!(matches!(error, TlsError::UnknownBlock(_)));
+        let empty = reserve.reserve(0, 1).expect("an address");
+        let other = reserve.reserve(1, 1).expect("another");
+        assert_ne!(empty.tp_offset, other.tp_offset);
+    });
+}
+
+#[test]
+fn threads_made_during_commits_start_right() {
+    in_child("threads_made_during_commits_start_right", || {
+        let reserve = Reserve::get();
+        let stop = Arc::new(AtomicBool::new(false));
+        let current: Arc<std::sync::Mutex<Option<TlsBlock>>> = Arc::default();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let makers: Vec<_> = (0..3)
+            .map(|_| {
+                let (stop, current, seen) =
+                    (Arc::clone(&stop), Arc::clone(&current), Arc::clone(&seen));
+                std::thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let (current, seen) = (Arc::clone(&current), Arc::clone(&seen));
+                        in_new_thread(move || {
+                            // Linked code is called by threads of any age.
+                            for _ in 0..20 {
+                                let lock = current.lock().expect("not poisoned");
+                                if let Some(block) = *lock {
+                                    assert_eq!(read(&block), [9; 4096], "{block:?}");
+                                    seen.fetch_add(1, Ordering::Relaxed);
+                                }
+                                drop(lock);
+                                std::thread::yield_now();
+                            }
+                        });
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            let block = reserve.reserve(4096, 64).expect("free");
+            reserve
+                .commit(&block, &[9; 4096])
+                .expect("all threads are reached");
+            *current.lock().expect("not poisoned") = Some(block);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            *current.lock().expect("not poisoned") = None;
+            reserve.release(block).expect("all threads are reached");
+        }
+        stop.store(true, Ordering::Relaxed);
+        for maker in makers {
+            maker.join().expect("no thread saw other bytes");
+        }
+        assert!(seen.load(Ordering::Relaxed) > 100);
+    });
+}
