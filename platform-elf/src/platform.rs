@@ -1,32 +1,39 @@
 //! The ELF platform: what ELF adds to links and to the life of a dylib.
 //!
 //! To a link it adds the names a linker provides and the order of sections. To a dylib it adds a
-//! header ([`HeaderObject`]) and, through finalize actions, what the runtime has to know: the
-//! dylib itself, as soon as its header is in memory, and every batch's initializers.
+//! header ([`SupportObject::header`]) and, through finalize actions, what the runtime has to know:
+//! the dylib itself, as soon as its header is in memory, and every batch's initializers.
 
-mod header;
+mod handlers;
 mod initializers;
 mod linker_defined;
+mod runtime;
 mod section_rank;
+mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jit_core::batch::DylibId;
 use jit_core::error::LinkError;
 use jit_core::executor::AllocActionPair;
 use jit_core::name::NameTable;
-use jit_core::platform::{LaidOutGroup, LinkerDefined, Platform};
+use jit_core::platform::{LaidOutGroup, LinkerDefined, Passes, Platform};
 use orc_shared::ExecutorAddr;
 
-pub use self::header::HeaderObject;
 pub use self::initializers::RuntimeFunctions;
 use self::initializers::{InitializerNames, InitializerRanges};
+pub use self::runtime::{ElfRuntime, ProcessLibrary, ProgramCall};
+pub use self::support::SupportObject;
+
+/// Adds passes of a client to the links of a dylib.
+pub type AddPasses = Box<dyn Fn(DylibId, &mut Passes) + Send + Sync>;
 
 /// The ELF platform of one session.
 #[derive(Default)]
 pub struct ElfPlatform {
     names: InitializerNames,
+    add_passes: Vec<AddPasses>,
     state: Mutex<State>,
 }
 
@@ -34,12 +41,17 @@ pub struct ElfPlatform {
 struct State {
     runtime: Option<RuntimeFunctions>,
     dylib_names: HashMap<DylibId, String>,
+    headers: HashMap<ExecutorAddr, DylibId>,
+    /// Dylibs with initializers that were linked and not run.
+    uninitialized: HashSet<DylibId>,
     /// What was linked before the runtime could be called: the runtime itself.
-    early: Vec<EarlyGroup>,
+    early: Vec<KnownGroup>,
 }
 
-struct EarlyGroup {
+/// What the runtime has to know of a group.
+struct KnownGroup {
     header: ExecutorAddr,
+    /// The dylib's name, if this group holds its header.
     is_new: Option<String>,
     ranges: InitializerRanges,
 }
@@ -49,6 +61,11 @@ impl ElfPlatform {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Adds passes of the client to every link.
+    pub fn add_passes(&mut self, add: AddPasses) {
+        self.add_passes.push(add);
     }
 
     /// Tells the name under which the runtime is to know a dylib. Call it before linking into it.
@@ -66,12 +83,24 @@ impl ElfPlatform {
         actions.collect()
     }
 
+    /// The dylib that has its header at this address.
+    #[must_use]
+    pub fn dylib_of(&self, header: ExecutorAddr) -> Option<DylibId> {
+        self.state().headers.get(&header).copied()
+    }
+
+    /// Whether initializers of the dylib were linked since this was asked last.
+    #[must_use]
+    pub fn take_uninitialized(&self, dylib: DylibId) -> bool {
+        self.state().uninitialized.remove(&dylib)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl EarlyGroup {
+impl KnownGroup {
     fn actions(&self, runtime: &RuntimeFunctions) -> Vec<AllocActionPair> {
         let name = self.is_new.as_ref();
         let dylib = name.map(|name| initializers::dylib_action(name, self.header, runtime));
@@ -81,6 +110,12 @@ impl EarlyGroup {
 }
 
 impl Platform for ElfPlatform {
+    fn configure_passes(&self, dylib: DylibId, passes: &mut Passes) {
+        for add in &self.add_passes {
+            add(dylib, passes);
+        }
+    }
+
     fn linker_defined(&self, name: &[u8]) -> Option<LinkerDefined> {
         linker_defined::linker_defined(name)
     }
@@ -104,21 +139,23 @@ impl Platform for ElfPlatform {
         };
         let mut state = self.state();
         // The group that holds the header is the dylib's first.
-        let is_new = group
-            .sections
-            .iter()
-            .any(|(_, range)| range.contains(header))
-            .then(|| state.dylib_names.get(&group.dylib).cloned())
-            .flatten();
-        let group = EarlyGroup {
+        let holds_header = group.sections.iter().any(|(_, r)| r.contains(header));
+        if holds_header {
+            state.headers.insert(header, group.dylib);
+        }
+        if !ranges.init.is_empty() {
+            state.uninitialized.insert(group.dylib);
+        }
+        let name = state.dylib_names.get(&group.dylib).cloned();
+        let known = KnownGroup {
             header,
-            is_new,
+            is_new: name.filter(|_| holds_header),
             ranges,
         };
         match state.runtime {
-            Some(runtime) => Ok(group.actions(&runtime)),
+            Some(runtime) => Ok(known.actions(&runtime)),
             None => {
-                state.early.push(group);
+                state.early.push(known);
                 Ok(Vec::new())
             }
         }

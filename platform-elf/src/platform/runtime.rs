@@ -1,0 +1,400 @@
+//! The runtime of a session: linked from its archive like any library, then started.
+//!
+//! The runtime is a dylib of its own. It needs the process's libraries, the function that leads
+//! back to the controller, and nothing else; other dylibs get its names as weak reexports, because
+//! those must win over the C library's of the same name (`__cxa_atexit`) and lose to a program's.
+//!
+//! LLVM's runtime serves as well as our own. What only ours can do (`names::ext_elf`) is looked up
+//! weakly; without it programs are run by name, and finalizer arrays do not run.
+
+use std::sync::Arc;
+
+use jit_core::error::LinkError;
+use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError};
+use jit_core::native::NativeLibrary;
+use jit_core::object::{LazyObjects, ObjectFile, SymbolKind};
+use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session};
+use orc_shared::names::{dispatch, elf, ext_elf, rt};
+use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+
+use super::handlers;
+use super::support::{HEADER, SupportObject};
+use super::{ElfPlatform, RuntimeFunctions};
+
+/// The name of the runtime's dylib.
+const NAME: &str = "orc runtime";
+
+/// A library of the process, and its place if it is loaded.
+pub type ProcessLibrary = (Arc<dyn NativeLibrary>, Option<ExecutorAddr>);
+
+/// A runtime that was started.
+pub struct ElfRuntime {
+    platform: Arc<ElfPlatform>,
+    executor: Arc<dyn ExecutorControl>,
+    dylib: Dylib,
+    functions: Functions,
+}
+
+/// What is called by address. Null where the runtime has no such function.
+#[derive(Clone, Copy)]
+struct Functions {
+    run_program: ExecutorAddr,
+    dlopen: ExecutorAddr,
+    dlupdate: ExecutorAddr,
+    initialize: ExecutorAddr,
+    finalize_range: ExecutorAddr,
+    run_main: ExecutorAddr,
+    shutdown: ExecutorAddr,
+}
+
+/// A program to run: what is linked, and what `main` is passed.
+#[derive(Clone, Debug)]
+pub struct ProgramCall<'a> {
+    /// Its dylib.
+    pub dylib: &'a Dylib,
+    /// Dylibs to initialize before it, in order.
+    pub libraries: &'a [Dylib],
+    /// The entry point's name, `main` by default.
+    pub entry: &'a str,
+    /// `argv`, the program's name first.
+    pub args: &'a [String],
+    /// End the process with the program's status; the call then does not return.
+    pub then_exit: bool,
+}
+
+impl ElfRuntime {
+    /// Links the runtime from `archive` and starts it. `libraries` are the process's.
+    ///
+    /// # Errors
+    /// When the archive lacks something, cannot be linked, or the runtime refuses to start.
+    pub fn start(
+        session: &Session,
+        platform: &Arc<ElfPlatform>,
+        archive: Arc<dyn LazyObjects>,
+        libraries: &[ProcessLibrary],
+    ) -> Result<Self, LinkError> {
+        let executor = session.executor().clone();
+        let dylib = session.add_dylib(NAME);
+        platform.name_dylib(dylib.id(), NAME);
+        let names = session.names();
+        dylib.add_object(Arc::new(SupportObject::header(names)))?;
+        add_dispatch(session, &dylib)?;
+        dylib.add_archive(archive)?;
+        for (library, load_bias) in libraries {
+            dylib.add_library(library.clone(), *load_bias)?;
+        }
+        let [
+            header,
+            bootstrap,
+            push_initializers,
+            symbol_lookup,
+            register,
+            deregister,
+            register_init,
+            deregister_init,
+        ] = lookup(
+            &dylib,
+            [
+                HEADER,
+                elf::PLATFORM_BOOTSTRAP,
+                elf::PUSH_INITIALIZERS_TAG,
+                elf::SYMBOL_LOOKUP_TAG,
+                elf::REGISTER_JITDYLIB,
+                elf::DEREGISTER_JITDYLIB,
+                elf::REGISTER_INIT_SECTIONS,
+                elf::DEREGISTER_INIT_SECTIONS,
+            ],
+            false,
+        )?;
+        let (fini_sections, functions) = further_functions(&dylib)?;
+        handlers::register(session, platform, push_initializers, symbol_lookup);
+        call_for_error(&*executor, bootstrap, &header)?;
+        let early = platform.runtime_ready(RuntimeFunctions {
+            register_jitdylib: register,
+            deregister_jitdylib: deregister,
+            register_init_sections: register_init,
+            deregister_init_sections: deregister_init,
+            fini_sections,
+        });
+        run_actions(&*executor, &early)?;
+        Ok(Self {
+            platform: platform.clone(),
+            executor,
+            dylib,
+            functions,
+        })
+    }
+
+    /// The runtime's dylib.
+    #[must_use]
+    pub fn dylib(&self) -> &Dylib {
+        &self.dylib
+    }
+
+    /// A new dylib of the runtime's session, with a header and the runtime's names. Its link order is
+    /// itself, then the runtime.
+    ///
+    /// # Errors
+    /// Bugs only.
+    pub fn add_dylib(&self, name: &str) -> Result<Dylib, LinkError> {
+        let session = self.dylib.session();
+        let dylib = session.add_dylib(name);
+        self.platform.name_dylib(dylib.id(), name);
+        let names = session.names();
+        // A tracker of their own: the client's default one may be removed.
+        let tracker = dylib.new_tracker();
+        let header: Arc<dyn ObjectFile> = Arc::new(SupportObject::header(names));
+        let atexit: Arc<dyn ObjectFile> = Arc::new(SupportObject::atexit(names));
+        tracker.add_objects([header, atexit])?;
+        let aliases = elf::ALIASES.iter().copied();
+        // Each dylib has an `atexit` of its own.
+        let aliases = aliases.filter(|(alias, _)| *alias != "atexit");
+        let own = [(rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT)];
+        let reexport = |(alias, name): (&str, &str)| Reexport {
+            alias: names.intern(alias.as_bytes()),
+            dylib: self.dylib.clone(),
+            name: names.intern(name.as_bytes()),
+            weak: true,
+        };
+        let reexports: Vec<Reexport> = aliases.chain(own).map(reexport).collect();
+        tracker.add_reexports(&reexports)?;
+        dylib.set_link_order(&[dylib.clone(), self.dylib.clone()]);
+        Ok(dylib)
+    }
+
+    /// Makes a dylib a program's: what start-up files bring to a program and not to a library.
+    ///
+    /// # Errors
+    /// When the dylib was removed.
+    pub fn add_program_start(&self, dylib: &Dylib) -> Result<(), LinkError> {
+        let names = dylib.session().names().clone();
+        let object = SupportObject::init_and_fini(&names);
+        dylib.new_tracker().add_object(Arc::new(object))
+    }
+
+    /// Makes the runtime know a dylib, if it does not yet: links its header.
+    ///
+    /// # Errors
+    /// When the header cannot be linked.
+    pub fn register(&self, dylib: &Dylib) -> Result<ExecutorAddr, LinkError> {
+        Ok(dylib.lookup_one(HEADER)?.addr())
+    }
+
+    /// Runs the initializers of a dylib that were linked since the last time.
+    ///
+    /// # Errors
+    /// When the dylib is not registered.
+    pub fn initialize(&self, dylib: &Dylib) -> Result<(), LinkError> {
+        if !self.platform.take_uninitialized(dylib.id()) {
+            return Ok(());
+        }
+        let header = self.register(dylib)?;
+        let function = self.functions.initialize;
+        if !function.is_null() {
+            return call_for_error(&*self.executor, function, &vec![header]);
+        }
+        // LLVM's runtime knows opening by name only; opening again runs what is new.
+        let args = (dylib.name(), 1i32);
+        let handle: ExecutorAddr = call(&*self.executor, self.functions.dlopen, &args)?;
+        if handle.is_null() {
+            return Err(failure("the runtime cannot open the dylib".to_owned()));
+        }
+        if !self.functions.dlupdate.is_null() {
+            let _status: i32 = call(&*self.executor, self.functions.dlupdate, &handle)?;
+        }
+        Ok(())
+    }
+
+    /// Part of a dylib goes away: runs the exit handlers that lead into `range` and forgets them.
+    /// Returns how many destructors of thread-locals other threads still have to run there. With
+    /// LLVM's runtime nothing happens.
+    ///
+    /// # Errors
+    /// When the dylib is not registered.
+    pub fn finalize_range(
+        &self,
+        dylib: &Dylib,
+        range: ExecutorAddrRange,
+    ) -> Result<u64, LinkError> {
+        if self.functions.finalize_range.is_null() {
+            return Ok(0);
+        }
+        let header = self.register(dylib)?;
+        let function = self.functions.finalize_range;
+        call_for_value(&*self.executor, function, &(header, range))
+    }
+
+    /// Runs a program that is linked, and returns its exit status.
+    ///
+    /// # Errors
+    /// When the entry point is missing, or the runtime cannot run the program.
+    pub fn run_main(&self, program: &ProgramCall<'_>) -> Result<i64, LinkError> {
+        if self.functions.run_main.is_null() {
+            let args = (
+                program.dylib.name(),
+                program.entry.to_owned(),
+                program.args.to_vec(),
+            );
+            return call(&*self.executor, self.functions.run_program, &args);
+        }
+        let header = self.register(program.dylib)?;
+        let entry = program.dylib.lookup_one(program.entry)?;
+        let libraries: Result<Vec<ExecutorAddr>, LinkError> =
+            program.libraries.iter().map(|l| self.register(l)).collect();
+        let args = (
+            header,
+            libraries?,
+            entry.addr(),
+            program.args.to_vec(),
+            program.then_exit,
+        );
+        call_for_value(&*self.executor, self.functions.run_main, &args)
+    }
+
+    /// Stops the runtime: dylibs are closed, nothing of it may be called afterwards.
+    ///
+    /// # Errors
+    /// What the runtime reports.
+    pub fn shut_down(&self) -> Result<(), LinkError> {
+        call_for_error(&*self.executor, self.functions.shutdown, &())
+    }
+}
+
+/// Defines the way back to the controller.
+fn add_dispatch(session: &Session, dylib: &Dylib) -> Result<(), LinkError> {
+    let (function, context) = session.executor().dispatch_function();
+    let symbol = |name: &str, addr, kind| AbsoluteSymbol {
+        name: session.names().intern(name.as_bytes()),
+        addr,
+        kind,
+        weak: false,
+    };
+    dylib.default_tracker().add_absolute(&[
+        symbol(dispatch::FUNCTION, function, SymbolKind::Function),
+        symbol(dispatch::CONTEXT, context, SymbolKind::Data),
+    ])
+}
+
+/// The addresses of names; null for those that may be missing and are.
+fn lookup<const N: usize>(
+    dylib: &Dylib,
+    names: [&str; N],
+    may_be_missing: bool,
+) -> Result<[ExecutorAddr; N], LinkError> {
+    let session = dylib.session();
+    let ids = names.map(|name| session.names().intern(name.as_bytes()));
+    let options = LookupOptions {
+        names_may_be_missing: may_be_missing,
+        ..LookupOptions::default()
+    };
+    let symbols = dylib.lookup_with(&ids, &options)?;
+    let mut addresses = [ExecutorAddr::NULL; N];
+    for (addr, symbol) in addresses.iter_mut().zip(&symbols) {
+        *addr = symbol.addr();
+    }
+    Ok(addresses)
+}
+
+/// What every runtime has and is needed later, and what only ours has.
+#[allow(clippy::type_complexity)]
+fn further_functions(
+    dylib: &Dylib,
+) -> Result<(Option<(ExecutorAddr, ExecutorAddr)>, Functions), LinkError> {
+    let [run_program, dlopen, shutdown] = lookup(
+        dylib,
+        [
+            rt::RUN_PROGRAM_WRAPPER,
+            rt::DLOPEN_WRAPPER,
+            elf::PLATFORM_SHUTDOWN,
+        ],
+        false,
+    )?;
+    let [
+        register_fini,
+        deregister_fini,
+        initialize,
+        finalize_range,
+        run_main,
+        dlupdate,
+    ] = lookup(
+        dylib,
+        [
+            ext_elf::REGISTER_FINI_SECTIONS,
+            ext_elf::DEREGISTER_FINI_SECTIONS,
+            ext_elf::INITIALIZE,
+            ext_elf::FINALIZE_RANGE,
+            ext_elf::RUN_MAIN,
+            rt::DLUPDATE_WRAPPER,
+        ],
+        true,
+    )?;
+    let has_fini = !register_fini.is_null() && !deregister_fini.is_null();
+    let functions = Functions {
+        run_program,
+        dlopen,
+        dlupdate,
+        initialize,
+        finalize_range,
+        run_main,
+        shutdown,
+    };
+    Ok((
+        has_fini.then_some((register_fini, deregister_fini)),
+        functions,
+    ))
+}
+
+fn run_actions(
+    executor: &dyn ExecutorControl,
+    actions: &[AllocActionPair],
+) -> Result<(), LinkError> {
+    for action in actions.iter().filter_map(|pair| pair.finalize.as_ref()) {
+        let result = executor.call_wrapper(action.function, &action.args)?;
+        decode::<SpsError>(&result)?.0.map_err(failure)?;
+    }
+    Ok(())
+}
+
+/// Calls a wrapper that returns an SPS `Error`.
+fn call_for_error<A: SpsEncode + ?Sized>(
+    executor: &dyn ExecutorControl,
+    function: ExecutorAddr,
+    args: &A,
+) -> Result<(), LinkError> {
+    call::<A, SpsError>(executor, function, args)?
+        .0
+        .map_err(failure)
+}
+
+/// Calls a wrapper that returns an SPS `Expected`.
+fn call_for_value<A: SpsEncode + ?Sized, T: for<'a> SpsDecode<'a>>(
+    executor: &dyn ExecutorControl,
+    function: ExecutorAddr,
+    args: &A,
+) -> Result<T, LinkError> {
+    call::<A, SpsExpected<T>>(executor, function, args)?
+        .0
+        .map_err(failure)
+}
+
+/// Calls a wrapper that returns a plain value.
+fn call<A: SpsEncode + ?Sized, T: for<'a> SpsDecode<'a>>(
+    executor: &dyn ExecutorControl,
+    function: ExecutorAddr,
+    args: &A,
+) -> Result<T, LinkError> {
+    decode(&executor.call_wrapper(function, &sps::encode(args))?)
+}
+
+fn decode<T: for<'a> SpsDecode<'a>>(result: &[u8]) -> Result<T, LinkError> {
+    sps::decode(result).map_err(|error| {
+        failure(format!(
+            "the runtime's answer cannot be read: {error}; is it a runtime of another version?"
+        ))
+    })
+}
+
+fn failure(message: String) -> LinkError {
+    LinkError::Executor(ExecutorError(message))
+}

@@ -1,0 +1,310 @@
+//! Objects that every dylib gets: what a compiler driver would link from its start-up files.
+//!
+//! - *The header.* Compilers pass the address of `__dso_handle` to `__cxa_atexit`, so that a
+//!   library's destructors can be run when it is closed; the runtime identifies a dylib by that
+//!   address. What stands there is, by convention, the address itself, and not an ELF header.
+//! - *`atexit`.* The C library's own is linked into every program and library, because it has to
+//!   pass that library's `__dso_handle` on.
+//! - *Start and end of `.init` and `.fini`.* Old assembly contributes fragments of code to these
+//!   sections, which are concatenated into two functions. `crti.o` and `crtn.o` bring the functions' first and
+//!   last instructions; here they are called through the initializer arrays.
+//!
+//! They are objects like any other, made in memory.
+
+use std::sync::Arc;
+
+use jit_core::arch::x86_64::Kind;
+use jit_core::graph::{
+    Block, BlockId, Content, Edge, InputBytes, LinkGraph, Section, SectionId, SectionKind, Symbol,
+    SymbolId, Target,
+};
+use jit_core::name::NameTable;
+use jit_core::object::{
+    Claims, Definition, Linkage, ObjectError, ObjectFile, ObjectInterface, Reference, Scope,
+    SymbolKind,
+};
+use orc_shared::ExecutorAddr;
+
+/// The name of a dylib's header.
+pub(super) const HEADER: &str = "__dso_handle";
+
+/// An object made in memory.
+pub struct SupportObject {
+    name: &'static str,
+    interface: ObjectInterface,
+    sections: Vec<Section>,
+    blocks: Vec<Block>,
+    symbols: Vec<Symbol>,
+    edges: Vec<Edge>,
+    content: Vec<u8>,
+}
+
+impl SupportObject {
+    /// Defines `__dso_handle`: 8 bytes that hold their own address.
+    #[must_use]
+    pub fn header(names: &NameTable) -> Self {
+        let mut made = Builder::new("<dylib header>", names);
+        let handle = made.define(HEADER, SymbolKind::Data, Linkage::Strong, 8);
+        let block = made.block(".orc_header", SectionKind::RelocatedReadOnly, 0, 8, &[0; 8]);
+        made.edge(0, handle, 0, Kind::Pointer64);
+        made.place(handle, block);
+        made.finish()
+    }
+
+    /// Defines `atexit`, weakly: the C library's static part has one too.
+    #[must_use]
+    pub fn atexit(names: &NameTable) -> Self {
+        const CODE: [u8; 14] = [
+            0x48, 0x8d, 0x15, 0, 0, 0, 0, // lea __dso_handle(%rip), %rdx
+            0x31, 0xf6, // xor %esi, %esi
+            0xe9, 0, 0, 0, 0, // jmp __cxa_atexit
+        ];
+        let mut made = Builder::new("<atexit>", names);
+        let atexit = made.define("atexit", SymbolKind::Function, Linkage::Weak, 14);
+        let handle = made.refer(HEADER);
+        let cxa_atexit = made.refer("__cxa_atexit");
+        let block = made.block(".text", SectionKind::Text, 0, 16, &CODE);
+        made.edge(3, handle, -4, Kind::Delta32);
+        made.edge(10, cxa_atexit, -4, Kind::Branch32);
+        made.place(atexit, block);
+        made.finish()
+    }
+
+    /// Brackets the fragments in `.init` and `.fini` and has them called: `.init` before all other
+    /// initializers, `.fini` after all other finalizers.
+    #[must_use]
+    pub fn init_and_fini(names: &NameTable) -> Self {
+        const PROLOGUE: [u8; 4] = [0x48, 0x83, 0xec, 0x08]; // sub $8, %rsp
+        const EPILOGUE: [u8; 5] = [0x48, 0x83, 0xc4, 0x08, 0xc3]; // add $8, %rsp; ret
+        let mut made = Builder::new("<.init and .fini>", names);
+        let init = made.define("_init", SymbolKind::Function, Linkage::Weak, 4);
+        let fini = made.define("_fini", SymbolKind::Function, Linkage::Weak, 4);
+        for (symbol, section) in [(init, ".init"), (fini, ".fini")] {
+            let start = made.block(section, SectionKind::Text, 0, 1, &PROLOGUE);
+            made.place(symbol, start);
+            made.block(section, SectionKind::Text, u32::MAX, 1, &EPILOGUE);
+        }
+        // Finalizers run from the last to the first.
+        for (symbol, array) in [(init, ".init_array"), (fini, ".fini_array")] {
+            made.block(array, SectionKind::RelocatedReadOnly, 0, 8, &[0; 8]);
+            made.edge(0, symbol, 0, Kind::Pointer64);
+        }
+        made.interface.has_initializers = true;
+        made.finish()
+    }
+}
+
+impl ObjectFile for SupportObject {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn interface(&self) -> &ObjectInterface {
+        &self.interface
+    }
+
+    fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {
+        let mut symbols = self.symbols.clone();
+        for lost in &claims.lost_symbols {
+            if let Some(symbol) = symbols.get_mut(*lost as usize) {
+                symbol.target = Target::External;
+            }
+        }
+        Ok(LinkGraph {
+            name: self.name.to_owned(),
+            input: Arc::new(NoInput),
+            owned: self.content.clone(),
+            sections: self.sections.clone(),
+            blocks: self.blocks.clone(),
+            symbols,
+            edges: self.edges.clone(),
+            frames: Vec::new(),
+            describe: None,
+        })
+    }
+}
+
+/// Puts such an object together.
+struct Builder<'a> {
+    names: &'a NameTable,
+    made: SupportObject,
+}
+
+impl std::ops::Deref for Builder<'_> {
+    type Target = SupportObject;
+    fn deref(&self) -> &SupportObject {
+        &self.made
+    }
+}
+
+impl std::ops::DerefMut for Builder<'_> {
+    fn deref_mut(&mut self) -> &mut SupportObject {
+        &mut self.made
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn new(name: &'static str, names: &'a NameTable) -> Self {
+        let made = SupportObject {
+            name,
+            interface: ObjectInterface::default(),
+            sections: Vec::new(),
+            blocks: Vec::new(),
+            symbols: Vec::new(),
+            edges: Vec::new(),
+            content: Vec::new(),
+        };
+        Self { names, made }
+    }
+
+    fn symbol(&mut self, name: &str, kind: SymbolKind, size: u64) -> SymbolId {
+        let id = SymbolId(self.symbols.len() as u32);
+        let name = self.names.intern(name.as_bytes());
+        self.symbols.push(Symbol {
+            name: Some(name),
+            target: Target::External,
+            size,
+            scope: Scope::Hidden,
+            kind,
+            weak: false,
+        });
+        id
+    }
+
+    /// A hidden definition; [`Self::place`] says where.
+    fn define(&mut self, name: &str, kind: SymbolKind, linkage: Linkage, size: u64) -> SymbolId {
+        let id = self.symbol(name, kind, size);
+        let name = self.names.intern(name.as_bytes());
+        self.interface.definitions.push(Definition {
+            name,
+            symbol: id.0,
+            linkage,
+            scope: Scope::Hidden,
+            kind,
+            size,
+            group: None,
+        });
+        id
+    }
+
+    fn refer(&mut self, name: &str) -> SymbolId {
+        let id = self.symbol(name, SymbolKind::None, 0);
+        if let Some(symbol) = self.symbols.last_mut() {
+            symbol.scope = Scope::Default;
+        }
+        let name = self.names.intern(name.as_bytes());
+        self.interface
+            .references
+            .push(Reference { name, weak: false });
+        id
+    }
+
+    /// A block in a section of its own, retained unless it is ordinary text.
+    fn block(
+        &mut self,
+        output: &str,
+        kind: SectionKind,
+        order: u32,
+        align: u64,
+        content: &[u8],
+    ) -> BlockId {
+        let section = SectionId(self.sections.len() as u32);
+        let output_name = self.names.intern(output.as_bytes());
+        self.sections.push(Section {
+            output: output_name,
+            kind,
+            order,
+            retained: output != ".text",
+            bounds_retained: false,
+        });
+        let start = self.content.len();
+        self.content.extend_from_slice(content);
+        let end = self.content.len();
+        let edges = self.edges.len() as u32;
+        self.blocks.push(Block {
+            section,
+            content: Content::Owned(start..end),
+            size: content.len() as u64,
+            align,
+            edges: edges..edges,
+            frames: 0..0,
+            live: true,
+            address: ExecutorAddr::NULL,
+        });
+        BlockId(section.0)
+    }
+
+    /// An edge of the newest block.
+    fn edge(&mut self, offset: u32, target: SymbolId, addend: i64, kind: Kind) {
+        self.edges.push(Edge {
+            offset,
+            target,
+            addend,
+            kind: kind.edge(),
+        });
+        let end = self.edges.len() as u32;
+        if let Some(block) = self.blocks.last_mut() {
+            block.edges.end = end;
+        }
+    }
+
+    /// The symbol is defined at the block's start.
+    fn place(&mut self, symbol: SymbolId, block: BlockId) {
+        if let Some(symbol) = self.symbols.get_mut(symbol.0 as usize) {
+            symbol.target = Target::Defined { block, offset: 0 };
+        }
+    }
+
+    fn finish(self) -> SupportObject {
+        self.made
+    }
+}
+
+/// These objects borrow nothing.
+struct NoInput;
+
+impl InputBytes for NoInput {
+    fn bytes(&self) -> &[u8] {
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_definition_has_a_place_and_every_edge_a_block() {
+        let names = NameTable::default();
+        for object in [
+            SupportObject::header(&names),
+            SupportObject::atexit(&names),
+            SupportObject::init_and_fini(&names),
+        ] {
+            let graph = object.build_graph(&Claims::default()).unwrap();
+            for definition in &object.interface().definitions {
+                let symbol = &graph.symbols[definition.symbol as usize];
+                assert_eq!(symbol.name, Some(definition.name));
+                assert!(matches!(symbol.target, Target::Defined { .. }));
+            }
+            for reference in &object.interface().references {
+                let of_name = |s: &&Symbol| s.name == Some(reference.name);
+                let symbol = graph.symbols.iter().find(of_name).unwrap();
+                assert_eq!(symbol.target, Target::External);
+            }
+            let of_blocks: usize = graph.blocks.iter().map(|b| b.edges.len()).sum();
+            assert_eq!(of_blocks, graph.edges.len());
+        }
+    }
+
+    #[test]
+    fn a_lost_definition_becomes_a_reference() {
+        let names = NameTable::default();
+        let claims = Claims {
+            lost_symbols: vec![0],
+            ..Claims::default()
+        };
+        let graph = SupportObject::atexit(&names).build_graph(&claims).unwrap();
+        assert_eq!(graph.symbols[0].target, Target::External);
+    }
+}
