@@ -24,7 +24,10 @@ use rayon::prelude::*;
 
 fn main() -> ExitCode {
     let mut files: Vec<String> = std::env::args().skip(1).collect();
-    let mode = files.iter().position(|arg| arg.starts_with("--")).map(|at| files.remove(at));
+    let mode = files
+        .iter()
+        .position(|arg| arg.starts_with("--"))
+        .map(|at| files.remove(at));
     match mode.as_deref() {
         Some("--time") => time(&files),
         Some("--dump") => dump(&files),
@@ -46,8 +49,10 @@ fn accept(files: &[String]) -> ExitCode {
                 continue;
             }
         };
-        let graphs: Vec<_> =
-            objects.par_iter().map(|object| object.as_ref().map(build)).collect();
+        let graphs: Vec<_> = objects
+            .par_iter()
+            .map(|object| object.as_ref().map(build))
+            .collect();
         for graph in graphs {
             match graph {
                 Ok(Ok(counts)) => total.add(&counts),
@@ -60,7 +65,11 @@ fn accept(files: &[String]) -> ExitCode {
     for (message, (count, example)) in &refused {
         println!("{count:6} {message} (as in {example})");
     }
-    if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if refused.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 type Loaded = Result<Arc<dyn ObjectFile>, ObjectError>;
@@ -78,7 +87,10 @@ fn objects(file: &str, names: &Arc<NameTable>) -> Result<Vec<Loaded>, ObjectErro
 fn read(file: &str) -> Result<Arc<dyn InputBytes>, ObjectError> {
     match OwnedBytes::read(Path::new(file)) {
         Ok(bytes) => Ok(Arc::new(bytes)),
-        Err(error) => Err(ObjectError { object: file.into(), message: error.to_string() }),
+        Err(error) => Err(ObjectError {
+            object: file.into(),
+            message: error.to_string(),
+        }),
     }
 }
 
@@ -137,7 +149,10 @@ fn note(refused: &mut BTreeMap<String, (usize, String)>, error: &ObjectError) {
 
 /// Times reading indexes, loading all members by need, and building all graphs, as a link does.
 fn time(files: &[String]) {
-    let inputs: Vec<_> = files.par_iter().map(|file| (file, read(file).expect("readable"))).collect();
+    let inputs: Vec<_> = files
+        .par_iter()
+        .map(|file| (file, read(file).expect("readable")))
+        .collect();
     let bytes: usize = inputs.iter().map(|(_, input)| input.bytes().len()).sum();
     println!("{} files, {} MB", files.len(), bytes >> 20);
     for _ in 0..3 {
@@ -145,21 +160,31 @@ fn time(files: &[String]) {
         let start = Instant::now();
         let archives: Vec<_> = inputs
             .par_iter()
-            .map(|(file, input)| Archive::new(file.as_str(), input.clone(), &names).expect("archive"))
+            .map(|(file, input)| {
+                Archive::new(file.as_str(), input.clone(), &names).expect("archive")
+            })
             .collect();
         let indexed: usize = archives.iter().map(|archive| archive.index().len()).sum();
         println!("index   {:7.1} ms: {indexed} names", ms(start));
 
         let start = Instant::now();
-        let members: Vec<(&Archive, u32)> =
-            archives.iter().flat_map(|archive| (0..archive.len()).map(move |m| (archive, m))).collect();
-        let objects: Vec<_> =
-            members.par_iter().filter_map(|(archive, member)| archive.load(*member).ok()).collect();
+        let members: Vec<(&Archive, u32)> = archives
+            .iter()
+            .flat_map(|archive| (0..archive.len()).map(move |m| (archive, m)))
+            .collect();
+        let objects: Vec<_> = members
+            .par_iter()
+            .filter_map(|(archive, member)| archive.load(*member).ok())
+            .collect();
         let globals: usize = objects
             .iter()
             .map(|o| o.interface().definitions.len() + o.interface().references.len())
             .sum();
-        println!("load    {:7.1} ms: {} members, {globals} global symbols", ms(start), objects.len());
+        println!(
+            "load    {:7.1} ms: {} members, {globals} global symbols",
+            ms(start),
+            objects.len()
+        );
 
         let start = Instant::now();
         let graphs: Vec<_> = objects
@@ -184,7 +209,12 @@ fn ms(start: Instant) -> f64 {
 
 fn dump(files: &[String]) {
     let names = Arc::new(NameTable::default());
-    for object in files.iter().filter_map(|file| objects(file, &names).ok()).flatten().flatten() {
+    for object in files
+        .iter()
+        .filter_map(|file| objects(file, &names).ok())
+        .flatten()
+        .flatten()
+    {
         match object.build_graph(&Claims::default()) {
             Ok(graph) => dump_graph(&graph, &names),
             Err(error) => println!("{error}"),
@@ -194,7 +224,10 @@ fn dump(files: &[String]) {
 
 fn dump_graph(graph: &LinkGraph, names: &NameTable) {
     println!("{}", graph.name);
-    let describe = graph.describe.as_ref().expect("ELF graphs describe themselves");
+    let describe = graph
+        .describe
+        .as_ref()
+        .expect("ELF graphs describe themselves");
     for (id, block) in (0..).map(jit_core::graph::BlockId).zip(&graph.blocks) {
         let section = &graph.sections[block.section.0 as usize];
         println!(
@@ -211,7 +244,10 @@ fn dump_graph(graph: &LinkGraph, names: &NameTable) {
         for edge in &graph.edges[block.edges.start as usize..block.edges.end as usize] {
             let kind = jit_core::arch::x86_64::Kind::from_edge(edge.kind);
             let target = describe.symbol(edge.target);
-            println!("    {:#x} {kind:?} {target} {:+#x}", edge.offset, edge.addend);
+            println!(
+                "    {:#x} {kind:?} {target} {:+#x}",
+                edge.offset, edge.addend
+            );
         }
     }
     for frame in &graph.frames {

@@ -245,3 +245,6 @@ fn code_of(graph: &LinkGraph, edges: &[Edge], at: u32) -> Option<Code> {
         offset,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,15 @@
 //! ELF objects, archives and shared libraries, and the ELF platform, for `jit-core`.
 #![forbid(unsafe_code)]
 
-pub mod library_search;
-pub mod linker_script;
-pub mod platform;
-pub mod shared_library;
+pub mod archive;
 mod eh_frame;
 pub mod input;
+pub mod library_search;
+pub mod linker_script;
 pub mod object;
+pub mod platform;
+pub mod shared_library;
 mod x86_64;
-pub mod archive;
+
+#[cfg(test)]
+mod test_object;

@@ -138,7 +138,9 @@ impl Archive {
             let mut ids = Vec::with_capacity(entries.len());
             names.intern_from(&input, entries.iter().map(|entry| entry.0), &mut ids);
             let member = |offset| members.partition_point(|&member| member < offset) as u32;
-            let numbered = ids.into_iter().zip(entries.iter().map(|entry| member(entry.1)));
+            let numbered = ids
+                .into_iter()
+                .zip(entries.iter().map(|entry| member(entry.1)));
             numbered.collect::<Vec<_>>()
         };
         self.index = if entries.len() <= NAMES_PER_TASK {

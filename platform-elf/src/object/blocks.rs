@@ -241,8 +241,12 @@ impl Blocks {
                 align,
             ));
         }
-        // The bounds were checked by reading the content.
-        let start = section.sh_offset(LE) as usize;
+        // The bounds were checked by reading the content, but for those of nothing.
+        let start = if bytes.is_empty() {
+            0
+        } else {
+            section.sh_offset(LE) as usize
+        };
         Ok((
             Content::Input(start..start + bytes.len()),
             bytes.len() as u64,

@@ -97,7 +97,10 @@ pub(super) fn assert_valid(graph: &LinkGraph) {
                 "FDE fits"
             );
             let has_code_edge = frame.edges.0 < frame.edges.1 || !block.live;
-            assert!(has_code_edge && frame.edges.1 <= home.edges.end, "a frame has its code");
+            assert!(
+                has_code_edge && frame.edges.1 <= home.edges.end,
+                "a frame has its code"
+            );
         }
     }
     for symbol in &graph.symbols {

@@ -35,7 +35,10 @@ pub(super) fn scan(
 ) -> Result<Scan, String> {
     let groups = Groups::read(view, names)?;
     let globals = &view.symbols[view.first_global as usize..];
-    let undefined = globals.iter().filter(|s| s.st_shndx.get(LE) == elf::SHN_UNDEF).count();
+    let undefined = globals
+        .iter()
+        .filter(|s| s.st_shndx.get(LE) == elf::SHN_UNDEF)
+        .count();
     let mut scan = Scan {
         interface: ObjectInterface {
             definitions: Vec::with_capacity(globals.len() - undefined),
@@ -92,7 +95,10 @@ impl Scan {
         let excluded = matches!(place, Place::Section(s)
             if view.sections[s as usize].sh_flags(LE).contains(SHF_EXCLUDE));
         if place == Place::Undefined || excluded {
-            self.interface.references.push(Reference { name, weak: bind == STB_WEAK });
+            self.interface.references.push(Reference {
+                name,
+                weak: bind == STB_WEAK,
+            });
             return Ok(());
         }
         self.interface.definitions.push(Definition {
@@ -141,13 +147,18 @@ impl Scan {
             Some((names.intern(&name[..at]), names.intern(&version)))
         };
         for definition in &mut self.interface.definitions {
-            let Some((plain, version)) = split(definition.symbol) else { continue };
+            let Some((plain, version)) = split(definition.symbol) else {
+                continue;
+            };
             // An object that also defines `foo` itself means that by the plain name.
             if own.contains(&plain) {
                 definition.name = version;
             } else {
                 definition.name = plain;
-                versioned.push(Definition { name: version, ..*definition });
+                versioned.push(Definition {
+                    name: version,
+                    ..*definition
+                });
             }
             self.global_names[(definition.symbol - first) as usize] = definition.name;
         }
@@ -163,7 +174,10 @@ impl Scan {
             }
         }
         for reference in &mut self.interface.references {
-            reference.name = renamed.get(&reference.name).copied().unwrap_or(reference.name);
+            reference.name = renamed
+                .get(&reference.name)
+                .copied()
+                .unwrap_or(reference.name);
         }
     }
 }

@@ -69,7 +69,8 @@ impl ElfObject {
         names: &Arc<NameTable>,
     ) -> Result<Self, ObjectError> {
         let name = name.into();
-        let scan = View::parse(input.bytes()).and_then(|view| interface::scan(&view, &input, names));
+        let scan =
+            View::parse(input.bytes()).and_then(|view| interface::scan(&view, &input, names));
         match scan {
             Ok(interface::Scan {
                 interface,

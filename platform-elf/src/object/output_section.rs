@@ -289,7 +289,8 @@ mod tests {
         let tail = [name.as_bytes(), b"\0.next"].concat();
         let p = placement(&tail, SHT_PROGBITS);
         (
-            p.output.map_or(name, Known::name).to_owned(),
+            p.output
+                .map_or_else(|| name.to_owned(), |known| known.name().to_owned()),
             p.order,
             p.reversed,
         )

@@ -1,0 +1,4 @@
+mod graph;
+mod hostile;
+mod interface;
+mod relocations;
