@@ -1,0 +1,120 @@
+//! Makes `liborc_rt.a`, the runtime that a JIT links into its executor.
+//!
+//! Rust's own static archive of `orc-rt` has 300 members and 5 MB: all of `compiler_builtins`, a
+//! section per function, and names nobody looks up. [`build`] compiles it in a target directory of
+//! its own, with the profile `orc-rt`; [`pack`] then
+//!
+//! 1. keeps the members that the runtime's entry points reach ([`members`]);
+//! 2. combines their sections by kind into one object that defines the entry points alone
+//!    ([`combine`]), which also refuses what a simple linker could not link: thread-locals, and
+//!    relocations beyond the few that position-independent code needs.
+//!
+//! `orc-jit`'s build script embeds the result; `cargo xtask orc-rt` writes it to a file.
+
+mod cargo;
+mod combine;
+mod members;
+
+pub use cargo::{BuildRequest, build, compile, sources};
+
+use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
+
+/// The archive may not be larger than this, in bytes: every session links it.
+pub const SIZE_MAX: usize = 200_000;
+
+/// What can go wrong on the way to an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Cargo could not be started.
+    #[error("cannot run {command}: {error}")]
+    Start {
+        /// The command line.
+        command: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Cargo failed.
+    #[error("{command} failed ({status}):\n{output}")]
+    Cargo {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// What it wrote to standard error.
+        output: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {path}: {error}")]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Cargo's archive or one of its members is damaged.
+    #[error("cannot read archive member '{member}': {error}")]
+    Member {
+        /// The member's name.
+        member: String,
+        /// What is wrong with it.
+        error: object::read::Error,
+    },
+    /// No member defines an entry point.
+    #[error("the archive defines no entry point of the runtime (a symbol like __orc_rt_…)")]
+    NoEntryPoint,
+    /// The runtime contains something that linkers of JIT'd code cannot be expected to know.
+    #[error("'{member}', section {section}: {what}")]
+    Unsupported {
+        /// The archive member.
+        member: String,
+        /// The section.
+        section: String,
+        /// What is in the way.
+        what: String,
+    },
+    /// The packed object could not be written.
+    #[error("cannot write the packed object: {0}")]
+    Write(#[from] object::write::Error),
+    /// The packed archive could not be written.
+    #[error("cannot write the packed archive: {0}")]
+    WriteArchive(std::io::Error),
+    /// The result is too large.
+    #[error("the packed archive has {size} bytes, more than the {SIZE_MAX} that are allowed")]
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+}
+
+/// Whether the runtime offers this name to others.
+#[must_use]
+pub fn is_entry_point(name: &[u8]) -> bool {
+    name.starts_with(b"__orc_rt_")
+        || name.starts_with(b"___orc_rt_")
+        || name == b"__cxa_thread_atexit"
+        || name == b"rust_eh_personality"
+}
+
+/// Packs a static archive of `orc-rt` as Cargo leaves it.
+///
+/// # Errors
+/// When it is damaged, contains what JIT linkers cannot link, or is too large.
+pub fn pack(archive: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    let members = members::reachable(archive)?;
+    let combined = combine::combine(&members)?;
+    let member = NewArchiveMember::new(combined, &DEFAULT_OBJECT_READER, "orc_rt.o".to_owned());
+    let mut packed = std::io::Cursor::new(Vec::new());
+    ar_archive_writer::write_archive_to_stream(
+        &mut packed,
+        &[member],
+        ArchiveKind::Gnu,
+        false,
+        Some(false),
+    )
+    .map_err(ArchiveError::WriteArchive)?;
+    let packed = packed.into_inner();
+    if packed.len() > SIZE_MAX {
+        return Err(ArchiveError::TooLarge { size: packed.len() });
+    }
+    Ok(packed)
+}
