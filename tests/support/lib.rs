@@ -9,6 +9,7 @@ pub mod build;
 pub mod case;
 pub mod command;
 pub mod compare;
+pub mod scratch;
 pub mod source;
 pub mod toolchain;
 
