@@ -43,7 +43,7 @@ fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
         if path.is_dir() {
             if path
                 .file_name()
-                .is_some_and(|name| name != "target" && name != "programs")
+                .is_some_and(|name| name != "target" && name != "programs" && name != "rust")
             {
                 collect(&path, paths);
             }
