@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, ExecutorAddrDiff};
 
 /// A fixup whose value does not fit its field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +37,12 @@ impl fmt::Display for OutOfRange {
             write!(f, " ({symbol}+{distance:#x})")?;
         }
         let distance = self.target_address - self.place_address;
+        let value = ExecutorAddrDiff::new(self.value);
         write!(
             f,
-            ": the reference at {} to {} at {} ({distance} away) needs the value {:#x}, which does not fit \
+            ": the reference at {} to {} at {} ({distance} away) needs the value {value}, which does not fit \
              {} bits ({}); {}",
-            self.place_address,
-            self.target,
-            self.target_address,
-            self.value,
-            self.bits,
-            self.kind,
-            self.help
+            self.place_address, self.target, self.target_address, self.bits, self.kind, self.help
         )
     }
 }

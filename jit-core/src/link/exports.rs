@@ -100,7 +100,7 @@ fn export(
     let redirect_loaded = libraries
         .iter()
         .any(|library| loaded.has(library.path()) && library.find(&name).is_some());
-    visible.then(|| PendingExport {
+    visible.then_some(PendingExport {
         export: Export {
             name,
             version: None,

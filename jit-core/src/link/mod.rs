@@ -22,6 +22,9 @@ mod survey;
 pub mod timings;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::arch::x86_64::stubs;

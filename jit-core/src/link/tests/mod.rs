@@ -1,0 +1,13 @@
+//! Links of small graphs made by hand, into memory that is a plain vector.
+
+mod binding;
+mod executor;
+mod failures;
+mod frames;
+mod host;
+mod layout;
+mod objects;
+mod pruning;
+mod references;
+mod thread_locals;
+mod world;
