@@ -9,7 +9,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use crate::call::{Tag, wrapper_functions};
 use crate::loader;
 use crate::registry::{self, Outcome};
-use crate::{arch, exit, frames, host};
+use crate::{arch, frames, host};
 
 /// Names the controller's handler: `Expected<Seq<(Addr header, Seq<Addr> deps)>>(Addr header)`.
 #[unsafe(no_mangle)]
@@ -94,8 +94,7 @@ wrapper_functions! {
     /// `Error(Addr header)`: a dylib goes away. What it had registered for later is forgotten.
     fn __orc_rt_elfnix_deregister_jitdylib(header: ExecutorAddr) => error {
         let mut registry = registry::lock();
-        registry.remove_dylib(header)?;
-        exit::forget_dylib(&mut registry, header);
+        registry.remove_dylib(header)?.records.forget();
         Ok(())
     }
 

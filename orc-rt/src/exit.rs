@@ -6,14 +6,13 @@
 //! the C library's `__cxa_finalize` runs those of one dylib when it is closed. Each goes through a
 //! record, so that it can be taken back when code is freed without having been closed.
 
-use alloc::vec::Vec;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::host::{self, ExitFunction};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, WordMap};
 use crate::sync::ThreadId;
 use crate::{addr, thunk};
 
@@ -32,6 +31,56 @@ pub struct Record {
     pub sequence: u64,
     /// The thread that registered it.
     pub thread: ThreadId,
+}
+
+/// What is pending for one dylib, by age.
+pub struct Records {
+    /// Exit handlers.
+    pub at_exit: RecordMap,
+    /// Thread-local destructors, of all threads.
+    pub at_thread_exit: RecordMap,
+}
+
+/// Records by their sequence number.
+pub struct RecordMap(WordMap);
+
+impl Records {
+    /// Nothing pending.
+    pub const fn new() -> Self {
+        Self {
+            at_exit: RecordMap(WordMap::new()),
+            at_thread_exit: RecordMap(WordMap::new()),
+        }
+    }
+
+    /// Takes everything back without calling it: its code goes away.
+    pub fn forget(&mut self) {
+        for map in [&mut self.at_exit, &mut self.at_thread_exit] {
+            for record in core::mem::replace(map, RecordMap(WordMap::new())).iter() {
+                // SAFETY: the record was just taken out, so its call has not begun.
+                unsafe { record.neutralize() };
+            }
+        }
+    }
+}
+
+impl RecordMap {
+    /// Adds a record.
+    pub fn insert(&mut self, sequence: u64, record: RecordPtr) {
+        self.0
+            .insert(sequence, (record.0.expose_provenance() as u64, 0));
+    }
+
+    /// Takes a record out. Whether it was there.
+    pub fn remove(&mut self, sequence: u64) -> bool {
+        self.0.remove(&sequence).is_some()
+    }
+
+    /// The records, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = RecordPtr> {
+        let words = self.0.values();
+        words.map(|&(record, _)| RecordPtr(addr::to_ptr(ExecutorAddr::new(record))))
+    }
 }
 
 /// A record in memory from `malloc`.
@@ -119,7 +168,7 @@ pub fn register(
     let sequence = registry.next_sequence();
     let record = RecordPtr::new(run_at_exit, function, argument, dso, sequence)
         .ok_or("no memory for an exit handler")?;
-    registry.exit_handlers.insert((dso, sequence), record);
+    registry.records(dso).at_exit.insert(sequence, record);
     drop(registry);
     let result = host::cxa_atexit(
         thunk::get().unwrap_or(run_at_exit),
@@ -127,7 +176,7 @@ pub fn register(
         dso,
     );
     if result.is_err() {
-        registry::lock().exit_handlers.remove(&(dso, sequence));
+        registry::lock().records(dso).at_exit.remove(sequence);
         // SAFETY: the C library did not take it, and it is out of the registry.
         unsafe { record.free() };
     }
@@ -148,36 +197,13 @@ unsafe extern "C" fn run_at_exit(argument: *mut c_void) {
         sequence,
         ..
     } = *unsafe { record.get() };
-    let pending = registry::lock()
-        .exit_handlers
-        .remove(&(dylib, sequence))
-        .is_some();
+    let pending = registry::lock().records(dylib).at_exit.remove(sequence);
     // SAFETY: the C library calls once, and the record is out of the registry.
     unsafe { record.free() };
     // If it was taken back by another thread in this very moment, its code may be gone.
     if pending {
         // SAFETY: JIT'd code registered this call, and the dylib is still there.
         unsafe { function(argument) };
-    }
-}
-
-/// Takes back all handlers of a dylib without calling them: its code goes away unclosed.
-pub fn forget_dylib(registry: &mut Registry, dylib: ExecutorAddr) {
-    let handlers = take_range(&mut registry.exit_handlers, dylib);
-    let destructors = take_range(&mut registry.thread_destructors, dylib);
-    for record in handlers.into_iter().chain(destructors) {
-        // SAFETY: the record was just taken out of the registry, so its call has not begun.
-        unsafe { record.neutralize() };
-    }
-}
-
-/// Takes back everything, of all dylibs: the runtime goes away.
-pub fn forget_all(registry: &mut Registry) {
-    let handlers = core::mem::take(&mut registry.exit_handlers);
-    let destructors = core::mem::take(&mut registry.thread_destructors);
-    for record in handlers.into_values().chain(destructors.into_values()) {
-        // SAFETY: as in `forget_dylib`.
-        unsafe { record.neutralize() };
     }
 }
 
@@ -188,9 +214,8 @@ pub fn forget_all(registry: &mut Registry) {
 pub unsafe fn finalize_range(dylib: ExecutorAddr, range: ExecutorAddrRange) {
     loop {
         let mut registry = registry::lock();
-        let newest = of_dylib(&registry.exit_handlers, dylib)
-            .filter(|record| leads_into(*record, range))
-            .next_back();
+        let handlers = &registry.records(dylib).at_exit;
+        let newest = handlers.iter().rfind(|record| leads_into(*record, range));
         let Some(record) = newest else { return };
         // SAFETY: the record is in the registry.
         let Record {
@@ -199,7 +224,7 @@ pub unsafe fn finalize_range(dylib: ExecutorAddr, range: ExecutorAddrRange) {
             sequence,
             ..
         } = *unsafe { record.get() };
-        registry.exit_handlers.remove(&(dylib, sequence));
+        registry.records(dylib).at_exit.remove(sequence);
         // SAFETY: it was just taken out of the registry.
         unsafe { record.neutralize() };
         drop(registry);
@@ -211,11 +236,13 @@ pub unsafe fn finalize_range(dylib: ExecutorAddr, range: ExecutorAddrRange) {
 /// Number of thread-local destructors of `dylib` that threads still have to run; with a range, only
 /// of those that lead into it.
 pub fn pending_thread_destructors(
-    registry: &Registry,
+    registry: &mut Registry,
     dylib: ExecutorAddr,
     range: Option<ExecutorAddrRange>,
 ) -> u64 {
-    of_dylib(&registry.thread_destructors, dylib)
+    let destructors = &registry.records(dylib).at_thread_exit;
+    destructors
+        .iter()
         .filter(|record| range.is_none_or(|range| leads_into(*record, range)))
         .count() as u64
 }
@@ -226,24 +253,6 @@ fn leads_into(record: RecordPtr, range: ExecutorAddrRange) -> bool {
     let record = unsafe { record.get() };
     range.contains(addr::of(record.function as *const c_void))
         || range.contains(addr::of(record.argument.cast_const()))
-}
-
-type Records = alloc::collections::BTreeMap<(ExecutorAddr, u64), RecordPtr>;
-
-/// The records of one dylib, oldest first.
-fn of_dylib(records: &Records, dylib: ExecutorAddr) -> impl DoubleEndedIterator<Item = RecordPtr> {
-    records
-        .range((dylib, 0)..=(dylib, u64::MAX))
-        .map(|(_, record)| *record)
-}
-
-fn take_range(records: &mut Records, dylib: ExecutorAddr) -> Vec<RecordPtr> {
-    let mut from_dylib = records.split_off(&(dylib, 0));
-    if let Some(next) = dylib.value().checked_add(1) {
-        let mut after = from_dylib.split_off(&(ExecutorAddr::new(next), 0));
-        records.append(&mut after);
-    }
-    from_dylib.into_values().collect()
 }
 
 /// `__cxa_atexit` of JIT'd code.

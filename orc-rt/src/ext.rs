@@ -53,7 +53,7 @@ wrapper_functions! {
     /// thread-local destructors that threads still have to run: its memory must stay until then.
     fn __orc_rt_ext_elfnix_close(header: ExecutorAddr) => expected {
         loader::close(header)?;
-        Ok(exit::pending_thread_destructors(&registry::lock(), header, None))
+        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, None))
     }
 
     /// `Expected<u64>(Addr header, Range)`: part of a dylib goes away. Runs and forgets the exit
@@ -66,7 +66,7 @@ wrapper_functions! {
         registry::lock().dylib(header)?;
         // SAFETY: the controller calls before it frees the range.
         unsafe { exit::finalize_range(header, range) };
-        Ok(exit::pending_thread_destructors(&registry::lock(), header, Some(range)))
+        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, Some(range)))
     }
 
     /// `Error(Seq<String>)`: the command line that initializers of libraries are passed.

@@ -73,7 +73,8 @@ fn unwinder_functions() -> Outcome<(ExecutorAddr, ExecutorAddr)> {
 /// [`deregister`].
 pub unsafe fn register(section: ExecutorAddrRange) -> Outcome<()> {
     let (add, _) = unwinder_functions()?;
-    if !registry::lock().frames.insert(section.start) {
+    let start = section.start.value();
+    if registry::lock().frames.insert(start, (0, 0)).is_some() {
         return Err(format!(
             "the .eh_frame section at {} is registered already",
             section.start
@@ -93,7 +94,11 @@ pub unsafe fn register(section: ExecutorAddrRange) -> Outcome<()> {
 /// `section` is still there.
 pub unsafe fn deregister(section: ExecutorAddrRange) -> Outcome<()> {
     let (_, remove) = unwinder_functions()?;
-    if !registry::lock().frames.remove(&section.start) {
+    if registry::lock()
+        .frames
+        .remove(&section.start.value())
+        .is_none()
+    {
         return Err(format!(
             "no .eh_frame section is registered at {}",
             section.start

@@ -4,8 +4,6 @@
 //! system's loader. The right to it is an entry in the registry, not a lock: a thread that is
 //! waited for in vain only blocks others that open or close.
 
-use alloc::collections::BTreeMap;
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,7 +16,7 @@ use crate::arch;
 use crate::elfnix::__orc_rt_elfnix_push_initializers_tag;
 use crate::exit;
 use crate::host;
-use crate::registry::{self, Arguments, LoaderOwner, Outcome};
+use crate::registry::{self, Arguments, LoaderOwner, Outcome, WordMap};
 use crate::sync::ThreadId;
 use crate::{call, tls};
 
@@ -115,12 +113,7 @@ impl Loader {
     fn push_initializers(&self, header: ExecutorAddr) -> Outcome<()> {
         let tag = &raw const __orc_rt_elfnix_push_initializers_tag;
         let pushed: Vec<(ExecutorAddr, Vec<ExecutorAddr>)> = call::controller(tag, &(header,))?;
-        let dependencies: BTreeMap<_, _> = pushed.into_iter().collect();
-        for dylib in in_dependency_order(header, &dependencies) {
-            let needs = dependencies
-                .get(&dylib)
-                .map(Vec::as_slice)
-                .unwrap_or_default();
+        for (dylib, needs) in in_dependency_order(header, &pushed) {
             hold_dependencies(dylib, needs)?;
             run_initializers(dylib)?;
         }
@@ -184,27 +177,38 @@ fn hold_dependencies(header: ExecutorAddr, needs: &[ExecutorAddr]) -> Outcome<()
     Ok(())
 }
 
+/// A dylib and what it depends on.
+type Dependencies = (ExecutorAddr, Vec<ExecutorAddr>);
+
 /// `root` and what it depends on, each after its own dependencies. Of a cycle, the member reached
 /// first comes last.
 fn in_dependency_order(
     root: ExecutorAddr,
-    dependencies: &BTreeMap<ExecutorAddr, Vec<ExecutorAddr>>,
-) -> Vec<ExecutorAddr> {
-    let needs = |header| {
-        dependencies
-            .get(&header)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+    all: &[Dependencies],
+) -> Vec<(ExecutorAddr, &[ExecutorAddr])> {
+    let mut index_of = WordMap::new();
+    for (index, (header, _)) in all.iter().enumerate() {
+        index_of.insert(header.value(), (index as u64, 0));
+    }
+    let needs = |header: ExecutorAddr| {
+        let index = index_of
+            .get(&header.value())
+            .map(|&(index, _)| index as usize);
+        let found = index.and_then(|index| all.get(index));
+        found.map_or([].as_slice(), |(_, needs)| needs)
     };
     let mut order = Vec::new();
-    let mut seen = BTreeSet::from([root]);
+    let mut seen = WordMap::new();
+    seen.insert(root.value(), (0, 0));
     let mut path = Vec::from([(root, needs(root).iter())]);
     while let Some((header, rest)) = path.last_mut() {
         match rest.next() {
-            Some(&next) if seen.insert(next) => path.push((next, needs(next).iter())),
+            Some(&next) if seen.insert(next.value(), (0, 0)).is_none() => {
+                path.push((next, needs(next).iter()));
+            }
             Some(_) => {}
             None => {
-                order.push(*header);
+                order.push((*header, needs(*header)));
                 path.pop();
             }
         }
@@ -355,7 +359,9 @@ unsafe extern "C" fn run_finalizers_at_exit(_: *mut c_void) {
 /// Ends the runtime's part in the process: nothing of it will be called any more.
 pub fn shut_down() {
     let mut registry = registry::lock();
-    exit::forget_all(&mut registry);
+    for (_, records) in registry.all_records() {
+        records.forget();
+    }
     registry.fork_handlers = false;
     let threads = registry.tls.take_threads();
     drop(registry);

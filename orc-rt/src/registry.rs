@@ -2,7 +2,8 @@
 //!
 //! One lock guards it. It is only held for look-ups and changes, never while other code runs.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,12 +11,16 @@ use core::ffi::{c_char, c_int};
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use crate::exit::RecordPtr;
+use crate::exit::Records;
 use crate::sync::{Guard, Monitor, ThreadId};
 use crate::tls::TlsRegistry;
 
 /// The runtime's state. Each loaded copy of the runtime has its own.
 static REGISTRY: Monitor<Registry> = Monitor::new(Registry::new());
+
+/// An ordered map from a number to two. All of the runtime's maps are of this one type, because each
+/// type of map would add several kilobytes of code that every session links.
+pub type WordMap = BTreeMap<u64, (u64, u64)>;
 
 /// Something to tell a human or the controller.
 pub type Outcome<T> = Result<T, String>;
@@ -58,6 +63,8 @@ pub struct Dylib {
     pub opened_at: Option<u64>,
     /// Dylibs opened for it.
     pub dependencies: Vec<ExecutorAddr>,
+    /// Calls that the C library was asked to make for it.
+    pub records: Records,
 }
 
 /// Who is opening or closing dylibs, and how deep in it.
@@ -70,7 +77,10 @@ pub struct LoaderOwner {
 
 /// See the module's documentation.
 pub struct Registry {
-    dylibs: BTreeMap<u64, Dylib>,
+    /// Ordered by header.
+    dylibs: Vec<(ExecutorAddr, Box<Dylib>)>,
+    /// Records of whoever is not a registered dylib: the runtime itself.
+    other_records: Records,
     /// Header of the runtime's own dylib.
     pub platform: ExecutorAddr,
     /// Header of the program that runs.
@@ -81,12 +91,8 @@ pub struct Registry {
     pub loader: Option<LoaderOwner>,
     /// What initializers are passed.
     pub arguments: Option<Arguments>,
-    /// Pending exit handlers by dylib and age.
-    pub exit_handlers: BTreeMap<(ExecutorAddr, u64), RecordPtr>,
-    /// Pending thread-local destructors by dylib and age.
-    pub thread_destructors: BTreeMap<(ExecutorAddr, u64), RecordPtr>,
     /// `.eh_frame` sections that the unwinder was told of.
-    pub frames: BTreeSet<ExecutorAddr>,
+    pub frames: WordMap,
     /// Thread-local sections and the threads that have copies.
     pub tls: TlsRegistry,
     /// The last error of any thread's `dlopen` and the like.
@@ -104,15 +110,14 @@ unsafe impl Send for Registry {}
 impl Registry {
     const fn new() -> Self {
         Self {
-            dylibs: BTreeMap::new(),
+            dylibs: Vec::new(),
+            other_records: Records::new(),
             platform: ExecutorAddr::NULL,
             program: None,
             initializing: Vec::new(),
             loader: None,
             arguments: None,
-            exit_handlers: BTreeMap::new(),
-            thread_destructors: BTreeMap::new(),
-            frames: BTreeSet::new(),
+            frames: WordMap::new(),
             tls: TlsRegistry::new(),
             last_error: String::new(),
             fork_handlers: false,
@@ -134,12 +139,15 @@ impl Registry {
 
     /// Adds a dylib.
     pub fn add_dylib(&mut self, header: ExecutorAddr, name: &str) -> Outcome<()> {
-        if let Some(other) = self.dylibs.get(&header.value()) {
-            return Err(format!(
-                "cannot register JIT dylib '{name}': its header {header} is that of '{}'",
-                other.name
-            ));
-        }
+        let index = match self.index_of(header) {
+            Err(index) => index,
+            Ok(index) => {
+                let other = self.dylibs.get(index).map_or("", |(_, dylib)| &dylib.name);
+                return Err(format!(
+                    "cannot register JIT dylib '{name}': its header {header} is that of '{other}'"
+                ));
+            }
+        };
         let dylib = Dylib {
             name: name.into(),
             init_sections: Vec::new(),
@@ -148,23 +156,31 @@ impl Registry {
             open_count: 0,
             opened_at: None,
             dependencies: Vec::new(),
+            records: Records::new(),
         };
-        self.dylibs.insert(header.value(), dylib);
+        self.dylibs.insert(index, (header, Box::new(dylib)));
         Ok(())
     }
 
     /// Forgets a dylib.
-    pub fn remove_dylib(&mut self, header: ExecutorAddr) -> Outcome<Dylib> {
-        self.dylibs
-            .remove(&header.value())
-            .ok_or_else(|| unknown_header(header))
+    pub fn remove_dylib(&mut self, header: ExecutorAddr) -> Outcome<Box<Dylib>> {
+        let index = self.index_of(header).map_err(|_| unknown_header(header))?;
+        Ok(self.dylibs.remove(index).1)
     }
 
     /// The dylib with this header.
     pub fn dylib(&mut self, header: ExecutorAddr) -> Outcome<&mut Dylib> {
+        let index = self.index_of(header).ok();
+        let found = index.and_then(|index| self.dylibs.get_mut(index));
+        match found {
+            Some((_, dylib)) => Ok(dylib),
+            None => Err(unknown_header(header)),
+        }
+    }
+
+    fn index_of(&self, header: ExecutorAddr) -> Result<usize, usize> {
         self.dylibs
-            .get_mut(&header.value())
-            .ok_or_else(|| unknown_header(header))
+            .binary_search_by_key(&header, |(known, _)| *known)
     }
 
     /// The header of the dylib with this name.
@@ -172,23 +188,46 @@ impl Registry {
         self.dylibs
             .iter()
             .find(|(_, dylib)| dylib.name == name)
-            .map(|(header, _)| ExecutorAddr::new(*header))
+            .map(|(header, _)| *header)
             .ok_or_else(|| format!("no JIT dylib is named '{name}'"))
+    }
+
+    /// The records of the dylib with this header, or of nobody in particular.
+    pub fn records(&mut self, header: ExecutorAddr) -> &mut Records {
+        match self
+            .index_of(header)
+            .ok()
+            .and_then(|index| self.dylibs.get_mut(index))
+        {
+            Some((_, dylib)) => &mut dylib.records,
+            None => &mut self.other_records,
+        }
+    }
+
+    /// The records of all dylibs.
+    pub fn all_records(&mut self) -> impl Iterator<Item = (ExecutorAddr, &mut Records)> {
+        let of_dylibs = self.dylibs.iter_mut();
+        of_dylibs
+            .map(|(header, dylib)| (*header, &mut dylib.records))
+            .chain([(ExecutorAddr::NULL, &mut self.other_records)])
     }
 
     /// The open dylibs, the one opened last first, the program before all others: the order in which
     /// a loader finalizes them at exit.
     pub fn open_dylibs(&self) -> Vec<ExecutorAddr> {
-        let mut open: Vec<_> = self
-            .dylibs
-            .iter()
-            .filter_map(|(header, dylib)| Some((dylib.opened_at?, ExecutorAddr::new(*header))))
-            .collect();
-        open.sort_unstable_by_key(|&(opened_at, header)| {
-            let is_program = self.program == Some(header);
-            core::cmp::Reverse((is_program, opened_at))
-        });
-        open.into_iter().map(|(_, header)| header).collect()
+        let mut by_age = WordMap::new();
+        for (header, dylib) in &self.dylibs {
+            if let Some(opened_at) = dylib.opened_at {
+                let is_program = self.program == Some(*header);
+                let rank = if is_program { u64::MAX } else { opened_at };
+                by_age.insert(rank, (header.value(), 0));
+            }
+        }
+        by_age
+            .into_values()
+            .rev()
+            .map(|(header, _)| ExecutorAddr::new(header))
+            .collect()
     }
 }
 

@@ -24,7 +24,7 @@ impl Arguments {
         let mut argv: Vec<*mut c_char> = Vec::with_capacity(strings.len() + 1);
         for string in strings {
             let string = CString::new(string.as_str())
-                .map_err(|_| format!("argument {string:?} contains a NUL"))?;
+                .map_err(|_| format!("argument '{string}' contains a NUL"))?;
             argv.push(string.into_raw());
         }
         let argc = c_int::try_from(argv.len()).map_err(|_| "too many arguments".to_string())?;

@@ -35,16 +35,18 @@ pub unsafe extern "C" fn __cxa_thread_atexit(
         return -1;
     };
     registry
-        .thread_destructors
-        .insert((dylib, sequence), record);
+        .records(dylib)
+        .at_thread_exit
+        .insert(sequence, record);
     drop(registry);
     let run = thunk::get().unwrap_or(run_at_thread_exit);
     match host::cxa_thread_atexit(run, record.as_argument()) {
         Ok(()) => 0,
         Err(_) => {
             registry::lock()
-                .thread_destructors
-                .remove(&(dylib, sequence));
+                .records(dylib)
+                .at_thread_exit
+                .remove(sequence);
             // SAFETY: the C library did not take it, and it is out of the registry.
             unsafe { record.free() };
             -1
@@ -66,8 +68,10 @@ unsafe extern "C" fn run_at_thread_exit(argument: *mut c_void) {
         sequence,
         ..
     } = *unsafe { record.get() };
-    let key = (dylib, sequence);
-    let pending = registry::lock().thread_destructors.remove(&key).is_some();
+    let pending = registry::lock()
+        .records(dylib)
+        .at_thread_exit
+        .remove(sequence);
     // SAFETY: the C library calls once, and the record is out of the registry.
     unsafe { record.free() };
     if pending {
@@ -84,7 +88,7 @@ unsafe extern "C" fn run_at_thread_exit(argument: *mut c_void) {
 pub unsafe fn run_for_current_thread(since: u64, program: ExecutorAddr) {
     loop {
         let mut registry = registry::lock();
-        let Some(record) = newest_of_current_thread(&registry, since, program) else {
+        let Some(record) = newest_of_current_thread(&mut registry, since, program) else {
             return;
         };
         // SAFETY: the record is in the registry.
@@ -95,7 +99,7 @@ pub unsafe fn run_for_current_thread(since: u64, program: ExecutorAddr) {
             sequence,
             ..
         } = *unsafe { record.get() };
-        registry.thread_destructors.remove(&(dylib, sequence));
+        registry.records(dylib).at_thread_exit.remove(sequence);
         // SAFETY: it was just taken out of the registry.
         unsafe { record.neutralize() };
         drop(registry);
@@ -107,19 +111,27 @@ pub unsafe fn run_for_current_thread(since: u64, program: ExecutorAddr) {
 /// Looks through the destructors of all threads; what is pending is little, and this happens once per
 /// program.
 fn newest_of_current_thread(
-    registry: &Registry,
+    registry: &mut Registry,
     since: u64,
     program: ExecutorAddr,
 ) -> Option<RecordPtr> {
     let current = ThreadId::current();
-    let ours = registry
-        .thread_destructors
-        .iter()
-        .filter(|((dylib, sequence), record)| {
+    let mut newest = None;
+    for (dylib, records) in registry.all_records() {
+        for pointer in records.at_thread_exit.iter().rev() {
             // SAFETY: the record is in the registry, whose lock the caller holds.
-            let thread = unsafe { record.get() }.thread;
-            thread == current && (*sequence > since || *dylib == program)
-        });
-    ours.max_by_key(|((_, sequence), _)| *sequence)
-        .map(|(_, record)| *record)
+            let record = unsafe { pointer.get() };
+            if record.sequence <= since && dylib != program {
+                break;
+            }
+            if record.thread == current {
+                let candidate = (record.sequence, pointer);
+                newest = newest
+                    .filter(|&(sequence, _)| sequence > record.sequence)
+                    .or(Some(candidate));
+                break;
+            }
+        }
+    }
+    newest.map(|(_, pointer)| pointer)
 }
