@@ -2,6 +2,7 @@
 
 mod checks;
 mod command;
+mod runtime;
 mod tour;
 
 use std::process::ExitCode;
@@ -44,6 +45,12 @@ const TASKS: &[Task] = &[
         arguments: "[FILTER]",
         help: "the benchmarks, beside the linkers that are installed",
         run: checks::bench,
+    },
+    Task {
+        name: "runtime",
+        arguments: "FILE",
+        help: "build the runtime's static archive and copy it to FILE",
+        run: runtime::run,
     },
 ];
 
