@@ -89,6 +89,14 @@ impl ElfPlatform {
         self.state().headers.get(&header).copied()
     }
 
+    /// The header of a dylib, once it is in memory.
+    #[must_use]
+    pub fn header_of(&self, dylib: DylibId) -> Option<ExecutorAddr> {
+        let state = self.state();
+        let mut headers = state.headers.iter();
+        headers.find_map(|(header, id)| (*id == dylib).then_some(*header))
+    }
+
     /// Whether initializers of the dylib were linked since this was asked last.
     #[must_use]
     pub fn take_uninitialized(&self, dylib: DylibId) -> bool {

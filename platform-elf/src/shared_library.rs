@@ -61,6 +61,21 @@ impl SharedLibrary {
     /// # Errors
     /// When the bytes are no shared library for this machine.
     pub fn new(path: &Path, input: Arc<dyn InputBytes>) -> Result<Self, LibraryError> {
+        let library = Self::of_process(path, input)?;
+        if library.tables.is_executable {
+            return Err(LibraryError {
+                path: library.path,
+                message: "is an executable, not a shared library".to_owned(),
+            });
+        }
+        Ok(library)
+    }
+
+    /// Like [`Self::new`] for a file that the process has loaded, which may also be its executable.
+    ///
+    /// # Errors
+    /// When the bytes are not what a loader loads.
+    pub fn of_process(path: &Path, input: Arc<dyn InputBytes>) -> Result<Self, LibraryError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
         let text = path.display().to_string();
         let tables = Tables::parse(input.bytes()).map_err(|message| LibraryError {

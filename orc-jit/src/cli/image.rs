@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use platform_elf::library_search::LibraryChoice;
 
-use super::link_line::{Input, InputName, InputState, LinkLine};
+use super::link_line::{InputName, InputState, LinkLine};
 use super::response_file;
 
 /// The subcommand that runs such a file.

@@ -1,8 +1,162 @@
-use super::Failure;
+//! `orc-jit run`: from a command line to a running program.
+
 use std::ffi::OsString;
-pub(super) fn command(_: &[OsString]) -> Result<i32, Failure> {
-    Ok(0)
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Parser as _;
+use jit_core::name::NameTable;
+
+use super::inputs::{self, Inputs};
+use super::link_line::{InputName, LinkLine};
+use super::options::RunOptions;
+use super::sources::Language;
+use super::timings::Timings;
+use super::{Failure, image, response_file, show_graph};
+use crate::{Jit, Program, ProgramInput, ProgramSettings};
+
+/// `orc-jit run ARGS...`
+pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
+    let args = response_file::expand(args.iter().cloned())?;
+    let split = args.iter().position(|arg| arg == "--");
+    let (own, program_args) = match split {
+        Some(at) => (&args[..at], &args[at + 1..]),
+        None => (&args[..], &[][..]),
+    };
+    let line = LinkLine::parse(own.iter().cloned(), &RunOptions::is_own).map_err(Failure::Usage)?;
+    let name = OsString::from("orc-jit run");
+    let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
+    for warning in &line.warnings {
+        eprintln!("orc-jit: warning: {warning}");
+    }
+    if line.inputs.is_empty() {
+        return Err(Failure::Usage("no input files".to_owned()));
+    }
+    let argv0 = options.argv0.clone().unwrap_or_else(|| program_name(&line));
+    run(line, options, argv0, program_args)
 }
-pub(super) fn image_command(_: &[OsString]) -> Result<i32, Failure> {
-    Ok(0)
+
+/// `orc-jit run-image FILE ARGS...`, as the kernel calls it for a file that [`image`] wrote.
+pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
+    let (file, program_args) = args
+        .split_first()
+        .ok_or_else(|| Failure::Usage("no file".to_owned()))?;
+    let words = image::read(Path::new(file))?
+        .ok_or_else(|| Failure::Usage(format!("{} is not mine", file.display())))?;
+    let line = LinkLine::parse(words, &RunOptions::is_own).map_err(Failure::Usage)?;
+    let name = file.to_string_lossy().into_owned();
+    run(line, RunOptions::default(), name, program_args)
+}
+
+fn run(
+    mut line: LinkLine,
+    options: RunOptions,
+    argv0: String,
+    program_args: &[OsString],
+) -> Result<i32, Failure> {
+    let mut timings = Timings::start();
+    let jobs = set_threads(options.threads);
+    let has_sources = line.inputs.iter().any(|i| Language::of(i).is_some());
+    let scratch = has_sources.then(tempfile::tempdir).transpose();
+    let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
+    let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
+    let inputs = inputs::open(&mut line, dir, jobs)?;
+    timings.done("open inputs, compile sources");
+
+    let jit = start(&options)?;
+    timings.done("start the runtime");
+
+    let program = prepare(&jit, &line, inputs)?;
+    timings.done("read symbol tables");
+
+    program.link().map_err(|e| e.to_string())?;
+    timings.done("resolve, link and load");
+
+    // Nothing of ours is in the program's way: no files, and nothing left to do at its end.
+    drop(scratch);
+    if options.timings {
+        eprint!("{}", timings.report(jit.phase_times()));
+    }
+    if options.no_exec {
+        return Ok(0);
+    }
+    jit.session().executor().set_program_name(&argv0);
+    let program_args = program_args
+        .iter()
+        .map(|a| a.to_string_lossy().into_owned());
+    let args: Vec<String> = std::iter::once(argv0).chain(program_args).collect();
+    let status = program.run(&args).map_err(|e| e.to_string())?;
+    // Only with a runtime that cannot end the process itself.
+    std::process::exit(status)
+}
+
+/// Sets the number of threads for links; returns that for compilers.
+fn set_threads(threads: Option<usize>) -> usize {
+    match threads {
+        Some(count) => {
+            // It fails only if threads run already, which nobody started yet.
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
+            let _ = pool.build_global();
+            count
+        }
+        None => std::thread::available_parallelism().map_or(1, Into::into),
+    }
+}
+
+fn start(options: &RunOptions) -> Result<Jit, Failure> {
+    let mut builder = Jit::builder();
+    if let Some(path) = &options.orc_runtime {
+        builder = builder.runtime(path);
+    }
+    if options.show_graph {
+        let names = Arc::new(NameTable::default());
+        let shown = names.clone();
+        builder = builder.names(names).passes(Box::new(move |_, passes| {
+            let names = shown.clone();
+            passes.post_allocation.push(Box::new(move |graph| {
+                eprint!("{}", show_graph::show(graph, &names));
+                Ok(())
+            }));
+        }));
+    }
+    Ok(builder.build().map_err(|e| e.to_string())?)
+}
+
+fn prepare(jit: &Jit, line: &LinkLine, inputs: Inputs) -> Result<Program, Failure> {
+    let defaults = ProgramSettings::default();
+    let settings = ProgramSettings {
+        entry: line.entry.clone().unwrap_or(defaults.entry),
+        run_path: line.run_path.clone(),
+        gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
+        keep: line.undefined.clone(),
+        then_exit: true,
+    };
+    let text = |e: crate::Error| e.to_string();
+    let program = Program::new(jit, settings).map_err(text)?;
+    let opened = inputs.opened.into_iter().map(|opened| ProgramInput {
+        found: opened.found,
+        whole_archive: opened.whole_archive,
+        as_needed: opened.as_needed,
+    });
+    program.add(opened.collect()).map_err(text)?;
+    for (name, value) in &line.defsyms {
+        program.define(name, value).map_err(text)?;
+    }
+    if line.default_libraries {
+        let fortran = inputs.languages.contains(&Language::Fortran);
+        let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
+        program.use_default_libraries(inputs.search, more);
+    }
+    Ok(program)
+}
+
+/// What the program sees as its name: the file a linker would have written, or else the first input
+/// without its extension.
+fn program_name(line: &LinkLine) -> String {
+    let first = line.inputs.iter().find_map(|input| match &input.name {
+        InputName::File(path) => Some(path.with_extension("")),
+        InputName::Library(_) => None,
+    });
+    let name: PathBuf = line.output.clone().or(first).unwrap_or_default();
+    name.display().to_string()
 }

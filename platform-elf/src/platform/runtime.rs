@@ -44,6 +44,7 @@ struct Functions {
     dlupdate: ExecutorAddr,
     initialize: ExecutorAddr,
     finalize_range: ExecutorAddr,
+    close: ExecutorAddr,
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
 }
@@ -225,6 +226,21 @@ impl ElfRuntime {
         call_for_value(&*self.executor, function, &(header, range))
     }
 
+    /// Closes a dylib: its exit handlers and finalizers run. With LLVM's runtime nothing happens.
+    /// Returns how many destructors of its thread-locals other threads still have to run.
+    ///
+    /// # Errors
+    /// When the dylib is not registered.
+    pub fn close(&self, dylib: &Dylib) -> Result<u64, LinkError> {
+        let function = self.functions.close;
+        match self.platform.header_of(dylib.id()) {
+            Some(header) if !function.is_null() => {
+                call_for_value(&*self.executor, function, &header)
+            }
+            _ => Ok(0),
+        }
+    }
+
     /// Runs a program that is linked, and returns its exit status.
     ///
     /// # Errors
@@ -315,6 +331,7 @@ fn further_functions(
         deregister_fini,
         initialize,
         finalize_range,
+        close,
         run_main,
         dlupdate,
     ] = lookup(
@@ -324,6 +341,7 @@ fn further_functions(
             ext_elf::DEREGISTER_FINI_SECTIONS,
             ext_elf::INITIALIZE,
             ext_elf::FINALIZE_RANGE,
+            ext_elf::CLOSE,
             ext_elf::RUN_MAIN,
             rt::DLUPDATE_WRAPPER,
         ],
@@ -336,6 +354,7 @@ fn further_functions(
         dlupdate,
         initialize,
         finalize_range,
+        close,
         run_main,
         shutdown,
     };

@@ -58,6 +58,8 @@ pub(super) struct Tables {
     pub(super) soname: Option<u32>,
     pub(super) run_path: Option<u32>,
     pub(super) needed: Vec<u32>,
+    /// Whether the file is a program.
+    pub(super) is_executable: bool,
     section_headers: (u64, u16),
 }
 
@@ -94,9 +96,6 @@ impl Tables {
             .data_as_array::<Dyn64<LE>, _>(LE, bytes)
             .map_err(|()| "the dynamic section lies outside the file")?;
         let dynamic = read_dynamic(entries);
-        if dynamic.is_executable {
-            return Err("is an executable, not a shared library".to_owned());
-        }
         let at = |addr: u64| offset_of(&segments, addr);
         let need = |addr: Option<u64>, what: &str| {
             addr.and_then(at)
@@ -126,6 +125,7 @@ impl Tables {
             soname: dynamic.soname,
             run_path: dynamic.run_path,
             needed: dynamic.needed,
+            is_executable: dynamic.is_executable || header.e_type(LE) == elf::ET_EXEC,
             section_headers: (header.e_shoff(LE), header.e_shnum(LE)),
             segments,
         })
@@ -198,9 +198,8 @@ fn check_header(bytes: &[u8]) -> Result<&FileHeader64<LE>, String> {
         return Err("is for another machine than x86-64".to_owned());
     }
     match header.e_type(LE) {
-        elf::ET_DYN => Ok(header),
+        elf::ET_DYN | elf::ET_EXEC => Ok(header),
         elf::ET_REL => Err("is an object file, not a shared library".to_owned()),
-        elf::ET_EXEC => Err("is an executable, not a shared library".to_owned()),
         _ => Err("is not a shared library".to_owned()),
     }
 }

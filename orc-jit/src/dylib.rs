@@ -1,0 +1,297 @@
+//! Dylibs and trackers as a client sees them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jit_core::graph::InputBytes;
+use jit_core::object::SymbolKind;
+use jit_core::session::{AbsoluteSymbol, Materializer, Promise, Removal, Symbol};
+use orc_shared::ExecutorAddr;
+use platform_elf::archive::Archive;
+use platform_elf::input::{InputOpener as _, OwnedBytes};
+use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, SearchError};
+use platform_elf::object::ElfObject;
+use platform_elf::shared_library::SharedLibrary;
+
+use crate::error::Error;
+use crate::function::{Function, FunctionPointer};
+use crate::jit::Jit;
+use crate::mapped::MapFiles;
+use crate::program::Program;
+
+/// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone.
+#[derive(Clone)]
+pub struct Dylib {
+    jit: Jit,
+    dylib: jit_core::session::Dylib,
+    tracker: Tracker,
+}
+
+/// A part of a dylib that can be removed as one. A handle, cheap to clone; dropping it removes
+/// nothing.
+#[derive(Clone)]
+pub struct Tracker {
+    jit: Jit,
+    tracker: jit_core::session::Tracker,
+}
+
+impl Dylib {
+    pub(crate) fn new(jit: Jit, dylib: jit_core::session::Dylib) -> Self {
+        let tracker = Tracker {
+            jit: jit.clone(),
+            tracker: dylib.default_tracker(),
+        };
+        Self {
+            jit,
+            dylib,
+            tracker,
+        }
+    }
+
+    /// A new tracker: what is added through it can be removed as one.
+    #[must_use]
+    pub fn tracker(&self) -> Tracker {
+        Tracker {
+            jit: self.jit.clone(),
+            tracker: self.dylib.new_tracker(),
+        }
+    }
+
+    /// Lets objects of this dylib see another one's definitions, after all that they see now.
+    pub fn link_with(&self, other: &Self) {
+        self.dylib.add_to_link_order(&other.dylib);
+    }
+
+    /// The function of this name, as a handle that keeps its code. What it needs is linked, and
+    /// initializers run, before this returns.
+    ///
+    /// # Errors
+    /// When the name, or something that its definition needs, is missing; when it is no function.
+    ///
+    /// # Safety
+    /// The function must have the type `F`, and calling it must be as safe as calling `F` is.
+    pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
+        let symbol = self.symbol(name)?;
+        let what = match symbol.kind() {
+            SymbolKind::Function | SymbolKind::IndirectFunction | SymbolKind::None => None,
+            SymbolKind::Data => Some("data"),
+            SymbolKind::ThreadLocal => Some("a thread-local variable"),
+        };
+        if let Some(what) = what {
+            return Err(Error::NotAFunction {
+                name: name.to_owned(),
+                what,
+            });
+        }
+        // SAFETY: the caller says so.
+        Ok(unsafe { Function::new(self.jit.clone(), symbol) })
+    }
+
+    /// The symbol of this name: its address, and a guard that keeps its memory. What it needs is linked,
+    /// and initializers run, before this returns.
+    ///
+    /// # Errors
+    /// When the name, or something that its definition needs, is missing.
+    pub fn symbol(&self, name: &str) -> Result<Symbol, Error> {
+        let symbol = self.dylib.lookup_one(name)?;
+        self.jit.0.runtime.initialize(&self.dylib)?;
+        Ok(symbol)
+    }
+
+    /// Runs the dylib as the program of this process: all its objects are linked, initializers run,
+    /// `main` is called on this thread with `args` (the program's name first), then exit handlers and
+    /// finalizers run. Returns `main`'s result.
+    ///
+    /// # Errors
+    /// When `main` or anything else is missing; when the process has a program already.
+    pub fn run_main<S: Into<String>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<i32, Error> {
+        let args: Vec<String> = args.into_iter().map(Into::into).collect();
+        let program = Program::of(self.jit.clone(), self.dylib.clone())?;
+        program.link()?;
+        program.run(&args)
+    }
+
+    /// The session's dylib, for what this interface does not offer.
+    #[must_use]
+    pub fn session_dylib(&self) -> &jit_core::session::Dylib {
+        &self.dylib
+    }
+}
+
+/// What is added to a dylib stays until its JIT ends: use [`Dylib::tracker`] for what is to be
+/// removed.
+impl std::ops::Deref for Dylib {
+    type Target = Tracker;
+    fn deref(&self) -> &Tracker {
+        &self.tracker
+    }
+}
+
+impl Tracker {
+    /// Adds an object file. Only its symbol table is read; it is linked when something needs it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or defines what is defined already.
+    pub fn add_object_file(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let input = open(path)?;
+        self.add_object_input(&path.display().to_string(), input)
+    }
+
+    /// Adds an object in memory. `name` is for messages.
+    ///
+    /// # Errors
+    /// As for [`Self::add_object_file`].
+    pub fn add_object_bytes(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
+        let input = OwnedBytes::from(bytes.into());
+        self.add_object_input(name, Arc::new(input))
+    }
+
+    fn add_object_input(&self, name: &str, input: Arc<dyn InputBytes>) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let object = ElfObject::new(name, input, names)?;
+        Ok(self.tracker.add_object(Arc::new(object))?)
+    }
+
+    /// Adds a static archive: its members are linked by need.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn add_archive(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        self.add_archive_input(path, open(path)?, false)
+    }
+
+    /// Adds a static archive with all its members (`--whole-archive`).
+    ///
+    /// # Errors
+    /// When it or a member cannot be read, or a member defines what is defined already.
+    pub fn add_whole_archive(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        self.add_archive_input(path, open(path)?, true)
+    }
+
+    pub(crate) fn add_archive_input(
+        &self,
+        path: &Path,
+        input: Arc<dyn InputBytes>,
+        whole: bool,
+    ) -> Result<(), Error> {
+        let name = path.display().to_string();
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let names = self.jit.0.session.names();
+        let archive = Archive::with_opener(name, input, names, directory, Arc::new(MapFiles))?;
+        if whole {
+            self.tracker.add_objects(archive.members()?)?;
+        } else {
+            self.tracker.add_archive(Arc::new(archive))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a library by name, as `-lNAME` does: shared before static, in the JIT's library
+    /// directories and the system's. A shared one is loaded into the process.
+    ///
+    /// # Errors
+    /// When it is found nowhere, listing the directories searched; when it cannot be loaded.
+    pub fn add_library(&self, name: &str) -> Result<(), Error> {
+        let search = &self.jit.0.search;
+        for found in search.find(name, LibraryChoice::SharedFirst)? {
+            self.add_found(found)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a shared library and loads it into the process.
+    ///
+    /// # Errors
+    /// When it cannot be read or loaded.
+    pub fn add_shared_library(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let library = SharedLibrary::new(path, open(path)?)?;
+        self.add_shared(Arc::new(library))
+    }
+
+    fn add_found(&self, found: FoundInput) -> Result<(), Error> {
+        match found.content {
+            FoundContent::Object(input) => {
+                self.add_object_input(&found.path.display().to_string(), input)
+            }
+            FoundContent::Archive(input) => self.add_archive_input(&found.path, input, false),
+            FoundContent::Shared(library) => self.add_shared(library),
+        }
+    }
+
+    fn add_shared(&self, library: Arc<SharedLibrary>) -> Result<(), Error> {
+        use jit_core::native::NativeLibrary as _;
+        if let Some(loaded) = self.jit.0.loaded.same_file(&library) {
+            let (library, bias) = (loaded.library.clone(), loaded.load_bias);
+            return Ok(self.tracker.add_library(library, Some(bias))?);
+        }
+        let executor = self.jit.0.session.executor();
+        executor
+            .open_library(library.path())
+            .map_err(jit_core::error::LinkError::from)?;
+        Ok(self.tracker.add_library(library, None)?)
+    }
+
+    /// Defines names as addresses of the process.
+    ///
+    /// # Errors
+    /// When one is defined already.
+    ///
+    /// # Safety
+    /// Linked code will use what is at these addresses as what it believes the names to be, as long
+    /// as the tracker is not removed.
+    pub unsafe fn define_absolute(&self, symbols: &[(&str, ExecutorAddr)]) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let symbol = |(name, addr): &(&str, ExecutorAddr)| AbsoluteSymbol {
+            name: names.intern(name.as_bytes()),
+            addr: *addr,
+            kind: SymbolKind::None,
+            weak: false,
+        };
+        let symbols: Vec<AbsoluteSymbol> = symbols.iter().map(symbol).collect();
+        Ok(self.tracker.add_absolute(&symbols)?)
+    }
+
+    /// Defines functions that `materializer` produces when one of them is needed first.
+    ///
+    /// # Errors
+    /// When one is defined already.
+    pub fn define(
+        &self,
+        materializer: Arc<dyn Materializer>,
+        functions: &[&str],
+    ) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let promise = |name: &&str| Promise::function(names.intern(name.as_bytes()));
+        let promises: Vec<Promise> = functions.iter().map(promise).collect();
+        Ok(self.tracker.add_materializer(materializer, &promises)?)
+    }
+
+    /// Removes everything that was added through the tracker. Its memory is given back at once, or
+    /// when the last [`Function`] or other code that uses it is gone.
+    ///
+    /// # Errors
+    /// When memory cannot be given back; the names are gone all the same.
+    pub fn remove(&self) -> Result<Removal, Error> {
+        Ok(self.tracker.remove()?)
+    }
+
+    /// The session's tracker, for what this interface does not offer.
+    #[must_use]
+    pub fn session_tracker(&self) -> &jit_core::session::Tracker {
+        &self.tracker
+    }
+}
+
+fn open(path: &Path) -> Result<Arc<dyn InputBytes>, SearchError> {
+    MapFiles.open(path).map_err(|error| SearchError::Io {
+        path: path.to_owned(),
+        error,
+    })
+}

@@ -1,0 +1,63 @@
+//! What can go wrong, for clients.
+
+use std::path::PathBuf;
+
+use jit_core::error::LinkError;
+use jit_core::object::ObjectError;
+use platform_elf::library_search::SearchError;
+use platform_elf::shared_library::LibraryError;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A link failed. The session is as before.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// An input cannot be found or used.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// An object or archive cannot be read.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A shared library cannot be read.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The runtime did not start.
+    #[error("cannot start the runtime{}: {error}", from(.path.as_deref()))]
+    Runtime {
+        /// The archive, if it is not the built-in one.
+        path: Option<PathBuf>,
+        /// Why.
+        error: LinkError,
+    },
+    /// A name was asked for as something it is not.
+    #[error("`{name}` is not a function: it is {what}")]
+    NotAFunction {
+        /// The name.
+        name: String,
+        /// What it names.
+        what: &'static str,
+    },
+    /// A program without its entry point.
+    #[error(
+        "no input defines `{entry}`, where the program starts; add the object that does, or name another entry point"
+    )]
+    NoEntry {
+        /// The entry point's name.
+        entry: String,
+    },
+    /// A kind of file was expected and another found.
+    #[error("{}: {message}", path.display())]
+    WrongKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        message: &'static str,
+    },
+}
+
+fn from(path: Option<&std::path::Path>) -> String {
+    path.map(|path| format!(" from {}", path.display()))
+        .unwrap_or_default()
+}

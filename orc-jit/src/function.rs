@@ -1,0 +1,130 @@
+//! Typed handles of functions.
+//!
+//! The one place of this crate that calls linked code through a pointer. Safety rests on one
+//! assertion of the client, made in [`crate::Dylib::function`]: that the symbol has the type it
+//! is asked for as. What follows from that is kept here: the pointer leaves a handle only through
+//! `unsafe`, and the code stays in memory as long as the handle.
+
+use jit_core::session::Symbol;
+use orc_shared::ExecutorAddr;
+
+use crate::jit::Jit;
+
+mod sealed {
+    /// Only pointers to functions of the C ABI are function pointers here.
+    pub trait Sealed {
+        /// The pointer with this address.
+        ///
+        /// # Safety
+        /// A function of that type must be there.
+        unsafe fn from_addr(addr: usize) -> Self;
+    }
+}
+
+/// A pointer to a function of the C ABI, of up to twelve parameters.
+pub trait FunctionPointer: sealed::Sealed + Copy {}
+
+/// A function of linked code, which stays in memory as long as the handle lives.
+///
+/// Call it with [`Function::call`]. The raw pointer is behind `unsafe`, because a copy of it could
+/// outlive the code.
+#[derive(Clone)]
+pub struct Function<F> {
+    pointer: F,
+    symbol: Symbol,
+    // Keeps the runtime, which the function may call.
+    _jit: Jit,
+}
+
+impl<F: FunctionPointer> Function<F> {
+    /// # Safety
+    /// The symbol is a function of type `F`.
+    pub(crate) unsafe fn new(jit: Jit, symbol: Symbol) -> Self {
+        let addr = symbol.addr().value() as usize;
+        Self {
+            // SAFETY: the caller's promise.
+            pointer: unsafe { F::from_addr(addr) },
+            symbol,
+            _jit: jit,
+        }
+    }
+
+    /// The pointer itself.
+    ///
+    /// # Safety
+    /// It must not be called after this handle is dropped.
+    pub unsafe fn pointer(&self) -> F {
+        self.pointer
+    }
+
+    /// Where the function is.
+    #[must_use]
+    pub fn addr(&self) -> ExecutorAddr {
+        self.symbol.addr()
+    }
+}
+
+impl<F> std::fmt::Debug for Function<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Function")
+            .field(&self.symbol.addr())
+            .finish()
+    }
+}
+
+macro_rules! function_pointers {
+    ($(($($parameter:ident)*))*) => {$(
+        impl<R, $($parameter),*> sealed::Sealed for extern "C" fn($($parameter),*) -> R {
+            unsafe fn from_addr(addr: usize) -> Self {
+                // SAFETY: the caller's promise; data and function pointers have the same size on all
+                // platforms that code is linked for.
+                unsafe { std::mem::transmute::<usize, Self>(addr) }
+            }
+        }
+        impl<R, $($parameter),*> FunctionPointer for extern "C" fn($($parameter),*) -> R {}
+
+        impl<R, $($parameter),*> Function<extern "C" fn($($parameter),*) -> R> {
+            /// Calls the function.
+            #[allow(non_snake_case, clippy::too_many_arguments)]
+            pub fn call(&self, $($parameter: $parameter),*) -> R {
+                (self.pointer)($($parameter),*)
+            }
+        }
+
+        impl<R, $($parameter),*> sealed::Sealed for unsafe extern "C" fn($($parameter),*) -> R {
+            unsafe fn from_addr(addr: usize) -> Self {
+                // SAFETY: as above.
+                unsafe { std::mem::transmute::<usize, Self>(addr) }
+            }
+        }
+        impl<R, $($parameter),*> FunctionPointer for unsafe extern "C" fn($($parameter),*) -> R {}
+
+        impl<R, $($parameter),*> Function<unsafe extern "C" fn($($parameter),*) -> R> {
+            /// Calls the function.
+            ///
+            /// # Safety
+            /// What the function itself requires.
+            #[allow(non_snake_case, clippy::too_many_arguments)]
+            pub unsafe fn call(&self, $($parameter: $parameter),*) -> R {
+                // SAFETY: the caller's promise.
+                unsafe { (self.pointer)($($parameter),*) }
+            }
+        }
+    )*};
+}
+
+function_pointers! {
+    ()
+    (A)
+    (A B)
+    (A B C)
+    (A B C D)
+    (A B C D E)
+    (A B C D E F)
+    (A B C D E F G)
+    (A B C D E F G H)
+    (A B C D E F G H I)
+    (A B C D E F G H I J)
+    (A B C D E F G H I J K)
+    (A B C D E F G H I J K L)
+}

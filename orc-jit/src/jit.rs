@@ -1,0 +1,265 @@
+//! The JIT: a session with the runtime started in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jit_core::error::LinkError;
+use jit_core::executor::ExecutorControl;
+use jit_core::graph::InputBytes;
+use jit_core::in_process::InProcessExecutor;
+use jit_core::link::LinkContext;
+use jit_core::link::timings::PhaseTimes;
+use jit_core::name::NameTable;
+use jit_core::object::ObjectFile;
+use jit_core::session::{JitLinker, Session, SessionConfig};
+use platform_elf::archive::Archive;
+use platform_elf::input::{InputOpener as _, OwnedBytes};
+use platform_elf::library_search::LibrarySearch;
+use platform_elf::object::ElfObject;
+use platform_elf::platform::{AddPasses, ElfPlatform, ElfRuntime};
+
+use crate::dylib::Dylib;
+use crate::error::Error;
+use crate::mapped::MapFiles;
+use crate::needed::{NeededLibraries, ProgramLinker};
+use crate::process::LoadedLibraries;
+
+/// The runtime's archive, built with this crate.
+static RUNTIME: &[u8] = include_bytes!(env!("ORC_RT_ARCHIVE"));
+
+/// A JIT. A handle, cheap to clone. When the last handle of it is dropped (a [`Dylib`],
+/// [`crate::Tracker`] or [`crate::Function`] is one too), exit handlers of its dylibs run and all
+/// memory is given back.
+#[derive(Clone)]
+pub struct Jit(pub(crate) Arc<Inner>);
+
+/// What all handles of a JIT share.
+pub(crate) struct Inner {
+    pub(crate) session: Session,
+    pub(crate) runtime: ElfRuntime,
+    pub(crate) search: LibrarySearch,
+    pub(crate) loaded: LoadedLibraries,
+    pub(crate) needed: Arc<NeededLibraries>,
+    pub(crate) times: Arc<PhaseTimes>,
+    dylibs: Mutex<Vec<jit_core::session::Dylib>>,
+}
+
+/// Configures a [`Jit`].
+#[derive(Default)]
+pub struct Builder {
+    runtime: Option<PathBuf>,
+    executor: Option<Arc<dyn ExecutorControl>>,
+    directories: Vec<String>,
+    passes: Vec<AddPasses>,
+    names: Option<Arc<NameTable>>,
+}
+
+impl Builder {
+    /// Links the runtime from this archive instead of the built-in one. LLVM's `liborc_rt` works as
+    /// far as its model allows: it does not run `.fini_array`.
+    #[must_use]
+    pub fn runtime(mut self, path: impl Into<PathBuf>) -> Self {
+        self.runtime = Some(path.into());
+        self
+    }
+
+    /// Runs code there instead of in this process.
+    #[must_use]
+    pub fn executor(mut self, executor: Arc<dyn ExecutorControl>) -> Self {
+        self.executor = Some(executor);
+        self
+    }
+
+    /// Searches a directory for libraries, before the system's (`-L`).
+    #[must_use]
+    pub fn library_directory(mut self, directory: impl Into<String>) -> Self {
+        self.directories.push(directory.into());
+        self
+    }
+
+    /// Adds passes to every link: they see, and may change, the graph of each object.
+    #[must_use]
+    pub fn passes(mut self, add: AddPasses) -> Self {
+        self.passes.push(add);
+        self
+    }
+
+    /// Uses this table of names, which others may have filled already.
+    #[must_use]
+    pub fn names(mut self, names: Arc<NameTable>) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// Starts the JIT: links the runtime and calls it.
+    ///
+    /// # Errors
+    /// When the runtime cannot be read, linked or started.
+    pub fn build(self) -> Result<Jit, Error> {
+        let names = self.names.unwrap_or_default();
+        let executor = self
+            .executor
+            .unwrap_or_else(|| Arc::new(InProcessExecutor::new()));
+        let mut platform = ElfPlatform::new();
+        for add in self.passes {
+            platform.add_passes(add);
+        }
+        let platform = Arc::new(platform);
+        let context = Arc::new(LinkContext::new(
+            executor.clone(),
+            platform.clone(),
+            names.clone(),
+        ));
+        let needed = Arc::new(NeededLibraries::default());
+        let times = context.times.clone();
+        let mut config = SessionConfig::new(executor.clone(), platform.clone(), names.clone());
+        config.linker = Arc::new(ProgramLinker::new(JitLinker(context), needed.clone()));
+        let session = Session::new(config);
+        let loaded = load_runtime_needs(&*executor, self.runtime.as_deref())?;
+        let archive = read_runtime(self.runtime.as_deref(), &names)?;
+        let natives = loaded.natives();
+        let runtime = ElfRuntime::start(&session, &platform, Arc::new(archive), &natives);
+        let mut search = LibrarySearch::new(Arc::new(MapFiles));
+        for directory in &self.directories {
+            search.add_directory(directory);
+        }
+        let path = self.runtime;
+        Ok(Jit(Arc::new(Inner {
+            runtime: runtime.map_err(|error| Error::Runtime { path, error })?,
+            session,
+            search,
+            loaded,
+            needed,
+            times,
+            dylibs: Mutex::default(),
+        })))
+    }
+}
+
+/// The process's libraries, once all that the runtime needs of them is loaded: LLVM's runtime is
+/// written in C++.
+fn load_runtime_needs(
+    executor: &dyn ExecutorControl,
+    runtime: Option<&Path>,
+) -> Result<LoadedLibraries, LinkError> {
+    if runtime.is_some() {
+        executor.open_library("libstdc++.so.6")?;
+    }
+    Ok(LoadedLibraries::of(executor)?)
+}
+
+fn read_runtime(path: Option<&Path>, names: &Arc<NameTable>) -> Result<Archive, Error> {
+    let (name, input): (String, Arc<dyn InputBytes>) = match path {
+        None => ("liborc_rt.a".to_owned(), Arc::new(Embedded)),
+        Some(path) => {
+            let input = MapFiles.open(path);
+            let input = input.map_err(|error| platform_elf::library_search::SearchError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
+            (path.display().to_string(), input)
+        }
+    };
+    Ok(Archive::new(name, input, names)?)
+}
+
+struct Embedded;
+
+impl InputBytes for Embedded {
+    fn bytes(&self) -> &[u8] {
+        RUNTIME
+    }
+}
+
+impl Jit {
+    /// A JIT that runs code in this process.
+    ///
+    /// # Errors
+    /// When the runtime cannot be started.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Options for a JIT.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A new dylib. Its objects see its own definitions, then the runtime's, then the process's
+    /// libraries. Dylibs of one name may exist; names are for messages and for `dlopen` from within
+    /// the code.
+    ///
+    /// # Errors
+    /// When its header cannot be linked.
+    pub fn dylib(&self, name: &str) -> Result<Dylib, Error> {
+        let dylib = self.0.runtime.add_dylib(name)?;
+        self.0.remember(&dylib);
+        for (library, load_bias) in self.0.loaded.natives() {
+            dylib.add_library(library, load_bias)?;
+        }
+        self.0.runtime.register(&dylib)?;
+        Ok(Dylib::new(self.clone(), dylib))
+    }
+
+    /// The session below, for what this interface does not offer.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    /// How long the phases of links took, all links added up.
+    #[must_use]
+    pub fn phase_times(&self) -> &PhaseTimes {
+        &self.0.times
+    }
+
+    /// Reads objects for this JIT; does not keep it, so materializers can own it.
+    #[must_use]
+    pub fn objects(&self) -> ObjectReader {
+        ObjectReader(self.0.session.names().clone())
+    }
+}
+
+impl Inner {
+    /// The dylib is closed before the runtime ends.
+    pub(crate) fn remember(&self, dylib: &jit_core::session::Dylib) {
+        let mut dylibs = self.dylibs.lock().unwrap_or_else(PoisonError::into_inner);
+        dylibs.push(dylib.clone());
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let dylibs = self.dylibs.get_mut();
+        let dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
+        let mut failures = Vec::new();
+        for dylib in dylibs.iter().rev() {
+            failures.extend(self.runtime.close(dylib).err());
+            failures.extend(self.session.remove_dylib(dylib).err());
+        }
+        failures.extend(self.runtime.shut_down().err());
+        for failure in failures {
+            tracing::error!("while a JIT ends: {failure}");
+        }
+    }
+}
+
+/// Reads objects for one JIT.
+#[derive(Clone)]
+pub struct ObjectReader(Arc<NameTable>);
+
+impl ObjectReader {
+    /// An object in memory, for [`jit_core::session::Responsibility::link`]. `name` is for messages.
+    ///
+    /// # Errors
+    /// When the bytes are no relocatable object for this machine.
+    pub fn read(
+        &self,
+        name: &str,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<Arc<dyn ObjectFile>, Error> {
+        let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(bytes.into()));
+        Ok(Arc::new(ElfObject::new(name, input, &self.0)?))
+    }
+}

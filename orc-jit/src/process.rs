@@ -1,0 +1,73 @@
+//! The libraries that the process has loaded, as symbol tables.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jit_core::executor::{ExecutorControl, ExecutorError};
+use jit_core::native::NativeLibrary as _;
+use orc_shared::ExecutorAddr;
+use platform_elf::input::InputOpener;
+use platform_elf::platform::ProcessLibrary;
+use platform_elf::shared_library::SharedLibrary;
+
+use crate::mapped::MapFiles;
+
+/// A library that is loaded.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) library: Arc<SharedLibrary>,
+    pub(crate) load_bias: ExecutorAddr,
+}
+
+/// The process's libraries, in the loader's search order.
+#[derive(Default)]
+pub(crate) struct LoadedLibraries {
+    list: Vec<Loaded>,
+    by_soname: HashMap<String, usize>,
+}
+
+impl LoadedLibraries {
+    /// Asks the executor, and reads each library's file. What has no file (the kernel's own
+    /// library) or no symbols for others (the executable, mostly) is left out.
+    pub(crate) fn of(executor: &dyn ExecutorControl) -> Result<Self, ExecutorError> {
+        let mut libraries = Self::default();
+        for loaded in executor.loaded_libraries()? {
+            let path = Path::new(&loaded.path);
+            let Ok(input) = MapFiles.open(path) else {
+                continue;
+            };
+            if let Ok(library) = SharedLibrary::of_process(path, input) {
+                let at = libraries.list.len();
+                let soname = library.soname().to_owned();
+                libraries.by_soname.entry(soname).or_insert(at);
+                libraries.list.push(Loaded {
+                    library: Arc::new(library),
+                    load_bias: loaded.load_bias,
+                });
+            }
+        }
+        Ok(libraries)
+    }
+
+    /// All, as sources of definitions.
+    pub(crate) fn natives(&self) -> Vec<ProcessLibrary> {
+        let native = |l: &Loaded| -> ProcessLibrary { (l.library.clone(), Some(l.load_bias)) };
+        self.list.iter().map(native).collect()
+    }
+
+    /// The loaded library that is this file, if it is loaded: the same name, and the same file behind
+    /// different paths.
+    pub(crate) fn same_file(&self, library: &SharedLibrary) -> Option<&Loaded> {
+        let loaded = &self.list[*self.by_soname.get(library.soname())?];
+        let resolved = |path: &str| Path::new(path).canonicalize().ok();
+        let (own, other) = (loaded.library.path(), library.path());
+        let same = own == other || resolved(own)? == resolved(other)?;
+        same.then_some(loaded)
+    }
+
+    /// All.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Loaded> {
+        self.list.iter()
+    }
+}

@@ -1,0 +1,280 @@
+//! A dylib that is run as the program of its process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jit_core::batch::ProgramLink;
+use jit_core::native::NativeLibrary;
+use jit_core::object::{ObjectFile, SymbolKind};
+use jit_core::session::{AbsoluteSymbol, ProgramOptions, Reexport};
+use orc_shared::ExecutorAddr;
+use platform_elf::archive::Archive;
+use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
+use platform_elf::object::ElfObject;
+use platform_elf::platform::ProgramCall;
+use platform_elf::shared_library::SharedLibrary;
+use rayon::prelude::*;
+
+use crate::defaults::DefaultLibraries;
+use crate::error::Error;
+use crate::jit::Jit;
+use crate::mapped::MapFiles;
+use crate::needed::CandidateLibrary;
+
+/// Objects that are read by several threads from this number on.
+const PARALLEL_FROM: usize = 32;
+
+/// How a program is linked and run.
+#[derive(Clone, Debug)]
+pub struct ProgramSettings {
+    /// Where it starts.
+    pub entry: String,
+    /// Directories the loader searches for its libraries first.
+    pub run_path: Vec<String>,
+    /// Leave out what nothing refers to.
+    pub gc_sections: bool,
+    /// Names to link even if nothing refers to them.
+    pub keep: Vec<String>,
+    /// End the process when the program ends, as a linked program does: exit handlers of the
+    /// process run in their order, and [`Program::run`] does not return.
+    pub then_exit: bool,
+}
+
+impl Default for ProgramSettings {
+    fn default() -> Self {
+        Self {
+            entry: "main".to_owned(),
+            run_path: Vec::new(),
+            gc_sections: true,
+            keep: Vec::new(),
+            then_exit: false,
+        }
+    }
+}
+
+/// A program: a dylib whose libraries are loaded with it, and which replaces their definitions by
+/// its own as a linked program does. A process has one.
+pub struct Program {
+    jit: Jit,
+    dylib: jit_core::session::Dylib,
+    settings: ProgramSettings,
+}
+
+/// A file of a program.
+pub struct ProgramInput {
+    /// The file.
+    pub found: FoundInput,
+    /// Link all members of the archive.
+    pub whole_archive: bool,
+    /// Load the shared library only if something is taken from it.
+    pub as_needed: bool,
+}
+
+impl Program {
+    /// An empty program.
+    ///
+    /// # Errors
+    /// Bugs only.
+    pub fn new(jit: &Jit, settings: ProgramSettings) -> Result<Self, Error> {
+        let dylib = jit.0.runtime.add_dylib("main")?;
+        jit.0.remember(&dylib);
+        jit.0.runtime.add_program_start(&dylib)?;
+        Ok(Self {
+            jit: jit.clone(),
+            dylib,
+            settings,
+        })
+    }
+
+    /// The program that a dylib is.
+    pub(crate) fn of(jit: Jit, dylib: jit_core::session::Dylib) -> Result<Self, Error> {
+        jit.0.runtime.add_program_start(&dylib)?;
+        for library in dylib.libraries() {
+            jit.0.needed.add(CandidateLibrary::new(library, true));
+        }
+        Ok(Self {
+            jit,
+            dylib,
+            settings: ProgramSettings::default(),
+        })
+    }
+
+    /// Adds files in link order.
+    ///
+    /// # Errors
+    /// When an object cannot be read, or defines what is defined already.
+    pub fn add(&self, inputs: Vec<ProgramInput>) -> Result<(), Error> {
+        let tracker = self.dylib.default_tracker();
+        for read in self.read_all(inputs) {
+            match read? {
+                Read::Objects(objects) => tracker.add_objects(objects)?,
+                Read::Archive(archive) => tracker.add_archive(Arc::new(archive))?,
+                Read::Shared(library, as_needed) => self.add_shared(library, !as_needed)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_all(&self, inputs: Vec<ProgramInput>) -> Vec<Result<Read, Error>> {
+        if inputs.len() >= PARALLEL_FROM {
+            inputs.into_par_iter().map(|i| self.read(i)).collect()
+        } else {
+            inputs.into_iter().map(|i| self.read(i)).collect()
+        }
+    }
+
+    fn read(&self, input: ProgramInput) -> Result<Read, Error> {
+        let names = self.jit.0.session.names();
+        let path = input.found.path;
+        let name = path.display().to_string();
+        Ok(match input.found.content {
+            FoundContent::Object(bytes) => {
+                Read::Objects(vec![Arc::new(ElfObject::new(name, bytes, names)?)])
+            }
+            FoundContent::Archive(bytes) => {
+                let directory = path.parent().unwrap_or(std::path::Path::new(""));
+                let opener = Arc::new(MapFiles);
+                let archive = Archive::with_opener(name, bytes, names, directory, opener)?;
+                if input.whole_archive {
+                    Read::Objects(archive.members()?)
+                } else {
+                    Read::Archive(archive)
+                }
+            }
+            FoundContent::Shared(library) => Read::Shared(library, input.as_needed),
+        })
+    }
+
+    fn add_shared(&self, library: Arc<SharedLibrary>, needed: bool) -> Result<(), Error> {
+        let loaded = self.jit.0.loaded.same_file(&library);
+        let load_bias = loaded.map(|loaded| loaded.load_bias);
+        let library = loaded.map_or(library, |loaded| loaded.library.clone());
+        let candidate = CandidateLibrary::new(library, needed);
+        self.jit.0.needed.add(candidate.clone());
+        Ok(self.dylib.add_library(candidate, load_bias)?)
+    }
+
+    /// Lets the program use the compilers' and the system's libraries without naming them. Call it
+    /// after everything is added. `more` are sonames of further libraries of this kind.
+    pub fn use_default_libraries(&self, search: LibrarySearch, more: &[&str]) {
+        let search = Arc::new(search);
+        let loaded: HashMap<String, (Arc<SharedLibrary>, ExecutorAddr)> = self
+            .jit
+            .0
+            .loaded
+            .all()
+            .map(|l| {
+                (
+                    l.library.soname().to_owned(),
+                    (l.library.clone(), l.load_bias),
+                )
+            })
+            .collect();
+        self.find_dependencies(search.clone(), &loaded);
+        let generator = DefaultLibraries::new(
+            search,
+            self.jit.0.needed.clone(),
+            self.jit.0.session.names().clone(),
+            loaded,
+            more,
+        );
+        self.dylib.add_generator(Arc::new(generator));
+    }
+
+    /// What the program's libraries need is part of what it replaces.
+    fn find_dependencies(
+        &self,
+        search: Arc<LibrarySearch>,
+        loaded: &HashMap<String, (Arc<SharedLibrary>, ExecutorAddr)>,
+    ) {
+        let loaded = loaded.clone();
+        let find = move |soname: &str| -> Option<Arc<dyn NativeLibrary>> {
+            let known = loaded.get(soname).map(|(library, _)| library.clone());
+            let library = known.or_else(|| search.find_soname(soname))?;
+            Some(library)
+        };
+        self.jit.0.needed.find_dependencies_with(Arc::new(find));
+    }
+
+    /// Defines names as numbers or as other names (`--defsym`).
+    ///
+    /// # Errors
+    /// When one is defined already.
+    pub fn define(&self, name: &str, value: &str) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let tracker = self.dylib.default_tracker();
+        let alias = names.intern(name.as_bytes());
+        if let Some(addr) = parse_number(value) {
+            tracker.add_absolute(&[AbsoluteSymbol {
+                name: alias,
+                addr: ExecutorAddr::new(addr),
+                kind: SymbolKind::None,
+                weak: false,
+            }])?;
+        } else {
+            tracker.add_reexports(&[Reexport {
+                alias,
+                dylib: self.dylib.clone(),
+                name: names.intern(value.as_bytes()),
+                weak: false,
+            }])?;
+        }
+        Ok(())
+    }
+
+    /// Links the program and enters it into the process: its libraries are loaded and bound.
+    ///
+    /// # Errors
+    /// When something is missing or cannot be linked; when a library cannot be loaded; when the
+    /// process has a program already.
+    pub fn link(&self) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let entry = names.intern(self.settings.entry.as_bytes());
+        if !self.dylib.defines(entry) {
+            let entry = self.settings.entry.clone();
+            return Err(Error::NoEntry { entry });
+        }
+        let keep = self.settings.keep.iter();
+        let options = ProgramOptions {
+            link: ProgramLink {
+                libraries: Vec::new(),
+                search_path: self.settings.run_path.clone(),
+            },
+            drop_unreachable: self.settings.gc_sections,
+            keep: keep.map(|name| names.intern(name.as_bytes())).collect(),
+            undefined_allowed: false,
+        };
+        self.dylib.link_program(&[entry], options)?;
+        Ok(())
+    }
+
+    /// Runs the linked program on this thread. `args` start with its name.
+    ///
+    /// # Errors
+    /// When the runtime cannot run it.
+    pub fn run(&self, args: &[String]) -> Result<i32, Error> {
+        let status = self.jit.0.runtime.run_main(&ProgramCall {
+            dylib: &self.dylib,
+            libraries: &[],
+            entry: &self.settings.entry,
+            args,
+            then_exit: self.settings.then_exit,
+        })?;
+        // A `main` returns an `int`.
+        Ok(status as i32)
+    }
+}
+
+/// An input that was read.
+enum Read {
+    Objects(Vec<Arc<dyn ObjectFile>>),
+    Archive(Archive),
+    Shared(Arc<SharedLibrary>, bool),
+}
+
+fn parse_number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
