@@ -5,7 +5,9 @@
 
 use alloc::format;
 use alloc::string::String;
-use core::ffi::{c_char, c_void};
+use core::ffi::c_char;
+#[cfg(not(test))]
+use core::ffi::c_void;
 
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 use orc_shared::{CWrapperFunctionResult, WrapperFunctionResult};

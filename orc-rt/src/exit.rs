@@ -46,7 +46,7 @@ pub struct RecordMap(WordMap);
 
 impl Records {
     /// Nothing pending.
-    pub const fn new() -> Self {
+    pub const fn none() -> Self {
         Self {
             at_exit: RecordMap(WordMap::new()),
             at_thread_exit: RecordMap(WordMap::new()),

@@ -111,14 +111,14 @@ impl Registry {
     const fn new() -> Self {
         Self {
             dylibs: Vec::new(),
-            other_records: Records::new(),
+            other_records: Records::none(),
             platform: ExecutorAddr::NULL,
             program: None,
             initializing: Vec::new(),
             loader: None,
             arguments: None,
             frames: WordMap::new(),
-            tls: TlsRegistry::new(),
+            tls: TlsRegistry::empty(),
             last_error: String::new(),
             fork_handlers: false,
             finalized_at_exit: false,
@@ -156,7 +156,7 @@ impl Registry {
             open_count: 0,
             opened_at: None,
             dependencies: Vec::new(),
-            records: Records::new(),
+            records: Records::none(),
         };
         self.dylibs.insert(index, (header, Box::new(dylib)));
         Ok(())

@@ -15,17 +15,15 @@
 //! from the thread pointer, and none of this runs.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::ffi::CString;
 use alloc::format;
-use alloc::vec::Vec;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::addr;
-use crate::registry::{self, Outcome};
+use crate::registry::{self, Outcome, WordMap};
 
 /// What `__tls_get_addr` is passed: two words in the GOT.
 #[repr(C)]
@@ -39,9 +37,9 @@ pub struct TlsIndex {
 /// The thread-local sections that are linked, and the threads that have copies of some.
 pub struct TlsRegistry {
     /// By first address: the end, and a number that no other section had.
-    sections: BTreeMap<u64, (u64, u64)>,
+    sections: WordMap,
     /// `ThreadState`s of all threads that have one.
-    threads: BTreeSet<usize>,
+    threads: WordMap,
     next_id: u64,
 }
 
@@ -60,32 +58,26 @@ pub struct ThreadState {
     cache: [(u64, u64); CACHE_SIZE],
     /// `REMOVALS` when the cache was last known to be good.
     removals: u64,
-    /// This thread's copies by their section's number.
-    copies: BTreeMap<u64, Copy>,
+    /// This thread's copies, in memory from `posix_memalign`, by their section's number.
+    copies: WordMap,
     /// The error that `dlerror` has not returned yet.
     pub error: Option<CString>,
     /// The error that it returned last, whose text the caller may still be reading.
     pub returned_error: Option<CString>,
 }
 
-/// A thread's copy of a section, in memory from `malloc`.
-struct Copy {
-    memory: *mut u8,
-}
-
-impl Drop for Copy {
+impl Drop for ThreadState {
     fn drop(&mut self) {
-        // SAFETY: the memory came from `posix_memalign` and belongs to this copy.
-        unsafe { libc::free(self.memory.cast()) };
+        free_copies(&self.copies);
     }
 }
 
 impl TlsRegistry {
     /// Nothing linked yet.
-    pub const fn new() -> Self {
+    pub const fn empty() -> Self {
         Self {
-            sections: BTreeMap::new(),
-            threads: BTreeSet::new(),
+            sections: WordMap::new(),
+            threads: WordMap::new(),
             next_id: 0,
         }
     }
@@ -121,8 +113,8 @@ impl TlsRegistry {
     }
 
     /// All threads' states, for good.
-    pub fn take_threads(&mut self) -> Vec<usize> {
-        core::mem::take(&mut self.threads).into_iter().collect()
+    pub fn take_threads(&mut self) -> WordMap {
+        core::mem::take(&mut self.threads)
     }
 }
 
@@ -151,8 +143,7 @@ impl ThreadState {
         let registry = registry::lock();
         let removals = REMOVALS.load(Ordering::Acquire);
         if self.removals != removals {
-            let live: BTreeSet<u64> = registry.tls.sections.values().map(|(_, id)| *id).collect();
-            self.copies.retain(|id, _| live.contains(id));
+            self.free_stale_copies(&registry.tls);
             self.cache = [(0, 0); CACHE_SIZE];
             self.removals = removals;
         }
@@ -164,13 +155,40 @@ impl ThreadState {
             ));
             return core::ptr::null_mut();
         };
-        let copy = self.copies.entry(id).or_insert_with(|| Copy {
-            memory: copy_section(start, end),
-        });
-        if copy.memory.is_null() {
-            return copy.memory;
+        let copy = match self.copies.get(&id) {
+            Some(&(copy, _)) => addr::to_ptr(ExecutorAddr::new(copy)),
+            None => {
+                let copy = copy_section(start, end);
+                if copy.is_null() {
+                    return copy;
+                }
+                let address = addr::of(copy.cast_const()).value();
+                self.copies.insert(id, (address, 0));
+                copy
+            }
+        };
+        copy.wrapping_add((template - start) as usize)
+    }
+
+    /// Frees the copies of sections that were removed.
+    fn free_stale_copies(&mut self, tls: &TlsRegistry) {
+        let mut live = WordMap::new();
+        for &(_, id) in tls.sections.values() {
+            if let Some(copy) = self.copies.remove(&id) {
+                live.insert(id, copy);
+            }
         }
-        copy.memory.wrapping_add((template - start) as usize)
+        free_copies(&core::mem::replace(&mut self.copies, live));
+    }
+}
+
+/// Frees copies that no code uses any more.
+fn free_copies(copies: &WordMap) {
+    for &(copy, _) in copies.values() {
+        let copy: *mut c_void = addr::to_ptr(ExecutorAddr::new(copy));
+        // SAFETY: the copy is from `posix_memalign`, and belongs to the thread whose map this is. Its
+        // section was removed, or the thread ends.
+        unsafe { libc::free(copy) };
     }
 }
 
@@ -203,7 +221,7 @@ pub fn thread_state<'a>() -> Option<&'a mut ThreadState> {
     let state = Box::into_raw(Box::new(ThreadState {
         cache: [(0, 0); CACHE_SIZE],
         removals: REMOVALS.load(Ordering::Acquire),
-        copies: BTreeMap::new(),
+        copies: WordMap::new(),
         error: None,
         returned_error: None,
     }));
@@ -213,10 +231,8 @@ pub fn thread_state<'a>() -> Option<&'a mut ThreadState> {
         drop(unsafe { Box::from_raw(state) });
         return None;
     }
-    registry::lock()
-        .tls
-        .threads
-        .insert(state.expose_provenance());
+    let address = addr::of(state.cast_const()).value();
+    registry::lock().tls.threads.insert(address, (0, 0));
     // SAFETY: as above.
     unsafe { state.as_mut() }
 }
@@ -245,18 +261,15 @@ fn thread_key() -> Option<libc::pthread_key_t> {
 /// Called by the C library when a thread ends that has a state.
 unsafe extern "C" fn free_thread_state(state: *mut c_void) {
     let state: *mut ThreadState = state.cast();
-    let ours = registry::lock()
-        .tls
-        .threads
-        .remove(&state.expose_provenance());
-    if ours {
+    let address = addr::of(state.cast_const()).value();
+    if registry::lock().tls.threads.remove(&address).is_some() {
         // SAFETY: the state came from a box, and was not freed yet: it was in the set.
         drop(unsafe { Box::from_raw(state) });
     }
 }
 
 /// Frees all threads' states. No JIT'd code runs any more.
-pub fn shut_down(threads: Vec<usize>) {
+pub fn shut_down(threads: WordMap) {
     let key = THREAD_KEY.swap(0, Ordering::AcqRel);
     if let Some(key) = key
         .checked_sub(1)
@@ -265,8 +278,8 @@ pub fn shut_down(threads: Vec<usize>) {
         // SAFETY: the key is live, and from now on nobody uses it.
         unsafe { libc::pthread_key_delete(key) };
     }
-    for state in threads {
-        let state: *mut ThreadState = core::ptr::with_exposed_provenance_mut(state);
+    for state in threads.into_keys() {
+        let state: *mut ThreadState = addr::to_ptr(ExecutorAddr::new(state));
         // SAFETY: states in the set were not freed, and no thread uses them any more.
         drop(unsafe { Box::from_raw(state) });
     }
@@ -301,7 +314,7 @@ mod tests {
 
     #[test]
     fn sections_do_not_overlap_and_end_before_their_end() {
-        let mut tls = TlsRegistry::new();
+        let mut tls = TlsRegistry::empty();
         tls.add(range(0x100, 0x110)).unwrap();
         assert!(tls.add(range(0x10f, 0x120)).is_err());
         assert!(tls.add(range(0x120, 0x120)).is_err());
