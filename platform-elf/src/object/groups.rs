@@ -23,11 +23,16 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Reads the groups.
+    /// Reads the groups. `global_names` are the names of the symbols from the first global one on:
+    /// a signature mostly is one of them, so it is not looked up again.
     ///
     /// # Errors
     /// When a group's section or signature is damaged.
-    pub fn read(view: &View<'_>, names: &NameTable) -> Result<Self, String> {
+    pub fn read(
+        view: &View<'_>,
+        names: &NameTable,
+        global_names: &[NameId],
+    ) -> Result<Self, String> {
         let mut groups = Self::default();
         // Groups cannot overlap, so a sane object's fit into the file; the bound keeps reading
         // linear in a damaged one.
@@ -37,7 +42,7 @@ impl Groups {
                 budget = budget
                     .checked_sub(section.sh_size(LE))
                     .ok_or("the section groups are larger than the file")?;
-                groups.add_group(view, names, index as u32, section)?;
+                groups.add_group(view, names, global_names, index as u32, section)?;
             } else if is_linkonce(view, section) && groups.of(index as u32).is_none() {
                 let signature = names.intern(view.section_name(section));
                 groups.add_member(view, index as u32, signature)?;
@@ -58,6 +63,7 @@ impl Groups {
         &mut self,
         view: &View<'_>,
         names: &NameTable,
+        global_names: &[NameId],
         index: u32,
         section: &SectionHeader64<LE>,
     ) -> Result<(), String> {
@@ -68,8 +74,13 @@ impl Groups {
         if !flags.contains(GRP_COMDAT) {
             return Ok(());
         }
-        let signature = signature(view, section).ok_or_else(|| damaged("has no signature"))?;
-        let signature = names.intern(signature);
+        let global = section.sh_info(LE).checked_sub(view.first_global);
+        let signature = match global.and_then(|at| global_names.get(at as usize)) {
+            Some(&name) => name,
+            None => {
+                names.intern(signature(view, section).ok_or_else(|| damaged("has no signature"))?)
+            }
+        };
         let group = self.signatures.len() as u32;
         self.signatures.push(signature);
         if self.of_section.is_empty() {

@@ -33,8 +33,16 @@ pub(super) fn scan(
     input: &Arc<dyn InputBytes>,
     names: &NameTable,
 ) -> Result<Scan, String> {
-    let groups = Groups::read(view, names)?;
     let globals = &view.symbols[view.first_global as usize..];
+    let mut has_versions = false;
+    let own_names = globals.iter().map(|symbol| {
+        let name = view.symbol_name(symbol).unwrap_or_default();
+        has_versions |= name.contains(&b'@');
+        name
+    });
+    let mut global_names = Vec::with_capacity(globals.len());
+    names.intern_from(input, own_names, &mut global_names);
+    let groups = Groups::read(view, names, &global_names)?;
     let undefined = globals
         .iter()
         .filter(|s| s.st_shndx.get(LE) == elf::SHN_UNDEF)
@@ -46,16 +54,9 @@ pub(super) fn scan(
             groups: groups.signatures.clone(),
             has_initializers: has_initializers(view),
         },
-        global_names: Vec::with_capacity(globals.len()),
+        global_names,
         groups,
     };
-    let mut has_versions = false;
-    let own_names = globals.iter().map(|symbol| {
-        let name = view.symbol_name(symbol).unwrap_or_default();
-        has_versions |= name.contains(&b'@');
-        name
-    });
-    names.intern_from(input, own_names, &mut scan.global_names);
     let empty = names.intern(b"");
     for (symbol, index) in globals.iter().zip(view.first_global..) {
         let name = scan.global_names[(index - view.first_global) as usize];
