@@ -21,6 +21,7 @@ mod state;
 mod survey;
 pub mod timings;
 mod values;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,9 @@ impl LinkContext {
         }
     }
 }
+
+/// The phase in which the loader loads and initializes a program's libraries.
+const LOADING: &str = "load libraries";
 
 /// How often a link starts again because a range was full.
 const ATTEMPTS: usize = 3;
@@ -153,6 +157,9 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
 
     let phase = link.timings.phase("assign addresses");
     layout::assign_addresses(link)?;
+    if cfg!(debug_assertions) {
+        verify::verify(link)?;
+    }
     values::set_own_values(link)?;
     run_passes(link, |passes| &passes.post_allocation)?;
     drop(phase);
@@ -172,9 +179,13 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
     let image = bind_natives::program_image(&link, program, &imports);
     let mut outcome = None;
     let executor = Arc::clone(&link.context.executor);
-    let phase = link.timings.phase("load libraries");
+    let timings = link.timings.clone();
+    let mut phase = Some(timings.phase(LOADING));
     let opened = executor.open_program(&image, &mut |values| {
+        // Writing the program has phases of its own.
+        phase = None;
         let written = write(&mut link, &imports, values);
+        phase = Some(timings.phase(LOADING));
         let failed = written.as_ref().err().map(ToString::to_string);
         outcome = Some(written);
         failed.map_or(Ok(()), |message| Err(ExecutorError(message)))

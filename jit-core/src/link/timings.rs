@@ -74,6 +74,7 @@ impl fmt::Display for PhaseTimes {
 }
 
 /// The timer of one link.
+#[derive(Clone)]
 pub(super) struct Timings {
     times: Arc<PhaseTimes>,
 }
