@@ -2,145 +2,163 @@
 //!
 //! A compiler driver adds `-lstdc++ -lm -lgcc_s -lgcc -lc` to every command line. Here each is
 //! opened only when a name is missing after everything that was named, so a C program touches the C
-//! library alone.
+//! library alone, and loaded only if it has such a name.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jit_core::error::LinkError;
-use jit_core::name::NameTable;
-use jit_core::native::NativeLibrary as _;
+use jit_core::name::{NameId, NameTable};
+use jit_core::native::{LibrarySymbol, NativeLibrary};
+use jit_core::object::LazyObjects as _;
 use jit_core::session::{Dylib, Generator, Wanted};
-use orc_shared::ExecutorAddr;
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, LibraryChoice, LibrarySearch};
-use platform_elf::shared_library::SharedLibrary;
 
-use crate::needed::{CandidateLibrary, NeededLibraries};
+/// Shared libraries, in the order in which they are asked: that which most names are found in comes
+/// first. The loader itself defines `__tls_get_addr`.
+pub(crate) const ASKED: &[&str] = &[
+    "libc.so.6",
+    "libm.so.6",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+    "ld-linux-x86-64.so.2",
+];
 
-/// Shared libraries, in the order in which a driver names them.
-const SHARED: &[&str] = &["libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", "libc.so.6"];
-/// The loader itself defines `__tls_get_addr`.
-const LOADER: &str = "ld-linux-x86-64.so.2";
+/// The same in the order in which a driver names them, which is that of loading.
+pub(crate) const LOADED: &[&str] = &[
+    "libstdc++.so.6",
+    "libm.so.6",
+    "libgcc_s.so.1",
+    "libc.so.6",
+    "ld-linux-x86-64.so.2",
+];
+
 /// Static parts of the C library and the compiler.
 const ARCHIVES: &[&str] = &["c", "gcc"];
 
-/// Asked for names that no input defines.
-pub(crate) struct DefaultLibraries {
-    search: Arc<LibrarySearch>,
-    needed: Arc<NeededLibraries>,
-    names: Arc<NameTable>,
-    /// Loaded libraries by soname, with their places.
-    loaded: HashMap<String, (Arc<SharedLibrary>, ExecutorAddr)>,
-    state: Mutex<State>,
-}
+/// How a library is opened; `None` if there is no such library.
+type Open = dyn Fn() -> Option<Arc<dyn NativeLibrary>> + Send + Sync;
 
-struct State {
-    shared: Vec<Shared>,
-    archives_added: bool,
-}
-
-/// A default library: not looked at yet, absent, or known.
-struct Shared {
+/// A library that is opened when it is asked for a name first.
+pub(crate) struct UnopenedLibrary {
     soname: String,
-    library: Option<Option<Arc<SharedLibrary>>>,
-    added: bool,
+    open: Box<Open>,
+    library: OnceLock<Option<Arc<dyn NativeLibrary>>>,
 }
 
-impl DefaultLibraries {
-    pub(crate) fn new(
-        search: Arc<LibrarySearch>,
-        needed: Arc<NeededLibraries>,
-        names: Arc<NameTable>,
-        loaded: HashMap<String, (Arc<SharedLibrary>, ExecutorAddr)>,
-        more: &[&str],
-    ) -> Self {
-        let sonames = more.iter().chain(SHARED).chain([&LOADER]);
-        let shared = sonames.map(|soname| Shared {
-            soname: (*soname).to_owned(),
-            library: None,
-            added: false,
-        });
+impl UnopenedLibrary {
+    pub(crate) fn new(soname: &str, open: Box<Open>) -> Self {
+        Self {
+            soname: soname.to_owned(),
+            open,
+            library: OnceLock::new(),
+        }
+    }
+
+    fn library(&self) -> Option<&dyn NativeLibrary> {
+        self.library.get_or_init(|| (self.open)()).as_deref()
+    }
+}
+
+impl NativeLibrary for UnopenedLibrary {
+    fn path(&self) -> &str {
+        self.library().map_or(&self.soname, |l| l.path())
+    }
+
+    fn soname(&self) -> &str {
+        &self.soname
+    }
+
+    fn needed(&self) -> Vec<String> {
+        self.library().map(|l| l.needed()).unwrap_or_default()
+    }
+
+    fn find(&self, name: &[u8]) -> Option<LibrarySymbol> {
+        self.library()?.find(name)
+    }
+
+    fn version(&self, name: &[u8]) -> Option<Vec<u8>> {
+        self.library()?.version(name)
+    }
+
+    fn for_each_alias(&self, file_addr: u64, each: &mut dyn FnMut(&[u8])) {
+        if let Some(library) = self.library() {
+            library.for_each_alias(file_addr, each);
+        }
+    }
+
+    fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
+        if let Some(library) = self.library() {
+            library.for_each_interposable(each);
+        }
+    }
+}
+
+/// Asked for names that neither an input nor a library defines: the static parts have them.
+pub(crate) struct StaticParts {
+    search: Arc<LibrarySearch>,
+    names: Arc<NameTable>,
+    archives: OnceLock<Vec<Archive>>,
+    added: Mutex<Vec<(usize, u32)>>,
+}
+
+impl StaticParts {
+    pub(crate) fn new(search: Arc<LibrarySearch>, names: Arc<NameTable>) -> Self {
         Self {
             search,
-            needed,
             names,
-            loaded,
-            state: Mutex::new(State {
-                shared: shared.collect(),
-                archives_added: false,
-            }),
+            archives: OnceLock::new(),
+            added: Mutex::default(),
         }
     }
 
-    fn open(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
-        match self.loaded.get(soname) {
-            Some((library, _)) => Some(library.clone()),
-            None => self.search.find_soname(soname),
-        }
-    }
-
-    /// Adds the libraries that define some of `names`; returns those that none defines.
-    fn add_shared(
-        &self,
-        state: &mut State,
-        dylib: &Dylib,
-        mut names: Vec<Vec<u8>>,
-    ) -> Result<Vec<Vec<u8>>, LinkError> {
-        for shared in &mut state.shared {
-            if names.is_empty() {
-                break;
-            }
-            let soname = &shared.soname;
-            let library = shared.library.get_or_insert_with(|| self.open(soname));
-            let Some(library) = library else {
-                continue;
-            };
-            let before = names.len();
-            names.retain(|name| library.find(name).is_none());
-            if names.len() < before && !shared.added {
-                shared.added = true;
-                let load_bias = self.loaded.get(soname).map(|(_, bias)| *bias);
-                let candidate = CandidateLibrary::new(library.clone(), true);
-                self.needed.add(candidate.clone());
-                dylib.add_library(candidate, load_bias)?;
-            }
-        }
-        Ok(names)
-    }
-
-    /// The static parts, for names that are left.
-    fn add_archives(&self, dylib: &Dylib) -> Result<(), LinkError> {
-        for name in ARCHIVES {
-            let found = self.search.find(name, LibraryChoice::SharedFirst);
-            for input in found.unwrap_or_default() {
-                if let FoundContent::Archive(bytes) = input.content {
-                    let path: PathBuf = input.path;
-                    let archive = Archive::new(path.display().to_string(), bytes, &self.names)?;
-                    dylib.add_archive(Arc::new(archive))?;
+    fn archives(&self) -> &[Archive] {
+        self.archives.get_or_init(|| {
+            let mut archives = Vec::new();
+            for name in ARCHIVES {
+                let found = self.search.find(name, LibraryChoice::SharedFirst);
+                for input in found.unwrap_or_default() {
+                    if let FoundContent::Archive(bytes) = input.content {
+                        let path: PathBuf = input.path;
+                        let name = path.display().to_string();
+                        // What is no archive defines nothing: the name is then reported missing.
+                        archives.extend(Archive::new(name, bytes, &self.names));
+                    }
                 }
             }
-        }
-        Ok(())
+            archives
+        })
+    }
+
+    /// The archive and the member that define the name.
+    fn find(&self, name: NameId) -> Option<(usize, u32)> {
+        let archives = self.archives().iter().enumerate();
+        let mut found = archives.filter_map(|(at, archive)| {
+            let entry = archive.index().iter().find(|(n, _)| *n == name)?;
+            Some((at, entry.1))
+        });
+        found.next()
     }
 }
 
-impl Generator for DefaultLibraries {
+impl Generator for StaticParts {
     fn name(&self) -> &str {
-        "the system's libraries"
+        "static parts of the system's libraries"
     }
 
     fn generate(&self, dylib: &Dylib, wanted: &[Wanted]) -> Result<(), LinkError> {
         let strong = wanted.iter().filter(|wanted| !wanted.weak);
-        let names: Vec<Vec<u8>> = strong.map(|w| self.names.bytes(w.name)).collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = self.add_shared(&mut state, dylib, names)?;
-        if !missing.is_empty() && !std::mem::replace(&mut state.archives_added, true) {
-            self.add_archives(dylib)?;
+        let mut members: Vec<(usize, u32)> = strong.filter_map(|w| self.find(w.name)).collect();
+        members.sort_unstable();
+        members.dedup();
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        for member in members {
+            if !added.contains(&member) {
+                added.push(member);
+                let (archive, member) = member;
+                dylib.add_object(self.archives()[archive].load(member)?)?;
+            }
         }
         Ok(())
     }

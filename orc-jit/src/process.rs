@@ -66,6 +66,11 @@ impl LoadedLibraries {
         same.then_some(loaded)
     }
 
+    /// The loaded library of this name.
+    pub(crate) fn by_soname(&self, soname: &str) -> Option<&Loaded> {
+        Some(&self.list[*self.by_soname.get(soname)?])
+    }
+
     /// All.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Loaded> {
         self.list.iter()

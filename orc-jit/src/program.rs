@@ -15,7 +15,7 @@ use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
 use rayon::prelude::*;
 
-use crate::defaults::DefaultLibraries;
+use crate::defaults::{self, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
@@ -156,42 +156,52 @@ impl Program {
 
     /// Lets the program use the compilers' and the system's libraries without naming them. Call it
     /// after everything is added. `more` are sonames of further libraries of this kind.
-    pub fn use_default_libraries(&self, search: LibrarySearch, more: &[&str]) {
+    ///
+    /// # Errors
+    /// When the program's dylib was removed.
+    pub fn use_default_libraries(&self, search: LibrarySearch, more: &[&str]) -> Result<(), Error> {
         let search = Arc::new(search);
-        let loaded: HashMap<String, (Arc<SharedLibrary>, ExecutorAddr)> = self
+        let mut candidates: HashMap<&str, Arc<CandidateLibrary>> = HashMap::new();
+        for soname in defaults::ASKED.iter().chain(more) {
+            let loaded = self.jit.0.loaded.by_soname(soname).cloned();
+            let load_bias = loaded.as_ref().map(|loaded| loaded.load_bias);
+            let (name, search) = ((*soname).to_owned(), search.clone());
+            let open = move || -> Option<Arc<dyn NativeLibrary>> {
+                match &loaded {
+                    Some(loaded) => Some(loaded.library.clone()),
+                    None => Some(search.find_soname(&name)?),
+                }
+            };
+            let library = UnopenedLibrary::new(soname, Box::new(open));
+            let candidate = CandidateLibrary::new(Arc::new(library), false);
+            self.dylib.add_library(candidate.clone(), load_bias)?;
+            candidates.insert(soname, candidate);
+        }
+        let in_order = more.iter().chain(defaults::LOADED);
+        for candidate in in_order.filter_map(|soname| candidates.remove(soname)) {
+            self.jit.0.needed.add(candidate);
+        }
+        self.find_dependencies(search.clone());
+        let names = self.jit.0.session.names().clone();
+        self.dylib
+            .add_generator(Arc::new(StaticParts::new(search, names)));
+        Ok(())
+    }
+
+    /// What the program's libraries need is part of what it replaces.
+    fn find_dependencies(&self, search: Arc<LibrarySearch>) {
+        let loaded: HashMap<String, Arc<SharedLibrary>> = self
             .jit
             .0
             .loaded
             .all()
-            .map(|l| {
-                (
-                    l.library.soname().to_owned(),
-                    (l.library.clone(), l.load_bias),
-                )
-            })
+            .map(|l| (l.library.soname().to_owned(), l.library.clone()))
             .collect();
-        self.find_dependencies(search.clone(), &loaded);
-        let generator = DefaultLibraries::new(
-            search,
-            self.jit.0.needed.clone(),
-            self.jit.0.session.names().clone(),
-            loaded,
-            more,
-        );
-        self.dylib.add_generator(Arc::new(generator));
-    }
-
-    /// What the program's libraries need is part of what it replaces.
-    fn find_dependencies(
-        &self,
-        search: Arc<LibrarySearch>,
-        loaded: &HashMap<String, (Arc<SharedLibrary>, ExecutorAddr)>,
-    ) {
-        let loaded = loaded.clone();
         let find = move |soname: &str| -> Option<Arc<dyn NativeLibrary>> {
-            let known = loaded.get(soname).map(|(library, _)| library.clone());
-            let library = known.or_else(|| search.find_soname(soname))?;
-            Some(library)
+            match loaded.get(soname) {
+                Some(library) => Some(library.clone()),
+                None => Some(search.find_soname(soname)?),
+            }
         };
         self.jit.0.needed.find_dependencies_with(Arc::new(find));
     }

@@ -145,7 +145,8 @@ fn prepare(jit: &Jit, line: &LinkLine, inputs: Inputs) -> Result<Program, Failur
     if line.default_libraries {
         let fortran = inputs.languages.contains(&Language::Fortran);
         let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
-        program.use_default_libraries(inputs.search, more);
+        let used = program.use_default_libraries(inputs.search, more);
+        used.map_err(text)?;
     }
     Ok(program)
 }

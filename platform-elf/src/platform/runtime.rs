@@ -133,8 +133,8 @@ impl ElfRuntime {
         &self.dylib
     }
 
-    /// A new dylib of the runtime's session, with a header and the runtime's names. Its link order is
-    /// itself, then the runtime.
+    /// A new dylib of the runtime's session, with a header and the runtime's names. It does not see
+    /// what else the runtime's dylib has: the libraries it was linked with.
     ///
     /// # Errors
     /// Bugs only.
@@ -160,7 +160,6 @@ impl ElfRuntime {
         };
         let reexports: Vec<Reexport> = aliases.chain(own).map(reexport).collect();
         tracker.add_reexports(&reexports)?;
-        dylib.set_link_order(&[dylib.clone(), self.dylib.clone()]);
         Ok(dylib)
     }
 
