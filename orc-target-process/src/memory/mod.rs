@@ -31,6 +31,8 @@ pub(crate) mod error;
 pub(crate) mod frame_table;
 mod free_list;
 pub(crate) mod image;
+mod opener;
+mod prefault;
 mod range;
 mod space;
 mod stats;
@@ -43,11 +45,13 @@ mod tests;
 use std::sync::Arc;
 
 use orc_shared::ExecutorAddrRange;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
 use self::allocation::{Segment, fills_own_pages};
 pub use self::error::MemoryError;
+use self::opener::{Spare, open_in_time};
+pub use self::prefault::prefault;
 use self::range::Range;
 use self::space::Want;
 pub use self::stats::{KindStats, RangeStats, Stats};
@@ -85,7 +89,7 @@ pub struct MemoryManager {
     writer: Option<Arc<CodeWriter>>,
     ranges: RwLock<Vec<Arc<Range>>>,
     /// Ranges opened ahead of need.
-    spare: Mutex<Vec<Range>>,
+    spare: Arc<Spare>,
 }
 
 impl MemoryManager {
@@ -93,11 +97,12 @@ impl MemoryManager {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let writer = (config.own_pages_from > 0).then(CodeWriter::new).flatten();
+        sys::unwinder::prepare();
         Self {
             config,
             writer: writer.map(Arc::new),
             ranges: RwLock::default(),
-            spare: Mutex::default(),
+            spare: Arc::default(),
         }
     }
 
@@ -109,20 +114,21 @@ impl MemoryManager {
 
     /// Opens a new range, or hands out one that [`MemoryManager::prepare_range`] opened.
     ///
+    /// If the loader's lock is held for long, the range is one that the loader does not know, with registered
+    /// frames. The first range, and all while the process has one thread, wait for the loader.
+    ///
     /// # Errors
     /// When no address space is left for the placement, with all reasons.
     pub fn open_range(
         &self,
         placement: Placement,
     ) -> Result<(RangeId, ExecutorAddrRange), MemoryError> {
-        let spare = {
-            let mut spare = self.spare.lock();
-            let index = spare.iter().position(|range| range.placement == placement);
-            index.map(|index| spare.swap_remove(index))
-        };
-        let range = match spare {
+        let range = match self.take_spare(placement) {
             Some(range) => range,
-            None => self.new_range(placement)?,
+            None if self.ranges.read().is_empty() || sys::thread::is_single_threaded() => {
+                self.open_directly(placement)?
+            }
+            None => open_in_time(placement, self.config, &self.spare)?,
         };
         let addresses = range.range();
         let mut ranges = self.ranges.write();
@@ -131,8 +137,8 @@ impl MemoryManager {
         Ok((id, addresses))
     }
 
-    /// Opens a range ahead of need, unless one is ready: so that the next [`MemoryManager::open_range`] need
-    /// not wait for the loader, whose lock may be held by whoever waits for that range.
+    /// Opens a range ahead of need, unless one is ready, so that the next
+    /// [`MemoryManager::open_range`] need not wait for the loader. Call it where nobody waits.
     ///
     /// # Errors
     /// As [`MemoryManager::open_range`].
@@ -145,12 +151,20 @@ impl MemoryManager {
         {
             return Ok(());
         }
-        let range = self.new_range(placement)?;
+        let range = self.open_directly(placement)?;
         self.spare.lock().push(range);
         Ok(())
     }
 
-    fn new_range(&self, placement: Placement) -> Result<Range, MemoryError> {
+    fn take_spare(&self, placement: Placement) -> Option<Range> {
+        let mut spare = self.spare.lock();
+        let index = spare
+            .iter()
+            .position(|range| range.placement == placement)?;
+        Some(spare.swap_remove(index))
+    }
+
+    fn open_directly(&self, placement: Placement) -> Result<Range, MemoryError> {
         Range::open(placement, self.config.range_size, self.config.loaded_ranges)
     }
 

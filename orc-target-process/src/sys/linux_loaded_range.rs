@@ -94,6 +94,22 @@ impl Drop for LoadedRange {
     }
 }
 
+/// Waits until nobody visits the list of loaded objects (`dl_iterate_phdr`).
+///
+/// Opening an object takes two more locks of the loader before it waits for that list, and while it
+/// waits no thread can start and no symbol be looked up. Whoever waits here holds nothing.
+pub(crate) fn wait_for_visitors_of_the_loader() {
+    unsafe extern "C" fn stop(
+        _: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        _: *mut libc::c_void,
+    ) -> libc::c_int {
+        1
+    }
+    // SAFETY: the callback ignores its arguments.
+    unsafe { libc::dl_iterate_phdr(Some(stop), std::ptr::null_mut()) };
+}
+
 fn memfd(bytes: &[u8]) -> io::Result<QuietFd> {
     // No page of the file is ever executable: the range itself is anonymous memory.
     const NOEXEC_SEAL: libc::c_uint = 8;

@@ -46,6 +46,11 @@ impl Drop for RegisteredFrames {
     }
 }
 
+/// Finds the process's unwinders, so that a later registration need not ask the loader.
+pub(crate) fn prepare() {
+    unwinders();
+}
+
 fn unwinders() -> &'static Unwinders {
     static FOUND: OnceLock<Unwinders> = OnceLock::new();
     FOUND.get_or_init(find)

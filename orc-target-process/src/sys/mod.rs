@@ -13,6 +13,9 @@ pub(crate) mod loaded_range;
 #[path = "linux_memory.rs"]
 pub(crate) mod memory;
 #[cfg(target_os = "linux")]
+#[path = "linux_thread.rs"]
+pub(crate) mod thread;
+#[cfg(target_os = "linux")]
 #[path = "linux_unwinder.rs"]
 pub(crate) mod unwinder;
 

@@ -218,3 +218,33 @@ pub(super) fn backtrace() -> Vec<usize> {
         .map(|&frame| frame as usize)
         .collect()
 }
+
+/// Runs the calling test's `body` in a process of its own: for what other tests of this process
+/// would disturb, or be disturbed by.
+pub(super) fn isolated<F: FnOnce()>(body: F) {
+    const RUNNING: &str = "ORC_ISOLATED_TEST";
+    // As in "orc_target_process::memory::tests::frames::name_of_test::{{closure}}".
+    let path = std::any::type_name::<F>();
+    let test = path
+        .strip_suffix("::{{closure}}")
+        .unwrap()
+        .split_once("::")
+        .unwrap()
+        .1;
+    if std::env::var_os(RUNNING).is_some_and(|name| name == test) {
+        return body();
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--test-threads=1", "--nocapture"])
+        .env(RUNNING, test)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{}\n{text}\n{errors}",
+        output.status
+    );
+    assert!(text.contains("1 passed"), "{text}");
+}

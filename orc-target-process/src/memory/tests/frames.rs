@@ -184,6 +184,53 @@ fn frames_of_others_are_refused() {
     assert_eq!(catch(starts[0]), 7);
 }
 
+/// Runs `work` while this thread holds a lock of the loader.
+fn with_the_loader_locked(mut work: impl FnMut()) {
+    unsafe extern "C" fn once(
+        _: *mut libc::dl_phdr_info,
+        _: usize,
+        work: *mut std::ffi::c_void,
+    ) -> i32 {
+        // SAFETY: the pointer is the one passed below.
+        let work = unsafe { &mut *work.cast::<&mut dyn FnMut()>() };
+        work();
+        1
+    }
+    let mut work: &mut dyn FnMut() = &mut work;
+    // SAFETY: the callback gets the pointer it expects, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(once), (&raw mut work).cast()) };
+}
+
+#[test]
+fn a_link_does_not_wait_for_the_loader() {
+    isolated(|| {
+        let (manager, _) = manager(small_config());
+        let link = || {
+            let (range, _) = manager.open_range(Placement::NearLibraries).unwrap();
+            let (_callers, starts) = Callers::new(&manager, range, 3, thrower).finalize();
+            starts[1]
+        };
+        let mut starts = Vec::new();
+        with_the_loader_locked(|| {
+            // As in a constructor that calls what is linked on first call: here, and on another thread.
+            starts.push(link());
+            let linked = std::thread::scope(|scope| {
+                scope
+                    .spawn(|| {
+                        let start = link();
+                        assert_eq!(catch(start), 7);
+                        start
+                    })
+                    .join()
+            });
+            starts.push(linked.unwrap());
+        });
+        starts.push(link());
+        starts.iter().for_each(|&start| assert_eq!(catch(start), 7));
+        assert_eq!(manager.stats().ranges, 4);
+    });
+}
+
 /// Threads throw and walk while others link, reuse and release around the code that they run.
 #[test]
 fn unwinding_never_waits_for_linking_nor_sees_half_of_it() {

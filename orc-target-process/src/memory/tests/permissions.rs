@@ -117,116 +117,124 @@ fn in_child(child: impl FnOnce() -> i32) -> i32 {
 
 #[test]
 fn a_forked_child_has_its_own_copy_and_can_link() {
-    let (manager, range) = manager(small_config());
-    let requests = [text(6), segment(SegmentKind::ReadWrite, 4, 4)];
-    let link = |value: u32| {
-        let mut in_flight = allocate(&manager, range, &requests);
-        in_flight.working_memory()[0].copy_from_slice(&constant(value));
-        in_flight.finalize(Vec::new(), None).unwrap()
-    };
-    let before = link(1);
-    let data = before.ranges()[1].start.value() as *const std::sync::atomic::AtomicU32;
-    // SAFETY: the segment is mapped, writable and aligned to 16 bytes.
-    let data = unsafe { &*data };
-    let code = in_child(|| {
-        data.store(5, Ordering::Relaxed);
-        let child = link(2);
-        let (callers, starts) = Callers::new(&manager, range, 1, thrower).finalize();
-        let sum = call(before.ranges()[0].start.value()) * 100
-            + call(child.ranges()[0].start.value()) * 10
-            + catch(starts[0]);
-        callers.release().unwrap();
-        // A range of its own, whose name holds the child's process id.
-        let (second, _) = manager.open_range(Placement::NearLibraries).unwrap();
-        let (_callers, starts) = Callers::new(&manager, second, 1, thrower).finalize();
-        i32::try_from(sum + catch(starts[0]) - 7).unwrap()
+    isolated(|| {
+        let (manager, range) = manager(small_config());
+        let requests = [text(6), segment(SegmentKind::ReadWrite, 4, 4)];
+        let link = |value: u32| {
+            let mut in_flight = allocate(&manager, range, &requests);
+            in_flight.working_memory()[0].copy_from_slice(&constant(value));
+            in_flight.finalize(Vec::new(), None).unwrap()
+        };
+        let before = link(1);
+        let data = before.ranges()[1].start.value() as *const std::sync::atomic::AtomicU32;
+        // SAFETY: the segment is mapped, writable and aligned to 16 bytes.
+        let data = unsafe { &*data };
+        let code = in_child(|| {
+            data.store(5, Ordering::Relaxed);
+            let child = link(2);
+            let (callers, starts) = Callers::new(&manager, range, 1, thrower).finalize();
+            let sum = call(before.ranges()[0].start.value()) * 100
+                + call(child.ranges()[0].start.value()) * 10
+                + catch(starts[0]);
+            callers.release().unwrap();
+            // A range of its own, whose name holds the child's process id.
+            let (second, _) = manager.open_range(Placement::NearLibraries).unwrap();
+            let (_callers, starts) = Callers::new(&manager, second, 1, thrower).finalize();
+            i32::try_from(sum + catch(starts[0]) - 7).unwrap()
+        });
+        assert_eq!(code, 127);
+        assert_eq!(data.load(Ordering::Relaxed), 0);
+        // What the child linked at the same address did not reach the parent.
+        let parent = link(3);
+        assert_eq!(call(parent.ranges()[0].start.value()), 3);
+        assert_eq!(call(before.ranges()[0].start.value()), 1);
     });
-    assert_eq!(code, 127);
-    assert_eq!(data.load(Ordering::Relaxed), 0);
-    // What the child linked at the same address did not reach the parent.
-    let parent = link(3);
-    assert_eq!(call(parent.ranges()[0].start.value()), 3);
-    assert_eq!(call(before.ranges()[0].start.value()), 1);
 }
 
 #[test]
 fn descriptors_closed_or_reused_by_the_program_are_not_written_to() {
-    let (manager, range) = manager(small_config());
-    let code = in_child(|| {
-        // SAFETY: closes what the program does not know, as daemons do.
-        unsafe { libc::close_range(3, u32::MAX, 0) };
-        let mine: Vec<_> = (0..1000)
-            .map_while(|_| std::fs::File::open("/dev/null").ok())
-            .collect();
-        let mut in_flight = allocate(&manager, range, &[text(6)]);
-        in_flight.working_memory()[0].copy_from_slice(&constant(9));
-        let Err(_) = in_flight.finalize(Vec::new(), None) else {
-            return 1;
-        };
-        drop(mine);
-        let mut in_flight = allocate(&manager, range, &[text(6)]);
-        in_flight.working_memory()[0].copy_from_slice(&constant(9));
-        let linked = in_flight.finalize(Vec::new(), None).unwrap();
-        i32::try_from(call(linked.ranges()[0].start.value())).unwrap()
+    isolated(|| {
+        let (manager, range) = manager(small_config());
+        let code = in_child(|| {
+            // SAFETY: closes what the program does not know, as daemons do.
+            unsafe { libc::close_range(3, u32::MAX, 0) };
+            let mine: Vec<_> = (0..1000)
+                .map_while(|_| std::fs::File::open("/dev/null").ok())
+                .collect();
+            let mut in_flight = allocate(&manager, range, &[text(6)]);
+            in_flight.working_memory()[0].copy_from_slice(&constant(9));
+            let Err(_) = in_flight.finalize(Vec::new(), None) else {
+                return 1;
+            };
+            drop(mine);
+            let mut in_flight = allocate(&manager, range, &[text(6)]);
+            in_flight.working_memory()[0].copy_from_slice(&constant(9));
+            let linked = in_flight.finalize(Vec::new(), None).unwrap();
+            i32::try_from(call(linked.ranges()[0].start.value())).unwrap()
+        });
+        assert!([1, 9].contains(&code), "{code}");
     });
-    assert!([1, 9].contains(&code), "{code}");
 }
 
 #[test]
 fn a_limit_of_address_space_makes_ranges_smaller() {
-    let code = in_child(|| {
-        let limit = 1_u64 << 30;
-        let limits = libc::rlimit {
-            rlim_cur: limit,
-            rlim_max: limit,
-        };
-        // SAFETY: limits the child only.
-        assert_eq!(
-            unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limits) },
-            0
-        );
-        let manager = MemoryManager::new(Config::default());
-        let (range, place) = manager.open_range(Placement::NearLibraries).unwrap();
-        assert!(
-            place.size() <= limit / 4 && place.size() >= 4 << 20,
-            "{place:?}"
-        );
-        let (_callers, starts) = Callers::new(&manager, range, 1, thrower).finalize();
-        i32::try_from(catch(starts[0])).unwrap()
+    isolated(|| {
+        let code = in_child(|| {
+            let limit = 1_u64 << 30;
+            let limits = libc::rlimit {
+                rlim_cur: limit,
+                rlim_max: limit,
+            };
+            // SAFETY: limits the child only.
+            assert_eq!(
+                unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limits) },
+                0
+            );
+            let manager = MemoryManager::new(Config::default());
+            let (range, place) = manager.open_range(Placement::NearLibraries).unwrap();
+            assert!(
+                place.size() <= limit / 4 && place.size() >= 4 << 20,
+                "{place:?}"
+            );
+            let (_callers, starts) = Callers::new(&manager, range, 1, thrower).finalize();
+            i32::try_from(catch(starts[0])).unwrap()
+        });
+        assert_eq!(code, 7);
     });
-    assert_eq!(code, 7);
 }
 
 #[test]
 fn strictly_accounted_memory_is_charged_only_when_claimed() {
-    let charged = || {
-        let status = std::fs::read_to_string("/proc/self/smaps").unwrap();
-        let mut bytes = 0_u64;
-        let mut size = 0;
-        for line in status.lines() {
-            let number = || {
-                line.split_whitespace()
-                    .nth(1)
-                    .and_then(|word| word.parse().ok())
-            };
-            if line.starts_with("Size:") {
-                size = number().unwrap_or(0_u64);
+    isolated(|| {
+        let charged = || {
+            let status = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            let mut bytes = 0_u64;
+            let mut size = 0;
+            for line in status.lines() {
+                let number = || {
+                    line.split_whitespace()
+                        .nth(1)
+                        .and_then(|word| word.parse().ok())
+                };
+                if line.starts_with("Size:") {
+                    size = number().unwrap_or(0_u64);
+                }
+                // "ac": the mapping is accounted.
+                if line.starts_with("VmFlags:") && line.contains(" ac") {
+                    bytes += size << 10;
+                }
             }
-            // "ac": the mapping is accounted.
-            if line.starts_with("VmFlags:") && line.contains(" ac") {
-                bytes += size << 10;
-            }
-        }
-        bytes
-    };
-    let before = charged();
-    let manager = MemoryManager::new(Config::default());
-    manager.open_range(Placement::NearLibraries).unwrap();
-    let after = charged();
-    assert!(
-        after.saturating_sub(before) < 64 << 20,
-        "{before:#x} then {after:#x}"
-    );
+            bytes
+        };
+        let before = charged();
+        let manager = MemoryManager::new(Config::default());
+        manager.open_range(Placement::NearLibraries).unwrap();
+        let after = charged();
+        assert!(
+            after.saturating_sub(before) < 64 << 20,
+            "{before:#x} then {after:#x}"
+        );
+    });
 }
 
 #[test]

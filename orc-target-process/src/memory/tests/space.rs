@@ -172,24 +172,26 @@ fn alignment_is_kept() {
 
 #[test]
 fn ranges_lie_where_they_should_and_can_be_prepared() {
-    let manager = MemoryManager::new(Config::default());
-    let library = crate::sys::memory::an_address_in_a_library();
-    assert_ne!(library, 0);
-    let (_, near) = manager.open_range(Placement::NearLibraries).unwrap();
-    // The ranges of tests that run at the same time may fill the neighbourhood.
-    let full = crate::sys::memory::gap_near(library, 1 << 30, 1 << 31).is_none();
-    assert!(
-        full || near.start.value().abs_diff(library) < 1 << 31,
-        "{near:?}, {library:#x}"
-    );
-    assert_eq!(near.size(), 1 << 30);
-    manager.prepare_range(Placement::Low2GiB).unwrap();
-    manager.prepare_range(Placement::NearLibraries).unwrap();
-    let (_, low) = manager.open_range(Placement::Low2GiB).unwrap();
-    assert!(low.end.value() <= 1 << 31);
-    let (_, second) = manager.open_range(Placement::NearLibraries).unwrap();
-    assert_ne!(near, second);
-    assert_eq!(manager.stats().ranges, 3);
+    isolated(|| {
+        let manager = MemoryManager::new(Config::default());
+        let library = crate::sys::memory::an_address_in_a_library();
+        assert_ne!(library, 0);
+        let (_, near) = manager.open_range(Placement::NearLibraries).unwrap();
+        // The ranges of tests that run at the same time may fill the neighbourhood.
+        let full = crate::sys::memory::gap_near(library, 1 << 30, 1 << 31).is_none();
+        assert!(
+            full || near.start.value().abs_diff(library) < 1 << 31,
+            "{near:?}, {library:#x}"
+        );
+        assert_eq!(near.size(), 1 << 30);
+        manager.prepare_range(Placement::Low2GiB).unwrap();
+        manager.prepare_range(Placement::NearLibraries).unwrap();
+        let (_, low) = manager.open_range(Placement::Low2GiB).unwrap();
+        assert!(low.end.value() <= 1 << 31);
+        let (_, second) = manager.open_range(Placement::NearLibraries).unwrap();
+        assert_ne!(near, second);
+        assert_eq!(manager.stats().ranges, 3);
+    });
 }
 
 #[test]

@@ -74,3 +74,40 @@ fn speed() {
         median(releases)
     );
 }
+
+/// Nanoseconds of a throw through the function at `addr`, on each of `threads` threads.
+fn throw_cost(addrs: &[u64], threads: usize) -> f64 {
+    const THROWS: usize = 20_000;
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                for index in 0..THROWS {
+                    let addr = addrs[(index * 7919 + thread) % addrs.len()];
+                    assert_eq!(catch(addr), 7);
+                }
+            });
+        }
+    });
+    start.elapsed().as_secs_f64() * 1e9 / THROWS as f64
+}
+
+#[test]
+#[ignore = "prints figures; compares nothing"]
+fn speed_of_throws() {
+    for (name, loaded_ranges) in [("frame table", true), ("registered", false)] {
+        let (manager, range) = super::code::manager(Config {
+            loaded_ranges,
+            ..Config::default()
+        });
+        let (_all, starts) = Callers::new(&manager, range, 70_000, thrower).finalize();
+        let native = [thrower as extern "C-unwind" fn() -> usize as usize as u64];
+        for threads in [1, 2] {
+            println!(
+                "{name}, {threads} threads: throw through none {:.0} ns, through one of 70,000 {:.0} ns",
+                throw_cost(&native, threads),
+                throw_cost(&starts, threads)
+            );
+        }
+    }
+}

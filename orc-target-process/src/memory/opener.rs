@@ -1,0 +1,68 @@
+//! Opening a range without waiting for the loader forever.
+//!
+//! Opening a shared object takes the loader's lock. Somebody may hold that lock and wait for us: a library's
+//! constructor that calls a function which is linked on first call, on another thread.
+//! Or the callback of a `dl_iterate_phdr`. So a thread of its own does the opening, and if it takes too long, the link goes on in memory that
+//! the loader does not know, with registered frames. The late range is kept for the next one who asks.
+
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Config;
+use super::error::MemoryError;
+use super::range::Range;
+use crate::api::Placement;
+use crate::sys::loaded_range::wait_for_visitors_of_the_loader;
+use crate::sys::thread::spawn_without_signals;
+
+/// How long to wait for the loader: much longer than it needs, and short enough for whoever waits.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// Ranges opened ahead of need.
+pub(crate) type Spare = Mutex<Vec<Range>>;
+
+/// Opens a range as `config` says, but without the loader if that does not answer in time.
+pub(crate) fn open_in_time(
+    placement: Placement,
+    config: Config,
+    spare: &Arc<Spare>,
+) -> Result<Range, MemoryError> {
+    if !config.loaded_ranges {
+        return Range::open(placement, config.range_size, false);
+    }
+    let (done, opened) = sync_channel(0);
+    let late = Arc::downgrade(spare);
+    let work = move || {
+        wait_for_visitors_of_the_loader();
+        hand_over(
+            Range::open(placement, config.range_size, true),
+            &done,
+            &late,
+        );
+    };
+    if spawn_without_signals("orc-range", work).is_none() {
+        return Range::open(placement, config.range_size, false);
+    }
+    match opened.recv_timeout(WAIT_MAX) {
+        Ok(range) => range,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Range::open(placement, config.range_size, false)
+        }
+    }
+}
+
+/// Gives a range to the one who waits for it, or keeps it if nobody does any more.
+fn hand_over(
+    range: Result<Range, MemoryError>,
+    done: &SyncSender<Result<Range, MemoryError>>,
+    late: &Weak<Spare>,
+) {
+    if let Err(unwanted) = done.send(range)
+        && let (Ok(range), Some(spare)) = (unwanted.0, late.upgrade())
+    {
+        spare.lock().push(range);
+    }
+}
