@@ -230,7 +230,10 @@ impl LibrarySearch {
     fn compiler_directories(&self) -> &[PathBuf] {
         self.compiler_dirs.get_or_init(|| {
             let ask = |command: &String| directories::of_compiler(command);
-            self.compiler.as_ref().map(ask).unwrap_or_default()
+            let mut dirs = self.compiler.as_ref().map(ask).unwrap_or_default();
+            // They were searched before.
+            dirs.retain(|dir| !self.given.contains(dir) && !self.system.contains(dir));
+            dirs
         })
     }
 

@@ -13,7 +13,7 @@ use jit_core::error::LinkError;
 use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError};
 use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects, ObjectFile, SymbolKind};
-use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session};
+use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
 use orc_shared::names::{dispatch, elf, ext_elf, rt};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -81,6 +81,7 @@ impl ElfRuntime {
         let names = session.names();
         dylib.add_object(Arc::new(SupportObject::header(names)))?;
         add_dispatch(session, &dylib)?;
+        add_runtime_names(&dylib.default_tracker(), &dylib)?;
         dylib.add_archive(archive)?;
         for (library, load_bias) in libraries {
             dylib.add_library(library.clone(), *load_bias)?;
@@ -148,18 +149,7 @@ impl ElfRuntime {
         let header: Arc<dyn ObjectFile> = Arc::new(SupportObject::header(names));
         let atexit: Arc<dyn ObjectFile> = Arc::new(SupportObject::atexit(names));
         tracker.add_objects([header, atexit])?;
-        let aliases = elf::ALIASES.iter().copied();
-        // Each dylib has an `atexit` of its own.
-        let aliases = aliases.filter(|(alias, _)| *alias != "atexit");
-        let own = [(rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT)];
-        let reexport = |(alias, name): (&str, &str)| Reexport {
-            alias: names.intern(alias.as_bytes()),
-            dylib: self.dylib.clone(),
-            name: names.intern(name.as_bytes()),
-            weak: true,
-        };
-        let reexports: Vec<Reexport> = aliases.chain(own).map(reexport).collect();
-        tracker.add_reexports(&reexports)?;
+        add_runtime_names(&tracker, &self.dylib)?;
         Ok(dylib)
     }
 
@@ -274,6 +264,26 @@ impl ElfRuntime {
     pub fn shut_down(&self) -> Result<(), LinkError> {
         call_for_error(&*self.executor, self.functions.shutdown, &())
     }
+}
+
+/// Gives a dylib the names that stand for the runtime's: `__cxa_atexit` and the like. `atexit` is not
+/// among them, because each dylib has its own.
+fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
+    let session = runtime.session();
+    let names = session.names();
+    let own = [(rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT)];
+    let aliases = elf::ALIASES.iter().chain(&own);
+    let reexport = |(alias, name): &(&str, &str)| {
+        let wanted = *alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
+        wanted.then(|| Reexport {
+            alias: names.intern(alias.as_bytes()),
+            dylib: runtime.clone(),
+            name: names.intern(name.as_bytes()),
+            weak: true,
+        })
+    };
+    let reexports: Vec<Reexport> = aliases.filter_map(reexport).collect();
+    tracker.add_reexports(&reexports)
 }
 
 /// Defines the way back to the controller.
