@@ -1,45 +1,58 @@
 //! Where work runs that a lookup starts: client materializers, and links of asynchronous lookups.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
-use std::thread;
+use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 
-/// A piece of work.
+/// A piece of work. Running it is always harmless: if a thread that waits for its result has done it
+/// meanwhile, nothing happens.
 pub type Task = Box<dyn FnOnce() + Send>;
 
 /// Runs tasks.
+///
+/// A thread that waits for a lookup does not depend on the dispatcher: what its lookup needs and nobody
+/// has started, it starts itself. So any number of threads is enough for any chain of lookups
+/// within materializers.
 pub trait Dispatcher: Send + Sync {
     /// Takes a task to run soon. It is never run before this returns, so chains of tasks do not nest.
     fn dispatch(&self, task: Task);
 
-    /// Runs one waiting task on the calling thread, if there is one. Threads that wait for a lookup
-    /// call this first, so that lookups made by tasks cannot starve each other.
-    fn run_one(&self) -> bool;
-
-    /// Whether tasks run only when a thread of the client calls [`Self::run_one`].
-    fn is_inline(&self) -> bool;
+    /// Runs one task that waits for the calling thread, if there is one. For dispatchers without threads:
+    /// the session calls this when a thread has left it.
+    fn run_one(&self) -> bool {
+        false
+    }
 }
 
-/// Runs tasks on the threads that make lookups.
+/// Runs tasks on the threads that make lookups: each thread its own.
 #[derive(Default)]
 pub struct InlineDispatcher {
-    tasks: Mutex<VecDeque<Task>>,
+    tasks: Mutex<HashMap<ThreadId, VecDeque<Task>>>,
 }
 
 impl Dispatcher for InlineDispatcher {
     fn dispatch(&self, task: Task) {
-        self.tasks.lock().push_back(task);
+        let mut tasks = self.tasks.lock();
+        tasks
+            .entry(thread::current().id())
+            .or_default()
+            .push_back(task);
     }
 
     fn run_one(&self) -> bool {
-        let task = self.tasks.lock().pop_front();
+        let task = {
+            let mut tasks = self.tasks.lock();
+            let thread = thread::current().id();
+            let own = tasks.get_mut(&thread);
+            let task = own.and_then(VecDeque::pop_front);
+            if task.is_none() {
+                tasks.remove(&thread);
+            }
+            task
+        };
         task.map(|run| run()).is_some()
-    }
-
-    fn is_inline(&self) -> bool {
-        true
     }
 }
 
@@ -84,20 +97,11 @@ impl Dispatcher for ThreadPool {
             let started = thread::Builder::new()
                 .name("jit-dispatch".to_owned())
                 .spawn(move || work(&queue));
-            // Without a thread the tasks still run: waiting lookups run them.
+            // Without a thread, waiting lookups still do the work.
             tasks.threads += usize::from(started.is_ok());
         }
         drop(tasks);
         self.queue.changed.notify_one();
-    }
-
-    fn run_one(&self) -> bool {
-        let task = self.queue.tasks.lock().waiting.pop_front();
-        task.map(|run| run()).is_some()
-    }
-
-    fn is_inline(&self) -> bool {
-        false
     }
 }
 

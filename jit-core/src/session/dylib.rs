@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::batch::{DylibId, ProgramLink};
 use crate::error::LinkError;
@@ -196,8 +196,7 @@ impl Dylib {
     /// up as an object of the dylib would: its own definitions, hidden ones included, then along the
     /// link order.
     ///
-    /// Must not be called by code that runs inside the linking of what it asks for: a materializer
-    /// that waits for its own symbols waits forever.
+    /// A materializer may look names up, but one that waits for its own symbols waits forever.
     ///
     /// # Errors
     /// All missing symbols at once, or what made the link fail. The session is as before.
@@ -230,8 +229,8 @@ impl Dylib {
     }
 
     /// [`Self::lookup_with`] without waiting: `then` gets the outcome, on whatever thread finishes
-    /// the work; it may be called before this returns. Resolution happens on the calling thread,
-    /// the link where the dispatcher says.
+    /// the work; it may be called before this returns. Resolution happens on the calling thread, all
+    /// else where the dispatcher says.
     pub fn lookup_async(
         &self,
         names: &[NameId],
@@ -240,10 +239,9 @@ impl Dylib {
     ) {
         let resolver = Resolver::new(&self.session);
         if let Some(formed) = resolver.lookup(self.request(names, options), Box::new(then)) {
-            let dispatcher = &self.session.dispatcher;
-            dispatcher.dispatch(Box::new(|| formed.start()));
+            formed.dispatch();
         }
-        self.session.run_inline_tasks();
+        self.session.run_own_tasks();
     }
 
     /// Links every object that was added to the dylib, and archive members by need, as the program of
@@ -286,28 +284,19 @@ impl Dylib {
     }
 
     fn wait(&self, request: Request) -> Result<Vec<Symbol>, LinkError> {
-        let slot = Arc::new((Mutex::new(None), Condvar::new()));
-        let filled = slot.clone();
+        let slot: Arc<Mutex<Option<_>>> = Arc::default();
+        let (filled, waker) = (slot.clone(), self.session.clone());
         let then = move |outcome| {
-            *filled.0.lock() = Some(outcome);
-            filled.1.notify_one();
+            *filled.lock() = Some(outcome);
+            waker.wake_waiting();
         };
-        if let Some(formed) = Resolver::new(&self.session).lookup(request, Box::new(then)) {
+        let resolver = Resolver::new(&self.session);
+        let batch = resolver.batch;
+        if let Some(formed) = resolver.lookup(request, Box::new(then)) {
             formed.start();
         }
-        loop {
-            if let Some(outcome) = slot.0.lock().take() {
-                return outcome;
-            }
-            // Tasks may be what we wait for, so this thread helps before it sleeps.
-            if self.session.dispatcher.run_one() {
-                continue;
-            }
-            let mut outcome = slot.0.lock();
-            while outcome.is_none() {
-                slot.1.wait(&mut outcome);
-            }
-        }
+        self.session.run_own_tasks();
+        self.session.work_until(batch, || slot.lock().take())
     }
 }
 

@@ -7,8 +7,7 @@ use crate::error::LinkError;
 use crate::executor::{ExecutorError, Finalized};
 
 use super::Inner;
-use super::query::{Countdown, Query};
-use super::symbol::Symbol;
+use super::query::{Collected, Countdown, Query};
 use super::unit::Source;
 
 /// What to call once the lock is released.
@@ -19,7 +18,7 @@ pub(super) struct Effects {
     /// Links to continue.
     pub(super) resolved: Vec<(Arc<Countdown>, Result<(), LinkError>)>,
     /// Lookups to answer.
-    pub(super) queries: Vec<(Arc<Query>, Result<Vec<Option<Symbol>>, LinkError>)>,
+    pub(super) queries: Vec<(Arc<Query>, Collected)>,
     /// Clients' objects that the session is done with: dropping them may run anything.
     pub(super) garbage: Vec<Source>,
 }

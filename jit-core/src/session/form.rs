@@ -11,16 +11,15 @@ use super::Inner;
 use super::effects::Effects;
 use super::host::Host;
 use super::ids::BatchKey;
-use super::materializer::Responsibility;
 use super::query::{Found, Query, Then};
 use super::resolve::{Answer, Resolver};
-use super::state::{Phase, State};
+use super::state::{Phase, State, Work};
 use super::unit::UnitState;
 
 /// A batch that is ready to be linked, and clients' units to start with it.
 pub(super) struct Formed {
     session: Arc<Inner>,
-    link: Option<(Batch, Arc<Host>)>,
+    link: Option<BatchKey>,
     clients: Vec<BatchKey>,
 }
 
@@ -48,21 +47,31 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        if units.is_empty() && !guard.is_client_batch(self.batch) {
-            // Nothing to link; the lookup still waits for what it refers to.
-            guard.emitted(&session, self.batch, Vec::new(), &mut effects);
-        }
-        drop(guard);
-        effects.run(&session);
         let clients = std::mem::take(&mut self.clients);
-        let link = (!units.is_empty()).then(|| {
-            let batch = Batch {
+        for client in clients.iter().chain([&self.batch]) {
+            if let Some(batch) = guard.batches.get_mut(client) {
+                batch.phase = batch.phase.max(Phase::Linking);
+            }
+        }
+        let key = self.batch;
+        let mut link = None;
+        if !units.is_empty() {
+            link = Some(key);
+            let batch = Box::new(Batch {
                 units: units.clone(),
                 binding,
                 roots,
-            };
-            (batch, Arc::new(Host::new(session.clone(), self, units)))
-        });
+            });
+            let host = Arc::new(Host::new(session.clone(), self, units));
+            if let Some(state) = guard.batches.get_mut(&key) {
+                state.work = Some(Work::Link(batch, host));
+            }
+        } else if !guard.is_client_batch(key) {
+            // Nothing to link; the lookup still waits for what it refers to.
+            guard.emitted(&session, key, Vec::new(), &mut effects);
+        }
+        drop(guard);
+        effects.run(&session);
         Some(Formed {
             session,
             link,
@@ -79,10 +88,6 @@ impl Resolver<'_> {
     }
 
     /// The part that needs the lock: from here on, dependencies keep what the batch refers to.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the callback comes back with the error"
-    )]
     fn form_locked(
         &mut self,
         state: &mut State,
@@ -109,12 +114,11 @@ impl Resolver<'_> {
         })?;
         self.record_users(state, &definers);
         let units = self.batch_units(state);
-        if let Some(batch) = state.batches.get_mut(&self.batch) {
-            batch.phase = Phase::Linking;
-            if let Some(query) = query {
-                query.wait_for_one_more();
-                batch.queries.push(query);
-            }
+        if let Some(query) = query
+            && let Some(batch) = state.batches.get_mut(&self.batch)
+        {
+            query.wait_for_one_more();
+            batch.queries.push(query);
         }
         Ok(units)
     }
@@ -269,21 +273,27 @@ impl State {
 }
 
 impl Formed {
-    /// Starts clients' materializers through the dispatcher, and links the objects on this thread.
+    /// Starts clients' materializers through the dispatcher, and the link on this thread.
     pub(super) fn start(self) {
-        for client in self.clients {
-            let session = self.session.clone();
-            let run = move || Responsibility::start(&session, client);
-            self.session.dispatcher.dispatch(Box::new(run));
+        self.dispatch_clients();
+        if let Some(key) = self.link {
+            self.session.start_work(key);
         }
-        if let Some((batch, host)) = self.link {
-            let linker = self.session.linker.clone();
-            // A panic drops the host, which fails the batch; the thread goes on, because it may
-            // belong to somebody who waits for something else.
-            let link = std::panic::AssertUnwindSafe(|| linker.link(batch, host));
-            if std::panic::catch_unwind(link).is_err() {
-                tracing::error!("the linker panicked");
-            }
+    }
+
+    /// Starts everything through the dispatcher.
+    pub(super) fn dispatch(self) {
+        if let Some(key) = self.link {
+            self.session.dispatch_work(key);
         }
+        self.dispatch_clients();
+    }
+
+    fn dispatch_clients(&self) {
+        for client in &self.clients {
+            self.session.dispatch_work(*client);
+        }
+        // Threads that wait for this batch may find work that it now depends on.
+        self.session.wake_waiting();
     }
 }

@@ -48,8 +48,8 @@ pub trait Materializer: Send + Sync {
     /// The name for messages.
     fn name(&self) -> String;
 
-    /// Starts to produce the symbols. Called without any lock held, on a thread of the dispatcher,
-    /// once; once more for every lookup after a failure. The work may go on after it returns, on
+    /// Starts to produce the symbols. Called without any lock held, on a thread of the dispatcher or of a
+    /// lookup that needs them; once, and again for lookups after a failure. The work may go on after it returns, on
     /// any thread: the responsibility says how it ends. Dropping that unused is a failure.
     fn materialize(&self, responsibility: Responsibility);
 }
@@ -94,12 +94,7 @@ impl Responsibility {
             };
             (responsibility, materializer.clone())
         };
-        // A panic drops the responsibility, which fails the unit; the thread may belong to a lookup
-        // of somebody else.
-        let run = std::panic::AssertUnwindSafe(|| materializer.materialize(responsibility));
-        if std::panic::catch_unwind(run).is_err() {
-            tracing::error!("a materializer panicked");
-        }
+        materializer.materialize(responsibility);
     }
 
     /// The dylib that the symbols belong to.
@@ -165,10 +160,21 @@ impl Responsibility {
     /// # Errors
     /// When a name is not linked and nobody links it.
     pub fn depends_on(&self, dylib: &Dylib, names: &[NameId]) -> Result<(), LinkError> {
-        let mut state = self.session.state.lock();
+        let outcome = self.add_dependencies(&mut self.session.state.lock(), dylib.id, names);
+        // Threads that wait for this unit may find work that it now depends on.
+        self.session.wake_waiting();
+        outcome
+    }
+
+    fn add_dependencies(
+        &self,
+        state: &mut State,
+        dylib: DylibId,
+        names: &[NameId],
+    ) -> Result<(), LinkError> {
         state.check_alive(self.batch)?;
         for name in names {
-            let unit = state.dylib(dylib.id).defined(*name).map(|(unit, _)| unit);
+            let unit = state.dylib(dylib).defined(*name).map(|(unit, _)| unit);
             let Some(unit) = unit.filter(|unit| state.is_searched(*unit)) else {
                 let name = self.session.names.readable(*name);
                 return Err(self.broken(format!("depends on {name}, which nobody looked up")));
@@ -225,7 +231,7 @@ impl Responsibility {
         if let Some(formed) = resolver.link_claimed(object) {
             formed.start();
         }
-        self.session.run_inline_tasks();
+        self.session.run_own_tasks();
     }
 
     /// The symbols cannot be produced. Lookups that wait for them get the error; later ones try again.

@@ -39,6 +39,7 @@ mod table;
 mod tests;
 mod tracker;
 mod unit;
+mod work;
 
 use std::sync::{Arc, Weak};
 
@@ -63,6 +64,7 @@ pub use tracker::{Removal, Tracker};
 
 use effects::Effects;
 use state::State;
+use work::Progress;
 
 /// Links batches. A session's linker is [`JitLinker`] unless the client brings another.
 pub trait Linker: Send + Sync {
@@ -135,6 +137,7 @@ pub(crate) struct Inner {
     dispatcher: Arc<dyn Dispatcher>,
     on_error: Box<dyn Fn(&LinkError) + Send + Sync>,
     state: Mutex<State>,
+    progress: Progress,
 }
 
 impl Session {
@@ -149,6 +152,7 @@ impl Session {
             dispatcher: config.dispatcher,
             on_error: config.on_error,
             state: Mutex::default(),
+            progress: Progress::default(),
         }))
     }
 
@@ -249,21 +253,6 @@ impl WeakSession {
     #[must_use]
     pub fn upgrade(&self) -> Option<Session> {
         self.0.upgrade().map(Session)
-    }
-}
-
-impl Inner {
-    /// With an inline dispatcher, runs the tasks that a call has left. Not from within a task: the
-    /// outermost call runs them all, so chains of materializers do not grow the stack.
-    fn run_inline_tasks(&self) {
-        thread_local! {
-            static RUNNING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-        }
-        if !self.dispatcher.is_inline() || RUNNING.replace(true) {
-            return;
-        }
-        while self.dispatcher.run_one() {}
-        RUNNING.set(false);
     }
 }
 

@@ -157,7 +157,6 @@ impl Resolver<'_> {
     }
 
     /// Reads members, in parallel. `None` for those of an archive that was removed meanwhile.
-    #[expect(clippy::type_complexity, reason = "used once")]
     fn load(&self, members: &[Member]) -> Vec<Option<Result<Arc<dyn ObjectFile>, ObjectError>>> {
         let archives: Vec<_> = {
             let state = self.session.state.lock();

@@ -7,7 +7,7 @@ use crate::object::Scope;
 
 use super::ids::BatchKey;
 use super::resolve::{Answer, Resolver, Stage, Want};
-use super::state::{Phase, State};
+use super::state::{Phase, State, Work};
 use super::unit::{Source, UnitState};
 
 /// Reexports that may follow each other. A longer chain is taken for a cycle.
@@ -171,10 +171,11 @@ impl Resolver<'_> {
             return;
         }
         // A client's unit is a batch of its own: how long it takes is the client's business.
-        let batch = state.add_batch(Phase::Linking);
+        let batch = state.add_batch(Phase::Forming);
         state.claim(batch, id);
         if let Some(state) = state.batches.get_mut(&batch) {
             state.client = Some((id, vec![name]));
+            state.work = Some(Work::Materialize);
         }
         self.clients.push(batch);
         state.add_batch_dependency(self.batch, batch);

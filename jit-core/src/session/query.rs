@@ -21,6 +21,9 @@ use super::unit::Source;
 /// Called once with a lookup's outcome.
 pub(super) type Then = Box<dyn FnOnce(Result<Vec<Symbol>, LinkError>) + Send>;
 
+/// Symbols of a lookup's names, under the session's lock; natives are bound later.
+pub(super) type Collected = Result<Vec<Option<Symbol>>, LinkError>;
+
 /// Where a lookup found a name.
 #[derive(Clone)]
 pub(super) enum Found {
@@ -66,11 +69,7 @@ impl Query {
     }
 
     /// Under the session's lock: addresses of what it found, each guarded against removal.
-    pub(super) fn collect(
-        &self,
-        session: &Arc<Inner>,
-        state: &mut State,
-    ) -> Result<Vec<Option<Symbol>>, LinkError> {
+    pub(super) fn collect(&self, session: &Arc<Inner>, state: &mut State) -> Collected {
         // Guards must not be dropped under the lock, so nothing fails once the first is made.
         let places = self
             .found
@@ -92,7 +91,7 @@ impl Query {
     }
 
     /// Without a lock: binds what the process's libraries define, and reports.
-    pub(super) fn finish(&self, session: &Inner, outcome: Result<Vec<Option<Symbol>>, LinkError>) {
+    pub(super) fn finish(&self, session: &Inner, outcome: Collected) {
         let Some(then) = self.then.lock().take() else {
             return;
         };
@@ -222,17 +221,17 @@ pub(super) fn native_kind(native: &NativeSymbol) -> SymbolKind {
     }
 }
 
+/// Continues a link.
+type Continue = Box<dyn FnOnce(Result<(), LinkError>) + Send>;
+
 /// A link that waits until several batches are resolved.
 pub(super) struct Countdown {
     remaining: AtomicUsize,
-    then: Mutex<Option<Box<dyn FnOnce(Result<(), LinkError>) + Send>>>,
+    then: Mutex<Option<Continue>>,
 }
 
 impl Countdown {
-    pub(super) fn new(
-        batches: usize,
-        then: Box<dyn FnOnce(Result<(), LinkError>) + Send>,
-    ) -> Arc<Self> {
+    pub(super) fn new(batches: usize, then: Continue) -> Arc<Self> {
         Arc::new(Self {
             remaining: AtomicUsize::new(batches),
             then: Mutex::new(Some(then)),

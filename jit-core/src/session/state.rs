@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
 
-use crate::batch::{DylibId, TrackerId, UnitId};
+use crate::batch::{Batch, DylibId, TrackerId, UnitId};
 use crate::error::LinkError;
 use crate::executor::Finalized;
 use crate::name::NameId;
@@ -17,6 +17,7 @@ use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
 
 use super::generator::Generator;
+use super::host::Host;
 use super::ids::{BatchKey, IdMap, IdSet, NameMap};
 use super::query::{Countdown, Query};
 use super::table::{Clash, Entry, SymbolTable};
@@ -128,6 +129,15 @@ pub(super) struct BatchState {
     pub(super) blocked_on: Option<BatchKey>,
     /// For a client's unit: the unit, and what was asked of it.
     pub(super) client: Option<(UnitId, Vec<NameId>)>,
+    /// What is to be done for it, until somebody starts that.
+    pub(super) work: Option<Work>,
+}
+
+/// The work that a batch waits for.
+pub(super) enum Work {
+    /// A client's materializer.
+    Materialize,
+    Link(Box<Batch>, Arc<Host>),
 }
 
 impl State {
@@ -220,6 +230,7 @@ impl State {
                 doomed: None,
                 blocked_on: None,
                 client: None,
+                work: None,
             },
         );
         key
@@ -235,6 +246,23 @@ impl State {
         if let Some(batch) = self.batches.get_mut(&batch) {
             batch.units.push(id);
         }
+    }
+
+    /// A batch that `root` waits for, or itself, whose work nobody has started.
+    pub(super) fn work_for(&self, root: BatchKey) -> Option<BatchKey> {
+        let mut reached: IdSet<BatchKey> = IdSet::default();
+        reached.insert(root);
+        let mut stack = vec![root];
+        while let Some(key) = stack.pop() {
+            let Some(batch) = self.batches.get(&key) else {
+                continue;
+            };
+            if batch.work.is_some() && batch.phase >= Phase::Linking {
+                return Some(key);
+            }
+            stack.extend(batch.depends_on.iter().filter(|key| reached.insert(**key)));
+        }
+        None
     }
 
     /// Records that one batch in flight refers to another.
