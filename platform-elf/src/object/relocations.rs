@@ -69,11 +69,11 @@ pub(super) fn read(
 fn find_tables<'a>(view: &View<'a>, blocks: &Blocks) -> Result<(Vec<Table<'a>>, usize), String> {
     let mut tables = Vec::with_capacity(view.sections.len() / 2);
     let mut total_size = 0u64;
-    let mut count = 0;
+    let mut count = 0u64;
     for (index, section) in (0u32..).zip(view.sections) {
         let entry_size = match section.sh_type(LE) {
-            SHT_RELA => size_of::<Rela64<LE>>(),
-            SHT_REL => size_of::<Rel64<LE>>(),
+            SHT_RELA => size_of::<Rela64<LE>>() as u64,
+            SHT_REL => size_of::<Rel64<LE>>() as u64,
             SHT_CREL => 1,
             _ => continue,
         };
@@ -82,7 +82,7 @@ fn find_tables<'a>(view: &View<'a>, blocks: &Blocks) -> Result<(Vec<Table<'a>>, 
         };
         let size = section.sh_size(LE);
         total_size = total_size.saturating_add(size);
-        count += size as usize / entry_size;
+        count = count.saturating_add(size / entry_size);
         tables.push(Table {
             section,
             index,
@@ -93,7 +93,8 @@ fn find_tables<'a>(view: &View<'a>, blocks: &Blocks) -> Result<(Vec<Table<'a>>, 
     if total_size > view.bytes.len() as u64 || u32::try_from(count).is_err() {
         return Err("the relocations are larger than the file: it is truncated or damaged".into());
     }
-    Ok((tables, count))
+    // No more than the file's size, as was just checked.
+    Ok((tables, count as usize))
 }
 
 struct Reader<'a> {

@@ -278,3 +278,30 @@ fn what_assemblers_write() {
         ]
     );
 }
+
+#[test]
+fn sizes_of_relocation_sections_do_not_overflow() {
+    let section = |name, kind, flags, link, info| RawSection {
+        name,
+        kind,
+        flags,
+        link,
+        info,
+        align: 1,
+        data: vec![0; 8],
+    };
+    let relocations = section(".crel.text", CREL, 0, 4, 1);
+    let sections = [
+        section(".text", 1, 6, 0, 0),
+        relocations.clone(),
+        relocations,
+    ];
+    let mut object = write(&sections, &[], 1);
+    let headers = u64::from_le_bytes(object[40..48].try_into().expect("8 bytes")) as usize;
+    for number in [2, 3] {
+        let size = headers + number * 64 + 32;
+        object[size..size + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    }
+    let error = edges(object).expect_err("refused");
+    assert!(error.contains("larger than the file"), "{error}");
+}
