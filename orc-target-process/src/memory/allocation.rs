@@ -99,8 +99,8 @@ impl InFlight {
         &self.addresses
     }
 
-    /// Working memory of all segments, `content_size` bytes each, in request order. It reads as zero at first.
-    /// Large segments and read-write ones are written in their final place.
+    /// Working memory of all segments, `content_size` bytes each, in request order. It reads as
+    /// zero at first. Large segments and read-write ones are written in their final place.
     pub fn working_memory(&mut self) -> Vec<&mut [u8]> {
         self.segments
             .iter_mut()
@@ -194,7 +194,8 @@ impl InFlight {
             .filter(|segment| segment.kind() == SegmentKind::Text)
     }
 
-    /// Enters the frames in the range's table; registers the section if there is no table, or no room in it.
+    /// Enters the frames in the range's table; registers the section if there is no table, or no
+    /// room in it.
     fn add_frames(
         &mut self,
         frames: &[FrameEntry],
@@ -235,7 +236,8 @@ impl Drop for InFlight {
     }
 }
 
-/// Memory in use by linked code. Dropping it without [`Finalized::release`] leaves the code in place for good.
+/// Memory in use by linked code. Dropping it without [`Finalized::release`] leaves the code in
+/// place for good.
 #[derive(Debug)]
 pub struct Finalized {
     range: Option<Arc<Range>>,
@@ -251,7 +253,8 @@ impl Finalized {
         &self.ranges
     }
 
-    /// Takes the frames back and frees the memory. Nothing may run in it any more, or return into it.
+    /// Takes the frames back and frees the memory. Nothing may run in it any more, or return into
+    /// it.
     ///
     /// # Errors
     /// All failures joined; the memory is given back as far as possible.

@@ -1,30 +1,34 @@
-//! A range's frame table: the binary-search table of an `.eh_frame_hdr` that grows while unwinders read it.
+//! A range's frame table: the binary-search table of an `.eh_frame_hdr` that grows while unwinders
+//! read it.
 //!
-//! An unwinder that meets an address in the range asks the loader for the range's `PT_GNU_EH_FRAME`, reads the
-//! entry count, and searches the entries, each a pair of signed 32-bit offsets from the header:
-//! where code starts, and the FDE that describes it. It takes no lock, and it may do so on any thread at any
-//! moment, a signal handler included. So every state between two stores must be right for every reader,
-//! even for one that has read some entries before a store and reads others after it.
+//! An unwinder that meets an address in the range asks the loader for the range's
+//! `PT_GNU_EH_FRAME`, reads the entry count, and searches the entries, each a pair of signed 32-bit
+//! offsets from the header: where code starts, and the FDE that describes it. It takes no lock, and
+//! it may do so on any thread at any moment, a signal handler included. So every state between two
+//! stores must be right for every reader, even for one that has read some entries before a store
+//! and reads others after it.
 //!
-//! libgcc aborts the process when its search ends nowhere, which happens if what it concluded from one
-//! entry no longer holds for the next. So **no entry may change sides for an address that can be
-//! unwound through**: whether an entry's start is above or not above `pc` must stay as it is, for every `pc` in
-//! live code. Moving entries up to make room is therefore impossible, as is swapping the table for another.
-//! What is possible, and all that is done here:
+//! libgcc aborts the process when its search ends nowhere, which happens if what it concluded from
+//! one entry no longer holds for the next. So **no entry may change sides for an address that can
+//! be unwound through**: whether an entry's start is above or not above `pc` must stay as it is,
+//! for every `pc` in live code. Moving entries up to make room is therefore impossible, as is
+//! swapping the table for another. What is possible, and all that is done here:
 //!
-//! - *Append.* Entries beyond the count are written first, the count last. A reader sees the old count or
-//!   the new one; the start of what is appended is above all live code with an entry.
-//! - *Change an entry of dead space.* An entry belongs to an extent of text (`text_order`), and while
-//!   no code in that extent can be on a stack (before it is published, after it is released), the
-//!   entry's start may take any value inside the extent: for an address outside, it stays on the same side.
+//! - *Append.* Entries beyond the count are written first, the count last. A reader sees the old
+//!   count or the new one; the start of what is appended is above all live code with an entry.
+//! - *Change an entry of dead space.* An entry belongs to an extent of text (`text_order`), and
+//!   while no code in that extent can be on a stack (before it is published, after it is released),
+//!   the entry's start may take any value inside the extent: for an address outside, it stays on
+//!   the same side.
 //! - *Redirect.* The FDE of an entry may be replaced by the empty one when its code is dead.
 //!
-//! Each extent's entries end with one that starts where its code ends and leads to the empty FDE. So an address in
-//! code without an FDE behind it finds that entry, and never an FDE whose memory is being released.
+//! Each extent's entries end with one that starts where its code ends and leads to the empty FDE.
+//! So an address in code without an FDE behind it finds that entry, and never an FDE whose memory
+//! is being released.
 //!
 //! A thread that runs new code learned its address after the code was published, hence after its
-//! entries were stored; from then on its reads see them. Reads of entries depend on the count that was read
-//! before, so weakly ordered CPUs keep that order too.
+//! entries were stored; from then on its reads see them. Reads of entries depend on the count that
+//! was read before, so weakly ordered CPUs keep that order too.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -34,8 +38,8 @@ use super::error::MemoryError;
 use crate::api::{FrameEntry, SegmentKind};
 use crate::sys;
 
-/// Offset of the header (`PT_GNU_EH_FRAME`) in the table's memory. Entries follow 12 bytes later and are then
-/// aligned to 8 bytes, so that one store writes an entry.
+/// Offset of the header (`PT_GNU_EH_FRAME`) in the table's memory. Entries follow 12 bytes later
+/// and are then aligned to 8 bytes, so that one store writes an entry.
 pub(crate) const HEADER: u64 = 52;
 const COUNT: u64 = HEADER + 8;
 const ENTRIES: u64 = HEADER + 12;
@@ -213,7 +217,8 @@ impl FrameTable {
             self.memory.start + offset + ENTRY_SIZE <= self.writable_end,
             "a slot of the table"
         );
-        // SAFETY: the entry is in the writable part of the table, aligned, and only accessed atomically.
+        // SAFETY: the entry is in the writable part of the table, aligned, and only accessed
+        // atomically.
         unsafe { AtomicU64::from_ptr((self.memory.start + offset) as *mut u64) }
     }
 
@@ -260,8 +265,8 @@ fn header() -> [u8; 12] {
     header
 }
 
-/// An `.eh_frame` section of a CIE, an FDE that covers no code, and the end mark. Unwinders that do not
-/// trust the table scan the section that its header names.
+/// An `.eh_frame` section of a CIE, an FDE that covers no code, and the end mark. Unwinders that do
+/// not trust the table scan the section that its header names.
 fn empty_section() -> [u8; HEADER as usize] {
     let mut section = [0; HEADER as usize];
     section[0..4].copy_from_slice(&16_u32.to_le_bytes()); // CIE: length,

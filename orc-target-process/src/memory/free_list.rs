@@ -6,8 +6,8 @@ use std::ops::Range;
 /// Candidates looked at for one request: alignment and slots may make the best fits useless.
 const CANDIDATES_MAX: usize = 16;
 
-/// A piece of a range's address space. Extents of a stripe's part below its cursor tile it: padding belongs to
-/// the extent it precedes.
+/// A piece of a range's address space. Extents of a stripe's part below its cursor tile it: padding
+/// belongs to the extent it precedes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Its addresses.

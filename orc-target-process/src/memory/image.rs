@@ -12,13 +12,14 @@
 //!                 +--------------------------+
 //! ```
 //!
-//! `PT_GNU_EH_FRAME` points to the header of the frame table inside the range. The loader notes that
-//! address when it opens the object and unwinders ask it for it, so the table can be filled at any later time.
+//! `PT_GNU_EH_FRAME` points to the header of the frame table inside the range. The loader notes
+//! that address when it opens the object and unwinders ask it for it, so the table can be filled at
+//! any later time.
 //!
-//! The last segment is there for glibc before 2.35, which relocates the dynamic section in place. It
-//! is not first because the loader maps the whole object with the first segment's permissions, and a
-//! gigabyte that may be written is refused where memory is not overcommitted. An object needs a
-//! dynamic section with a symbol and a string table; `DT_HASH` tells `dladdr` that there is one
+//! The last segment is there for glibc before 2.35, which relocates the dynamic section in place.
+//! It is not first because the loader maps the whole object with the first segment's permissions,
+//! and a gigabyte that may be written is refused where memory is not overcommitted. An object needs
+//! a dynamic section with a symbol and a string table; `DT_HASH` tells `dladdr` that there is one
 //! symbol, the null one.
 
 use super::arch::ELF_MACHINE;

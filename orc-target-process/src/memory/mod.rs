@@ -8,22 +8,25 @@
 //!                                    | release
 //! ```
 //!
-//! **Permissions.** No page is writable and executable at once, and none of live code ever loses the permission to
-//! execute. A large segment of text or read-only data has pages of its own, which are writable until
-//! it is final. A small one shares pages: its bytes are staged in a buffer and written by the kernel
-//! when it becomes final (`sys::code_writer`). Read-write segments share pages that stay writable.
+//! **Permissions.** No page is writable and executable at once, and none of live code ever loses
+//! the permission to execute. A large segment of text or read-only data has pages of its own, which
+//! are writable until it is final. A small one shares pages: its bytes are staged in a buffer and
+//! written by the kernel when it becomes final (`sys::code_writer`). Read-write segments share
+//! pages that stay writable.
 //!
-//! **Frames.** Unwinders find the frames of all code in a range through a table inside it (`frame_table`,
-//! `text_order`), which the loader knows from the range's program headers (`image`). Nothing is
-//! registered for an allocation, and unwinding takes no lock. Where the loader cannot do this, each finalized
-//! allocation registers its `.eh_frame` section (`sys::unwinder`).
+//! **Frames.** Unwinders find the frames of all code in a range through a table inside it
+//! (`frame_table`, `text_order`), which the loader knows from the range's program headers
+//! (`image`). Nothing is registered for an allocation, and unwinding takes no lock. Where the
+//! loader cannot do this, each finalized allocation registers its `.eh_frame` section
+//! (`sys::unwinder`).
 //!
-//! **Cost.** Fresh pages are zero and are not touched before the linker writes to them; the zeros that end a
-//! segment (`.bss`) are never touched. A range has no write permission until part of it is claimed, so that a reservation
-//! counts toward no limit but that of address space.
+//! **Cost.** Fresh pages are zero and are not touched before the linker writes to them; the zeros
+//! that end a segment (`.bss`) are never touched. A range has no write permission until part of it
+//! is claimed, so that a reservation counts toward no limit but that of address space.
 //!
-//! **Locks.** Each range has one, held for bookkeeping only: never while the loader runs, and not for
-//! permissions of an allocation's own pages. In a forked child, memory is private like any other.
+//! **Locks.** Each range has one, held for bookkeeping only: never while the loader runs, and not
+//! for permissions of an allocation's own pages. In a forked child, memory is private like any
+//! other.
 
 mod allocation;
 mod arch;
@@ -64,8 +67,8 @@ use crate::sys::code_writer::CodeWriter;
 pub struct Config {
     /// Bytes of address space that a range takes, if there are that many; at most 1 GiB.
     pub range_size: u64,
-    /// Text and read-only segments from this size on, in bytes, get pages of their own and are written in
-    /// place. A system that refuses to write to shared pages for us makes it zero.
+    /// Text and read-only segments from this size on, in bytes, get pages of their own and are
+    /// written in place. A system that refuses to write to shared pages for us makes it zero.
     pub own_pages_from: u64,
     /// Enter ranges into the process through its loader. Without, frames are registered one
     /// allocation at a time.
@@ -114,8 +117,9 @@ impl MemoryManager {
 
     /// Opens a new range, or hands out one that [`MemoryManager::prepare_range`] opened.
     ///
-    /// If the loader's lock is held for long, the range is one that the loader does not know, with registered
-    /// frames. The first range, and all while the process has one thread, wait for the loader.
+    /// If the loader's lock is held for long, the range is one that the loader does not know, with
+    /// registered frames. The first range, and all while the process has one thread, wait for the
+    /// loader.
     ///
     /// # Errors
     /// When no address space is left for the placement, with all reasons.
@@ -171,7 +175,8 @@ impl MemoryManager {
     /// Allocates segments in a range. `None` when the range is full: open another.
     ///
     /// # Errors
-    /// When a request contradicts itself, could not even be met by an empty range, or the system refuses memory.
+    /// When a request contradicts itself, could not even be met by an empty range, or the system
+    /// refuses memory.
     pub fn allocate(
         &self,
         range: RangeId,
@@ -180,10 +185,10 @@ impl MemoryManager {
         self.allocate_with_frames(range, segments, None)
     }
 
-    /// Like [`MemoryManager::allocate`], told how many frame entries finalize will be given. Then the entries
-    /// are sure to find room in the frame table when allocations are finalized in another order than
-    /// they were made, or reuse space; else their number is guessed from the size of the text, and
-    /// frames that do not fit are registered as a section.
+    /// Like [`MemoryManager::allocate`], told how many frame entries finalize will be given. Then
+    /// the entries are sure to find room in the frame table when allocations are finalized in
+    /// another order than they were made, or reuse space; else their number is guessed from the
+    /// size of the text, and frames that do not fit are registered as a section.
     ///
     /// # Errors
     /// As [`MemoryManager::allocate`].

@@ -1,9 +1,10 @@
 //! Opening a range without waiting for the loader forever.
 //!
-//! Opening a shared object takes the loader's lock. Somebody may hold that lock and wait for us: a library's
-//! constructor that calls a function which is linked on first call, on another thread.
-//! Or the callback of a `dl_iterate_phdr`. So a thread of its own does the opening, and if it takes too long, the link goes on in memory that
-//! the loader does not know, with registered frames. The late range is kept for the next one who asks.
+//! Opening a shared object takes the loader's lock. Somebody may hold that lock and wait for us: a
+//! library's constructor, or the callback of a `dl_iterate_phdr`, that calls a function which is
+//! linked on first call, on another thread. So a thread of its own does the opening, and if it
+//! takes too long, the link goes on in memory that the loader does not know, with registered
+//! frames. The late range is kept for the next one who asks.
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};

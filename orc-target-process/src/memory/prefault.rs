@@ -2,9 +2,10 @@
 
 use crate::sys;
 
-/// Prepares working memory that is about to be written as a whole, so that its pages are made in one
-/// system call rather than with a fault each: about a quarter less time for a large copy. A thread
-/// does well to prepare the piece it writes next, some hundred kilobytes. Only a hint: the content does not change.
+/// Prepares working memory that is about to be written as a whole, so that its pages are made in
+/// one system call rather than with a fault each: about a quarter less time for a large copy. A
+/// thread does well to prepare the piece it writes next, some hundred kilobytes. Only a hint: the
+/// content does not change.
 pub fn prefault(working_memory: &mut [u8]) {
     let page = sys::memory::page_size();
     let start = (working_memory.as_ptr() as u64).next_multiple_of(page);

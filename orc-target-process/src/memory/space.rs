@@ -112,7 +112,8 @@ impl Space {
     fn take(&mut self, want: Want) -> Result<Option<Holding>, MemoryError> {
         let ordered = want.kind == SegmentKind::Text && self.table.is_some();
         // Text is followed by a byte of padding, so that the end of its code, where its last frame
-        // entry and the return address of a call in its last instruction lie, is not its neighbour's.
+        // entry and the return address of a call in its last instruction lie, is not its
+        // neighbour's.
         let Some(size) = want.size.max(1).checked_add(u64::from(ordered)) else {
             return Ok(None);
         };
@@ -200,8 +201,8 @@ impl Space {
         }
     }
 
-    /// Takes a segment's space back. Its whole pages have been given back to the system already; its
-    /// parts of pages are zero if it is read-write. `clean` says that nothing was ever written.
+    /// Takes a segment's space back. Its whole pages have been given back to the system already;
+    /// its parts of pages are zero if it is read-write. `clean` says that nothing was ever written.
     pub(crate) fn give_back(&mut self, holding: Holding, clean: bool) -> Result<(), MemoryError> {
         let Holding {
             want, mut extent, ..
@@ -237,7 +238,8 @@ impl Space {
         self.discard_joined_pages(&given, &joined)
     }
 
-    /// Gives back the pages at the ends of `given` that it shared with others, if all of the page is free now.
+    /// Gives back the pages at the ends of `given` that it shared with others, if all of the page
+    /// is free now.
     fn discard_joined_pages(
         &self,
         given: &Range<u64>,
@@ -342,8 +344,8 @@ fn empty_stripes() -> [Stripe; STRIPES] {
     ]
 }
 
-/// The least number of entries that a text segment gets. A small one whose client announces no frames gets as
-/// many as the next of its size would ask for, so that its space can be used again.
+/// The least number of entries that a text segment gets. A small one whose client announces no
+/// frames gets as many as the next of its size would ask for, so that its space can be used again.
 fn spare_slots(want: &Want) -> u32 {
     const SMALL: u64 = 1024;
     match want.frames {
@@ -359,7 +361,8 @@ fn claim(want: Want, pages: Range<u64>) -> Result<(), MemoryError> {
         return Ok(());
     }
     // Pages that are filled without being writable must be charged as if they were: the system does
-    // that when they are made writable once. Pages charged and not charged would not share a mapping either.
+    // that when they are made writable once. Pages charged and not charged would not share a
+    // mapping either.
     sys::memory::protect(pages.clone(), SegmentKind::ReadWrite)?;
     match want.kind {
         SegmentKind::ReadWrite => Ok(()),

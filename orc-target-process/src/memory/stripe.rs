@@ -1,7 +1,8 @@
 //! A stripe: the part of a range whose pages share one permission and one way of being filled.
 //!
-//! A stripe takes pages from the range in pieces that grow with it, so that a hundred thousand small
-//! allocations make a handful of mappings, and an address space hole costs nothing until it is touched.
+//! A stripe takes pages from the range in pieces that grow with it, so that a hundred thousand
+//! small allocations make a handful of mappings, and an address space hole costs nothing until it
+//! is touched.
 
 use std::ops::Range;
 
@@ -64,8 +65,8 @@ impl Stripe {
     }
 
     /// Takes `size` bytes aligned to `align`; for reused text, with at least `slots` frame-table
-    /// entries. `claim` prepares pages that the stripe takes from the range; nothing is changed if it
-    /// fails. `None` if neither the stripe nor the range has room.
+    /// entries. `claim` prepares pages that the stripe takes from the range; nothing is changed if
+    /// it fails. `None` if neither the stripe nor the range has room.
     pub(crate) fn take(
         &mut self,
         pages: &mut Pages,

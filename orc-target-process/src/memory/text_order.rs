@@ -1,11 +1,11 @@
 //! Which entries of the frame table belong to which extent of text.
 //!
-//! Entries are sorted by address and can only be appended, or changed within the extent they belong to
-//! (`frame_table` says why). Code addresses grow, so the first allocation to be finalized appends
-//! its entries. But allocations are finalized in any order. When one is, those that were placed below
-//! it and are still being filled would come too late: so entries are appended for them first, empty
-//! ones that they fill later, as many as they announced. Space below that is not in use gets a few as
-//! well, so that it can be used later.
+//! Entries are sorted by address and can only be appended, or changed within the extent they belong
+//! to (`frame_table` says why). Code addresses grow, so the first allocation to be finalized
+//! appends its entries. But allocations are finalized in any order. When one is, those that were
+//! placed below it and are still being filled would come too late: so entries are appended for them
+//! first, empty ones that they fill later, as many as they announced. Space below that is not in
+//! use gets a few as well, so that it can be used later.
 //!
 //! The *frontier* is the highest address that the table has reached. Text above it has no entries
 //! and waits; text below it has the entries it got, which from then on go with the space: to
@@ -79,8 +79,8 @@ impl TextOrder {
         self.given.remove(&start)
     }
 
-    /// Moves the frontier up to `frontier`: gives entries to all that waits below it. Returns the unused
-    /// extents among them, each with its stripe.
+    /// Moves the frontier up to `frontier`: gives entries to all that waits below it. Returns the
+    /// unused extents among them, each with its stripe.
     pub(crate) fn pass(
         &mut self,
         frontier: u64,
@@ -114,8 +114,8 @@ impl TextOrder {
     }
 }
 
-/// Entries to keep for `size` bytes of code: one for each of its frames and one for its end. If their
-/// number is not known, one for each 64 bytes.
+/// Entries to keep for `size` bytes of code: one for each of its frames and one for its end. If
+/// their number is not known, one for each 64 bytes.
 pub(crate) fn slots_wanted(size: u64, frames: Option<usize>) -> u32 {
     let frames = frames.map_or(size / 64 + 1, |frames| (frames as u64).min(size));
     u32::try_from(frames + 1).unwrap_or(u32::MAX)

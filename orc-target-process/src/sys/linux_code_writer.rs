@@ -1,15 +1,17 @@
 //! Writing into pages that no mapping allows to write.
 //!
-//! Small functions of different links share a page, and one of them may be running while the
-//! next is added: the page can lose neither its execute permission nor, under W^X, gain write
+//! Small functions of different links share a page, and one of them may be running while the next
+//! is added: the page can lose neither its execute permission nor, under W^X, gain write
 //! permission. The kernel writes for us through `/proc/self/mem`, the way a debugger plants a
-//! breakpoint: it goes to the page itself, in whatever mapping, and a page still shared with a forked
-//! process is copied first. So the memory is ordinary private memory: `fork` works, a breakpoint that
-//! a debugger has set in a neighbour stays, and no second mapping exists, not even for a moment.
-//! (A writable second view of a memfd, the other way, costs two system calls more, and loses later
-//! functions of a page in which a debugger has set a breakpoint, for that page is then a private copy.)
+//! breakpoint: it goes to the page itself, in whatever mapping, and a page still shared with a
+//! forked process is copied first. So the memory is ordinary private memory: `fork` works, a
+//! breakpoint that a debugger has set in a neighbour stays, and no second mapping exists, not even
+//! for a moment. (A writable second view of a memfd, the other way, costs two system calls more,
+//! and loses later functions of a page in which a debugger has set a breakpoint, for that page is
+//! then a private copy.)
 //!
-//! The kernel can be told to refuse this. Then there is no writer, and every allocation is filled in pages of its own.
+//! The kernel can be told to refuse this. Then there is no writer, and every allocation is filled
+//! in pages of its own.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -10,7 +10,8 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 /// and low enough that the kernel's table of descriptors stays small.
 const HIGH_FD: libc::c_int = 768;
 
-/// A descriptor with a high number that still is what it was when it was opened, or is known not to be.
+/// A descriptor with a high number that still is what it was when it was opened, or is known not to
+/// be.
 #[derive(Debug)]
 pub(crate) struct QuietFd {
     fd: RawFd,

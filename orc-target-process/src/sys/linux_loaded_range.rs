@@ -1,9 +1,10 @@
 //! Enters a range into the process as a shared object, through the loader.
 //!
-//! The image (`memory::image`) is written to a memfd and opened as `/proc/<pid>/fd/<n>`. The descriptor stays
-//! open while the object is loaded: glibc recognizes an object by its name, so if the number were
-//! used again the next range would be taken for this one. `/proc/self` would do for the loader, but a
-//! debugger opens the name in *its* process, and waits forever on some descriptors.
+//! The image (`memory::image`) is written to a memfd and opened as `/proc/<pid>/fd/<n>`. The
+//! descriptor stays open while the object is loaded: glibc recognizes an object by its name, so if
+//! the number were used again the next range would be taken for this one. `/proc/self` would do for
+//! the loader, but a debugger opens the name in *its* process, and waits forever on some
+//! descriptors.
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};

@@ -71,7 +71,8 @@ pub(crate) fn discard(range: Range<u64>) -> Result<(), MemoryError> {
 
 /// Makes the pages of `range`, which is about to be written. Only a hint (Linux 5.14).
 pub(crate) fn populate(range: Range<u64>) {
-    // SAFETY: callers pass whole pages that they may write; populating does not change their content.
+    // SAFETY: callers pass whole pages that they may write; populating does not change their
+    // content.
     unsafe {
         libc::madvise(
             range.start as *mut libc::c_void,
@@ -89,7 +90,8 @@ pub(crate) struct Reservation {
 
 impl Reservation {
     /// Reserves `size` bytes for `placement`. The pages are private, zero and, like those of a
-    /// range that the loader made, readable and executable but not writable: they cost no commit charge.
+    /// range that the loader made, readable and executable but not writable: they cost no commit
+    /// charge.
     pub(crate) fn new(placement: Placement, size: u64) -> io::Result<Self> {
         match placement {
             Placement::NearLibraries => Self::map(0, size, 0),

@@ -17,8 +17,8 @@ pub(crate) fn spawn_without_signals(
 ) -> Option<JoinHandle<()>> {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: both sets are valid places; sigfillset initializes the first, and the mask of the calling
-    // thread, which the new one inherits, is put back below.
+    // SAFETY: both sets are valid places; sigfillset initializes the first, and the mask of the
+    // calling thread, which the new one inherits, is put back below.
     let masked = unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr())

@@ -30,7 +30,8 @@ impl RegisteredFrames {
             return None;
         }
         for (register, _) in &unwinders.pairs {
-            // SAFETY: the section is finalized memory, is terminated, and outlives the registration.
+            // SAFETY: the section is finalized memory, is terminated, and outlives the
+            // registration.
             unsafe { register(section as *const libc::c_void) };
         }
         Some(Self { section })

@@ -53,7 +53,8 @@ pub(super) fn eh_frame_size(functions: usize) -> usize {
     CIE.len() + functions * FDE_SIZE + 4
 }
 
-/// Writes the `.eh_frame` of callers at `starts` into `out`, which will be at `at`; returns their frame entries.
+/// Writes the `.eh_frame` of callers at `starts` into `out`, which will be at `at`; returns their
+/// frame entries.
 pub(super) fn write_eh_frame(out: &mut [u8], at: u64, starts: &[u64]) -> Vec<FrameEntry> {
     out[..CIE.len()].copy_from_slice(&CIE);
     let mut frames = Vec::new();

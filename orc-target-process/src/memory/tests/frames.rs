@@ -212,7 +212,8 @@ fn a_link_does_not_wait_for_the_loader() {
         };
         let mut starts = Vec::new();
         with_the_loader_locked(|| {
-            // As in a constructor that calls what is linked on first call: here, and on another thread.
+            // As in a constructor that calls what is linked on first call: here, and on another
+            // thread.
             starts.push(link());
             let linked = std::thread::scope(|scope| {
                 scope

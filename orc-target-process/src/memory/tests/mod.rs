@@ -6,3 +6,4 @@ mod frames;
 mod permissions;
 mod space;
 mod speed;
+mod table;

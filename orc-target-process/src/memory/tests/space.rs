@@ -63,7 +63,8 @@ fn large_and_small_allocations_in_turn_make_a_handful_of_mappings() {
             .for_each(|memory| memory.fill(1));
         linked.push(in_flight.finalize(Vec::new(), None).unwrap());
     }
-    // Pages of text and of read-only data alternate; those of one large allocation adjoin those of the next.
+    // Pages of text and of read-only data alternate; those of one large allocation adjoin those of
+    // the next.
     let stats = manager.stats();
     assert!(stats.total.mappings < 1100, "{stats:#?}");
 }

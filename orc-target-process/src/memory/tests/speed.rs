@@ -1,4 +1,5 @@
-//! What the basic steps cost. Run with `cargo test -p orc-target-process speed -- --ignored --nocapture`.
+//! What the basic steps cost. Run with `cargo test -p orc-target-process speed -- --ignored
+//! --nocapture`.
 
 use std::time::{Duration, Instant};
 
