@@ -20,8 +20,8 @@ wrapper_functions! {
     /// backwards when the dylib is closed or the process exits, each range from its last word.
     ///
     /// An empty range stands for the entry that the compiler's start-up file would have at this
-    /// place in `.fini_array`, which runs the dylib's `__cxa_atexit` handlers. Without one, these run
-    /// before all finalizers.
+    /// place in `.fini_array`, which runs the dylib's `__cxa_atexit` handlers; see
+    /// [`loader::finalize`].
     fn __orc_rt_ext_elfnix_register_fini_sections(
         header: ExecutorAddr,
         sections: Vec<ExecutorAddrRange>,

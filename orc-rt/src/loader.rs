@@ -293,23 +293,25 @@ fn is_callable(word: u64) -> bool {
 }
 
 /// Runs the finalizers of an open dylib, in the loader's order: from the last word of the last array
-/// to the first of the first. `__cxa_atexit` handlers run where the compiler's start-up file has its
-/// own entry, which an empty range stands for, and before all finalizers if none does.
+/// to the first of the first.
+///
+/// Its `__cxa_atexit` handlers run where the compiler's start-up file has an entry of its own, which
+/// an empty range stands for. If none does: a program's run before its finalizers, as `exit` runs
+/// them before the loader comes to finalizers; a library's run after, as that file comes first.
 pub fn finalize(header: ExecutorAddr) {
-    let sections = {
-        let mut registry = registry::lock();
-        let Ok(dylib) = registry.dylib(header) else {
-            return;
-        };
-        if dylib.opened_at.take().is_none() {
-            return;
-        }
-        // A dylib that is opened again is initialized again.
-        dylib.init_sections_run = 0;
-        dylib.fini_sections.clone()
+    let mut registry = registry::lock();
+    let is_program = registry.program == Some(header);
+    let Ok(dylib) = registry.dylib(header) else {
+        return;
     };
-    let marked = sections.iter().any(|section| section.is_empty());
-    if !marked {
+    if dylib.opened_at.take().is_none() {
+        return;
+    }
+    // A dylib that is opened again is initialized again.
+    dylib.init_sections_run = 0;
+    let sections = dylib.fini_sections.clone();
+    drop(registry);
+    if is_program {
         // SAFETY: the dylib's code is still there.
         unsafe { host::cxa_finalize(header) };
     }
@@ -317,17 +319,26 @@ pub fn finalize(header: ExecutorAddr) {
         if section.is_empty() {
             // SAFETY: as above.
             unsafe { host::cxa_finalize(header) };
-            continue;
         }
         // SAFETY: the controller registered this range as an array of finalizers.
-        for &function in unsafe { addr::words(section) }.iter().rev() {
-            if is_callable(function) {
-                let function: *const c_void = addr::to_ptr(ExecutorAddr::new(function));
-                // SAFETY: as above; finalizers take no arguments.
-                unsafe {
-                    core::mem::transmute::<*const c_void, unsafe extern "C" fn()>(function)()
-                };
-            }
+        unsafe { run_fini_section(section) };
+    }
+    // Also what finalizers registered.
+    // SAFETY: as above.
+    unsafe { host::cxa_finalize(header) };
+}
+
+/// Calls the functions of one array, the last one first.
+///
+/// # Safety
+/// `section` is an array of addresses of functions that may be called now.
+unsafe fn run_fini_section(section: ExecutorAddrRange) {
+    // SAFETY: the caller vouches for the range.
+    for &function in unsafe { addr::words(section) }.iter().rev() {
+        if is_callable(function) {
+            let function = ExecutorAddr::new(function);
+            // SAFETY: the caller vouches for the functions.
+            unsafe { addr::to_function::<unsafe extern "C" fn()>(function)() };
         }
     }
 }

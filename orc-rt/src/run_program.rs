@@ -95,17 +95,31 @@ pub unsafe fn run_by_name(name: &str, entry: &str, arguments: Arguments) -> Outc
     let header = registry::lock().header_of(name)?;
     let since = begin(header, arguments)?;
     loader::finalize_at_exit()?;
-    let ran = Loader::acquire().open_by_name(name).and_then(|_| {
-        let main = dlfcn::lookup(header, entry)?;
-        // SAFETY: the caller vouches for the program.
-        let status = unsafe { loader::call_as_main(main, arguments) };
-        // SAFETY: the program's code is still there, and `main` has ended.
-        unsafe { thread_exit::run_for_current_thread(since, header) };
-        Loader::acquire().release(header)?;
-        Ok(i64::from(status))
-    });
+    // SAFETY: the caller vouches for the program.
+    let ran = unsafe { open_run_close(name, header, entry, arguments, since) };
     end(header);
     ran
+}
+
+/// # Safety
+/// The program may be run on this thread.
+unsafe fn open_run_close(
+    name: &str,
+    header: ExecutorAddr,
+    entry: &str,
+    arguments: Arguments,
+    since: u64,
+) -> Outcome<i64> {
+    // While the program runs, it and its threads open dylibs themselves.
+    Loader::acquire().open_by_name(name)?;
+    let ran = dlfcn::lookup(header, entry).map(|main| {
+        // SAFETY: the caller vouches for the program.
+        unsafe { loader::call_as_main(main, arguments) }
+    });
+    // SAFETY: the program's code is still there, and `main` has ended.
+    unsafe { thread_exit::run_for_current_thread(since, header) };
+    Loader::acquire().release(header)?;
+    ran.map(i64::from)
 }
 
 /// Makes a dylib the program. Returns the registry's sequence number from before.

@@ -76,6 +76,12 @@ pub fn combine(members: &[Member<'_>]) -> Result<Vec<u8>, ArchiveError> {
             }
         }
     }
+    // Without this section, linkers take the object for one that wants an executable stack.
+    let stack_note = b".note.GNU-stack".to_vec();
+    let none = Vec::new();
+    combiner
+        .output
+        .add_section(none, stack_note, SectionKind::Other);
     Ok(combiner.output.write()?)
 }
 
