@@ -9,9 +9,10 @@ use rayon::prelude::*;
 use super::image;
 use super::link_line::{Input, InputName, LinkLine};
 use super::sources::{self, Language};
+use super::threads::{self, LinkThreads};
 use crate::mapped::MapFiles;
 
-/// More inputs than this are opened by several threads.
+/// From this number on, inputs are opened by several threads.
 const PARALLEL_FROM: usize = 256;
 
 /// Libraries that stay shared under `-static`: they are in this process already, and a second copy
@@ -35,15 +36,17 @@ pub(super) struct Inputs {
     pub(super) search: LibrarySearch,
     /// Languages of the sources that were compiled.
     pub(super) languages: Vec<Language>,
+    /// The threads of the link, the calling one among them.
+    pub(super) threads: LinkThreads,
 }
 
 /// Compiles sources, replaces Rust programs by what they consist of, finds libraries and opens all.
-/// `dir` is where compilers put objects.
+/// `dir` is where compilers put objects; up to `limit` threads or compilers work at a time.
 ///
 /// # Errors
 /// With every input that cannot be used, one a line.
-pub(super) fn open(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Inputs, String> {
-    let languages = compile(line, dir, jobs)?;
+pub(super) fn open(line: &mut LinkLine, dir: &Path, limit: usize) -> Result<Inputs, String> {
+    let languages = compile(line, dir, limit)?;
     let mut search = LibrarySearch::new(Arc::new(MapFiles));
     if let Some(root) = &line.sysroot {
         search.set_sysroot(root);
@@ -52,13 +55,18 @@ pub(super) fn open(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Input
         search.add_directory(dir);
     }
     search.ask_compiler(&std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
-    let results: Vec<Result<Vec<Opened>, String>> = if line.inputs.len() >= PARALLEL_FROM {
+    let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
+    if line.inputs.len() >= PARALLEL_FROM {
+        // So many that the link is worth all threads, too.
+        threads = LinkThreads::start(limit);
         let inputs = line.inputs.par_iter();
-        inputs.map(|input| open_one(input, &search)).collect()
+        results = inputs.map(|input| open_one(input, &search)).collect();
     } else {
         let inputs = line.inputs.iter();
-        inputs.map(|input| open_one(input, &search)).collect()
-    };
+        results = inputs.map(|input| open_one(input, &search)).collect();
+        let bytes = results.iter().flatten().flatten().map(Opened::size).sum();
+        threads = LinkThreads::start(threads::worthwhile(limit, bytes));
+    }
     let (mut opened, mut errors) = (Vec::new(), Vec::new());
     for result in results {
         match result {
@@ -73,7 +81,20 @@ pub(super) fn open(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Input
         opened,
         search,
         languages,
+        threads,
     })
+}
+
+impl Opened {
+    /// Bytes that a link may have to look at.
+    fn size(&self) -> u64 {
+        match &self.found.content {
+            FoundContent::Object(bytes) | FoundContent::Archive(bytes) => {
+                bytes.bytes().len() as u64
+            }
+            FoundContent::Shared(_) => 0,
+        }
+    }
 }
 
 /// Compiles the sources among the inputs and puts what came out in their places.

@@ -10,6 +10,7 @@ mod response_file;
 mod run;
 mod show_graph;
 mod sources;
+mod threads;
 mod timings;
 
 use std::ffi::OsString;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use clap::Parser as _;
 use jit_core::name::NameTable;
 
-use super::inputs::{self, Inputs};
+use super::inputs::{self, Inputs, Opened};
 use super::link_line::{InputName, LinkLine};
 use super::options::RunOptions;
 use super::sources::Language;
 use super::timings::Timings;
-use super::{Failure, image, response_file, show_graph};
+use super::{Failure, image, response_file, show_graph, threads};
 use crate::{Jit, Program, ProgramInput, ProgramSettings};
 
 /// `orc-jit run ARGS...`
@@ -55,24 +55,38 @@ fn run(
     program_args: &[OsString],
 ) -> Result<i32, Failure> {
     let mut timings = Timings::start();
-    let jobs = set_threads(options.threads);
     let has_sources = line.inputs.iter().any(|i| Language::of(i).is_some());
     let scratch = has_sources.then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
     let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
-    let inputs = inputs::open(&mut line, dir, jobs)?;
+    let inputs = inputs::open(&mut line, dir, threads::limit(options.threads))?;
     timings.done("open inputs, compile sources");
 
     let jit = start(&options)?;
     timings.done("start the runtime");
 
-    let program = prepare(&jit, &line, inputs)?;
+    let Inputs {
+        opened,
+        search,
+        languages,
+        threads,
+    } = inputs;
+    let program = prepare(&jit, &line, opened)?;
+    if line.default_libraries {
+        let fortran = languages.contains(&Language::Fortran);
+        let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
+        let used = program.use_default_libraries(search, more);
+        used.map_err(|e| e.to_string())?;
+    }
+    // The name is data of the C library, which the program may take a copy of.
+    jit.session().executor().set_program_name(&argv0);
     timings.done("read symbol tables");
 
     program.link().map_err(|e| e.to_string())?;
     timings.done("resolve, link and load");
 
-    // Nothing of ours is in the program's way: no files, and nothing left to do at its end.
+    // Nothing of ours is in the program's way: no thread, no file.
+    threads.end();
     drop(scratch);
     if options.timings {
         eprint!("{}", timings.report(jit.phase_times()));
@@ -80,7 +94,6 @@ fn run(
     if options.no_exec {
         return Ok(0);
     }
-    jit.session().executor().set_program_name(&argv0);
     let program_args = program_args
         .iter()
         .map(|a| a.to_string_lossy().into_owned());
@@ -88,19 +101,6 @@ fn run(
     let status = program.run(&args).map_err(|e| e.to_string())?;
     // Only with a runtime that cannot end the process itself.
     std::process::exit(status)
-}
-
-/// Sets the number of threads for links; returns that for compilers.
-fn set_threads(threads: Option<usize>) -> usize {
-    match threads {
-        Some(count) => {
-            // It fails only if threads run already, which nobody started yet.
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
-            let _ = pool.build_global();
-            count
-        }
-        None => std::thread::available_parallelism().map_or(1, Into::into),
-    }
 }
 
 fn start(options: &RunOptions) -> Result<Jit, Failure> {
@@ -122,7 +122,7 @@ fn start(options: &RunOptions) -> Result<Jit, Failure> {
     Ok(builder.build().map_err(|e| e.to_string())?)
 }
 
-fn prepare(jit: &Jit, line: &LinkLine, inputs: Inputs) -> Result<Program, Failure> {
+fn prepare(jit: &Jit, line: &LinkLine, opened: Vec<Opened>) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
     let settings = ProgramSettings {
         entry: line.entry.clone().unwrap_or(defaults.entry),
@@ -133,7 +133,7 @@ fn prepare(jit: &Jit, line: &LinkLine, inputs: Inputs) -> Result<Program, Failur
     };
     let text = |e: crate::Error| e.to_string();
     let program = Program::new(jit, settings).map_err(text)?;
-    let opened = inputs.opened.into_iter().map(|opened| ProgramInput {
+    let opened = opened.into_iter().map(|opened| ProgramInput {
         found: opened.found,
         whole_archive: opened.whole_archive,
         as_needed: opened.as_needed,
@@ -141,12 +141,6 @@ fn prepare(jit: &Jit, line: &LinkLine, inputs: Inputs) -> Result<Program, Failur
     program.add(opened.collect()).map_err(text)?;
     for (name, value) in &line.defsyms {
         program.define(name, value).map_err(text)?;
-    }
-    if line.default_libraries {
-        let fortran = inputs.languages.contains(&Language::Fortran);
-        let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
-        let used = program.use_default_libraries(inputs.search, more);
-        used.map_err(text)?;
     }
     Ok(program)
 }

@@ -160,7 +160,8 @@ impl ElfRuntime {
     pub fn add_program_start(&self, dylib: &Dylib) -> Result<(), LinkError> {
         let names = dylib.session().names().clone();
         let object = SupportObject::init_and_fini(&names);
-        dylib.new_tracker().add_object(Arc::new(object))
+        // Fragments are concatenated within one tracker, so these go where the program's objects are.
+        dylib.add_object(Arc::new(object))
     }
 
     /// Makes the runtime know a dylib, if it does not yet: links its header.

@@ -1,0 +1,96 @@
+//! Threads for linking, which are gone before the program runs.
+//!
+//! A program must find itself alone in its process: it may count its threads, let its main thread
+//! end before others, or be killed by a signal that another thread would take. So the threads are
+//! a pool of their own that ends with the link. The main thread is one of the pool, because
+//! libraries' constructors must run on it; and a small link starts no others at all.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Input bytes for which one more thread pays.
+const BYTES_PER_THREAD: u64 = 512 * 1024;
+
+type Handles = Arc<Mutex<Vec<JoinHandle<()>>>>;
+
+/// The threads of one link.
+pub(super) struct LinkThreads {
+    pool: Option<rayon::ThreadPool>,
+    handles: Handles,
+}
+
+/// The number of threads to use: what the user said, or as many as there are processors.
+pub(super) fn limit(asked: Option<usize>) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, Into::into);
+    asked.unwrap_or_else(available).max(1)
+}
+
+/// How many of `limit` threads pay for that much input.
+pub(super) fn worthwhile(limit: usize, input_bytes: u64) -> usize {
+    let more = usize::try_from(input_bytes / BYTES_PER_THREAD).unwrap_or(limit);
+    limit.min(1 + more)
+}
+
+impl LinkThreads {
+    /// Makes the calling thread the first of `count`.
+    pub(super) fn start(count: usize) -> Self {
+        let handles = Handles::default();
+        let kept = handles.clone();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .use_current_thread()
+            .spawn_handler(move |thread| {
+                let named = std::thread::Builder::new().name("orc-jit link".to_owned());
+                let handle = named.spawn(|| thread.run())?;
+                let mut handles = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                handles.push(handle);
+                Ok(())
+            })
+            .build();
+        // A thread that is in a pool already, as in a test, stays there.
+        Self {
+            pool: pool.ok(),
+            handles,
+        }
+    }
+
+    /// Ends all threads but the calling one. What it does in parallel from now on, it does alone.
+    pub(super) fn end(mut self) {
+        drop(self.pool.take());
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        for handle in handles.drain(..) {
+            // A worker's panic was passed on to whoever waited for its work.
+            let _ = handle.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rayon::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn threads_are_gone_when_the_link_is_done() {
+        let worker = std::thread::spawn(|| {
+            let threads = LinkThreads::start(3);
+            let handles = threads.handles.clone();
+            let sum: u64 = (0..10_000u64).into_par_iter().sum();
+            assert_eq!(handles.lock().unwrap().len(), 2);
+            threads.end();
+            assert!(handles.lock().unwrap().is_empty());
+            let after: u64 = (0..10_000u64).into_par_iter().sum();
+            assert_eq!(sum, after);
+        });
+        worker.join().unwrap();
+    }
+
+    #[test]
+    fn small_links_stay_alone() {
+        assert_eq!(worthwhile(8, 100_000), 1);
+        assert_eq!(worthwhile(8, 2 * BYTES_PER_THREAD), 3);
+        assert_eq!(worthwhile(2, 1 << 30), 2);
+        assert_eq!(limit(Some(0)), 1);
+    }
+}
