@@ -118,6 +118,13 @@ fn churn(
     live: &mut Vec<(Finalized, Vec<u64>)>,
 ) {
     match random.below(10) {
+        _ if live.len() > 200 => {
+            live.swap_remove(random.below(live.len()))
+                .0
+                .release()
+                .unwrap();
+        }
+        _ if in_flight.len() > 100 => drop(in_flight.swap_remove(random.below(in_flight.len()))),
         0..4 => {
             // Now and then a text large enough for pages of its own.
             let count = if random.below(20) == 0 {
@@ -167,6 +174,15 @@ fn every_live_function_is_found_after_every_step() {
     assert!(count > 1000 && count == manager.stats().total.frame_entries);
 }
 
+/// Ends the other threads also when a test fails.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn searches_on_other_threads_always_end_right() {
     let (manager, range) = manager(Config {
@@ -187,6 +203,7 @@ fn searches_on_other_threads_always_end_right() {
         .flat_map(|(_, starts)| starts.iter().copied())
         .collect();
     std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
         let readers: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(|| {
