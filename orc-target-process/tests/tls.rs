@@ -28,23 +28,17 @@ fn in_new_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -
 
 #[test]
 fn a_process_with_one_thread() {
-    // The test harness has started threads, so this is a thread's only chance: after a fork.
-    // SAFETY: the child only does what is allowed after a fork, and ends.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    in_child("a_process_with_one_thread", || {
+        let threads = std::fs::read_dir("/proc/self/task")
+            .expect("readable")
+            .count();
+        assert_eq!(threads, 1, "a single test runs on the main thread");
         let reserve = Reserve::get();
-        let works = (|| {
-            let block = reserve.reserve(8, 8).ok()?;
-            reserve.commit(&block, &[1, 2, 3]).ok()?;
-            (read(&block) == [1, 2, 3, 0, 0, 0, 0, 0]).then_some(())
-        })();
-        // SAFETY: ends the child.
-        unsafe { libc::_exit(i32::from(works.is_none())) };
-    }
-    let mut status = -1;
-    // SAFETY: waits for the child.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0);
+        let block = reserve.reserve(8, 8).expect("free");
+        reserve.commit(&block, &[1, 2, 3]).expect("no other thread");
+        assert_eq!(read(&block), [1, 2, 3, 0, 0, 0, 0, 0]);
+        assert_eq!(in_new_thread(move || read(&block)[..3].to_vec()), [1, 2, 3]);
+    });
 }
 
 #[test]
@@ -89,6 +83,7 @@ fn only_the_blocks_bytes_are_written() {
     for block in &blocks {
         reserve.commit(block, &[7; 64]).expect("reached");
     }
+    let (written, wait) = std::sync::mpsc::channel::<()>();
     let (send, receive) = std::sync::mpsc::channel::<()>();
     let ours = blocks.clone();
     let other = std::thread::spawn(move || {
@@ -96,24 +91,16 @@ fn only_the_blocks_bytes_are_written() {
             // SAFETY: this thread's copy.
             unsafe { here(block).write(42) };
         }
+        written.send(()).expect("received");
         receive.recv().expect("sent");
         ours.iter().map(|block| read(block)[0]).collect::<Vec<u8>>()
     });
-    // The other thread may write before or after; either way its own values stay in the blocks
-    // that are not released.
-    while !blocks.iter().all(|_| other_has_written(&other)) {
-        std::thread::yield_now();
-    }
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    wait.recv().expect("sent");
     reserve.release(blocks[1]).expect("reached");
     send.send(()).expect("running");
     assert_eq!(other.join().expect("does not panic"), [42, 0, 42]);
     assert_eq!(read(&blocks[0])[0], 7);
     assert_eq!(read(&blocks[1])[0], 0);
-}
-
-fn other_has_written<T>(thread: &std::thread::JoinHandle<T>) -> bool {
-    !thread.is_finished()
 }
 
 #[test]

@@ -15,7 +15,6 @@ pub(crate) const PF_R: u32 = 4;
 pub(crate) const DT_NULL: u64 = 0;
 pub(crate) const DT_NEEDED: u64 = 1;
 pub(crate) const DT_PLTRELSZ: u64 = 2;
-pub(crate) const DT_HASH: u64 = 4;
 pub(crate) const DT_STRTAB: u64 = 5;
 pub(crate) const DT_SYMTAB: u64 = 6;
 pub(crate) const DT_RELA: u64 = 7;

@@ -6,9 +6,8 @@
 //! a thread is past it if it is seen blocked in another system call, or has used a millisecond of
 //! processor time since the template was patched.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
-
-use crate::native::lookup;
 
 /// Processor time in nanoseconds: longer than any copy takes, page faults included.
 const RUN_TIME: u64 = 1_000_000;
@@ -21,16 +20,14 @@ pub(super) struct Watch {
     /// With the processor time they had used when first looked at.
     threads: Vec<(i32, u64)>,
     /// The loader's variables, the lock of the thread lists among them.
-    loader: std::ops::Range<u64>,
+    loader: Range<u64>,
 }
 
 impl Watch {
-    pub fn new(threads: &[i32]) -> Self {
-        const LOADER_VARIABLES: u64 = 16 << 10;
-        let loader = lookup(c"_rtld_global", None).unwrap_or(0);
+    pub fn new(threads: &[i32], loader: Range<u64>) -> Self {
         let mut watch = Self {
             threads: Vec::new(),
-            loader: loader..loader + LOADER_VARIABLES,
+            loader,
         };
         let busy = threads.iter().filter(|&&thread| !watch.is_blocked(thread));
         // Processor time is counted when a thread is switched, so what is read here may be late,

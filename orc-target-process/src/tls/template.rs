@@ -1,6 +1,7 @@
 //! Where the reserve is: in each thread, and in the template that new threads start from.
 
-use super::{TlsError, threads};
+use super::TlsError;
+use super::threads::Threads;
 use crate::native::{LoadedObject, PT_TLS, loaded_objects, with_writable};
 use crate::process::thread_pointer;
 
@@ -18,6 +19,7 @@ pub(super) struct Place {
     template: u64,
     /// The executable.
     object: LoadedObject,
+    threads: Threads,
 }
 
 #[cfg(feature = "tls-reserve")]
@@ -66,6 +68,7 @@ impl Place {
             size,
             template,
             object,
+            threads: Threads::find(),
         })
     }
 
@@ -87,6 +90,6 @@ impl Place {
             .map_err(TlsError::Protection)?;
         let tp_offset = self.tp_offset + start.cast_signed();
         copy(thread_pointer().wrapping_add_signed(tp_offset));
-        threads::write_others(tp_offset, bytes)
+        self.threads.write_others(tp_offset, bytes)
     }
 }

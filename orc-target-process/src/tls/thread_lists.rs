@@ -9,7 +9,6 @@
 
 use std::collections::HashSet;
 use std::ffi::CStr;
-use std::sync::OnceLock;
 
 use crate::native::{host, lookup, probe};
 
@@ -38,14 +37,9 @@ const READINGS_MAX: usize = 100;
 
 impl ThreadLists {
     /// The lists, if this C library has them and they hold the calling thread.
-    pub fn get() -> Option<Self> {
-        static FOUND: OnceLock<Option<ThreadLists>> = OnceLock::new();
-        *FOUND.get_or_init(|| Self::find().filter(|lists| lists.hold_this_thread()))
-    }
-
-    fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         let global = lookup(c"_rtld_global", None)?;
-        Some(Self {
+        let lists = Self {
             heads: [
                 global + offset(c"_thread_db_rtld_global__dl_stack_used")?,
                 global + offset(c"_thread_db_rtld_global__dl_stack_user")?,
@@ -53,7 +47,8 @@ impl ThreadLists {
             links: offset(c"_thread_db_pthread_list")?,
             next: offset(c"_thread_db_list_t_next")?,
             id: offset(c"_thread_db_pthread_tid")?,
-        })
+        };
+        lists.hold_this_thread().then_some(lists)
     }
 
     fn hold_this_thread(&self) -> bool {
@@ -124,7 +119,7 @@ mod tests {
 
     #[test]
     fn lists_hold_this_thread_and_a_new_one() {
-        let lists = ThreadLists::get().expect("glibc has them");
+        let lists = ThreadLists::find().expect("glibc has them");
         let (send, receive) = std::sync::mpsc::channel();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {

@@ -11,6 +11,7 @@
 //! end one, the thread is reached by a signal.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::quiet::Watch;
 use super::thread_lists::{Thread, ThreadLists};
@@ -21,31 +22,60 @@ use crate::native::{host, lookup, probe};
 /// them: it may have ended, or be about to, and be on its way out of one list or the other.
 const READINGS_MAX: usize = 50;
 
-/// Writes `bytes` at `tp_offset` from the pointer of every thread but the calling one.
-///
-/// # Errors
-/// When a thread cannot be reached. Others may have been written.
-pub(super) fn write_others(tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
-    if is_single_threaded() {
-        return Ok(());
+/// What has to be known to visit threads. It is looked up ahead: the loader's lock, which a lookup
+/// takes, may be held by a thread that waits for a commit.
+#[derive(Debug)]
+pub(super) struct Threads {
+    lists: Option<ThreadLists>,
+    /// Address of a `char` of glibc (2.32 and later): not 0 if there is one thread only.
+    single_threaded: Option<u64>,
+    /// The loader's variables, the lock of its thread lists among them.
+    loader: Range<u64>,
+}
+
+impl Threads {
+    pub fn find() -> Self {
+        const LOADER_VARIABLES: u64 = 16 << 10;
+        let loader = lookup(c"_rtld_global", None).unwrap_or(0);
+        Self {
+            lists: ThreadLists::find(),
+            single_threaded: lookup(c"__libc_single_threaded", None),
+            loader: loader..loader + LOADER_VARIABLES,
+        }
     }
-    match ThreadLists::get() {
-        Some(lists) => write_listed(lists, tp_offset, bytes),
-        None => write_signalled(tp_offset, bytes),
+
+    /// Writes `bytes` at `tp_offset` from the pointer of every thread but the calling one.
+    ///
+    /// # Errors
+    /// When a thread cannot be reached. Others may have been written.
+    pub fn write_others(&self, tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
+        if self.is_only_one() {
+            return Ok(());
+        }
+        let existing = other_threads()?;
+        Watch::new(&existing, self.loader.clone()).wait();
+        match self.lists {
+            Some(lists) => write_listed(lists, &existing, tp_offset, bytes),
+            None => write_signalled(tp_offset, bytes),
+        }
+    }
+
+    /// Whether the C library knows that no other thread exists.
+    fn is_only_one(&self) -> bool {
+        self.single_threaded.is_some_and(|flag| {
+            // SAFETY: see the field.
+            unsafe { host::read::<u8>(flag) != 0 }
+        })
     }
 }
 
-/// Whether the C library knows that no other thread exists.
-fn is_single_threaded() -> bool {
-    lookup(c"__libc_single_threaded", None).is_some_and(|flag| {
-        // SAFETY: a `char` of glibc (2.32 and later): not 0 if there is one thread only.
-        unsafe { host::read::<u8>(flag) != 0 }
-    })
-}
-
-fn write_listed(lists: ThreadLists, tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
-    let existing = other_threads()?;
-    Watch::new(&existing).wait();
+/// `existing` are the threads that have been quiet.
+fn write_listed(
+    lists: ThreadLists,
+    existing: &[i32],
+    tp_offset: i64,
+    bytes: &[u8],
+) -> Result<(), TlsError> {
     let mut written = HashSet::from([crate::process::thread_pointer()]);
     for _ in 0..READINGS_MAX {
         let Some(threads) = lists.read() else {
@@ -65,7 +95,7 @@ fn write_listed(lists: ThreadLists, tp_offset: i64, bytes: &[u8]) -> Result<(), 
                 false => all = false,
             }
         }
-        if all && missing(&existing, &threads).is_empty() {
+        if all && missing(existing, &threads).is_empty() {
             return Ok(());
         }
         std::thread::yield_now();
@@ -77,7 +107,7 @@ fn write_listed(lists: ThreadLists, tp_offset: i64, bytes: &[u8]) -> Result<(), 
     {
         return Err(TlsError::Unwritable { thread: thread.id });
     }
-    missing(&existing, &threads)
+    missing(existing, &threads)
         .into_iter()
         .try_for_each(|thread| signal::write(thread, tp_offset, bytes))
 }
@@ -96,8 +126,6 @@ fn missing(existing: &[i32], listed: &[Thread]) -> Vec<i32> {
 /// is new.
 fn write_signalled(tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
     const ROUNDS_MAX: usize = 1000;
-    let existing = other_threads()?;
-    Watch::new(&existing).wait();
     let mut signalled = HashSet::new();
     for _ in 0..ROUNDS_MAX {
         let mut news = false;

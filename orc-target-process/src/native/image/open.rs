@@ -3,7 +3,10 @@
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use crate::native::loaded_objects;
+use crate::sys::fd::QuietFd;
 
 /// What the loader, or the system on the way to it, says against an object.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,7 @@ pub(crate) enum LoaderError {
 #[derive(Debug)]
 pub(crate) struct OpenImage {
     handle: *mut c_void,
-    descriptor: Option<File>,
+    descriptor: Option<QuietFd>,
     name: CString,
 }
 
@@ -41,10 +44,7 @@ impl OpenImage {
     pub unsafe fn open(bytes: &[u8], flags: c_int) -> Result<Self, LoaderError> {
         let mut file = memory_file()?;
         file.write_all(bytes)?;
-        let file = out_of_the_way(file);
-        // Not `/proc/self`: debuggers open the name themselves.
-        let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
-        let name = CString::new(path).expect("no zero byte in a path made of numbers");
+        let (descriptor, name) = named(file)?;
         // SAFETY: the caller's promise; the name is a C string.
         let handle = unsafe { libc::dlopen(name.as_ptr(), flags) };
         if handle.is_null() {
@@ -52,7 +52,7 @@ impl OpenImage {
         }
         Ok(Self {
             handle,
-            descriptor: Some(file),
+            descriptor: Some(descriptor),
             name,
         })
     }
@@ -77,11 +77,11 @@ impl OpenImage {
         // SAFETY: the handle is open and not used after this.
         unsafe { libc::dlclose(self.handle) };
         let name = self.name.as_bytes();
-        let objects = crate::native::loaded_objects();
+        let objects = loaded_objects();
         let unloaded = objects.iter().all(|object| object.name != name);
         let descriptor = self.descriptor.take();
-        if !unloaded && let Some(file) = descriptor {
-            keep_open(file);
+        if !unloaded {
+            std::mem::forget(descriptor);
         }
         unloaded
     }
@@ -90,14 +90,8 @@ impl OpenImage {
 impl Drop for OpenImage {
     /// An object that is not closed stays loaded for the rest of the process.
     fn drop(&mut self) {
-        if let Some(file) = self.descriptor.take() {
-            keep_open(file);
-        }
+        std::mem::forget(self.descriptor.take());
     }
-}
-
-fn keep_open(file: File) {
-    let _descriptor = file.into_raw_fd();
 }
 
 /// The loader's message about the last failed call on this thread.
@@ -131,23 +125,29 @@ fn memory_file() -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(descriptor) })
 }
 
-/// Moves a file to a high descriptor, so that programs which open files find the numbers they would
-/// find in a process of their own. Where the limit is too low the file stays where it is.
-fn out_of_the_way(file: File) -> File {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is where the answer goes.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return file;
+/// A descriptor of the file, and the name it has for the loader, which no loaded object has: the
+/// program may have closed the descriptor of one, and left its number free.
+fn named(file: File) -> io::Result<(QuietFd, CString)> {
+    let loaded = loaded_objects();
+    let mut at_least: Option<RawFd> = None;
+    let file = OwnedFd::from(file);
+    loop {
+        let descriptor = QuietFd::new(file.try_clone()?, at_least)?;
+        let Some(number) = descriptor.get() else {
+            return Err(io::Error::other(
+                "another thread closed a descriptor it did not open",
+            ));
+        };
+        // Not `/proc/self`: debuggers open the name themselves.
+        let name = format!("/proc/{}/fd/{number}", std::process::id());
+        if loaded.iter().all(|object| object.name != name.as_bytes()) {
+            return Ok((descriptor, CString::new(name)?));
+        }
+        if at_least.is_some_and(|tried| number < tried) {
+            return Err(io::Error::other(
+                "no descriptor is left whose name is not in use",
+            ));
+        }
+        at_least = Some(number + 1);
     }
-    let floor = limit.rlim_cur.min(1 << 16).saturating_sub(128) as c_int;
-    // SAFETY: duplicating an open descriptor.
-    let moved = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, floor) };
-    if moved < 0 {
-        return file;
-    }
-    // SAFETY: a new descriptor that nobody else owns.
-    unsafe { File::from_raw_fd(moved) }
 }
