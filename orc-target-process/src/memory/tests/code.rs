@@ -136,13 +136,20 @@ impl Callers {
         count: usize,
         target: extern "C-unwind" fn() -> usize,
     ) -> Self {
+        Self::with_space(manager, range, (count, 0), target)
+    }
+
+    /// `count` callers, and `space` bytes of text without frames before them.
+    pub(super) fn with_space(
+        manager: &MemoryManager,
+        range: RangeId,
+        (count, space): (usize, usize),
+        target: extern "C-unwind" fn() -> usize,
+    ) -> Self {
+        let size = eh_frame_size(count);
         let segments = [
-            text(count * CALLER_SPACE),
-            segment(
-                SegmentKind::ReadOnly,
-                eh_frame_size(count),
-                eh_frame_size(count),
-            ),
+            text(count * CALLER_SPACE + space),
+            segment(SegmentKind::ReadOnly, size, size),
         ];
         let in_flight = manager
             .allocate_with_frames(range, &segments, Some(count))
@@ -159,11 +166,12 @@ impl Callers {
         let [code, section] = *in_flight.addresses() else {
             panic!("two segments")
         };
-        let starts: Vec<u64> = (0..count)
-            .map(|index| code.value() + (index * CALLER_SPACE) as u64)
-            .collect();
         let mut memory = in_flight.working_memory();
-        for place in memory[0].chunks_exact_mut(CALLER_SPACE) {
+        let space = memory[0].len() - count * CALLER_SPACE;
+        let starts: Vec<u64> = (0..count)
+            .map(|index| code.value() + (space + index * CALLER_SPACE) as u64)
+            .collect();
+        for place in memory[0][space..].chunks_exact_mut(CALLER_SPACE) {
             place.copy_from_slice(&caller(target));
         }
         let frames = write_eh_frame(memory[1], section.value(), &starts);

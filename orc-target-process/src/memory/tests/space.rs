@@ -127,6 +127,36 @@ fn released_memory_goes_back_to_the_system_and_is_zero_when_used_again() {
 }
 
 #[test]
+fn pages_of_small_allocations_go_back_once_all_of_them_are_released() {
+    let (manager, range) = manager(small_config());
+    let requests = [
+        text(300),
+        segment(SegmentKind::ReadOnly, 300, 300),
+        segment(SegmentKind::ReadWrite, 300, 300),
+    ];
+    let mut linked: Vec<_> = (0..1000)
+        .map(|_| {
+            let mut in_flight = allocate(&manager, range, &requests);
+            in_flight
+                .working_memory()
+                .iter_mut()
+                .for_each(|memory| memory.fill(1));
+            in_flight.finalize(Vec::new(), None).unwrap()
+        })
+        .collect();
+    let places: Vec<_> = linked.iter().flat_map(|it| it.ranges().to_vec()).collect();
+    let pages = || places.iter().map(|&place| resident(place)).sum::<usize>();
+    assert!(pages() >= places.len() * 4096);
+    // In an order that joins free space from both sides.
+    for index in (0..linked.len()).rev().step_by(2) {
+        linked.swap_remove(index).release().unwrap();
+    }
+    linked.into_iter().for_each(|it| it.release().unwrap());
+    // The first and the last page of each kind also hold what was never used.
+    assert!(pages() <= 3 * 2 * 14 * 4096, "{} bytes are left", pages());
+}
+
+#[test]
 fn a_full_range_says_so_and_starts_over_when_empty() {
     let (manager, range) = manager(Config {
         range_size: 16 << 20,

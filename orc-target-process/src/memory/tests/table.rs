@@ -132,7 +132,12 @@ fn churn(
             } else {
                 1 + random.below(12)
             };
-            in_flight.push(Callers::new(manager, range, count, thrower));
+            let space = if random.below(2) == 0 {
+                0
+            } else {
+                random.below(600)
+            };
+            in_flight.push(Callers::with_space(manager, range, (count, space), thrower));
         }
         4..7 if !in_flight.is_empty() => {
             let index = random.below(in_flight.len());
