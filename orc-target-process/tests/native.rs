@@ -117,3 +117,32 @@ fn the_process_takes_the_programs_name() {
         assert_eq!(first.as_deref(), Some("./bin/a-program-with-a-long-name"));
     });
 }
+
+#[test]
+fn libraries_of_others_are_not_listed() {
+    in_child("libraries_of_others_are_not_listed", || {
+        let test = "local_libraries";
+        let dependency = library(test, "dependency.c", "int dependency_variable;", &[]);
+        let source =
+            "extern int dependency_variable; int *f(void) { return &dependency_variable; }";
+        let user = library(
+            test,
+            "user.c",
+            source,
+            &[dependency.to_str().expect("plain")],
+        );
+        let open = |mode| {
+            let name = std::ffi::CString::new(path(&user)).expect("plain");
+            // SAFETY: a library without constructors.
+            assert!(!unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | mode) }.is_null());
+        };
+        let listed = || {
+            let paths = native::loaded_libraries().into_iter().map(|l| l.path);
+            paths.filter(|p| p.contains(test)).collect::<Vec<_>>()
+        };
+        open(libc::RTLD_LOCAL);
+        assert_eq!(listed(), [""; 0]);
+        open(libc::RTLD_GLOBAL);
+        assert_eq!(listed(), [path(&user), path(&dependency)]);
+    });
+}

@@ -9,7 +9,7 @@ use super::loaded::LoadedObject;
 /// Everything read through it was accepted by the loader when it loaded the object, and stays
 /// mapped while the object is loaded; callers hold the object loaded (a program's libraries are
 /// not closed while it is entered).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Dynamic {
     bias: u64,
     symbols: u64,
@@ -20,6 +20,9 @@ pub(crate) struct Dynamic {
     versions: u64,
     version_needs: (u64, u64),
     version_definitions: (u64, u64),
+    /// Offsets in the string table.
+    soname: Option<u64>,
+    needed: Vec<u64>,
 }
 
 /// A defined dynamic symbol.
@@ -63,6 +66,8 @@ impl Dynamic {
                 elf::DT_VERNEEDNUM => out.version_needs.1 = entry.value,
                 elf::DT_VERDEF => out.version_definitions.0 = place(entry.value),
                 elf::DT_VERDEFNUM => out.version_definitions.1 = entry.value,
+                elf::DT_SONAME => out.soname = Some(entry.value),
+                elf::DT_NEEDED => out.needed.push(entry.value),
                 _ => {}
             }
         }
@@ -72,6 +77,21 @@ impl Dynamic {
     /// Difference between addresses in memory and in the file.
     pub fn bias(&self) -> u64 {
         self.bias
+    }
+
+    /// The name that other objects need it by, if it has one of its own.
+    pub fn soname(&self) -> Option<&[u8]> {
+        self.soname.map(|at| self.string(at))
+    }
+
+    /// Names of the libraries that it needs.
+    pub fn needed(&self) -> impl Iterator<Item = &[u8]> {
+        self.needed.iter().map(|&at| self.string(at))
+    }
+
+    fn string(&self, at: u64) -> &[u8] {
+        // SAFETY: see the type; the offset is the loader's own or one it has used.
+        unsafe { host::c_string(self.strings + at) }
     }
 
     /// All relocations, those of the PLT last. A linker may let the two tables overlap; then some
@@ -95,8 +115,7 @@ impl Dynamic {
 
     /// A symbol's name.
     pub fn name(&self, symbol: &libc::Elf64_Sym) -> &[u8] {
-        // SAFETY: see the type; names are offsets into the string table.
-        unsafe { host::c_string(self.strings + u64::from(symbol.st_name)) }
+        self.string(symbol.st_name.into())
     }
 
     /// The version index of a symbol, hidden bit included.
@@ -140,8 +159,7 @@ impl Dynamic {
                     )
                 };
                 if other & !elf::VERSYM_HIDDEN == index {
-                    // SAFETY: as above.
-                    return Some(unsafe { host::c_string(self.strings + u64::from(name)) });
+                    return Some(self.string(name.into()));
                 }
                 aux += u64::from(next);
             }
@@ -165,8 +183,7 @@ impl Dynamic {
             if number & !elf::VERSYM_HIDDEN == index {
                 // SAFETY: as above.
                 let name: u32 = unsafe { host::read(definition + u64::from(aux)) };
-                // SAFETY: as above.
-                return Some(unsafe { host::c_string(self.strings + u64::from(name)) });
+                return Some(self.string(name.into()));
             }
             definition += u64::from(next);
         }
@@ -205,6 +222,40 @@ impl Dynamic {
             }
             index += 1;
         }
+    }
+
+    /// Every default definition of a function or variable, with its name.
+    pub fn definitions(&self) -> impl Iterator<Item = (&[u8], Definition)> {
+        self.hashed_symbols().filter_map(|index| {
+            let symbol = self.symbol(index);
+            let name = self.name(&symbol);
+            let found = self.matching(index, name, None)?;
+            let kinds = [elf::STT_FUNC, elf::STT_OBJECT];
+            kinds.contains(&found.kind).then_some((name, found))
+        })
+    }
+
+    /// Indices of the symbols in the GNU hash table: from the first hashed one to the end of the
+    /// last chain.
+    fn hashed_symbols(&self) -> std::ops::Range<usize> {
+        if self.gnu_hash == 0 {
+            return 0..0;
+        }
+        // SAFETY: see the type: header, bloom filter, buckets, chains.
+        let [count, first, bloom, _shift]: [u32; 4] = unsafe { host::read(self.gnu_hash) };
+        let buckets = self.gnu_hash + 16 + 8 * u64::from(bloom);
+        // SAFETY: as above.
+        let starts = unsafe { host::table::<u32>(buckets, count as usize) };
+        let Some(&start) = starts.iter().max().filter(|&&start| start >= first) else {
+            return 0..0;
+        };
+        let chains = buckets + 4 * u64::from(count);
+        let mut last = start;
+        // SAFETY: as above: a chain runs up to an entry with its lowest bit set.
+        while unsafe { host::read::<u32>(chains + 4 * u64::from(last - first)) } & 1 == 0 {
+            last += 1;
+        }
+        first as usize..last as usize + 1
     }
 
     /// The symbol at `index` if it is a definition of this name and version.

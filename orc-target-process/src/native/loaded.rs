@@ -1,11 +1,14 @@
 //! The objects that the loader has in this process.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::collections::HashSet;
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::ops::Range;
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
+use super::dynamic::Dynamic;
 use super::elf;
+use super::imports::lookup;
 use crate::api::LoadedLibrary;
 
 /// An object in the loader's list, with what its program headers say.
@@ -98,13 +101,14 @@ pub(crate) fn loaded_objects() -> Vec<LoadedObject> {
     objects
 }
 
-/// The libraries loaded in this process in the loader's search order, the executable first. The
-/// kernel's object and those that this project made are left out.
+/// The libraries that the loader searches for every name, in its order, the executable first.
+/// Left out are the kernel's object, those that this project made, and libraries opened for the
+/// use of others only (`RTLD_LOCAL`).
 pub fn loaded_libraries() -> Vec<LoadedLibrary> {
     let executable = std::fs::read_link("/proc/self/exe");
-    loaded_objects()
-        .iter()
-        .filter(|object| !object.is_vdso() && !object.is_synthesized())
+    let objects = loaded_objects();
+    global_scope(&objects)
+        .into_iter()
         .map(|object| {
             let range = object.range();
             let path = match &executable {
@@ -121,6 +125,66 @@ pub fn loaded_libraries() -> Vec<LoadedLibrary> {
             }
         })
         .collect()
+}
+
+/// The objects of the global scope: what the executable needs, and what was opened for all.
+fn global_scope(objects: &[LoadedObject]) -> Vec<&LoadedObject> {
+    let candidates: Vec<_> = objects
+        .iter()
+        .filter(|object| !object.is_vdso() && !object.is_synthesized())
+        .map(|object| (object, Dynamic::of(object)))
+        .collect();
+    let mut needed: HashSet<&[u8]> = HashSet::new();
+    let mut global = vec![false; candidates.len()];
+    // What an object needs is mostly listed after it, but not always.
+    let mut found = true;
+    while std::mem::take(&mut found) {
+        for (at, (object, dynamic)) in candidates.iter().enumerate() {
+            let file_name = object.name.rsplit(|&byte| byte == b'/').next();
+            let soname = dynamic.as_ref().and_then(Dynamic::soname);
+            let is_needed = [file_name, soname, Some(object.name.as_slice())]
+                .into_iter()
+                .flatten()
+                .any(|name| needed.contains(name));
+            if !global[at] && (object.is_executable || is_needed) {
+                global[at] = true;
+                found = true;
+                needed.extend(dynamic.iter().flat_map(Dynamic::needed));
+            }
+        }
+    }
+    let in_scope = |(at, (object, dynamic)): (usize, &(&'_ LoadedObject, Option<Dynamic>))| {
+        let searched = || {
+            dynamic
+                .as_ref()
+                .is_none_or(|dynamic| is_searched(object, dynamic))
+        };
+        global[at] || searched()
+    };
+    let places = candidates.iter().enumerate();
+    places
+        .filter(|&place| in_scope(place))
+        .map(|(_, (object, _))| *object)
+        .collect()
+}
+
+/// Whether the loader finds an object's definitions for everybody, seen by one that no object before
+/// it has.
+fn is_searched(object: &LoadedObject, dynamic: &Dynamic) -> bool {
+    const NAMES_MAX: usize = 256;
+    let range = object.range();
+    for (name, definition) in dynamic.definitions().take(NAMES_MAX) {
+        let found = CString::new(name).ok().and_then(|name| lookup(&name, None));
+        match found {
+            Some(addr) if addr == definition.addr => return true,
+            // Another definition of its own, or an earlier object's.
+            Some(addr) if range.contains(&addr) => return true,
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    // All its names are found elsewhere: it makes no difference.
+    true
 }
 
 /// The path of an object's file. The loader keeps the name that a library was opened by; where

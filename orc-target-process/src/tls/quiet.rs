@@ -19,15 +19,15 @@ const TIME_LIMIT: Duration = Duration::from_millis(500);
 pub(super) struct Watch {
     /// With the processor time they had used when first looked at.
     threads: Vec<(i32, u64)>,
-    /// The loader's variables, the lock of the thread lists among them.
-    loader: Range<u64>,
+    /// Where the lock of the thread lists is.
+    list_lock: Range<u64>,
 }
 
 impl Watch {
-    pub fn new(threads: &[i32], loader: Range<u64>) -> Self {
+    pub fn new(threads: &[i32], list_lock: Range<u64>) -> Self {
         let mut watch = Self {
             threads: Vec::new(),
-            loader,
+            list_lock,
         };
         let busy = threads.iter().filter(|&&thread| !watch.is_blocked(thread));
         // Processor time is counted when a thread is switched, so what is read here may be late,
@@ -50,7 +50,8 @@ impl Watch {
         }
     }
 
-    /// Whether the thread waits in a system call that is not for a lock of the loader's.
+    /// Whether the thread waits in a system call that is not for the lock of the thread lists. (A
+    /// thread that waits for another lock of the loader's has not copied the template yet.)
     fn is_blocked(&self, thread: i32) -> bool {
         // "running", or "-1 ..." (blocked, but not in a system call), or the call's number, its six
         // arguments, the stack pointer and the program counter.
@@ -63,7 +64,7 @@ impl Watch {
             Some(libc::SYS_futex) => words
                 .next()
                 .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok())
-                .is_some_and(|lock| !self.loader.contains(&lock)),
+                .is_some_and(|lock| !self.list_lock.contains(&lock)),
             Some(number) => number >= 0,
             None => false,
         }

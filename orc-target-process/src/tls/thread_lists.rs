@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::ffi::CStr;
+use std::ops::Range;
 
 use crate::native::{host, lookup, probe};
 
@@ -49,6 +50,13 @@ impl ThreadLists {
             id: offset(c"_thread_db_pthread_tid")?,
         };
         lists.hold_this_thread().then_some(lists)
+    }
+
+    /// Addresses among which the lists' lock is: glibc keeps it right behind their heads.
+    pub fn lock_area(&self) -> Range<u64> {
+        const BEHIND: u64 = 128;
+        let [first, second] = self.heads;
+        first.min(second)..first.max(second) + BEHIND
     }
 
     fn hold_this_thread(&self) -> bool {

@@ -29,18 +29,17 @@ pub(super) struct Threads {
     lists: Option<ThreadLists>,
     /// Address of a `char` of glibc (2.32 and later): not 0 if there is one thread only.
     single_threaded: Option<u64>,
-    /// The loader's variables, the lock of its thread lists among them.
-    loader: Range<u64>,
+    /// Where the lock of the thread lists is, and not the loader's other locks.
+    list_lock: Range<u64>,
 }
 
 impl Threads {
     pub fn find() -> Self {
-        const LOADER_VARIABLES: u64 = 16 << 10;
-        let loader = lookup(c"_rtld_global", None).unwrap_or(0);
+        let lists = ThreadLists::find();
         Self {
-            lists: ThreadLists::find(),
+            lists,
             single_threaded: lookup(c"__libc_single_threaded", None),
-            loader: loader..loader + LOADER_VARIABLES,
+            list_lock: lists.map_or(0..0, |lists| lists.lock_area()),
         }
     }
 
@@ -53,7 +52,7 @@ impl Threads {
             return Ok(());
         }
         let existing = other_threads()?;
-        Watch::new(&existing, self.loader.clone()).wait();
+        Watch::new(&existing, self.list_lock.clone()).wait();
         match self.lists {
             Some(lists) => write_listed(lists, &existing, tp_offset, bytes),
             None => write_signalled(tp_offset, bytes),
