@@ -19,6 +19,13 @@ use object::{
 use crate::members::Member;
 use crate::{ArchiveError, is_entry_point};
 
+/// No section of the runtime is aligned beyond a page.
+const ALIGN_MAX: u64 = 4096;
+
+/// Nor can it be this large, in bytes: a larger size is a damaged one. It keeps sums of offsets and
+/// sizes far from overflow.
+const SECTION_SIZE_MAX: u64 = 1 << 30;
+
 /// Where a piece of an input went.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
@@ -94,6 +101,9 @@ impl<'a> Combiner<'a> {
             };
             let id = self.output_section_id(name, kind);
             let (size, align) = (section.size(), section.align().max(1));
+            if !align.is_power_of_two() || align > ALIGN_MAX || size > SECTION_SIZE_MAX {
+                return Err(unsupported(member, name, "an absurd size or alignment"));
+            }
             let offset = if kind == SectionKind::UninitializedData {
                 self.output.append_section_bss(id, size, align)
             } else {
@@ -157,7 +167,7 @@ impl<'a> Combiner<'a> {
         let place = self.places.get(&(index, section))?;
         Some(Place {
             section: place.section,
-            offset: place.offset + symbol.address(),
+            offset: place.offset.checked_add(symbol.address())?,
         })
     }
 
@@ -182,6 +192,13 @@ impl<'a> Combiner<'a> {
                 let what = format!("relocation {r_type:?} at {offset:#x} cannot be linked by all");
                 unsupported(member, section_name, &what)
             })?;
+            if offset >= section.size() {
+                return Err(unsupported(
+                    member,
+                    section_name,
+                    "a relocation outside the section",
+                ));
+            }
             let at = Place {
                 offset: place.offset + offset,
                 ..place
@@ -194,7 +211,7 @@ impl<'a> Combiner<'a> {
                     (self.got_symbol(to), relocation.addend(), r_type)
                 }
                 (Target::Place(to), Reach::Direct(r_type)) => {
-                    let addend = relocation.addend() + to.offset.cast_signed();
+                    let addend = relocation.addend().wrapping_add_unsigned(to.offset);
                     if r_type == elf::R_X86_64_PC32 && self.write_distance(at, to, addend) {
                         continue;
                     }
@@ -218,7 +235,7 @@ impl<'a> Combiner<'a> {
         if at.section != to.section {
             return false;
         }
-        let Ok(distance) = i32::try_from(addend - at.offset.cast_signed()) else {
+        let Ok(distance) = i32::try_from(addend.wrapping_sub_unsigned(at.offset)) else {
             return false;
         };
         let data = self.output.section_mut(at.section).data_mut();

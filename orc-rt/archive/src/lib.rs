@@ -14,6 +14,8 @@
 mod cargo;
 mod combine;
 mod members;
+#[cfg(test)]
+mod tests;
 
 pub use cargo::{BuildRequest, build, compile, sources};
 
