@@ -204,7 +204,7 @@ fn is_zero(block: &Block) -> bool {
 /// Sorts an output section's blocks and gives each its offset.
 fn finish_output(parts: &mut [Part], output: &mut Output) {
     if output.ordered {
-        output.blocks.sort_by_key(|(part, block)| {
+        output.blocks.sort_by_cached_key(|(part, block)| {
             let graph = &parts[*part as usize].graph;
             graph.sections[graph.blocks[block.0 as usize].section.0 as usize].order
         });

@@ -1,11 +1,13 @@
 //! Third step: what is reachable is kept.
 //!
-//! Liveness runs over the whole batch: from the roots, through edges, across graphs. Two rules are not
-//! plain reachability. A frame (FDE) follows its code: what it refers to (the LSDA) is kept if the code is,
-//! and it keeps nothing of the code. And sections whose bounds are referred to (`__start_X`) are kept as a
-//! whole.
+//! Liveness runs over the whole batch: from the roots, through edges, across graphs. Two rules are
+//! not plain reachability. A frame (FDE) follows its code: what it refers to (the LSDA) is kept if
+//! the code is, and it keeps nothing of the code. And sections whose bounds are referred to
+//! (`__start_X`) are kept as a whole.
 //!
-//! The search goes level by level: a level's blocks are visited in parallel, and marks are atomic.
+//! Blocks of the batch are numbered through as *nodes*. A table per graph says which node each
+//! symbol leads to, so that following an edge reads two small arrays. The search goes level by
+//! level: a level's blocks are visited in parallel, and marks are atomic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,46 +15,56 @@ use hashbrown::HashSet;
 use rayon::prelude::*;
 
 use super::parallel;
-use super::state::{Bound, Link, Part};
+use super::state::{Bound, External, Link, OWN, Part};
 use crate::batch::{DylibId, Resolution};
 use crate::error::LinkError;
-use crate::graph::{BlockId, SectionId, SymbolId, Target};
+use crate::graph::{BlockId, Section, SymbolId, Target};
 use crate::platform::LinkerDefined;
-
-/// A block of the batch.
-type Node = (u32, BlockId);
 
 /// From how many blocks a level is visited in parallel.
 const PARALLEL_LEVEL: usize = 512;
 
+/// A block of the batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Node(u32);
+
+impl Node {
+    /// The symbol lies in no block.
+    const NONE: Node = Node(u32::MAX);
+    /// The symbol is a bound of an output section.
+    const BOUND: Node = Node(u32::MAX - 1);
+}
+
+/// Bounds of output sections that live code refers to: the dylib and the section's name.
+type Bounds = Vec<(DylibId, String)>;
+
 /// Clears `live` of every block that nothing needs. Without roots every block stays. `exported` are
 /// definitions that the process's libraries take from the program.
 pub(super) fn prune(link: &mut Link, exported: &[(u32, SymbolId)]) -> Result<(), LinkError> {
-    let Some(roots) = link.batch.roots.clone() else {
+    let Some(roots) = &link.batch.roots else {
         return Ok(());
     };
-    let marks: Vec<Vec<AtomicBool>> = parallel::map_parts(&link.parts, |_, part| {
-        part.graph
-            .blocks
-            .iter()
-            .map(|_| AtomicBool::new(false))
-            .collect()
-    });
-    let search = Search { link, marks };
+    let search = Search::new(link);
     let mut level = Vec::new();
-    for (dylib, name) in roots {
-        if let Some(Resolution::InBatch { unit, symbol }) = link.host.own_definition(dylib, name) {
-            search.reach(unit, symbol, &mut level, &mut Vec::new());
+    let definitions =
+        roots.iter().filter_map(
+            |(dylib, name)| match link.host.own_definition(*dylib, *name) {
+                Some(Resolution::InBatch { unit, symbol }) => Some((unit, symbol)),
+                _ => None,
+            },
+        );
+    for (part, symbol) in definitions.chain(exported.iter().copied()) {
+        let known = search.nodes.get(part as usize);
+        if let Some(node) = known.and_then(|nodes| nodes.get(symbol.0 as usize)) {
+            search.mark(*node, &mut level);
         }
-    }
-    for &(part, symbol) in exported {
-        search.reach(part, symbol, &mut level, &mut Vec::new());
     }
     search.keep_sections(&mut level, |_, section| section.retained);
     search.run(level);
-    let marks = search.marks;
+    let Search { marks, first, .. } = search;
     parallel::each_part(&mut link.parts, |index, part| {
-        for (block, mark) in part.graph.blocks.iter_mut().zip(&marks[index as usize]) {
+        let marks = &marks[first[index as usize] as usize..];
+        for (block, mark) in part.graph.blocks.iter_mut().zip(marks) {
             block.live &= mark.load(Ordering::Relaxed);
         }
         Ok(())
@@ -61,13 +73,48 @@ pub(super) fn prune(link: &mut Link, exported: &[(u32, SymbolId)]) -> Result<(),
 
 struct Search<'a> {
     link: &'a Link,
-    marks: Vec<Vec<AtomicBool>>,
+    /// Per part: the node of its first block.
+    first: Vec<u32>,
+    /// Per node: its part.
+    part_of: Vec<u32>,
+    /// Per part and symbol: the node it leads to.
+    nodes: Vec<Vec<Node>>,
+    /// Per node: whether it is marked. Blocks that were discarded count as marked.
+    marks: Vec<AtomicBool>,
 }
 
-/// Bounds of output sections that live code refers to: the dylib and the section's name.
-type Bounds = Vec<(DylibId, String)>;
+impl<'a> Search<'a> {
+    fn new(link: &'a Link) -> Self {
+        let mut first = Vec::with_capacity(link.parts.len());
+        let mut part_of = Vec::new();
+        for (index, part) in link.parts.iter().enumerate() {
+            first.push(part_of.len() as u32);
+            part_of.resize(part_of.len() + part.graph.blocks.len(), index as u32);
+        }
+        let external = |external: &External| node_of_external(link, &first, external);
+        let externals: Vec<Node> = link.externals.iter().map(external).collect();
+        let nodes = parallel::map_parts(&link.parts, |index, part| {
+            let node = |(number, symbol): (usize, &crate::graph::Symbol)| match symbol.target {
+                Target::Defined { block, .. } => Node(first[index as usize] + block.0),
+                Target::External => match part.externals[number] {
+                    OWN => Node::NONE,
+                    external => externals[external as usize],
+                },
+                Target::Absolute(_) | Target::Discarded => Node::NONE,
+            };
+            part.graph.symbols.iter().enumerate().map(node).collect()
+        });
+        let blocks = link.parts.iter().flat_map(|part| &part.graph.blocks);
+        let marks = blocks.map(|block| AtomicBool::new(!block.live)).collect();
+        Self {
+            link,
+            first,
+            part_of,
+            nodes,
+            marks,
+        }
+    }
 
-impl Search<'_> {
     fn run(&self, mut level: Vec<Node>) {
         let mut known_bounds = HashSet::new();
         while !level.is_empty() {
@@ -99,64 +146,58 @@ impl Search<'_> {
     }
 
     /// Marks what a live block needs.
-    fn visit(&self, (index, block): Node, next: &mut Vec<Node>, bounds: &mut Bounds) {
+    fn visit(&self, node: Node, next: &mut Vec<Node>, bounds: &mut Bounds) {
+        let index = self.part_of[node.0 as usize];
+        let first = self.first[index as usize];
+        let block = BlockId(node.0 - first);
         let part = &self.link.parts[index as usize];
         let graph = &part.graph;
+        let mut reach = |symbol: SymbolId| match self.nodes[index as usize][symbol.0 as usize] {
+            Node::BOUND => bounds.extend(self.bound(part, symbol)),
+            node => self.mark(node, next),
+        };
         match part.frame_blocks.binary_search_by_key(&block, |f| f.block) {
             Ok(frame_block) => {
                 for &edge in &part.frame_blocks[frame_block].record_edges {
-                    self.reach(index, graph.edges[edge as usize].target, next, bounds);
+                    reach(graph.edges[edge as usize].target);
                 }
             }
-            Err(_) => {
-                for edge in graph.edges_of(block) {
-                    self.reach(index, edge.target, next, bounds);
-                }
-            }
+            Err(_) => graph
+                .edges_of(block)
+                .iter()
+                .for_each(|edge| reach(edge.target)),
         }
         let frames = graph.blocks[block.0 as usize].frames.clone();
         for frame in &graph.frames[frames.start as usize..frames.end as usize] {
-            self.mark((index, frame.block), next);
             let (start, end) = frame.edges;
             // The first edge is the code itself.
             for edge in graph.edges[start as usize..end as usize].iter().skip(1) {
-                self.reach(index, edge.target, next, bounds);
+                reach(edge.target);
             }
+        }
+        for frame in &graph.frames[frames.start as usize..frames.end as usize] {
+            self.mark(Node(first + frame.block.0), next);
         }
     }
 
-    /// Marks the block that a symbol lies in.
-    fn reach(&self, part: u32, symbol: SymbolId, next: &mut Vec<Node>, bounds: &mut Bounds) {
-        let from = &self.link.parts[part as usize];
-        let target = from.graph.symbols[symbol.0 as usize].target;
-        if let Target::Defined { block, .. } = target {
-            self.mark((part, block), next);
-        } else if let Some(external) = from.external(symbol) {
-            let external = &self.link.externals[external as usize];
-            match (&external.bound, &external.resolution) {
-                (Bound::Part { part, symbol }, _) => {
-                    let to = &self.link.parts[*part as usize].graph;
-                    if let Target::Defined { block, .. } = to.symbols[symbol.0 as usize].target {
-                        self.mark((*part, block), next);
-                    }
-                }
-                (
-                    Bound::Linker,
-                    Resolution::Linker(
-                        LinkerDefined::SectionStart(name) | LinkerDefined::SectionEnd(name),
-                    ),
-                ) => bounds.push((external.dylib, name.clone())),
-                _ => {}
-            }
+    /// The bound of an output section that a symbol is.
+    fn bound(&self, part: &Part, symbol: SymbolId) -> Option<(DylibId, String)> {
+        let external = &self.link.externals[part.external(symbol)? as usize];
+        match &external.resolution {
+            Resolution::Linker(
+                LinkerDefined::SectionStart(name) | LinkerDefined::SectionEnd(name),
+            ) => Some((external.dylib, name.clone())),
+            _ => None,
         }
     }
 
     fn mark(&self, node: Node, next: &mut Vec<Node>) {
-        let (part, block) = node;
-        let live = self.link.parts[part as usize].graph.blocks[block.0 as usize].live;
-        let mark = &self.marks[part as usize][block.0 as usize];
+        // `NONE` and `BOUND` are out of bounds of the marks.
+        let Some(mark) = self.marks.get(node.0 as usize) else {
+            return;
+        };
         // Most edges lead to what is marked already: the plain load keeps the cache line shared.
-        if live && !mark.load(Ordering::Relaxed) && !mark.swap(true, Ordering::Relaxed) {
+        if !mark.load(Ordering::Relaxed) && !mark.swap(true, Ordering::Relaxed) {
             next.push(node);
         }
     }
@@ -173,21 +214,35 @@ impl Search<'_> {
     }
 
     /// Marks the blocks of all sections that satisfy `keep`.
-    fn keep_sections<F>(&self, next: &mut Vec<Node>, keep: F)
-    where
-        F: Fn(&Part, &crate::graph::Section) -> bool,
-    {
-        for (index, part) in self.link.parts.iter().enumerate() {
+    fn keep_sections(&self, next: &mut Vec<Node>, keep: impl Fn(&Part, &Section) -> bool) {
+        for (part, first) in self.link.parts.iter().zip(&self.first) {
             let kept: Vec<bool> = part.graph.sections.iter().map(|s| keep(part, s)).collect();
             if !kept.contains(&true) {
                 continue;
             }
-            for (number, block) in part.graph.blocks.iter().enumerate() {
-                let SectionId(section) = block.section;
-                if kept[section as usize] {
-                    self.mark((index as u32, BlockId(number as u32)), next);
+            for (node, block) in (*first..).zip(&part.graph.blocks) {
+                if kept[block.section.0 as usize] {
+                    self.mark(Node(node), next);
                 }
             }
         }
+    }
+}
+
+/// The node that an external leads to.
+fn node_of_external(link: &Link, first: &[u32], external: &External) -> Node {
+    match (&external.bound, &external.resolution) {
+        (Bound::Part { part, symbol }, _) => {
+            let to = &link.parts[*part as usize].graph;
+            match to.symbols[symbol.0 as usize].target {
+                Target::Defined { block, .. } => Node(first[*part as usize] + block.0),
+                Target::Absolute(_) | Target::External | Target::Discarded => Node::NONE,
+            }
+        }
+        (
+            Bound::Linker,
+            Resolution::Linker(LinkerDefined::SectionStart(_) | LinkerDefined::SectionEnd(_)),
+        ) => Node::BOUND,
+        _ => Node::NONE,
     }
 }
