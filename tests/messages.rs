@@ -55,7 +55,7 @@ fn missing_symbols_are_listed_at_once() {
               referenced by main.o
             undefined symbol: second_missing
               referenced by main.o
-            searched: main, orc runtime (with orc-jit, libgcc_s.so.1, libc.so.6, ld-linux-x86-64.so.2)
+            searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
         "#]],
     );
 }
@@ -86,7 +86,7 @@ fn missing_cxx_symbols_are_demangled_and_near_misses_named() {
             undefined symbol: compute_total(int, long) (_Z13compute_totalil)
               referenced by cxx_main.o
               did you mean compute_totals(int, long) (_Z14compute_totalsil), defined in cxx_other.o?
-            searched: main, orc runtime (with orc-jit, libgcc_s.so.1, libc.so.6, ld-linux-x86-64.so.2)
+            searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
         "#]],
     );
 }

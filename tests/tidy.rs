@@ -38,6 +38,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("orc-jit/src/mapped.rs", "mapped input files"),
     (
+        "orc-jit/src/function.rs",
+        "calls of linked code through typed pointers",
+    ),
+    (
         "orc-jit/src/main.rs",
         "the name of the symbol through which the process is started",
     ),

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
-use jit_core::object::SymbolKind;
-use jit_core::session::{AbsoluteSymbol, Materializer, Promise, Removal, Symbol};
-use orc_shared::ExecutorAddr;
+use jit_core::session::{Materializer, Promise, Removal, Symbol};
 use platform_elf::archive::Archive;
 use platform_elf::input::{InputOpener as _, OwnedBytes};
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, SearchError};
@@ -14,7 +12,6 @@ use platform_elf::object::ElfObject;
 use platform_elf::shared_library::SharedLibrary;
 
 use crate::error::Error;
-use crate::function::{Function, FunctionPointer};
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
 use crate::program::Program;
@@ -22,7 +19,7 @@ use crate::program::Program;
 /// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone.
 #[derive(Clone)]
 pub struct Dylib {
-    jit: Jit,
+    pub(crate) jit: Jit,
     dylib: jit_core::session::Dylib,
     tracker: Tracker,
 }
@@ -31,8 +28,8 @@ pub struct Dylib {
 /// nothing.
 #[derive(Clone)]
 pub struct Tracker {
-    jit: Jit,
-    tracker: jit_core::session::Tracker,
+    pub(crate) jit: Jit,
+    pub(crate) tracker: jit_core::session::Tracker,
 }
 
 impl Dylib {
@@ -60,31 +57,6 @@ impl Dylib {
     /// Lets objects of this dylib see another one's definitions, after all that they see now.
     pub fn link_with(&self, other: &Self) {
         self.dylib.add_to_link_order(&other.dylib);
-    }
-
-    /// The function of this name, as a handle that keeps its code. What it needs is linked, and
-    /// initializers run, before this returns.
-    ///
-    /// # Errors
-    /// When the name, or something that its definition needs, is missing; when it is no function.
-    ///
-    /// # Safety
-    /// The function must have the type `F`, and calling it must be as safe as calling `F` is.
-    pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
-        let symbol = self.symbol(name)?;
-        let what = match symbol.kind() {
-            SymbolKind::Function | SymbolKind::IndirectFunction | SymbolKind::None => None,
-            SymbolKind::Data => Some("data"),
-            SymbolKind::ThreadLocal => Some("a thread-local variable"),
-        };
-        if let Some(what) = what {
-            return Err(Error::NotAFunction {
-                name: name.to_owned(),
-                what,
-            });
-        }
-        // SAFETY: the caller says so.
-        Ok(unsafe { Function::new(self.jit.clone(), symbol) })
     }
 
     /// The symbol of this name: its address, and a guard that keeps its memory. What it needs is linked,
@@ -238,26 +210,6 @@ impl Tracker {
         Ok(self.tracker.add_library(library, None)?)
     }
 
-    /// Defines names as addresses of the process.
-    ///
-    /// # Errors
-    /// When one is defined already.
-    ///
-    /// # Safety
-    /// Linked code will use what is at these addresses as what it believes the names to be, as long
-    /// as the tracker is not removed.
-    pub unsafe fn define_absolute(&self, symbols: &[(&str, ExecutorAddr)]) -> Result<(), Error> {
-        let names = self.jit.0.session.names();
-        let symbol = |(name, addr): &(&str, ExecutorAddr)| AbsoluteSymbol {
-            name: names.intern(name.as_bytes()),
-            addr: *addr,
-            kind: SymbolKind::None,
-            weak: false,
-        };
-        let symbols: Vec<AbsoluteSymbol> = symbols.iter().map(symbol).collect();
-        Ok(self.tracker.add_absolute(&symbols)?)
-    }
-
     /// Defines functions that `materializer` produces when one of them is needed first.
     ///
     /// # Errors
@@ -274,7 +226,7 @@ impl Tracker {
     }
 
     /// Removes everything that was added through the tracker. Its memory is given back at once, or
-    /// when the last [`Function`] or other code that uses it is gone.
+    /// when the last [`crate::Function`] or other code that uses it is gone.
     ///
     /// # Errors
     /// When memory cannot be given back; the names are gone all the same.

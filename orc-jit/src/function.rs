@@ -1,13 +1,16 @@
 //! Typed handles of functions.
 //!
 //! The one place of this crate that calls linked code through a pointer. Safety rests on one
-//! assertion of the client, made in [`crate::Dylib::function`]: that the symbol has the type it
-//! is asked for as. What follows from that is kept here: the pointer leaves a handle only through
+//! assertion of the client, made in [`Dylib::function`]: that the symbol has the type it is asked
+//! for as. What follows from that is kept here: the pointer leaves a handle only through
 //! `unsafe`, and the code stays in memory as long as the handle.
 
-use jit_core::session::Symbol;
+use jit_core::object::SymbolKind;
+use jit_core::session::{AbsoluteSymbol, Symbol};
 use orc_shared::ExecutorAddr;
 
+use crate::dylib::{Dylib, Tracker};
+use crate::error::Error;
 use crate::jit::Jit;
 
 mod sealed {
@@ -69,6 +72,55 @@ impl<F> std::fmt::Debug for Function<F> {
         f.debug_tuple("Function")
             .field(&self.symbol.addr())
             .finish()
+    }
+}
+
+impl Dylib {
+    /// The function of this name, as a handle that keeps its code. What it needs is linked, and
+    /// initializers run, before this returns.
+    ///
+    /// # Errors
+    /// When the name, or something that its definition needs, is missing; when it is no function.
+    ///
+    /// # Safety
+    /// The function must have the type `F`, and calling it must be as safe as calling `F` is.
+    pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
+        let symbol = self.symbol(name)?;
+        let what = match symbol.kind() {
+            SymbolKind::Function | SymbolKind::IndirectFunction | SymbolKind::None => None,
+            SymbolKind::Data => Some("data"),
+            SymbolKind::ThreadLocal => Some("a thread-local variable"),
+        };
+        if let Some(what) = what {
+            return Err(Error::NotAFunction {
+                name: name.to_owned(),
+                what,
+            });
+        }
+        // SAFETY: the caller says so.
+        Ok(unsafe { Function::new(self.jit.clone(), symbol) })
+    }
+}
+
+impl Tracker {
+    /// Defines names as addresses of the process.
+    ///
+    /// # Errors
+    /// When one is defined already.
+    ///
+    /// # Safety
+    /// Linked code will use what is at these addresses as what it believes the names to be, as long
+    /// as the tracker is not removed.
+    pub unsafe fn define_absolute(&self, symbols: &[(&str, ExecutorAddr)]) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let symbol = |(name, addr): &(&str, ExecutorAddr)| AbsoluteSymbol {
+            name: names.intern(name.as_bytes()),
+            addr: *addr,
+            kind: SymbolKind::None,
+            weak: false,
+        };
+        let symbols: Vec<AbsoluteSymbol> = symbols.iter().map(symbol).collect();
+        Ok(self.tracker.add_absolute(&symbols)?)
     }
 }
 

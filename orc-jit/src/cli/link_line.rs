@@ -38,6 +38,8 @@ pub struct LinkLine {
     pub sysroot: Option<PathBuf>,
     /// Options for the compilers of source files.
     pub compile_flags: Vec<String>,
+    /// Options for `rustc` alone.
+    pub rust_flags: Vec<String>,
     /// What kind of file a linker was asked for.
     pub output_kind: OutputKind,
     /// Things to tell the user: options without effect here.
@@ -106,6 +108,7 @@ impl Default for LinkLine {
             defsyms: Vec::new(),
             sysroot: None,
             compile_flags: Vec::new(),
+            rust_flags: Vec::new(),
             output_kind: OutputKind::Program,
             warnings: Vec::new(),
             own_options: Vec::new(),
@@ -142,6 +145,15 @@ const COMPILE_WITH_VALUE: &[&str] = &[
     "-idirafter",
     "-Xclang",
     "-Xpreprocessor",
+];
+
+/// Options of `rustc`, which no compiler of C has, with the value joined or in the next word.
+const RUST_OPTIONS: &[&str] = &[
+    "--edition",
+    "--cfg",
+    "--extern",
+    "--codegen",
+    "--crate-name",
 ];
 
 /// Starts of options that matter only to compilers of source files.
@@ -278,7 +290,18 @@ impl LinkLine {
             }
             return Ok(());
         }
+        if RUST_OPTIONS.contains(&text) {
+            self.rust_flags.push(text.to_owned());
+            let value = utf8(value_of(text, args)?)?;
+            self.rust_flags.push(value);
+            return Ok(());
+        }
         if text.starts_with("--") {
+            let option = text.split('=').next().unwrap_or(text);
+            if RUST_OPTIONS.contains(&option) {
+                self.rust_flags.push(text.to_owned());
+                return Ok(());
+            }
             let mut next = || utf8(value_of(text, args)?);
             if let Handled::Unknown = ld_options::apply(self, text, &mut next)? {
                 self.own_options.push(text.into());

@@ -185,9 +185,11 @@ fn rust_arguments(
     if line.compile_flags.iter().any(|flag| flag.starts_with("-g")) {
         command.arg("-g");
     }
-    if !words.iter().any(|word| word.starts_with("--edition")) {
+    let mut given = words.iter().chain(&line.rust_flags);
+    if !given.any(|word| word.starts_with("--edition")) {
         command.arg("--edition=2024");
     }
+    command.args(&line.rust_flags);
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     command.args(flags.split_whitespace());
     command.arg("-C").arg(linker);

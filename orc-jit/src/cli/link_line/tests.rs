@@ -76,6 +76,8 @@ fn compile_options_are_kept_for_sources() {
         line.compile_flags.join(" "),
         "-O2 -g -I inc -Iinc2 -DX=1 -std=c++20 -Wall -fPIC -pthread"
     );
+    let line = parse("--edition=2021 --cfg feature -O a.rs");
+    assert_eq!(line.rust_flags, ["--edition=2021", "--cfg", "feature"]);
     let line = parse("-x c++ a.txt -x none b.txt");
     assert_eq!(line.inputs[0].state.language.as_deref(), Some("c++"));
     assert_eq!(line.inputs[1].state.language, None);
