@@ -21,13 +21,20 @@
 //! and a gigabyte that may be written is refused where memory is not overcommitted. An object needs
 //! a dynamic section with a symbol and a string table; `DT_HASH` tells `dladdr` that there is one
 //! symbol, the null one.
+//!
+//! Spare program headers in the first page are filled when the range gets data (`data_segments`).
 
 use super::arch::ELF_MACHINE;
 use super::frame_table;
 
 const PROGRAM_HEADERS: u64 = 64;
 const PROGRAM_HEADER_SIZE: u64 = 56;
-const PROGRAM_HEADER_COUNT: u16 = 6;
+const PROGRAM_HEADER_COUNT: u16 = 6 + SPARE_HEADERS as u16;
+/// Program headers of type `PT_NULL` at the end of those that say something (`data_segments`).
+pub(crate) const SPARE_HEADERS: usize = 16;
+/// Offset of the first of them.
+pub(crate) const FIRST_SPARE_HEADER: u64 =
+    PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * (PROGRAM_HEADER_COUNT as u64 - SPARE_HEADERS as u64);
 const SYMBOL_TABLE: u64 = PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * PROGRAM_HEADER_COUNT as u64;
 const SYMBOL_SIZE: u64 = 24;
 const HASH_TABLE: u64 = SYMBOL_TABLE + SYMBOL_SIZE;
@@ -60,7 +67,7 @@ impl RangeImage {
         let mut out = Writer(Vec::with_capacity(self.page as usize));
         self.write_header(&mut out);
         self.write_program_headers(&mut out);
-        out.pad_to(HASH_TABLE); // The null symbol.
+        out.pad_to(HASH_TABLE); // Spare program headers, and the null symbol.
         for word in [1_u32, 1, 0, 0] {
             out.u32(word); // One bucket and one chain, both empty.
         }

@@ -30,6 +30,7 @@
 
 mod allocation;
 mod arch;
+mod data_segments;
 pub(crate) mod error;
 pub(crate) mod frame_table;
 mod free_list;

@@ -5,6 +5,7 @@ use std::ops::Range as Addresses;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
+use super::data_segments::DataSegments;
 use super::error::MemoryError;
 use super::frame_table::FrameTable;
 use super::image::RangeImage;
@@ -74,10 +75,9 @@ impl Range {
                 let table_start = all.start + page;
                 let table_end = table_start + table_size(all.end - all.start);
                 let table = FrameTable::new(table_start..table_end)?;
-                (
-                    all.clone(),
-                    Space::new(table_end..all.end - page, Some(table)),
-                )
+                let data = DataSegments::new(all.start..table_start, range.bias());
+                let space = Space::new(table_end..all.end - page, Some((table, data)));
+                (all, space)
             }
             Backing::Plain(reservation) => {
                 let all = reservation.range();

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::data_segments::DataSegments;
 use super::error::MemoryError;
 use super::frame_table::FrameTable;
 use super::free_list::Extent;
@@ -45,13 +46,16 @@ pub(crate) struct Space {
     stripes: [Stripe; STRIPES],
     order: TextOrder,
     table: Option<FrameTable>,
+    data: Option<DataSegments>,
     in_use: usize,
     kinds: [KindStats; 3],
 }
 
 impl Space {
-    /// The space of the pages `area`, with its frame table if it has one.
-    pub(crate) fn new(area: Range<u64>, table: Option<FrameTable>) -> Self {
+    /// The space of the pages `area`, and what the loader knows of them if they are a shared object
+    /// to it.
+    pub(crate) fn new(area: Range<u64>, loaded: Option<(FrameTable, DataSegments)>) -> Self {
+        let (table, data) = loaded.unzip();
         let pages = Pages {
             next: area.start,
             end: area.end,
@@ -63,6 +67,7 @@ impl Space {
             stripes: empty_stripes(),
             order: TextOrder::default(),
             table,
+            data,
             in_use: 0,
             kinds: Default::default(),
         }
@@ -129,7 +134,14 @@ impl Space {
         }
         let index = stripe_index(want.kind, want.own_pages);
         let stripe = &mut self.stripes[index];
-        let claim = |pages| claim(want, pages);
+        let data = &mut self.data;
+        let claim = |pages: Range<u64>| {
+            claim(want, pages.clone())?;
+            match data {
+                Some(data) if want.kind == SegmentKind::ReadWrite => data.add(pages),
+                _ => Ok(()),
+            }
+        };
         let Some(place) = stripe.take(&mut self.pages, (size, want.align, slots), claim)? else {
             return Ok(None);
         };
@@ -280,6 +292,9 @@ impl Space {
     }
 
     fn reset(&mut self) -> Result<(), MemoryError> {
+        if let Some(data) = &mut self.data {
+            data.clear()?;
+        }
         let used = self.area.start..self.pages.next;
         if !used.is_empty() {
             sys::memory::discard(used.clone())?;

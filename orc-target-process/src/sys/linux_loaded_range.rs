@@ -21,6 +21,7 @@ use crate::memory::image::RangeImage;
 /// A range that the loader knows as a shared object. Closed on drop.
 pub(crate) struct LoadedRange {
     handle: *mut libc::c_void,
+    bias: u64,
     start: u64,
     size: u64,
     number: RawFd,
@@ -74,11 +75,17 @@ impl LoadedRange {
         let start = bias.wrapping_add(image.first_address);
         Ok(Self {
             handle,
+            bias,
             start,
             size: image.size,
             number,
             _file: file,
         })
+    }
+
+    /// Difference between addresses in memory and in the image.
+    pub(crate) fn bias(&self) -> u64 {
+        self.bias
     }
 
     /// All addresses of the object.

@@ -2,6 +2,7 @@
 #![cfg(target_arch = "x86_64")]
 
 mod code;
+mod data_segments;
 mod frames;
 mod permissions;
 mod space;
