@@ -1,5 +1,6 @@
 //! The `orc-jit` command.
 
+mod explain;
 mod image;
 mod inputs;
 mod ld_options;
@@ -14,7 +15,6 @@ mod threads;
 mod timings;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -82,7 +82,8 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
     match first {
         "run" => run::command(&args[2..]),
         image::SUBCOMMAND => run::image_command(&args[2..]),
-        "" | "-h" | "--help" | "-V" | "--version" | "help" | "explain" => {
+        "explain" => explain::command(&args[2..]),
+        "" | "-h" | "--help" | "-V" | "--version" | "help" => {
             options::Options::try_parse_from(&args)?;
             Err(Failure::Usage("nothing to do".to_owned()))
         }
@@ -92,10 +93,4 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
             Err(Failure::Usage(format!("`{first}` is no subcommand")))
         }
     }
-}
-
-/// The status as a process reports it.
-#[must_use]
-pub fn exit_code(status: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(status & 0xff).unwrap_or(1))
 }
