@@ -40,6 +40,12 @@ pub enum LinkError {
         /// The dylib it was asked in.
         dylib: String,
     },
+    /// A lookup within a link that waits for that very link.
+    #[error(
+        "the lookup waits for a link that its own thread is in the middle of: a generator or a rayon \
+         job looked up a name of the link it is part of"
+    )]
+    WaitsForItself,
     /// A client's materializer or generator failed, or broke its promise.
     #[error("{who}: {message}")]
     Client {

@@ -276,3 +276,6 @@ impl InProcessExecutor {
         Arc::new(Self::new())
     }
 }
+
+#[cfg(test)]
+mod tests;

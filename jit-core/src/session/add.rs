@@ -139,8 +139,16 @@ impl Tracker {
     /// Adds names that stand for others. A use of one is a use of the other: no code is between.
     ///
     /// # Errors
-    /// As for [`Self::add_object`]. Whether the other name exists is found out by lookups.
+    /// As for [`Self::add_object`]; or a dylib is of another session. Whether the other name exists is
+    /// found out by lookups.
     pub fn add_reexports(&self, reexports: &[Reexport]) -> Result<(), LinkError> {
+        let own = self.dylib();
+        if let Some(foreign) = reexports.iter().find(|r| !own.is_sibling(&r.dylib)) {
+            return Err(LinkError::Client {
+                who: format!("reexport from dylib \"{}\"", foreign.dylib.name()),
+                message: "the dylib belongs to another session".to_owned(),
+            });
+        }
         let promise = |reexport: &Reexport| Promise {
             name: reexport.alias,
             linkage: linkage(reexport.weak),
@@ -164,7 +172,8 @@ impl Tracker {
         promises: &[Promise],
     ) -> Result<(), LinkError> {
         let interface = made_interface(promises.iter().copied());
-        let source = Source::Client(Arc::new(interface), materializer);
+        let name = materializer.name().into();
+        let source = Source::Client(Arc::new(interface), materializer, name);
         let mut state = self.session.state.lock();
         self.add_source(&mut state, source, None)
     }

@@ -71,9 +71,11 @@ impl Dylib {
     }
 
     /// Says where references of its objects are looked up, first to last. Unless it is among them,
-    /// the dylib itself is not searched. Names settled before stay as they are.
+    /// the dylib itself is not searched. Names settled before stay as they are. Dylibs of other
+    /// sessions are left out.
     pub fn set_link_order(&self, dylibs: &[Dylib]) {
-        let order = dylibs.iter().map(|dylib| dylib.id).collect();
+        let ours = dylibs.iter().filter(|dylib| self.is_sibling(dylib));
+        let order = ours.map(|dylib| dylib.id).collect();
         self.session.state.lock().dylib_mut(self.id).link_order = order;
     }
 
@@ -81,7 +83,7 @@ impl Dylib {
     pub fn add_to_link_order(&self, dylib: &Dylib) {
         let mut state = self.session.state.lock();
         let state = state.dylib_mut(self.id);
-        if !state.link_order.contains(&dylib.id) {
+        if self.is_sibling(dylib) && !state.link_order.contains(&dylib.id) {
             let order = state.link_order.iter().copied();
             state.link_order = order.chain([dylib.id]).collect();
         }
@@ -196,7 +198,10 @@ impl Dylib {
     /// up as an object of the dylib would: its own definitions, hidden ones included, then along the
     /// link order.
     ///
-    /// A materializer may look names up, but one that waits for its own symbols waits forever.
+    /// A materializer or generator may look names up, but one that waits for its own symbols waits
+    /// forever. The link uses the calling thread's rayon pool: a rayon job that looks names up may be
+    /// run by a thread that waits within another such job's link, and if it needs the symbols of
+    /// that link it gets [`LinkError::WaitsForItself`]; look up from threads of your own.
     ///
     /// # Errors
     /// All missing symbols at once, or what made the link fail. The session is as before.
@@ -265,6 +270,11 @@ impl Dylib {
             roots: options.drop_unreachable.then_some(roots),
             undefined_allowed: options.undefined_allowed,
         })
+    }
+
+    /// Whether a dylib is of the same session.
+    pub(super) fn is_sibling(&self, other: &Dylib) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
     }
 
     fn request(&self, names: &[NameId], options: &LookupOptions) -> Request {

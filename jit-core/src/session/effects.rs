@@ -6,7 +6,11 @@ use std::sync::Arc;
 use crate::error::LinkError;
 use crate::executor::{ExecutorError, Finalized};
 
+use crate::native::NativeLibrary;
+use crate::object::LazyObjects;
+
 use super::Inner;
+use super::generator::Generator;
 use super::query::{Collected, Countdown, Query};
 use super::unit::Source;
 
@@ -20,7 +24,16 @@ pub(super) struct Effects {
     /// Lookups to answer.
     pub(super) queries: Vec<(Arc<Query>, Collected)>,
     /// Clients' objects that the session is done with: dropping them may run anything.
-    pub(super) garbage: Vec<Source>,
+    pub(super) garbage: Vec<Garbage>,
+}
+
+/// Something of a client's that the session has let go.
+#[expect(dead_code, reason = "only dropped")]
+pub(super) enum Garbage {
+    Unit(Source),
+    Archive(Arc<dyn LazyObjects>),
+    Library(Arc<dyn NativeLibrary>),
+    Generator(Arc<dyn Generator>),
 }
 
 impl Effects {

@@ -10,7 +10,7 @@ use crate::executor::Finalized;
 use crate::name::NameId;
 use crate::object::{Definition, Linkage, ObjectFile, ObjectInterface, Scope, SymbolKind};
 
-use super::effects::Effects;
+use super::effects::{Effects, Garbage};
 use super::ids::{BatchKey, NameMap};
 use super::resolve::Resolver;
 use super::state::State;
@@ -63,7 +63,7 @@ pub struct Responsibility {
     dylib: DylibId,
     tracker: TrackerId,
     interface: Arc<ObjectInterface>,
-    who: String,
+    who: Arc<str>,
     requested: Vec<NameId>,
     settled: bool,
 }
@@ -78,7 +78,7 @@ impl Responsibility {
                 return;
             };
             let state = &state.units[unit];
-            let Source::Client(interface, materializer) = &state.source else {
+            let Source::Client(interface, materializer, who) = &state.source else {
                 return;
             };
             let responsibility = Self {
@@ -88,7 +88,7 @@ impl Responsibility {
                 dylib: state.dylib,
                 tracker: state.tracker,
                 interface: interface.clone(),
-                who: materializer.name(),
+                who: who.clone(),
                 requested,
                 settled: false,
             };
@@ -160,6 +160,9 @@ impl Responsibility {
     /// # Errors
     /// When a name is not linked and nobody links it.
     pub fn depends_on(&self, dylib: &Dylib, names: &[NameId]) -> Result<(), LinkError> {
+        if !self.dylib().is_sibling(dylib) {
+            return Err(self.broken("depends on a dylib of another session".to_owned()));
+        }
         let outcome = self.add_dependencies(&mut self.session.state.lock(), dylib.id, names);
         // Threads that wait for this unit may find work that it now depends on.
         self.session.wake_waiting();
@@ -251,7 +254,7 @@ impl Responsibility {
 
     fn broken(&self, message: String) -> LinkError {
         LinkError::Client {
-            who: self.who.clone(),
+            who: self.who.to_string(),
             message,
         }
     }
@@ -368,11 +371,10 @@ impl State {
     /// A client's unit is ready: its materializer is not needed any more.
     pub(super) fn drop_materializer(&mut self, id: UnitId, effects: &mut Effects) {
         let unit = &mut self.units[id];
-        if let Source::Client(interface, materializer) = &unit.source {
-            let produced = Source::Absolute(interface.clone(), materializer.name().into());
-            effects
-                .garbage
-                .push(std::mem::replace(&mut unit.source, produced));
+        if let Source::Client(interface, _, who) = &unit.source {
+            let produced = Source::Absolute(interface.clone(), who.clone());
+            let source = std::mem::replace(&mut unit.source, produced);
+            effects.garbage.push(Garbage::Unit(source));
         }
     }
 }

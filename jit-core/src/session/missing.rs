@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::LinkError;
-use crate::name::NameId;
 
 use super::ids::NameMap;
 use super::resolve::{Answer, Resolver};
@@ -101,9 +100,10 @@ impl Resolver<'_> {
             let state = self.session.state.lock();
             self.add_notes(&state, &missing, &by_name, &mut report);
             report.searched = self.searched(&state, &missing);
-            self.candidates(&state, &missing)
+            let similar = Similar::to(&report.symbols);
+            self.candidates(&state, &missing, &similar)
         };
-        self.add_suggestions(&mut report, &candidates);
+        report.add_suggestions(&candidates);
         Some(LinkError::MissingSymbols(Arc::new(report)))
     }
 
@@ -177,21 +177,17 @@ impl Resolver<'_> {
         dylibs.iter().map(describe).collect()
     }
 
-    /// Names that are defined where missing ones were looked for, with who defines them.
-    fn candidates(&self, state: &State, missing: &[usize]) -> Vec<(NameId, String)> {
+    /// Names that are defined where missing ones were looked for and look like them, with who defines
+    /// them.
+    fn candidates(
+        &self,
+        state: &State,
+        missing: &[usize],
+        similar: &Similar,
+    ) -> Vec<(Vec<u8>, String)> {
         let mut dylibs: Vec<_> = missing.iter().map(|at| self.slots[*at].dylib).collect();
         dylibs.sort_unstable();
         dylibs.dedup();
-        let mut wanted_lengths = [false; 256];
-        for at in missing.iter().take(SUGGESTED_FOR_MAX) {
-            let length = self.session.names.bytes(self.slots[*at].name).len();
-            let near = length.saturating_sub(2)..=length + 2;
-            wanted_lengths
-                .iter_mut()
-                .enumerate()
-                .filter(|(at, _)| near.contains(at))
-                .for_each(|(_, wanted)| *wanted = true);
-        }
         let orders = dylibs
             .iter()
             .flat_map(|d| state.dylib(*d).link_order.iter())
@@ -199,11 +195,9 @@ impl Resolver<'_> {
         orders
             .flat_map(|dylib| dylib.table.iter().map(move |entry| (dylib, entry)))
             .take(CANDIDATES_MAX)
-            .filter(|(_, (name, _))| {
-                let length = self.session.names.bytes(*name).len();
-                wanted_lengths.get(length).copied().unwrap_or(false)
-            })
-            .map(|(dylib, (name, entry))| {
+            .map(|(dylib, (name, entry))| (dylib, self.session.names.bytes(name), entry))
+            .filter(|(_, name, _)| similar.may_be_meant(name))
+            .map(|(dylib, name, entry)| {
                 let owner = match entry.unit() {
                     Some(unit) => state.unit_name(unit),
                     None => dylib
@@ -215,23 +209,30 @@ impl Resolver<'_> {
             })
             .collect()
     }
+}
 
-    fn add_suggestions(&self, report: &mut MissingSymbols, candidates: &[(NameId, String)]) {
-        let names: Vec<String> = candidates
+impl MissingSymbols {
+    fn add_suggestions(&mut self, candidates: &[(Vec<u8>, String)]) {
+        let names: Vec<_> = candidates
             .iter()
-            .map(|(name, _)| self.session.names.text(*name))
+            .map(|(name, _)| String::from_utf8_lossy(name))
             .collect();
         let mut budget = COMPARED_BYTES_MAX;
-        for symbol in report.symbols.iter_mut().take(SUGGESTED_FOR_MAX) {
+        for symbol in self.symbols.iter_mut().take(SUGGESTED_FOR_MAX) {
             let missing = String::from_utf8_lossy(&symbol.name).into_owned();
+            let function = function_part(&symbol.name);
             let far = match missing.len() {
                 0..=3 => 1,
                 4..=7 => 2,
                 _ => 3,
             };
             let mut near = Vec::new();
-            for (name, (_, owner)) in names.iter().zip(candidates) {
-                if name.len().abs_diff(missing.len()) >= far || *name == missing {
+            for (name, (raw, owner)) in names.iter().zip(candidates) {
+                if *name == missing {
+                    continue;
+                }
+                let same_function = function.is_some_and(|part| raw.starts_with(part));
+                if name.len().abs_diff(missing.len()) >= far && !same_function {
                     continue;
                 }
                 let Some(left) = budget.checked_sub(name.len() * missing.len()) else {
@@ -239,15 +240,93 @@ impl Resolver<'_> {
                 };
                 budget = left;
                 let distance = strsim::osa_distance(name, &missing);
-                if distance < far {
-                    near.push((distance, name, owner));
+                if distance < far || same_function {
+                    near.push((distance, raw, owner));
                 }
             }
             near.sort();
             let best = near.into_iter().take(SUGGESTIONS_MAX);
             symbol.suggestions = best
-                .map(|(_, name, owner)| (name.clone().into_bytes(), owner.clone()))
+                .map(|(_, name, owner)| (name.clone(), owner.clone()))
                 .collect();
         }
+    }
+}
+
+/// What names must look like to be worth comparing with missing ones.
+struct Similar {
+    lengths: [bool; 256],
+    functions: Vec<Vec<u8>>,
+}
+
+impl Similar {
+    fn to(symbols: &[MissingSymbol]) -> Self {
+        let mut similar = Self {
+            lengths: [false; 256],
+            functions: Vec::new(),
+        };
+        for symbol in symbols.iter().take(SUGGESTED_FOR_MAX) {
+            let length = symbol.name.len();
+            for near in length.saturating_sub(2)..=length + 2 {
+                if let Some(wanted) = similar.lengths.get_mut(near) {
+                    *wanted = true;
+                }
+            }
+            let function = function_part(&symbol.name);
+            similar.functions.extend(function.map(<[u8]>::to_vec));
+        }
+        similar
+    }
+
+    fn may_be_meant(&self, name: &[u8]) -> bool {
+        let length = self.lengths.get(name.len()).copied().unwrap_or(false);
+        length || self.functions.iter().any(|part| name.starts_with(part))
+    }
+}
+
+/// The part of a C++ function's mangled name before its parameters, as far as it is a plain, possibly
+/// qualified name: functions that share it differ in their parameters only.
+fn function_part(name: &[u8]) -> Option<&[u8]> {
+    let nested = name.starts_with(b"_ZN");
+    let mut at = if nested { 3 } else { 2 };
+    if !name.starts_with(b"_Z") {
+        return None;
+    }
+    loop {
+        let digits = name.get(at..)?.iter().take_while(|b| b.is_ascii_digit());
+        let end = at + digits.count();
+        if end == at {
+            break;
+        }
+        let length: usize = std::str::from_utf8(name.get(at..end)?).ok()?.parse().ok()?;
+        at = end.checked_add(length)?;
+        if !nested {
+            break;
+        }
+    }
+    if nested && name.get(at) != Some(&b'E') {
+        return None;
+    }
+    let end = at + usize::from(nested);
+    name.get(..end).filter(|part| part.len() > 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::function_part;
+
+    #[test]
+    fn the_part_of_a_mangled_name_before_the_parameters() {
+        let part = |name: &'static str| {
+            function_part(name.as_bytes()).map(|part| str::from_utf8(part).expect("is text"))
+        };
+        assert_eq!(part("_Z3fooi"), Some("_Z3foo"));
+        assert_eq!(part("_ZN2ns3fooERKSs"), Some("_ZN2ns3fooE"));
+        assert_eq!(part("_ZN2ns3fooIiEEvT_"), None);
+        assert_eq!(part("_ZNSt6vectorE"), None);
+        assert_eq!(part("_Z99999999999999999999999foo"), None);
+        assert_eq!(part("_Z9foo"), None);
+        assert_eq!(part("_Z"), None);
+        assert_eq!(part("foo"), None);
     }
 }

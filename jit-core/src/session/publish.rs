@@ -13,7 +13,7 @@ use crate::error::LinkError;
 use crate::executor::Finalized;
 
 use super::Inner;
-use super::effects::Effects;
+use super::effects::{Effects, Garbage};
 use super::ids::{BatchKey, IdSet};
 use super::state::{Phase, State};
 use super::unit::UnitState;
@@ -235,7 +235,7 @@ impl State {
             removed = tracker.removed;
         }
         if removed {
-            effects.garbage.push(self.units.free(id));
+            effects.garbage.push(Garbage::Unit(self.units.free(id)));
             self.release_if_unused(tracker, effects);
         } else if let Some(client) = replaces {
             self.take_back(id, client, effects);

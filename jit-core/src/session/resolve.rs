@@ -25,6 +25,7 @@ use super::ids::{BatchKey, IdHash, IdMap, IdSet};
 use super::query::Then;
 use super::state::{Phase, State};
 use super::unit::{Source, UnitState};
+use super::work::WithinBatch;
 
 /// Which units a lookup claims beside those that define its names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -214,6 +215,7 @@ impl<'a> Resolver<'a> {
 
     /// Runs waves until every name is settled or an error is found.
     fn resolve(&mut self) {
+        let _within = WithinBatch::new(self.session, self.batch, false);
         loop {
             self.want_references();
             if self.wants.is_empty() && !self.reopen() {

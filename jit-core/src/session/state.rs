@@ -16,6 +16,7 @@ use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
 
+use super::effects::{Effects, Garbage};
 use super::generator::Generator;
 use super::host::Host;
 use super::ids::{BatchKey, IdMap, IdSet, NameMap};
@@ -248,8 +249,9 @@ impl State {
         }
     }
 
-    /// A batch that `root` waits for, or itself, whose work nobody has started.
-    pub(super) fn work_for(&self, root: BatchKey) -> Option<BatchKey> {
+    /// A batch that `root` waits for, or itself, whose work nobody has started; and all batches it
+    /// waits for, if there is none.
+    pub(super) fn work_for(&self, root: BatchKey) -> (Option<BatchKey>, IdSet<BatchKey>) {
         let mut reached: IdSet<BatchKey> = IdSet::default();
         reached.insert(root);
         let mut stack = vec![root];
@@ -258,11 +260,11 @@ impl State {
                 continue;
             };
             if batch.work.is_some() && batch.phase >= Phase::Linking {
-                return Some(key);
+                return (Some(key), reached);
             }
             stack.extend(batch.depends_on.iter().filter(|key| reached.insert(**key)));
         }
-        None
+        (None, reached)
     }
 
     /// Records that one batch in flight refers to another.
@@ -358,7 +360,7 @@ impl DylibState {
     }
 
     /// Removes an archive or a library. Names that a later archive also offers become its.
-    pub(super) fn remove_provider(&mut self, rank: u32) {
+    pub(super) fn remove_provider(&mut self, rank: u32, effects: &mut Effects) {
         if let Some(archive) = self.archives.remove(&rank) {
             for (name, _) in archive.objects.index() {
                 self.table.withdraw_lazy(*name, rank, None);
@@ -369,9 +371,11 @@ impl DylibState {
                     self.table.offer_lazy(*name, *rank, *member);
                 }
             }
+            effects.garbage.push(Garbage::Archive(archive.objects));
         }
-        if self.natives.iter().any(|n| n.rank == rank) {
-            Arc::make_mut(&mut self.natives).retain(|n| n.rank != rank);
+        if let Some(at) = self.natives.iter().position(|native| native.rank == rank) {
+            let native = Arc::make_mut(&mut self.natives).remove(at);
+            effects.garbage.push(Garbage::Library(native.library));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::batch::{DylibId, TrackerId, UnitId};
 use crate::error::LinkError;
 use crate::name::NameId;
 
-use super::effects::Effects;
+use super::effects::{Effects, Garbage};
 use super::ids::IdSet;
 use super::state::State;
 use super::table::Forgotten;
@@ -105,7 +105,7 @@ impl State {
             state.default_tracker = None;
         }
         for rank in providers {
-            state.remove_provider(rank);
+            state.remove_provider(rank, effects);
         }
         let mut forgotten = Forgotten::default();
         let mut in_flight = Vec::new();
@@ -113,7 +113,7 @@ impl State {
             self.forget_unit(unit, &mut forgotten);
             match self.units[unit].state {
                 UnitState::InBatch(batch) => in_flight.push(batch),
-                _ => effects.garbage.push(self.units.free(unit)),
+                _ => effects.garbage.push(Garbage::Unit(self.units.free(unit))),
             }
         }
         self.repair(dylib, &forgotten);
@@ -135,7 +135,8 @@ impl State {
         for tracker in trackers {
             self.remove_tracker(tracker, effects);
         }
-        self.dylib_mut(dylib).generators.clear();
+        let generators = self.dylib_mut(dylib).generators.drain(..);
+        effects.garbage.extend(generators.map(Garbage::Generator));
     }
 
     fn removal(&self, id: TrackerId) -> Removal {
@@ -207,7 +208,7 @@ impl State {
         {
             tracker.units.swap_remove(at);
         }
-        effects.garbage.push(self.units.free(object));
+        effects.garbage.push(Garbage::Unit(self.units.free(object)));
         let state = &mut self.dylibs[dylib.0 as usize];
         state.table.merge(&mut self.units, client, None);
         self.repair(dylib, &forgotten);

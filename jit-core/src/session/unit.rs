@@ -30,14 +30,15 @@ pub(super) enum Source {
     Absolute(Arc<ObjectInterface>, Arc<str>),
     /// Names that stand for others, in the order of the definitions.
     Reexport(Arc<ObjectInterface>, Arc<[(DylibId, NameId)]>),
-    Client(Arc<ObjectInterface>, Arc<dyn Materializer>),
+    /// A client's materializer, and its name: clients are not called under the lock.
+    Client(Arc<ObjectInterface>, Arc<dyn Materializer>, Arc<str>),
 }
 
 impl Source {
     pub(super) fn interface(&self) -> &ObjectInterface {
         match self {
             Self::Object(object) => object.interface(),
-            Self::Absolute(made, _) | Self::Reexport(made, _) | Self::Client(made, _) => made,
+            Self::Absolute(made, _) | Self::Reexport(made, _) | Self::Client(made, ..) => made,
         }
     }
 
@@ -45,9 +46,8 @@ impl Source {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Object(object) => object.name().to_owned(),
-            Self::Absolute(_, who) => who.to_string(),
+            Self::Absolute(_, who) | Self::Client(_, _, who) => who.to_string(),
             Self::Reexport(..) => "reexports".to_owned(),
-            Self::Client(_, materializer) => materializer.name(),
         }
     }
 }

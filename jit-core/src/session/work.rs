@@ -6,14 +6,16 @@
 //! work that *its own lookup needs*. What lies above a waiting call on a stack is then always something the
 //! call waits for anyway, so stacks add no dependencies to those the code has by itself.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::error::LinkError;
+
 use super::Inner;
-use super::ids::BatchKey;
+use super::ids::{BatchKey, IdSet};
 use super::materializer::Responsibility;
 use super::state::Work;
 
@@ -25,8 +27,40 @@ pub(super) struct Progress {
 }
 
 thread_local! {
-    /// Pieces of work that this thread is in.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Batches whose resolution, link or materializer this thread is in.
+    static WITHIN: RefCell<Vec<Within>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A batch that the thread works on. Sessions are told apart by address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Within {
+    session: usize,
+    batch: BatchKey,
+    /// A materializer may have handed its duty to another thread, which will do it.
+    is_client: bool,
+}
+
+/// Marks the thread as working on a batch, until dropped.
+pub(super) struct WithinBatch;
+
+impl WithinBatch {
+    pub(super) fn new(session: &Arc<Inner>, batch: BatchKey, is_client: bool) -> Self {
+        let session = Arc::as_ptr(session).addr();
+        WITHIN.with_borrow_mut(|all| {
+            all.push(Within {
+                session,
+                batch,
+                is_client,
+            });
+        });
+        Self
+    }
+}
+
+impl Drop for WithinBatch {
+    fn drop(&mut self) {
+        WITHIN.with_borrow_mut(Vec::pop);
+    }
 }
 
 impl Inner {
@@ -39,14 +73,14 @@ impl Inner {
         let Some(work) = work else {
             return;
         };
-        DEPTH.set(DEPTH.get() + 1);
+        let within = WithinBatch::new(self, key, matches!(work, Work::Materialize));
         // A panic drops the host or the responsibility, which fails the batch. It goes no further,
         // because the thread may belong to a lookup of somebody else.
         let done = catch_unwind(AssertUnwindSafe(|| match work {
             Work::Materialize => Responsibility::start(self, key),
             Work::Link(batch, host) => self.linker.link(*batch, host),
         }));
-        DEPTH.set(DEPTH.get() - 1);
+        drop(within);
         if done.is_err() {
             tracing::error!("a linker or materializer panicked");
         }
@@ -62,7 +96,7 @@ impl Inner {
     /// Runs what an inline dispatcher holds for this thread. Not from within a task: the outermost
     /// call runs it all, so that chains of materializers do not grow the stack.
     pub(super) fn run_own_tasks(&self) {
-        if DEPTH.get() == 0 {
+        if WITHIN.with_borrow(Vec::is_empty) {
             while self.dispatcher.run_one() {}
         }
     }
@@ -71,24 +105,37 @@ impl Inner {
     pub(super) fn work_until<T>(
         self: &Arc<Self>,
         batch: BatchKey,
-        mut outcome: impl FnMut() -> Option<T>,
-    ) -> T {
+        mut outcome: impl FnMut() -> Option<Result<T, LinkError>>,
+    ) -> Result<T, LinkError> {
         loop {
             let seen = *self.progress.events.lock();
             if let Some(outcome) = outcome() {
                 return outcome;
             }
-            let work = self.state.lock().work_for(batch);
+            let (work, reached) = self.state.lock().work_for(batch);
             if let Some(key) = work {
                 self.start_work(key);
                 self.run_own_tasks();
                 continue;
+            }
+            if self.is_within(&reached) {
+                return Err(LinkError::WaitsForItself);
             }
             let mut events = self.progress.events.lock();
             while *events == seen {
                 self.progress.changed.wait(&mut events);
             }
         }
+    }
+
+    /// Whether this thread is in the middle of forming or linking one of the batches.
+    fn is_within(self: &Arc<Self>, batches: &IdSet<BatchKey>) -> bool {
+        let session = Arc::as_ptr(self).addr();
+        WITHIN.with_borrow(|all| {
+            all.iter().any(|within| {
+                within.session == session && !within.is_client && batches.contains(&within.batch)
+            })
+        })
     }
 
     /// Lets waiting threads look again.

@@ -210,3 +210,27 @@ fn generators_are_asked_for_what_is_missing() {
         Err(LinkError::MissingSymbols(_))
     ));
 }
+
+/// Looks up what it is asked for, instead of adding it.
+struct Looping;
+
+impl Generator for Looping {
+    fn name(&self) -> &str {
+        "looping"
+    }
+
+    fn generate(&self, dylib: &Dylib, _: &[Wanted]) -> Result<(), LinkError> {
+        dylib.lookup_one("a").map(|_| ())
+    }
+}
+
+#[test]
+fn a_generator_that_waits_for_its_own_lookup_gets_an_error() {
+    let f = Fixture::new();
+    f.main.add_generator(Arc::new(Looping));
+    f.add(f.object("a.o").strong("a").needs("b"));
+    let error = f.find("a").expect_err("would wait for itself");
+    assert!(matches!(error, LinkError::WaitsForItself), "{error}");
+    f.add(f.object("b.o").strong("b"));
+    f.find("a").expect("links");
+}

@@ -49,6 +49,20 @@ searched: main, process"
 }
 
 #[test]
+fn the_same_function_with_other_parameters_is_suggested() {
+    let f = Fixture::new();
+    f.add(f.object("def.o").strong("_ZN2ns4openEPKcib"));
+    f.add(f.object("use.o").strong("use").needs("_ZN2ns4openEv"));
+    let text = f.find("use").expect_err("is missing").to_string();
+    assert!(
+        text.contains(
+            "did you mean ns::open(char const*, int, bool) (_ZN2ns4openEPKcib), defined in def.o?"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_name_that_only_the_client_wants() {
     let f = Fixture::new();
     let error = f.find("main").expect_err("is missing");
