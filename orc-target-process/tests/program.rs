@@ -515,6 +515,14 @@ unsafe extern "C" {
     static mut stdout: *mut libc::FILE;
 }
 
+/// What the host reads now. (A function that runs while its slot is changed may hold the old
+/// address in a register.)
+#[inline(never)]
+fn host_variables() -> (u64, u64) {
+    // SAFETY: reading libc's variables; nobody writes them meanwhile.
+    unsafe { (environ as u64, stdout as u64) }
+}
+
 #[test]
 fn variables_of_libc_move_into_the_program() {
     in_child("variables_of_libc_move_into_the_program", || {
@@ -550,8 +558,7 @@ fn variables_of_libc_move_into_the_program() {
                 .into(),
             ..image(&lib)
         };
-        // SAFETY: reading libc's variables; nobody writes them now.
-        let before = unsafe { (environ as u64, stdout as u64) };
+        let before = host_variables();
         let (open, values) = enter(&image);
         // SAFETY: the program's copies; libc's functions on this process's only thread that uses
         // the environment.
@@ -563,7 +570,7 @@ fn variables_of_libc_move_into_the_program() {
                 *environ_at, before.0,
                 "setenv changed the program's variable"
             );
-            assert_eq!(environ as u64, *environ_at, "and the host sees it");
+            assert_eq!(host_variables().0, *environ_at, "and the host sees it");
             let get: extern "C" fn() -> u64 = std::mem::transmute(values[0].value);
             assert_eq!(get(), *environ_at, "and libraries");
         }
@@ -755,4 +762,82 @@ fn thousands_of_names_are_found() {
         let bound: Vec<u64> = bound.into_iter().map(|v| v.expect("found").value).collect();
         assert_eq!(bound, values, "absolute, without a load bias");
     });
+}
+
+#[test]
+fn libraries_that_the_program_opens_are_redirected_before_their_constructors() {
+    let test = "libraries_that_the_program_opens_are_redirected_before_their_constructors";
+    in_child(test, || {
+        let plugin = library(
+            "opened_later",
+            "plugin.c",
+            "int rand(void); static int at_start; \
+             __attribute__((constructor)) static void start(void) { at_start = rand(); } \
+             int ask(void) { return at_start + rand(); }",
+            &[],
+        );
+        let directory = path(plugin.parent().expect("has one"));
+        let host = library(
+            "opened_later",
+            "host.c",
+            "#include <dlfcn.h>\n\
+             void *open_plugin(const char *name) { return dlopen(name, RTLD_NOW); }",
+            &["-Wl,-rpath,$ORIGIN", "-Wl,--enable-new-dtags"],
+        );
+        let image = ProgramImage {
+            exports: vec![redirected(function("rand", forty_two as *const ()))],
+            imports: vec![
+                import("dlopen", ImportKind::Address),
+                import("open_plugin", ImportKind::Address),
+            ],
+            search_path: vec![directory],
+            ..image(&host)
+        };
+        let (open, values) = enter(&image);
+        type DlOpen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
+        // SAFETY: functions of these types; libraries whose constructors call `rand`.
+        unsafe {
+            let dlopen: DlOpen = std::mem::transmute(values[0].value);
+            let open_plugin: extern "C" fn(*const c_char) -> *mut c_void =
+                std::mem::transmute(values[1].value);
+            let full = std::ffi::CString::new(path(&plugin)).expect("plain");
+            let by_path = || dlopen(full.as_ptr(), libc::RTLD_NOW);
+            let by_program = || dlopen(c"libplugin.so".as_ptr(), libc::RTLD_LAZY);
+            let by_library = || open_plugin(c"libplugin.so".as_ptr());
+            let ways: [&dyn Fn() -> *mut c_void; 3] = [&by_path, &by_program, &by_library];
+            for (way, open) in ways.iter().enumerate() {
+                let handle = open();
+                assert!(
+                    !handle.is_null(),
+                    "{way}: {:?}",
+                    CStr::from_ptr(libc::dlerror())
+                );
+                assert_eq!(open(), handle, "opened twice");
+                let ask = libc::dlsym(handle, c"ask".as_ptr());
+                assert_eq!(call(ask as u64), 84, "{way}");
+                assert!(
+                    libc::dlsym(libc::RTLD_DEFAULT, c"ask".as_ptr()).is_null(),
+                    "local"
+                );
+                libc::dlclose(handle);
+                assert!(is_loaded_anyhow(&plugin));
+                libc::dlclose(handle);
+                assert!(
+                    !is_loaded_anyhow(&plugin),
+                    "{way}: closed as often as opened"
+                );
+            }
+            libc::dlerror();
+            assert!(dlopen(c"/no/such.so".as_ptr(), libc::RTLD_NOW).is_null());
+            let message = CStr::from_ptr(libc::dlerror()).to_str().expect("text");
+            assert!(message.starts_with("/no/such.so: cannot open"), "{message}");
+            assert!(!dlopen(std::ptr::null(), libc::RTLD_NOW).is_null());
+            open.close();
+        }
+    });
+}
+
+fn is_loaded_anyhow(library: &std::path::Path) -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("readable");
+    maps.contains(library.to_str().expect("plain"))
 }

@@ -118,15 +118,18 @@ fn only_the_blocks_bytes_are_written() {
 fn what_cannot_be_reserved_is_refused() {
     in_child("what_cannot_be_reserved_is_refused", || {
         let reserve = Reserve::get();
-        let error = reserve.reserve(8, 128).expect_err("too much");
+        let error = reserve.reserve(8, 8192).expect_err("too much");
         assert!(matches!(
             error,
             TlsError::Alignment {
-                align: 128,
-                max: 64
+                align: 8192,
+                max: 4096
             }
         ));
-        let all = reserve.reserve(64 << 10, 64).expect("the default size");
+        let all = reserve
+            .reserve(64 << 10, 4096)
+            .expect("the default size, and the largest alignment");
+        assert_eq!(all.tp_offset.rem_euclid(4096), 0);
         let error = reserve.reserve(1, 1).expect_err("full").to_string();
         assert!(error.contains("ORC_TLS_RESERVE_SIZE"), "{error}");
         let error = reserve

@@ -23,6 +23,8 @@ pub(crate) struct Dynamic {
     /// Offsets in the string table.
     soname: Option<u64>,
     needed: Vec<u64>,
+    rpath: Option<u64>,
+    runpath: Option<u64>,
 }
 
 /// A defined dynamic symbol.
@@ -66,6 +68,8 @@ impl Dynamic {
                 elf::DT_VERNEEDNUM => out.version_needs.1 = entry.value,
                 elf::DT_VERDEF => out.version_definitions.0 = place(entry.value),
                 elf::DT_VERDEFNUM => out.version_definitions.1 = entry.value,
+                elf::DT_RPATH => out.rpath = Some(entry.value),
+                elf::DT_RUNPATH => out.runpath = Some(entry.value),
                 elf::DT_SONAME => out.soname = Some(entry.value),
                 elf::DT_NEEDED => out.needed.push(entry.value),
                 _ => {}
@@ -87,6 +91,11 @@ impl Dynamic {
     /// Names of the libraries that it needs.
     pub fn needed(&self) -> impl Iterator<Item = &[u8]> {
         self.needed.iter().map(|&at| self.string(at))
+    }
+
+    /// The directories that it has the loader search, separated by colons.
+    pub fn search_path(&self) -> Option<&[u8]> {
+        self.runpath.or(self.rpath).map(|at| self.string(at))
     }
 
     fn string(&self, at: u64) -> &[u8] {

@@ -24,6 +24,7 @@ pub(crate) const DT_STRSZ: u64 = 10;
 pub(crate) const DT_SYMENT: u64 = 11;
 pub(crate) const DT_JMPREL: u64 = 23;
 pub(crate) const DT_SONAME: u64 = 14;
+pub(crate) const DT_RPATH: u64 = 15;
 pub(crate) const DT_RUNPATH: u64 = 29;
 pub(crate) const DT_FLAGS: u64 = 30;
 pub(crate) const DT_GNU_HASH: u64 = 0x6fff_fef5;

@@ -2,9 +2,11 @@
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use super::later::Running;
 use super::redirect::Redirects;
-use super::{ProgramError, copies, scope};
+use super::{ProgramError, copies, later, scope};
 use crate::api::{ImportValue, ProgramImage};
 use crate::native::{Binding, HookWords, Image, loaded_objects, lookup};
 
@@ -26,7 +28,9 @@ struct State<'a> {
     loaded_before: Vec<u64>,
     /// Address of `_dl_signal_error`, or 0.
     signal_error: u64,
-    outcome: Option<Result<Redirects, ProgramError>>,
+    /// What the name `dlopen` means for the program and its libraries, if not the loader's.
+    dlopen: Option<u64>,
+    outcome: Option<Result<Arc<Running>, ProgramError>>,
 }
 
 impl<'a> Hook<'a> {
@@ -44,6 +48,7 @@ impl<'a> Hook<'a> {
                 loaded_before: loaded_objects().iter().map(|o| o.range().start).collect(),
                 // The function that the loader itself reports a failed relocation with.
                 signal_error: lookup(c"_dl_signal_error", None).unwrap_or(0),
+                dlopen: later::replacement(image),
                 outcome: None,
             }),
         }
@@ -64,7 +69,7 @@ impl<'a> Hook<'a> {
     }
 
     /// What came of the call; `None` if there was none.
-    pub fn into_outcome(self) -> Option<Result<Redirects, ProgramError>> {
+    pub fn into_outcome(self) -> Option<Result<Arc<Running>, ProgramError>> {
         self.state.outcome
     }
 }
@@ -88,19 +93,21 @@ extern "C" fn run(state: *mut State<'_>, base: u64) -> *const c_char {
 }
 
 impl State<'_> {
-    fn complete(&mut self, base: u64) -> Result<Redirects, ProgramError> {
+    fn complete(&mut self, base: u64) -> Result<Arc<Running>, ProgramError> {
         let values = self.import_values(base)?;
         let copied = copies::make(&self.image.copies)?;
         (self.relocated)(&values).map_err(ProgramError::Relocated)?;
         // Last, for from here on other threads may come to the program through libc.
-        let mut redirects = Redirects::new(base, copied, std::mem::take(&mut self.loaded_before));
-        match redirects.extend(self.image) {
-            Ok(()) => Ok(redirects),
-            Err(error) => {
-                redirects.undo();
-                Err(error.into())
-            }
+        let before = std::mem::take(&mut self.loaded_before);
+        let mut redirects = Redirects::new(base, copied, before, self.dlopen);
+        if let Err(error) = redirects.extend(self.image) {
+            redirects.undo();
+            return Err(error.into());
         }
+        let running = Running::new(self.image, redirects);
+        // The constructors that run next may open libraries.
+        running.start();
+        Ok(running)
     }
 
     fn import_values(&self, base: u64) -> Result<Vec<ImportValue>, ProgramError> {
@@ -113,7 +120,11 @@ impl State<'_> {
             let import = &imports[index];
             if !self.unbound.get(index).copied().unwrap_or(false) {
                 debug_assert!(binding == Binding::Bound || import.weak);
-                bound.push(value);
+                let dlopen = self.dlopen.filter(|_| import.name == later::NAME);
+                bound.push(ImportValue {
+                    value: dlopen.unwrap_or(value.value),
+                    ..value
+                });
                 continue;
             }
             let scope = scope.get_or_insert_with(|| scope::Scope::without(base));

@@ -35,24 +35,26 @@
 //! **Libraries loaded before.** The search order is: the executable and its libraries, what was
 //! opened `RTLD_GLOBAL` before, the image, its libraries. So what libc defines, libc wins, although
 //! the program comes first when it is linked. Exports marked `redirect_loaded` are written into the
-//! slots of every library, those loaded with the image included. Libraries that the program
-//! opens later take such names from libc, unless [`OpenProgram::redirect_new_libraries`] is called
-//! after.
+//! slots of every library, those loaded with the image included, and those that the program opens
+//! later (`later`).
 
 mod allocator;
 mod copies;
 mod hook;
+mod later;
 mod redirect;
 mod scope;
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api::{ImportKind, ImportValue, ProgramImage};
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use hook::Hook;
-use redirect::{RedirectError, Redirects};
+use later::Running;
+use redirect::RedirectError;
 
 /// Why a program could not be entered.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +130,7 @@ fn without_image_name(message: &str) -> String {
 #[derive(Debug)]
 pub struct OpenProgram {
     image: Option<OpenImage>,
-    redirects: Redirects,
+    running: Arc<Running>,
 }
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -178,12 +180,12 @@ fn enter(
     // libraries' constructors run is what the caller asks for.
     let opened = unsafe { OpenImage::open(&synthesized.bytes, libc::RTLD_NOW | libc::RTLD_GLOBAL) };
     match (hook.into_outcome(), opened) {
-        (Some(Ok(redirects)), Ok(image)) => Ok(OpenProgram {
+        (Some(Ok(running)), Ok(image)) => Ok(OpenProgram {
             image: Some(image),
-            redirects,
+            running,
         }),
-        (Some(Ok(redirects)), Err(error)) => {
-            redirects.undo();
+        (Some(Ok(running)), Err(error)) => {
+            running.stop();
             Err(error.into())
         }
         (Some(Err(error)), opened) => {
@@ -202,13 +204,16 @@ fn enter(
 
 impl OpenProgram {
     /// Leads libraries loaded since the program was entered to the program's definitions, as far
-    /// as those are marked `redirect_loaded`. To be called after the program has opened a
-    /// library, whose constructors have then run already.
+    /// as those are marked `redirect_loaded` in `image`, which is the one it was entered with. Only
+    /// for libraries that neither the program nor its libraries have opened with `dlopen`; their
+    /// constructors have then run already.
     ///
     /// # Errors
     /// When the system refuses to make a library's tables writable.
     pub fn redirect_new_libraries(&mut self, image: &ProgramImage) -> Result<(), ProgramError> {
-        Ok(self.redirects.extend(image)?)
+        let mut redirects = self.running.redirects.lock();
+        redirects.forget_unloaded();
+        Ok(redirects.extend(image)?)
     }
 
     /// Takes the program out of the process: leads redirected libraries back, closes its libraries.
@@ -216,7 +221,7 @@ impl OpenProgram {
     /// the program's memory must stay too.
     pub fn close(mut self) -> bool {
         let unloaded = self.image.take().is_none_or(OpenImage::close);
-        std::mem::take(&mut self.redirects).undo();
+        self.running.stop();
         ENTERED.store(false, Ordering::Release);
         unloaded
     }

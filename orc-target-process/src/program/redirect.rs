@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use super::allocator::{self, Guarded};
 use super::copies::Moved;
+use super::later;
 use crate::api::{Export, NativeKind, ProgramImage};
 use crate::native::{
     Dynamic, LoadedObject, Rela, RelocationKind, host, loaded_objects, relocation_kind,
@@ -60,6 +61,8 @@ pub(super) struct Redirects {
     patches: Vec<Patch>,
     /// Objects seen, by load address, so that a second visit changes new ones only.
     visited: HashSet<u64>,
+    /// What references to `dlopen` are led to.
+    dlopen: Option<u64>,
 }
 
 /// New values by name, and by old address.
@@ -67,16 +70,23 @@ struct Targets<'a> {
     exports: HashMap<&'a [u8], Vec<&'a Export>>,
     moved: &'a [Moved],
     guards: &'a allocator::Guards,
+    dlopen: Option<u64>,
 }
 
 impl Redirects {
     /// No change yet, for the program whose image lies at `image`.
     /// Load addresses of what was there before it are in `loaded_before`.
-    pub fn new(image: u64, moved: Vec<Moved>, loaded_before: Vec<u64>) -> Self {
+    pub fn new(
+        image: u64,
+        moved: Vec<Moved>,
+        loaded_before: Vec<u64>,
+        dlopen: Option<u64>,
+    ) -> Self {
         Self {
             image,
             moved,
             loaded_before,
+            dlopen,
             ..Self::default()
         }
     }
@@ -87,7 +97,7 @@ impl Redirects {
         for export in image.exports.iter().filter(|export| export.redirect_loaded) {
             exports.entry(&export.name).or_default().push(export);
         }
-        if exports.is_empty() && self.moved.is_empty() {
+        if exports.is_empty() && self.moved.is_empty() && self.dlopen.is_none() {
             return Ok(());
         }
         if self.guards.is_none() {
@@ -97,6 +107,7 @@ impl Redirects {
             exports,
             moved: &self.moved,
             guards: self.guards.as_ref().expect("set above"),
+            dlopen: self.dlopen,
         };
         for object in loaded_objects() {
             let ours = object.bias == self.image || object.is_synthesized();
@@ -105,6 +116,15 @@ impl Redirects {
             }
         }
         Ok(())
+    }
+
+    /// Forgets objects that are gone: others may be loaded in their place.
+    pub fn forget_unloaded(&mut self) {
+        let loaded: Vec<Range<u64>> = loaded_objects().iter().map(LoadedObject::range).collect();
+        self.visited
+            .retain(|start| loaded.iter().any(|range| range.start == *start));
+        self.patches
+            .retain(|patch| loaded.iter().any(|range| range.contains(&patch.slot)));
     }
 
     /// Leads the libraries back, except where somebody else has changed a slot since.
@@ -202,11 +222,11 @@ impl Targets<'_> {
 
     /// The program's definition that a reference means.
     fn exported(&self, object: &LoadedObject, dynamic: &Dynamic, symbol: usize) -> Option<u64> {
-        if self.exports.is_empty() {
-            return None;
-        }
         let entry = dynamic.symbol(symbol);
         let name = dynamic.name(&entry);
+        if name == later::NAME && !object.is_executable {
+            return self.dlopen;
+        }
         let exports = self.exports.get(name)?;
         let version = dynamic.version_name(dynamic.version_index(symbol));
         let export = exports

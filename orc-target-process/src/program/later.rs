@@ -1,0 +1,203 @@
+//! Libraries that a program opens while it runs.
+//!
+//! They search the process in the loader's order, where libc comes before the program, so they have
+//! to be led to the program's definitions like those loaded before it, and before their
+//! constructors run. So in a program that needs this, `dlopen` is [`open_library`]: it first lets
+//! the loader load the library as what a small synthesized object needs, whose hook redirects
+//! what is new; then the library is open already, and is opened in its own name.
+//!
+//! `dlopen` depends on its caller: a name without a slash is searched for in the directories that
+//! the calling object carries. The synthesized object carries the same. Whatever goes wrong
+//! before the library is loaded is left to the loader: it is called in place of our function,
+//! with the caller's return address, and answers as it would have.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::redirect::Redirects;
+use crate::api::ProgramImage;
+use crate::native::{
+    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, loaded_objects, lookup,
+};
+
+/// The name whose references are led to [`open_library`].
+pub(super) const NAME: &[u8] = b"dlopen";
+
+/// What is needed of an entered program while it runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// The exports that are redirected, and the search path.
+    pub image: ProgramImage,
+    pub redirects: Mutex<Redirects>,
+}
+
+static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
+static LOADERS_DLOPEN: AtomicU64 = AtomicU64::new(0);
+
+impl Running {
+    /// Keeps what is needed of `image`.
+    pub fn new(image: &ProgramImage, redirects: Redirects) -> Arc<Self> {
+        let redirected = image.exports.iter().filter(|export| export.redirect_loaded);
+        Arc::new(Self {
+            image: ProgramImage {
+                exports: redirected.cloned().collect(),
+                search_path: image.search_path.clone(),
+                ..ProgramImage::default()
+            },
+            redirects: Mutex::new(redirects),
+        })
+    }
+
+    /// Makes libraries opened from now on use this program's definitions.
+    pub fn start(self: &Arc<Self>) {
+        *RUNNING.lock() = Some(Arc::clone(self));
+    }
+
+    /// Leaves libraries opened from now on to the loader, and leads all others back.
+    pub fn stop(&self) {
+        *RUNNING.lock() = None;
+        std::mem::take(&mut *self.redirects.lock()).undo();
+    }
+}
+
+/// Where references to `dlopen` are to lead for a program, if not to the loader's: to be asked
+/// before the program is entered.
+pub(super) fn replacement(image: &ProgramImage) -> Option<u64> {
+    let redirects = image.exports.iter().any(|export| export.redirect_loaded);
+    let needed = redirects || !image.copies.is_empty() || !image.search_path.is_empty();
+    // A program's own `dlopen` is its own business.
+    let has_own = image.exports.iter().any(|export| export.name == NAME);
+    if !needed || has_own {
+        return None;
+    }
+    LOADERS_DLOPEN.store(lookup(c"dlopen", None)?, Ordering::Release);
+    Some(open_library as *const () as u64)
+}
+
+/// `dlopen` as seen by the program. Arguments and caller stay as they are for the loader's own, if
+/// [`load`] leaves the call to it.
+#[unsafe(naked)]
+unsafe extern "C" fn open_library() {
+    std::arch::naked_asm!(
+        "endbr64",
+        "push rdi",
+        "push rsi",
+        "sub rsp, 8",
+        // The third argument: who called.
+        "mov rdx, [rsp + 24]",
+        "call {load}",
+        "add rsp, 8",
+        "pop rsi",
+        "pop rdi",
+        "test rax, rax",
+        "jne 2f",
+        "jmp qword ptr [rip + {dlopen}]",
+        "2:",
+        "ret",
+        load = sym load,
+        dlopen = sym LOADERS_DLOPEN,
+    )
+}
+
+/// Opens a library with its references redirected. Null leaves the call to the loader.
+extern "C" fn load(path: *const c_char, mode: c_int, caller: u64) -> *mut c_void {
+    let running = RUNNING.lock().clone();
+    let Some(running) = running.filter(|_| !path.is_null()) else {
+        return std::ptr::null_mut();
+    };
+    // SAFETY: `dlopen` takes a C string.
+    let path = unsafe { CStr::from_ptr(path) };
+    let opened = AssertUnwindSafe(|| open(&running, path, mode, caller));
+    let handle = catch_unwind(opened).ok().flatten();
+    // The program finds no message of calls that it did not make.
+    // SAFETY: forgets this thread's message.
+    unsafe { libc::dlerror() };
+    handle.unwrap_or_default()
+}
+
+type DlOpen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
+
+fn open(running: &Running, path: &CStr, mode: c_int, caller: u64) -> Option<*mut c_void> {
+    // SAFETY: the address of the loader's function, found before the program was entered.
+    let dlopen: DlOpen =
+        unsafe { std::mem::transmute(LOADERS_DLOPEN.load(Ordering::Acquire) as usize) };
+    // What is not loaded is none of ours, nor are scopes of their own, nor names that the loader
+    // expands for the caller (`$ORIGIN`).
+    let special = libc::RTLD_NOLOAD | libc::RTLD_DEEPBIND;
+    let name = path.to_str().ok()?;
+    if mode & special != 0 || name.is_empty() || name.contains('$') {
+        return None;
+    }
+    // SAFETY: asks only.
+    let loaded = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    if !loaded.is_null() {
+        // SAFETY: gives back the reference just taken.
+        unsafe { libc::dlclose(loaded) };
+        return None;
+    }
+    running.redirects.lock().forget_unloaded();
+    let context = std::ptr::from_ref(running).expose_provenance() as u64;
+    let image = Image::new(&ImageSpec {
+        needed: &[name.to_owned()],
+        search_path: &directories_of(caller, running),
+        hook: Some(HookWords {
+            context,
+            hook: redirect as *const () as u64,
+            signal_error: 0,
+            object_name: 0,
+        }),
+        ..ImageSpec::default()
+    });
+    let flags = mode & (libc::RTLD_LAZY | libc::RTLD_NOW | libc::RTLD_GLOBAL);
+    // SAFETY: the context outlives the call; the program asks for the library's constructors.
+    let helper = unsafe { OpenImage::open(&image.ok()?.bytes, flags) }.ok()?;
+    // The loader knows the library by the name that the helper needed it by.
+    // SAFETY: as the program asked.
+    let handle = unsafe { dlopen(path.as_ptr(), mode) };
+    helper.close();
+    (!handle.is_null()).then_some(handle)
+}
+
+/// The helper's hook.
+extern "C" fn redirect(running: *const Running, _base: u64) -> *const c_char {
+    // SAFETY: `open` holds the reference while the loader runs.
+    let running = unsafe { &*running };
+    // On failure the library works with libc's definitions, which it would do without us.
+    let extend = AssertUnwindSafe(|| running.redirects.lock().extend(&running.image));
+    let _ignored = catch_unwind(extend);
+    std::ptr::null()
+}
+
+/// The directories that the loader searches for a name that code at `caller` gives it: those of the
+/// calling library, else the program's.
+fn directories_of(caller: u64, running: &Running) -> Vec<String> {
+    let objects = loaded_objects();
+    let calling = objects
+        .iter()
+        .find(|object| object.range().contains(&caller));
+    match calling {
+        Some(object) if !object.is_executable && !object.is_synthesized() => {
+            library_directories(object).unwrap_or_default()
+        }
+        _ => running.image.search_path.clone(),
+    }
+}
+
+fn library_directories(object: &LoadedObject) -> Option<Vec<String>> {
+    let dynamic = Dynamic::of(object)?;
+    let list = std::str::from_utf8(dynamic.search_path()?).ok()?;
+    let file = Path::new(std::ffi::OsStr::from_bytes(&object.name));
+    let origin = file.parent()?.to_str()?;
+    let expand = |directory: &str| {
+        directory
+            .replace("${ORIGIN}", origin)
+            .replace("$ORIGIN", origin)
+    };
+    Some(list.split(':').map(expand).collect())
+}
