@@ -7,7 +7,11 @@ use std::env;
 
 const SIZE_OPTION: &str = "ORC_TLS_RESERVE_SIZE";
 const DEFAULT_SIZE: u64 = 64 << 10;
-const ALIGNMENT: u64 = 64;
+/// What linked code's thread-locals may be aligned to (`template::ALIGNMENT`). A page costs a thread
+/// nothing that can be measured.
+const ALIGNMENT: u64 = 4096;
+/// What the size must be a multiple of.
+const SIZE_UNIT: u64 = 64;
 /// More would not fit beside the stack of a thread with a small one.
 const LARGEST: u64 = 16 << 20;
 
@@ -21,11 +25,11 @@ fn main() {
     let size = match env::var(SIZE_OPTION) {
         Err(_) => DEFAULT_SIZE,
         Ok(text) => match text.parse::<u64>() {
-            Ok(size) if size.is_multiple_of(ALIGNMENT) && (1..=LARGEST).contains(&size) => size,
+            Ok(size) if size.is_multiple_of(SIZE_UNIT) && (1..=LARGEST).contains(&size) => size,
             _ => {
                 println!(
                     "cargo::error={SIZE_OPTION} is {text:?}; it must be a number of bytes, a \
-                     multiple of {ALIGNMENT} and at most {LARGEST}"
+                     multiple of {SIZE_UNIT} and at most {LARGEST}"
                 );
                 return;
             }
@@ -34,5 +38,6 @@ fn main() {
     cc::Build::new()
         .file("src/tls/reserve.c")
         .define("ORC_TLS_RESERVE_SIZE", size.to_string().as_str())
+        .define("ORC_TLS_RESERVE_ALIGNMENT", ALIGNMENT.to_string().as_str())
         .compile("orc_target_process_tls_reserve");
 }

@@ -4,11 +4,9 @@
 
 #include <stddef.h>
 
-#define ALIGNMENT 64
-
 /* Initial-exec: the array is in every thread's static block, at one offset from its pointer. */
 static __thread char reserve[ORC_TLS_RESERVE_SIZE]
-    __attribute__((tls_model("initial-exec"), aligned(ALIGNMENT), section(".tdata")));
+    __attribute__((tls_model("initial-exec"), aligned(ORC_TLS_RESERVE_ALIGNMENT), section(".tdata")));
 
 /* The calling thread's copy. */
 void *orc_target_process_tls_reserve(size_t *size) {

@@ -5,8 +5,8 @@ use super::threads::Threads;
 use crate::native::{LoadedObject, PT_TLS, loaded_objects, with_writable};
 use crate::process::thread_pointer;
 
-/// Alignment of the reserve, as `reserve.c` declares it.
-pub(super) const ALIGNMENT: u64 = 64;
+/// Alignment of the reserve, as the build script declares it.
+pub(super) const ALIGNMENT: u64 = 4096;
 
 /// The reserve's place.
 #[derive(Debug)]
