@@ -11,6 +11,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::call::wrapper_functions;
 use crate::elfnix::remove_range;
+use crate::loader::Loader;
 use crate::registry::{self, Arguments};
 use crate::run_program::{self, Program};
 use crate::{exit, loader};
@@ -46,12 +47,15 @@ wrapper_functions! {
     /// `Error(Seq<Addr header>)`: opens dylibs in this order. Everything they need is linked and
     /// registered. Those that are open get their new initializers run.
     fn __orc_rt_ext_elfnix_initialize(headers: Vec<ExecutorAddr>) => error {
+        // Whoever opens the same dylib at the same time returns when it is initialized.
+        let _loader = Loader::acquire();
         headers.into_iter().try_for_each(loader::open_linked)
     }
 
     /// `Expected<u64>(Addr header)`: closes a dylib whoever has it open. Returns the number of its
     /// thread-local destructors that threads still have to run: its memory must stay until then.
     fn __orc_rt_ext_elfnix_close(header: ExecutorAddr) => expected {
+        let _loader = Loader::acquire();
         loader::close(header)?;
         Ok(exit::pending_thread_destructors(&mut registry::lock(), header, None))
     }

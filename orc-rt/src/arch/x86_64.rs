@@ -70,8 +70,8 @@ pub unsafe extern "C" fn call_outermost(
 /// [`tls::TlsIndex`] comes in `rdi`, the variable's address goes back in `rax`.
 ///
 /// Callers are ordinary calls, but some compilers made them with a stack that is not aligned, and
-/// LLVM's runtime preserves all registers here, so nothing is assumed of the former and the latter
-/// is done for the integer and the 16-byte vector registers.
+/// LLVM's runtime preserves registers here: the integer ones and the 16-byte vector ones that may
+/// hold arguments. So nothing is assumed of the former, and the latter is done too.
 ///
 /// # Safety
 /// As for [`tls::tls_get_addr`].
@@ -94,11 +94,25 @@ pub unsafe extern "C" fn ___orc_rt_elfnix_tls_get_addr(index: *const tls::TlsInd
         "mov [rbp - 48], r9",
         "mov [rbp - 56], r10",
         "mov [rbp - 64], r11",
-        "sub rsp, 512",
+        "sub rsp, 128",
         "and rsp, -16",
-        "fxsave64 [rsp]",
+        "movaps [rsp + 0], xmm0",
+        "movaps [rsp + 16], xmm1",
+        "movaps [rsp + 32], xmm2",
+        "movaps [rsp + 48], xmm3",
+        "movaps [rsp + 64], xmm4",
+        "movaps [rsp + 80], xmm5",
+        "movaps [rsp + 96], xmm6",
+        "movaps [rsp + 112], xmm7",
         "call {tls_get_addr}",
-        "fxrstor64 [rsp]",
+        "movaps xmm0, [rsp + 0]",
+        "movaps xmm1, [rsp + 16]",
+        "movaps xmm2, [rsp + 32]",
+        "movaps xmm3, [rsp + 48]",
+        "movaps xmm4, [rsp + 64]",
+        "movaps xmm5, [rsp + 80]",
+        "movaps xmm6, [rsp + 96]",
+        "movaps xmm7, [rsp + 112]",
         "mov rcx, [rbp - 8]",
         "mov rdx, [rbp - 16]",
         "mov rsi, [rbp - 24]",
