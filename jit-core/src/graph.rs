@@ -110,7 +110,8 @@ pub enum Target {
     /// A name to look up: another object, the process, or the linker itself provides it. The
     /// linker's tables say what it was resolved to.
     External,
-    /// A definition of another object in a discarded group: any use of it from kept code is an error.
+    /// A definition of another object in a discarded group: any use of it from kept code is an
+    /// error.
     Discarded,
 }
 
@@ -154,7 +155,8 @@ pub struct Edge {
 /// An FDE of an `.eh_frame` block, and the code it describes.
 ///
 /// There is one for every FDE of the object, also for those whose code is in a discarded block: the
-/// linker takes them out. Records outside all frames (CIEs) live as long as any frame of their block.
+/// linker takes them out. Records outside all frames (CIEs) live as long as any frame of their
+/// block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
     /// The block that holds the FDE.

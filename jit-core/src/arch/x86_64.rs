@@ -13,11 +13,12 @@
 //! | `Z` | size of the target symbol |
 //! | `TP` | offset of a thread-local variable from the thread pointer (negative) |
 //!
-//! There are three groups. *Fixups* are computed as they stand. *Requests* need a table entry, a stub or a decision,
-//! and mirror the psABI's relocation types one by one: an object format maps its relocation numbers to
-//! them and to fixups, and knows nothing more. *Rewrites* exist only inside a link: a request whose instruction
-//! is replaced by a shorter way to the same value. Lowering turns every request into a fixup or a
-//! rewrite; one that is left at fixup is an internal error.
+//! There are three groups. *Fixups* are computed as they stand. *Requests* need a table entry, a
+//! stub or a decision, and mirror the psABI's relocation types one by one: an object format maps
+//! its relocation numbers to them and to fixups, and knows nothing more. *Rewrites* exist only
+//! inside a link: a request whose instruction is replaced by a shorter way to the same value.
+//! Lowering turns every request into a fixup or a rewrite; one that is left at fixup is an internal
+//! error.
 
 pub mod fixup;
 pub mod lower;
@@ -87,8 +88,8 @@ kinds! {
         Delta64,
         /// `S + A - P`, 32 bits signed (`R_X86_64_PC32`).
         ///
-        /// A direct reference. Lowering leads one that may not reach a native function through a stub, and gives
-        /// one to native data a copy of the data.
+        /// A direct reference. Lowering leads one that may not reach a native function through a
+        /// stub, and gives one to native data a copy of the data.
         Delta32,
         /// `S + A - P`, 16 bits signed (`R_X86_64_PC16`).
         Delta16,
@@ -138,8 +139,8 @@ kinds! {
         Size32,
         /// `Z + A`, 64 bits (`R_X86_64_SIZE64`).
         Size64,
-        /// Global dynamic: the operand of the `lea` that passes the address of a GOT pair (module, offset)
-        /// to `__tls_get_addr`; 32 bits signed, PC-relative (`R_X86_64_TLSGD`).
+        /// Global dynamic: the operand of the `lea` that passes the address of a GOT pair (module,
+        /// offset) to `__tls_get_addr`; 32 bits signed, PC-relative (`R_X86_64_TLSGD`).
         TlsGeneralDynamic,
         /// Local dynamic: the same for the module of the object itself (`R_X86_64_TLSLD`).
         TlsLocalDynamic,
@@ -184,15 +185,15 @@ kinds! {
         GotTestToImmediateRex,
         /// The same behind a REX2 prefix.
         GotTestToImmediateRex2,
-        /// `op x@GOTPCREL(%rip), %r` → `op $x, %r` for the eight arithmetic operations; `S + A + 4`, 32 bits
-        /// signed.
+        /// `op x@GOTPCREL(%rip), %r` → `op $x, %r` for the eight arithmetic operations; `S + A +
+        /// 4`, 32 bits signed.
         GotBinopToImmediate,
         /// The same behind a REX prefix.
         GotBinopToImmediateRex,
         /// The same behind a REX2 prefix.
         GotBinopToImmediateRex2,
-        /// `lea x(%rip), %r` (REX.W) → `mov $x, %r`; `S + A + 4`, 32 bits signed: for targets near address zero,
-        /// such as an undefined weak symbol.
+        /// `lea x(%rip), %r` (REX.W) → `mov $x, %r`; `S + A + 4`, 32 bits signed: for targets near
+        /// address zero, such as an undefined weak symbol.
         LeaToImmediate,
         /// An undefined weak symbol's use that is never executed: writes `A`.
         UnreachedNull,

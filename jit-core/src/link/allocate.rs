@@ -51,8 +51,8 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
     Ok(Allocation::Done)
 }
 
-/// Gives a group whose range is full another one. Says whether what lowering assumed still holds: the
-/// group is alone, and all that it reached is still in reach.
+/// Gives a group whose range is full another one. Says whether what lowering assumed still holds:
+/// the group is alone, and all that it reached is still in reach.
 fn move_group(link: &mut Link, index: usize) -> Result<bool, LinkError> {
     let alone = link.groups.len() == 1;
     let context = &link.context;

@@ -7,6 +7,7 @@ use super::errors::UnboundImports;
 use super::state::{Bound, External, Link, Needs};
 use super::values::ExternalValue;
 use crate::batch::{ProgramLink, Resolution};
+use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::api::{Export, Import, ImportKind, ImportValue, NativeKind, ProgramImage};
 use crate::native::NativeSymbol;
@@ -89,7 +90,7 @@ pub(super) fn bind_immediately(
     for ((value, import), external) in bound.iter().zip(&imports.list).zip(&imports.externals) {
         if value.is_none() && !import.weak {
             let library = library_of(&link.externals[*external as usize]);
-            missing.push((String::from_utf8_lossy(&import.name).into_owned(), library));
+            missing.push((demangle::describe(&import.name), library));
         }
         values.push(value.unwrap_or_default());
     }

@@ -1,12 +1,12 @@
 //! Fifth step: ranges are chosen, and what direct references could not reach is brought near.
 //!
-//! Code that was not compiled as position-independent refers to symbols of libraries as if they were
-//! its own. A system linker helps it in two ways, and so does this one:
+//! Code that was not compiled as position-independent refers to symbols of libraries as if they
+//! were its own. A system linker helps it in two ways, and so does this one:
 //!
-//! - *Data* gets a copy in the program (a copy relocation). The loader copies the initial value, and all
-//!   libraries are bound to the copy, so that there is still one variable.
-//! - A *function* gets a PLT stub that is its address for everybody ("canonical"): for the program, which
-//!   refers to the stub, and for the libraries, to which it is exported.
+//! - *Data* gets a copy in the program (a copy relocation). The loader copies the initial value,
+//!   and all libraries are bound to the copy, so that there is still one variable.
+//! - A *function* gets a PLT stub that is its address for everybody ("canonical"): for the program,
+//!   which refers to the stub, and for the libraries, to which it is exported.
 
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -76,7 +76,8 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
     Ok(())
 }
 
-/// The address of a library's symbol, if the library is loaded and the address follows from its file.
+/// The address of a library's symbol, if the library is loaded and the address follows from its
+/// file.
 fn native_address(native: &NativeSymbol) -> Option<ExecutorAddr> {
     let fixed = !native.symbol.indirect && native.symbol.kind != NativeKind::ThreadLocal;
     native
@@ -103,8 +104,8 @@ fn uses_reach(external: &External, extent: ExecutorAddrRange, addr: ExecutorAddr
 /// A variable of a library: its library's path and its address in the library's file.
 type Variable = (String, u64);
 
-/// The library variables that direct references do not reach, with the group of the first such reference and
-/// the external to describe them.
+/// The library variables that direct references do not reach, with the group of the first such
+/// reference and the external to describe them.
 fn find_copies(
     link: &Link,
     extents: &HashMap<DylibId, (u32, ExecutorAddrRange)>,
@@ -224,8 +225,8 @@ fn needs_canonical_stub(external: &External, extent: ExecutorAddrRange) -> bool 
     function && external.uses.contains(Uses::DIRECT) && !in_reach
 }
 
-/// Makes a stub that is the function's address from now on. In a program it is exported, so that libraries see
-/// the same address.
+/// Makes a stub that is the function's address from now on. In a program it is exported, so that
+/// libraries see the same address.
 fn make_canonical_stub(link: &mut Link, group: u32, external: usize) {
     let real = linker_part::add_external(link, group, external as u32);
     let section = linker_part::section(link, group, b".plt", SectionKind::Text);

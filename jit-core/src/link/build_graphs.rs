@@ -107,8 +107,8 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
             let inside = u64::from(edge.offset) < block.size || edge.kind == Kind::None.edge();
             if !plain || !inside || edge.target.0 >= symbols {
                 return Err(format!(
-                    "section {}: relocation at offset {:#x} lies outside the section, has an unknown \
-                     type or names no symbol",
+                    "section {}: relocation at offset {:#x} lies outside the section, \
+                     has an unknown type or names no symbol",
                     name(),
                     edge.offset
                 ));

@@ -40,8 +40,8 @@ impl fmt::Display for OutOfRange {
         let value = ExecutorAddrDiff::new(self.value);
         write!(
             f,
-            ": the reference at {} to {} at {} ({distance} away) needs the value {value}, which does not fit \
-             {} bits ({}); {}",
+            ": the reference at {} to {} at {} ({distance} away) needs the value \
+             {value}, which does not fit {} bits ({}); {}",
             self.place_address, self.target, self.target_address, self.bits, self.kind, self.help
         )
     }
@@ -63,8 +63,9 @@ impl fmt::Display for DiscardedReference {
         let (section, offset) = &self.place;
         write!(
             f,
-            "{}: section {section}+{offset:#x} refers to {}, which is defined in a discarded section: another \
-             object's copy of the group is used, and a group's local symbols must not be used from outside it",
+            "{}: section {section}+{offset:#x} refers to {}, which is defined in a discarded section: \
+             another object's copy of the group is used, and a group's local symbols must not be \
+             used from outside it",
             self.object, self.target
         )
     }

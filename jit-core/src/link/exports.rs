@@ -16,8 +16,8 @@ use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::{Scope, SymbolKind};
 
-/// Fills [`Link::exports`] with the program's definitions that its libraries name. They are roots of
-/// liveness: a library may call them.
+/// Fills [`Link::exports`] with the program's definitions that its libraries name. They are roots
+/// of liveness: a library may call them.
 pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     let NativeBinding::Program(program) = &link.batch.binding else {
         return Ok(());

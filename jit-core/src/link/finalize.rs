@@ -110,7 +110,8 @@ fn frames_of_groups(link: &Link) -> Vec<Vec<FrameEntry>> {
         of_groups[part.group as usize].extend(frames);
     }
     for frames in &mut of_groups {
-        frames.sort_unstable();
+        // A stable sort, because it makes use of the long runs that are in order already.
+        frames.sort();
     }
     of_groups
 }

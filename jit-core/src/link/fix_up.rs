@@ -1,7 +1,8 @@
 //! Eleventh step: content is copied and fixed up, in parallel, straight into working memory.
 //!
-//! A task is a run of blocks of one output section, some 128 KiB of bytes and edges. Tasks own disjoint
-//! slices of memory. Zero blocks at the end of a segment belong to no task: their pages are not touched.
+//! A task is a run of blocks of one output section, some 128 KiB of bytes and edges. Tasks own
+//! disjoint slices of memory. Zero blocks at the end of a segment belong to no task: their pages
+//! are not touched.
 
 use rayon::prelude::*;
 
@@ -11,9 +12,10 @@ use super::parallel::PARALLEL_WORK;
 use super::state::{Link, Part, join_errors};
 use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::fixup::{FixupError, Terms, fixup};
+use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::InFlight;
-use crate::graph::{BlockId, Edge, SectionKind, Target};
+use crate::graph::{BlockId, Edge, SectionKind, SymbolId, Target};
 use crate::object::ObjectError;
 use orc_shared::ExecutorAddr;
 
@@ -215,7 +217,8 @@ fn describe(link: &Link, failure: &Failure) -> LinkError {
             return LinkError::Object(ObjectError {
                 object: graph.name.clone(),
                 message: format!(
-                    "section {}: the relocation at offset {:#x} ({kind}) reaches over the section's end",
+                    "section {}: the relocation at offset {:#x} ({kind}) reaches over the section's \
+                     end",
                     place.0, place.1
                 ),
             });
@@ -264,9 +267,9 @@ fn target_name(link: &Link, part: &Part, edge: &Edge) -> String {
     match part.external(edge.target) {
         Some(external) => {
             let name = link.externals[external as usize].name;
-            link.context.names.text(name)
+            demangle::describe(&link.context.names.bytes(name))
         }
-        None => part.graph.symbol_name(edge.target),
+        None => part.symbol_text(edge.target),
     }
 }
 
@@ -283,6 +286,6 @@ fn nearest_symbol(part: &Part, block: BlockId, offset: u32) -> Option<(String, u
     // Among symbols at one place a named one says more than the section's own symbol.
     let (at, index) =
         before.max_by_key(|&(o, index)| (o, part.graph.symbols[index].name.is_some(), index))?;
-    let name = part.graph.symbol_name(crate::graph::SymbolId(index as u32));
+    let name = part.symbol_text(SymbolId(index as u32));
     Some((name, u64::from(offset) - at))
 }

@@ -1,9 +1,9 @@
 //! Seventh step: where every live block lies within its group.
 //!
 //! Blocks of one output section are contiguous, in link order or by their sections' order keys.
-//! Output sections are sorted by permission, the platform's rank and first appearance. What is nothing but zeros
-//! comes last in its segment and is never touched. Thread-local sections form an image of their own:
-//! initialized data, then zeros.
+//! Output sections are sorted by permission, the platform's rank and first appearance. What is
+//! nothing but zeros comes last in its segment and is never touched. Thread-local sections form an
+//! image of their own: initialized data, then zeros.
 
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -106,7 +106,8 @@ impl Layout {
         self.tls.size == 0 && self.segments.iter().all(|segment| segment.size == 0)
     }
 
-    /// The place of the output section of this name; of the lowest, if several permissions have one.
+    /// The place of the output section of this name; of the lowest, if several permissions have
+    /// one.
     pub(super) fn section(&self, name: NameId) -> Option<ExecutorAddrRange> {
         let outputs = self
             .order
@@ -137,6 +138,14 @@ pub(super) fn lay_out(link: &mut Link) {
             finish_output(&mut link.parts, output);
         }
         place_outputs(&mut layout);
+        tracing::debug!(
+            text = layout.segments[0].size,
+            read_only = layout.segments[1].size,
+            read_write = layout.segments[2].content_size,
+            zero = layout.segments[2].size - layout.segments[2].content_size,
+            thread_local = layout.tls.size,
+            "laid out"
+        );
         group.layout = layout;
     }
 }
@@ -293,8 +302,8 @@ pub(super) fn sections_in_order(group: &Group) -> Vec<(NameId, ExecutorAddrRange
         .collect()
 }
 
-/// The address of a symbol that the linker defines from the layout of a group; `None` for one that the
-/// layout does not tell.
+/// The address of a symbol that the linker defines from the layout of a group; `None` for one that
+/// the layout does not tell.
 pub(super) fn linker_defined(
     group: &Group,
     names: &NameTable,

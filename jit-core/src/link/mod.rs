@@ -19,6 +19,7 @@ mod ranges;
 mod resolve_externals;
 mod state;
 mod survey;
+mod tables;
 pub mod timings;
 mod values;
 mod verify;
@@ -174,7 +175,9 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         let phase = link.timings.phase("bind");
         let values = bind_natives::bind_immediately(&link, &imports)?;
         drop(phase);
-        return write(&mut link, &imports, &values);
+        let done = write(&mut link, &imports, &values);
+        drop_graphs(&mut link);
+        return done;
     };
     let image = bind_natives::program_image(&link, program, &imports);
     let mut outcome = None;
@@ -191,6 +194,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         failed.map_or(Ok(()), |message| Err(ExecutorError(message)))
     });
     drop(phase);
+    drop_graphs(&mut link);
     match (opened, outcome) {
         (Ok(()), Some(written)) => written,
         (Ok(()), None) => Err(LinkError::Internal(
@@ -225,6 +229,13 @@ fn write(
     let done = finalize::finalize(link, images)?;
     drop(phase);
     Ok(done)
+}
+
+/// Gives the graphs' memory back: tens of megabytes in thousands of pieces for a large program.
+fn drop_graphs(link: &mut Link) {
+    let phase = link.timings.phase("drop graphs");
+    parallel::drop_parts(std::mem::take(&mut link.parts));
+    drop(phase);
 }
 
 /// Runs the platform's passes of one moment.

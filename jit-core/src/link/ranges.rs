@@ -2,8 +2,8 @@
 //!
 //! A dylib starts with a range near the process's libraries. Its first batch with 32-bit absolute
 //! addresses opens one below 2 GiB, which is the dylib's current range from then on. No lock is
-//! held while the executor opens a range: that may wait for the loader, and the loader may be running code that
-//! waits for a link.
+//! held while the executor opens a range: that may wait for the loader, and the loader may be
+//! running code that waits for a link.
 
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};

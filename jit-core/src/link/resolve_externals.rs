@@ -125,7 +125,8 @@ struct Externals {
     numbers: Numbers,
 }
 
-/// A table over all names pays where most of it is used; for a small batch in a large session a hash map does.
+/// A table over all names pays where most of it is used; for a small batch in a large session a
+/// hash map does.
 enum Numbers {
     Dense(HashMap<DylibId, Vec<u32>>, usize),
     Hashed(HashMap<(DylibId, NameId), u32>),

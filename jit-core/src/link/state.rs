@@ -1,9 +1,9 @@
 //! What a link in progress knows.
 //!
-//! A *part* is one graph on its way into memory. Parts come in the order of the batch's units; behind them come the
-//! linker's own parts (copies of library data, stubs that stand for library functions), at most one
-//! per group. A *group* is what is allocated and released as one: the parts of one dylib and one
-//! tracker.
+//! A *part* is one graph on its way into memory. Parts come in the order of the batch's units;
+//! behind them come the linker's own parts (copies of library data, stubs that stand for library
+//! functions), at most one per group. A *group* is what is allocated and released as one: the parts
+//! of one dylib and one tracker.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::arch::x86_64::lower::TargetClass;
 use crate::batch::{Batch, BatchHost, DylibId, Resolution, TrackerId};
+use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::InFlight;
 use crate::executor::api::{CopyRelocation, Export, RangeId, TlsBlock};
@@ -196,6 +197,11 @@ impl Part {
         self.graph.blocks.len() + self.graph.edges.len() + self.graph.symbols.len()
     }
 
+    /// A symbol's name for messages, demangled.
+    pub(super) fn symbol_text(&self, symbol: SymbolId) -> String {
+        demangle::describe(self.graph.symbol_name(symbol).as_bytes())
+    }
+
     /// The external that the symbol is, if it is one.
     pub(super) fn external(&self, symbol: SymbolId) -> Option<u32> {
         match self.externals.get(symbol.0 as usize) {
@@ -279,8 +285,8 @@ impl Link {
     }
 }
 
-/// A link that ends before its memory is final gives its thread-local storage back; memory in flight
-/// does so itself.
+/// A link that ends before its memory is final gives its thread-local storage back; memory in
+/// flight does so itself.
 impl Drop for Link {
     fn drop(&mut self) {
         for group in &mut self.groups {

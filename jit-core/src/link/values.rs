@@ -72,7 +72,8 @@ pub(super) fn unit_addresses(link: &Link) -> Vec<UnitAddresses> {
     })
 }
 
-/// The values of all externals, given those of imports; `natives` comes in the order of the externals.
+/// The values of all externals, given those of imports; `natives` comes in the order of the
+/// externals.
 pub(super) fn external_values(
     link: &Link,
     natives: &[ExternalValue],

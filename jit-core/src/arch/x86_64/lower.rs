@@ -76,7 +76,8 @@ impl Lowered {
 /// Why an edge cannot be lowered, for a person.
 pub type Refusal = &'static str;
 
-/// Whether edges of `kind` to targets outside the object may need low addresses: 32-bit absolute ones.
+/// Whether edges of `kind` to targets outside the object may need low addresses: 32-bit absolute
+/// ones.
 #[must_use]
 pub const fn needs_low(kind: Kind) -> bool {
     matches!(
@@ -85,11 +86,29 @@ pub const fn needs_low(kind: Kind) -> bool {
     )
 }
 
-/// Whether edges of `kind` refer to their target directly with a field that cannot hold any address:
-/// the target must be brought near by a copy or by a stub that stands for it.
+/// Whether edges of `kind` refer to their target directly with a field that cannot hold any
+/// address: the target must be brought near by a copy or by a stub that stands for it.
 #[must_use]
 pub const fn is_direct(kind: Kind) -> bool {
     needs_low(kind) || matches!(kind, Kind::Delta32 | Kind::Delta16 | Kind::Delta8)
+}
+
+/// Whether a lowered kind's formula has the place `P` in it.
+#[must_use]
+pub const fn has_place(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::None
+            | Kind::Pointer64
+            | Kind::Pointer32
+            | Kind::Pointer32Signed
+            | Kind::Pointer16
+            | Kind::Pointer8
+            | Kind::DeltaFromGot64
+            | Kind::DeltaFromGot32
+            | Kind::TpOffset64
+            | Kind::TpOffset32
+    )
 }
 
 /// Lowers one edge: `content` is its block's bytes, `next` the edge after it in the block, and
@@ -219,8 +238,8 @@ impl Prefix {
 }
 
 /// A direct PC-relative reference. Only one to address zero needs care: from code far from zero no
-/// displacement reaches it, so `lea` becomes a `mov` of the value, and any other instruction is one that the
-/// program guards by a test of the address and never executes.
+/// displacement reaches it, so `lea` becomes a `mov` of the value, and any other instruction is one
+/// that the program guards by a test of the address and never executes.
 fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -> Lowered {
     match class {
         TargetClass::Null | TargetClass::Small if in_text => {
@@ -253,8 +272,8 @@ fn is_rex_lea(content: &[u8], at: usize) -> bool {
 
 /// Relaxes a load through the GOT where the target's value can stand in the instruction itself.
 ///
-/// The psABI promises one of these instructions: `mov`, `test`, the eight arithmetic operations, or (without
-/// a prefix) `call` and `jmp`. Anything else keeps its GOT entry.
+/// The psABI promises one of these instructions: `mov`, `test`, the eight arithmetic operations, or
+/// (without a prefix) `call` and `jmp`. Anything else keeps its GOT entry.
 fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Lowered {
     let kept = Lowered::via(Kind::Delta32, Via::Got);
     let at = edge.offset as usize;
@@ -288,8 +307,8 @@ fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Low
     Lowered::direct(kind)
 }
 
-/// `add`, `or`, `adc`, `sbb`, `and`, `sub`, `xor`, `cmp` with a register and a memory operand: `xx000011`
-/// with the operation in bits 3 to 5.
+/// `add`, `or`, `adc`, `sbb`, `and`, `sub`, `xor`, `cmp` with a register and a memory operand:
+/// `xx000011` with the operation in bits 3 to 5.
 const fn is_binop(opcode: u8) -> bool {
     opcode & 0xc7 == 0x03
 }

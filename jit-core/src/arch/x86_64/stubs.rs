@@ -5,8 +5,8 @@ use super::Kind;
 /// Alignment of stubs in bytes.
 pub const STUB_ALIGN: u64 = 16;
 
-/// A PLT stub: jumps to the address in a GOT entry. It starts with `endbr64`, because its address may be taken and
-/// then called indirectly with branch tracking on.
+/// A PLT stub: jumps to the address in a GOT entry. It starts with `endbr64`, because its address
+/// may be taken and then called indirectly with branch tracking on.
 pub const STUB: [u8; 16] = [
     0xf3, 0x0f, 0x1e, 0xfa, // endbr64
     0xff, 0x25, 0, 0, 0, 0, // jmp *entry(%rip)
@@ -16,9 +16,10 @@ pub const STUB: [u8; 16] = [
 /// Offset, kind and addend of the stub's reference to its GOT entry.
 pub const STUB_EDGE: (u32, Kind, i64) = (6, Kind::Delta32, -4);
 
-/// A wrapper function that runs IFUNC resolvers: its argument bytes are pairs of 64-bit addresses (resolver, slot), and
-/// it stores what each resolver returns in its slot. It returns an SPS `Error` of success: one zero
-/// byte, held in the result itself (`rax` the bytes, `rdx` their number).
+/// A wrapper function that runs IFUNC resolvers: its argument bytes are pairs of 64-bit addresses
+/// (resolver, slot), and it stores what each resolver returns in its slot. It returns an SPS
+/// `Error` of success: one zero byte, held in the result itself (`rax` the bytes, `rdx` their
+/// number).
 pub const RUN_RESOLVERS: [u8; 43] = [
     0xf3, 0x0f, 0x1e, 0xfa, // endbr64
     0x53, // push %rbx

@@ -4,28 +4,31 @@
 //! (`%fs:0` holds its own address). The four access models differ in when that offset is known:
 //!
 //! - **Local exec**: at link time. `mov %fs:x@tpoff, %eax`.
-//! - **Initial exec**: at load time, from a GOT entry. `mov x@gottpoff(%rip), %rax; mov %fs:(%rax), %eax`.
-//! - **General dynamic**: when `__tls_get_addr` is called with the address of a GOT pair (module, offset).
-//! - **Local dynamic**: one such call for all variables of the module, which are then at known offsets
-//!   (`x@dtpoff`) from its result.
+//! - **Initial exec**: at load time, from a GOT entry. `mov x@gottpoff(%rip), %rax; mov %fs:(%rax),
+//!   %eax`.
+//! - **General dynamic**: when `__tls_get_addr` is called with the address of a GOT pair (module,
+//!   offset).
+//! - **Local dynamic**: one such call for all variables of the module, which are then at known
+//!   offsets (`x@dtpoff`) from its result.
 //!
-//! *TLS descriptors* are another form of the dynamic models: a `lea` of a descriptor and a call through its
-//! first word, which returns the offset in `%rax`.
+//! *TLS descriptors* are another form of the dynamic models: a `lea` of a descriptor and a call
+//! through its first word, which returns the offset in `%rax`.
 //!
-//! JIT'd variables lie in a reserve of the executable's own static TLS block. Their offset is the same in
-//! every thread and known at fixup, so **every model becomes local exec**. The ABI fixes the instruction
-//! sequences of the dynamic models byte by byte so that linkers can do this in place. With the thread pointer as
-//! the module's base, `x@dtpoff` is simply `x@tpoff`.
+//! JIT'd variables lie in a reserve of the executable's own static TLS block. Their offset is the
+//! same in every thread and known at fixup, so **every model becomes local exec**. The ABI fixes
+//! the instruction sequences of the dynamic models byte by byte so that linkers can do this in
+//! place. With the thread pointer as the module's base, `x@dtpoff` is simply `x@tpoff`.
 //!
-//! A library's variable keeps its general-dynamic call, for which the loader fills the GOT pair; the other
-//! models ask the loader to place the library in static TLS and take its offset from there.
+//! A library's variable keeps its general-dynamic call, for which the loader fills the GOT pair;
+//! the other models ask the loader to place the library in static TLS and take its offset from
+//! there.
 
 use super::Kind;
 use super::lower::{Lowered, Prefix, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
-const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction sequence that the psABI does not \
-     describe; recompile with -ftls-model=initial-exec";
+const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction sequence that the psABI \
+     does not describe; recompile with -ftls-model=initial-exec";
 const NOT_THREAD_LOCAL: Refusal =
     "a thread-local access to a symbol that is not a thread-local variable";
 

@@ -198,8 +198,9 @@ fn data_out_of_reach_is_an_error_without_a_program() {
     assert_eq!(
         error,
         "a.o: section .text.main+0x4 (main+0x4): the reference at 0x7f0000000004 to stdout at \
-         0x123456789bbc (-0x6ccba9876448 away) needs the value -0x6ccba987644c, which does not fit 32 bits \
-         (Delta32); the object refers directly to a variable of a shared library that lies too far away: \
+         0x123456789bbc (-0x6ccba9876448 away) needs the value -0x6ccba987644c, which \
+         does not fit 32 bits (Delta32); the object refers directly to a variable of a shared \
+         library that lies too far away: \
          recompile it with -fPIC, or run it as a program, where it gets a copy of the variable"
     );
 }

@@ -179,8 +179,9 @@ impl Obj {
         self
     }
 
-    /// Adds an `.eh_frame` with one frame (16 bytes, the code's start at offset 8) per named block, behind
-    /// a CIE of 16 bytes that refers to `personality`. The LSDA's address follows at offset 12.
+    /// Adds an `.eh_frame` with one frame (16 bytes, the code's start at offset 8) per named block,
+    /// behind a CIE of 16 bytes that refers to `personality`. The LSDA's address follows at offset
+    /// 12.
     pub(super) fn frames(mut self, of: &[(&str, Option<&str>)], personality: &str) -> Self {
         let mut edges = vec![(8, Kind::Delta32, personality, 0)];
         let mut spans = Vec::new();

@@ -85,7 +85,8 @@ fn kept_code_must_not_refer_to_discarded_definitions() {
     );
     assert_eq!(
         link(&["main", "user"]).expect_err("fails").to_string(),
-        "a.o: section .text.user+0x1 refers to local, which is defined in a discarded section: another \
-         object's copy of the group is used, and a group's local symbols must not be used from outside it"
+        "a.o: section .text.user+0x1 refers to local, which is defined in a discarded section: \
+         another object's copy of the group is used, and a group's local symbols must not be used \
+         from outside it"
     );
 }

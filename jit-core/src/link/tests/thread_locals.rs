@@ -135,6 +135,7 @@ fn an_unknown_sequence_is_an_error() {
     assert_eq!(
         world.link().expect_err("fails").to_string(),
         "a.o: section .text.main+0x3 refers to x (TlsGeneralDynamic): a thread-local access in an \
-         instruction sequence that the psABI does not describe; recompile with -ftls-model=initial-exec"
+         instruction sequence that the psABI does not describe; recompile with \
+         -ftls-model=initial-exec"
     );
 }

@@ -256,7 +256,8 @@ impl World {
         self.executor.read(self.address(name), size)
     }
 
-    /// A 32-bit displacement in a definition, as the address it leads to when it ends at `offset + 4`.
+    /// A 32-bit displacement in a definition, as the address it leads to when it ends at `offset +
+    /// 4`.
     pub(super) fn leads_to(&self, name: &str, offset: u64) -> u64 {
         self.follow(self.address(name) + offset)
     }
