@@ -48,7 +48,9 @@ fn verify_output(parts: &[Part], output: &Output, segment: &Segment) -> Result<(
         if block.address < end {
             return Err(broken("blocks overlap"));
         }
-        if block.address.value() % block.align != 0 && output.kind != SectionKind::ThreadLocal {
+        if !block.address.value().is_multiple_of(block.align)
+            && output.kind != SectionKind::ThreadLocal
+        {
             return Err(broken("a block is misaligned"));
         }
         end = block.address + block.size;

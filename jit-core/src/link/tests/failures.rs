@@ -82,7 +82,8 @@ fn all_broken_objects_are_reported() {
 
 #[test]
 fn malformed_graphs_are_refused() {
-    let cases: [(&str, fn(&mut crate::graph::Block)); 4] = [
+    type Change = fn(&mut crate::graph::Block);
+    let cases: [(&str, Change); 4] = [
         ("content", |b| {
             b.content = crate::graph::Content::Input(5..900)
         }),

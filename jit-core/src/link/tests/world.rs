@@ -193,8 +193,10 @@ impl World {
 
     /// Links what was added.
     pub(super) fn link(&mut self) -> Result<(), LinkError> {
-        let mut host = MockHost::default();
-        host.units = self.units.iter().map(|(o, d, _)| (*d, o.clone())).collect();
+        let mut host = MockHost {
+            units: self.units.iter().map(|(o, d, _)| (*d, o.clone())).collect(),
+            ..MockHost::default()
+        };
         for (name, resolution) in &self.outside {
             let name = self.names.intern(name.as_bytes());
             host.outside.insert(name, resolution.clone());
