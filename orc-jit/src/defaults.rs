@@ -99,8 +99,8 @@ impl NativeLibrary for UnopenedLibrary {
 pub(crate) struct StaticParts {
     search: Arc<LibrarySearch>,
     names: Arc<NameTable>,
-    archives: OnceLock<Vec<Archive>>,
-    added: Mutex<Vec<(usize, u32)>>,
+    archives: [OnceLock<Vec<Archive>>; ARCHIVES.len()],
+    added: Mutex<Vec<Member>>,
 }
 
 impl StaticParts {
@@ -108,23 +108,24 @@ impl StaticParts {
         Self {
             search,
             names,
-            archives: OnceLock::new(),
+            archives: Default::default(),
             added: Mutex::default(),
         }
     }
 
-    fn archives(&self) -> &[Archive] {
-        self.archives.get_or_init(|| {
+    /// The archives that `-lNAME` stands for, where NAME is that of this place.
+    fn archives(&self, place: usize) -> &[Archive] {
+        self.archives[place].get_or_init(|| {
+            let found = self
+                .search
+                .find(ARCHIVES[place], LibraryChoice::SharedFirst);
             let mut archives = Vec::new();
-            for name in ARCHIVES {
-                let found = self.search.find(name, LibraryChoice::SharedFirst);
-                for input in found.unwrap_or_default() {
-                    if let FoundContent::Archive(bytes) = input.content {
-                        let path: PathBuf = input.path;
-                        let name = path.display().to_string();
-                        // What is no archive defines nothing: the name is then reported missing.
-                        archives.extend(Archive::new(name, bytes, &self.names));
-                    }
+            for input in found.unwrap_or_default() {
+                if let FoundContent::Archive(bytes) = input.content {
+                    let path: PathBuf = input.path;
+                    let name = path.display().to_string();
+                    // What is no archive defines nothing: the name is then reported missing.
+                    archives.extend(Archive::new(name, bytes, &self.names));
                 }
             }
             archives
@@ -132,15 +133,20 @@ impl StaticParts {
     }
 
     /// The archive and the member that define the name.
-    fn find(&self, name: NameId) -> Option<(usize, u32)> {
-        let archives = self.archives().iter().enumerate();
-        let mut found = archives.filter_map(|(at, archive)| {
-            let entry = archive.index().iter().find(|(n, _)| *n == name)?;
-            Some((at, entry.1))
-        });
-        found.next()
+    fn find(&self, name: NameId) -> Option<Member> {
+        for place in 0..ARCHIVES.len() {
+            for (at, archive) in self.archives(place).iter().enumerate() {
+                if let Some((_, member)) = archive.index().iter().find(|(n, _)| *n == name) {
+                    return Some((place, at, *member));
+                }
+            }
+        }
+        None
     }
 }
+
+/// A place in [`ARCHIVES`], one of its archives, and a member of that.
+type Member = (usize, usize, u32);
 
 impl Generator for StaticParts {
     fn name(&self) -> &str {
@@ -149,15 +155,15 @@ impl Generator for StaticParts {
 
     fn generate(&self, dylib: &Dylib, wanted: &[Wanted]) -> Result<(), LinkError> {
         let strong = wanted.iter().filter(|wanted| !wanted.weak);
-        let mut members: Vec<(usize, u32)> = strong.filter_map(|w| self.find(w.name)).collect();
+        let mut members: Vec<Member> = strong.filter_map(|w| self.find(w.name)).collect();
         members.sort_unstable();
         members.dedup();
         let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
         for member in members {
             if !added.contains(&member) {
                 added.push(member);
-                let (archive, member) = member;
-                dylib.add_object(self.archives()[archive].load(member)?)?;
+                let (place, archive, member) = member;
+                dylib.add_object(self.archives(place)[archive].load(member)?)?;
             }
         }
         Ok(())

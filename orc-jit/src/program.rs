@@ -89,8 +89,13 @@ impl Program {
     /// The program that a dylib is.
     pub(crate) fn of(jit: Jit, dylib: jit_core::session::Dylib) -> Result<Self, Error> {
         jit.0.runtime.add_program_start(&dylib)?;
+        let host = jit.0.loaded.all().find(|l| l.library.is_program());
+        let host = host.map(|l| l.library.path().to_owned());
         for library in dylib.libraries() {
-            jit.0.needed.add(CandidateLibrary::new(library, true));
+            // The loader finds the host's own symbols anyway, and cannot load it again.
+            if host.as_deref() != Some(library.path()) {
+                jit.0.needed.add(CandidateLibrary::new(library, true));
+            }
         }
         Ok(Self {
             jit,

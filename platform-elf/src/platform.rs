@@ -42,7 +42,7 @@ struct State {
     runtime: Option<RuntimeFunctions>,
     dylib_names: HashMap<DylibId, String>,
     headers: HashMap<ExecutorAddr, DylibId>,
-    /// Dylibs with initializers that were linked and not run.
+    /// Dylibs that are new, or have initializers that were linked and not run.
     uninitialized: HashSet<DylibId>,
     /// What was linked before the runtime could be called: the runtime itself.
     early: Vec<KnownGroup>,
@@ -97,7 +97,7 @@ impl ElfPlatform {
         headers.find_map(|(header, id)| (*id == dylib).then_some(*header))
     }
 
-    /// Whether initializers of the dylib were linked since this was asked last.
+    /// Whether the dylib is new, or initializers of it were linked since this was asked last.
     #[must_use]
     pub fn take_uninitialized(&self, dylib: DylibId) -> bool {
         self.state().uninitialized.remove(&dylib)
@@ -151,7 +151,8 @@ impl Platform for ElfPlatform {
         if holds_header {
             state.headers.insert(header, group.dylib);
         }
-        if !ranges.init.is_empty() {
+        // A new dylib is opened even if it has nothing to initialize: only what is open is closed.
+        if holds_header || !ranges.init.is_empty() {
             state.uninitialized.insert(group.dylib);
         }
         let name = state.dylib_names.get(&group.dylib).cloned();

@@ -96,6 +96,12 @@ impl SharedLibrary {
         })
     }
 
+    /// Whether the file is a program, which a process has loaded and nobody else can.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.tables.is_executable
+    }
+
     /// Whether the file names itself (`DT_SONAME`). The loader finds such a library by that name;
     /// others are needed by the path they were linked with.
     #[must_use]

@@ -1,0 +1,299 @@
+//! The library as a client uses it, in this process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use orc_jit::{
+    Error, ExecutorAddr, Jit, Materializer, ObjectReader, Program, ProgramSettings, Removal,
+    Responsibility,
+};
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Compiles a C source and returns the object's path.
+    fn compile(&self, name: &str, source: &str) -> PathBuf {
+        let file = self.path().join(format!("{name}.c"));
+        std::fs::write(&file, source).unwrap();
+        let object = file.with_extension("o");
+        let mut cc = Command::new("cc");
+        let done = cc
+            .args(["-O1", "-c"])
+            .arg(&file)
+            .arg("-o")
+            .arg(&object)
+            .status();
+        assert!(done.unwrap().success());
+        object
+    }
+
+    fn bytes(&self, name: &str, source: &str) -> Vec<u8> {
+        std::fs::read(self.compile(name, source)).unwrap()
+    }
+}
+
+/// Calls `int name(void)`.
+fn call(dylib: &orc_jit::Dylib, name: &str) -> Result<i32, Error> {
+    // SAFETY: all functions of these tests that are called so have this type.
+    Ok(unsafe { dylib.function::<extern "C" fn() -> i32>(name) }?.call())
+}
+
+#[test]
+fn constructors_run_before_the_function_is_handed_out() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let object = scratch.compile(
+        "a",
+        "static int x; __attribute__((constructor)) static void c(void) { x += 5; }
+         int get(void) { return x; }",
+    );
+    app.add_object_file(object).unwrap();
+    assert_eq!(call(&app, "get").unwrap(), 5);
+    // What is added later is initialized then, and what was is not again.
+    let more = "int get(void); int seen; __attribute__((constructor)) static void c(void) { seen = get(); }
+                int more(void) { return seen; }";
+    app.add_object_bytes("more.o", scratch.bytes("b", more))
+        .unwrap();
+    assert_eq!(call(&app, "more").unwrap(), 5);
+    assert_eq!(call(&app, "get").unwrap(), 5);
+}
+
+#[test]
+fn a_failed_link_leaves_the_session_as_it_was() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let tracker = app.tracker();
+    let object = scratch.bytes(
+        "a",
+        "int missing_one(void); int f(void) { return missing_one(); }",
+    );
+    tracker.add_object_bytes("a.o", object).unwrap();
+    let error = call(&app, "f").unwrap_err().to_string();
+    assert!(error.contains("undefined symbol: missing_one"), "{error}");
+    assert!(error.contains("a.o"), "{error}");
+    let missing = scratch.bytes("b", "int missing_one(void) { return 4; }");
+    app.add_object_bytes("b.o", missing.clone()).unwrap();
+    assert_eq!(call(&app, "f").unwrap(), 4);
+    let error = app
+        .add_object_bytes("c.o", missing)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("missing_one") && error.contains("c.o"),
+        "{error}"
+    );
+    let error = app
+        .add_object_bytes("d.o", *b"not an object")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("d.o"), "{error}");
+    assert_eq!(call(&app, "f").unwrap(), 4);
+}
+
+#[test]
+fn handles_keep_removed_code() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let tracker = app.tracker();
+    let object = scratch.bytes("a", "int f(void) { return 1; }");
+    tracker.add_object_bytes("a.o", object.clone()).unwrap();
+    // SAFETY: that is its type.
+    let function = unsafe { app.function::<extern "C" fn() -> i32>("f") }.unwrap();
+    let removal = tracker.remove().unwrap();
+    assert!(
+        matches!(removal, Removal::Deferred { guards: 1, .. }),
+        "{removal:?}"
+    );
+    assert!(call(&app, "f").is_err());
+    assert_eq!(function.call(), 1);
+    drop((jit, app, tracker));
+    assert_eq!(function.call(), 1, "a handle keeps the whole JIT");
+}
+
+#[test]
+fn thousands_of_objects_come_and_go() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let object = scratch.bytes(
+        "a",
+        "static int counted; __attribute__((constructor)) static void c(void) { counted++; }
+         int f(void) { return counted; }",
+    );
+    for round in 0..2000 {
+        let tracker = app.tracker();
+        tracker.add_object_bytes("a.o", object.clone()).unwrap();
+        assert_eq!(call(&app, "f").unwrap(), 1, "round {round}");
+        assert_eq!(tracker.remove().unwrap(), Removal::Released);
+    }
+}
+
+#[test]
+fn archives_libraries_and_absolute_symbols() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let used = scratch.compile(
+        "used",
+        "int from_process; int used(void) { return *(&from_process); }",
+    );
+    let unused = scratch.compile(
+        "unused",
+        "int never(void); int unused(void) { return never(); }",
+    );
+    let archive = scratch.path().join("liba.a");
+    let mut ar = Command::new("ar");
+    let done = ar.arg("rc").arg(&archive).args([used, unused]).status();
+    assert!(done.unwrap().success());
+    app.add_archive(&archive).unwrap();
+    app.add_library("m").unwrap();
+    let main = "double cos(double); int used(void); extern char here; extern void *address(void);
+                int f(void) { return (int)cos(0.0) + used(); }
+                void *g(void) { return &here; }";
+    app.add_object_bytes("main.o", scratch.bytes("main", main))
+        .unwrap();
+    let here = ExecutorAddr::new(0x1234_5678);
+    // SAFETY: nobody reads there.
+    unsafe { app.define_absolute(&[("here", here)]) }.unwrap();
+    assert_eq!(call(&app, "f").unwrap(), 1);
+    // SAFETY: that is its type.
+    let g = unsafe { app.function::<extern "C" fn() -> *const u8>("g") }.unwrap();
+    assert_eq!(g.call().addr() as u64, here.value());
+    let error = app.add_library("no_such_library").unwrap_err().to_string();
+    assert!(error.contains("cannot find -lno_such_library"), "{error}");
+}
+
+#[test]
+fn dylibs_see_each_other_if_told_to() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let (a, b) = (jit.dylib("a").unwrap(), jit.dylib("b").unwrap());
+    a.add_object_bytes("a.o", scratch.bytes("a", "int in_a(void) { return 7; }"))
+        .unwrap();
+    let b_source = "int in_a(void); int in_b(void) { return in_a() + 1; }";
+    b.add_object_bytes("b.o", scratch.bytes("b", b_source))
+        .unwrap();
+    assert!(call(&b, "in_b").is_err());
+    b.link_with(&a);
+    assert_eq!(call(&b, "in_b").unwrap(), 8);
+    let error = call(&a, "in_b").unwrap_err().to_string();
+    assert!(error.contains("in_b"), "{error}");
+}
+
+#[test]
+fn data_is_not_handed_out_as_a_function() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    app.add_object_bytes("a.o", scratch.bytes("a", "int value = 3;"))
+        .unwrap();
+    let error = call(&app, "value").unwrap_err().to_string();
+    assert_eq!(error, "`value` is not a function: it is data");
+    assert!(!app.symbol("value").unwrap().addr().is_null());
+}
+
+struct Counting {
+    objects: ObjectReader,
+    object: Vec<u8>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Materializer for Counting {
+    fn name(&self) -> String {
+        "counting".to_owned()
+    }
+
+    fn materialize(&self, responsibility: Responsibility) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let object = self.objects.read("made.o", self.object.clone()).unwrap();
+        responsibility.link(object);
+    }
+}
+
+#[test]
+fn materializers_are_asked_once_and_only_if_needed() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let materializer = Counting {
+        objects: jit.objects(),
+        object: scratch.bytes("m", "int made(void) { return 6; }"),
+        calls: calls.clone(),
+    };
+    app.define(Arc::new(materializer), &["made"]).unwrap();
+    let user = "int made(void); int user(void) { return made() + 1; } ";
+    app.add_object_bytes("user.o", scratch.bytes("u", user))
+        .unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    assert_eq!(call(&app, "user").unwrap(), 7);
+    assert_eq!(call(&app, "made").unwrap(), 6);
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn sessions_do_not_see_each_other() {
+    let scratch = Scratch::new();
+    let object = scratch.bytes("a", "static int n; int next(void) { return ++n; }");
+    let make = || {
+        let jit = Jit::new().unwrap();
+        let app = jit.dylib("app").unwrap();
+        app.add_object_bytes("a.o", object.clone()).unwrap();
+        app
+    };
+    let (first, second) = (make(), make());
+    assert_eq!(call(&first, "next").unwrap(), 1);
+    assert_eq!(call(&first, "next").unwrap(), 2);
+    assert_eq!(call(&second, "next").unwrap(), 1);
+}
+
+#[test]
+fn exit_handlers_run_when_the_jit_ends() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let source = "int atexit(void (*)(void)); static int *flag;
+                  static void at_exit(void) { *flag += 1; }
+                  __attribute__((destructor)) static void last(void) { *flag *= 10; }
+                  int start(int *f) { flag = f; return atexit(at_exit); }";
+    app.add_object_bytes("a.o", scratch.bytes("a", source))
+        .unwrap();
+    let mut flag = 1i32;
+    {
+        // SAFETY: that is its type; `flag` outlives the JIT.
+        let start = unsafe { app.function::<extern "C" fn(*mut i32) -> i32>("start") }.unwrap();
+        assert_eq!(start.call(&raw mut flag), 0);
+    }
+    drop((app, jit));
+    // As when a library is closed: finalizers first, then exit handlers.
+    assert_eq!(flag, 11);
+}
+
+/// A process has one program, so this is the only test that runs one.
+#[test]
+fn a_program_runs_and_returns() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("prog").unwrap();
+    let source = "static int x; __attribute__((constructor)) static void c(void) { x = 30; }
+                  int main(int argc, char **argv) { return x + argc + (argv[0][0] == 'p'); }";
+    app.add_object_bytes("main.o", scratch.bytes("main", source))
+        .unwrap();
+    assert_eq!(app.run_main(["prog", "--flag"]).unwrap(), 33);
+    let empty = Program::new(&jit, ProgramSettings::default()).unwrap();
+    let error = empty.link().unwrap_err().to_string();
+    assert!(error.contains("no input defines `main`"), "{error}");
+}
