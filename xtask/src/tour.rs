@@ -17,7 +17,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     let tour = Path::new("tests/programs/tour");
     let work = Path::new("target/tour");
     fs::create_dir_all(root.join(work)).map_err(|error| format!("{}: {error}", work.display()))?;
-    run_cargo(&["build", "--release", "--quiet", "--package", "orc-jit"])?;
+    run_cargo(&["build", "--quiet", "--package", "orc-jit"])?;
 
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let file = |directory: &Path, name: &str| directory.join(name).to_string_lossy().into_owned();
@@ -40,7 +40,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     let mut inputs = vec!["run".to_owned(), "-std=c++17".to_owned()];
     inputs.extend(sources(&root, tour)?);
     inputs.extend([archive, "--".to_owned(), "one".to_owned(), "two".to_owned()]);
-    run_in(&root, root.join("target/release/orc-jit"), &inputs)
+    run_in(&root, root.join("target/debug/orc-jit"), &inputs)
 }
 
 /// The C++ files of `directory`, by name: this is the order in which they are constructed.
