@@ -24,6 +24,7 @@ struct State<'a> {
     unbound: &'a [bool],
     relocated: &'a mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
     import_table: u64,
+    jump_stub: u64,
     /// Load addresses of the objects that are there already.
     loaded_before: Vec<u64>,
     /// Address of `_dl_signal_error`, or 0.
@@ -45,6 +46,7 @@ impl<'a> Hook<'a> {
                 unbound,
                 relocated,
                 import_table: 0,
+                jump_stub: 0,
                 loaded_before: loaded_objects().iter().map(|o| o.range().start).collect(),
                 // The function that the loader itself reports a failed relocation with.
                 signal_error: lookup(c"_dl_signal_error", None).unwrap_or(0),
@@ -61,11 +63,14 @@ impl<'a> Hook<'a> {
             hook: run as *const () as u64,
             signal_error: self.state.signal_error,
             object_name: OBJECT_NAME.as_ptr().expose_provenance() as u64,
+            jump: self.state.dlopen.unwrap_or(0),
         }
     }
 
-    pub fn set_import_table(&mut self, offset: u64) {
-        self.state.import_table = offset;
+    /// Where the parts of the image are that the hook needs.
+    pub fn set_layout(&mut self, image: &Image) {
+        self.state.import_table = image.import_table;
+        self.state.jump_stub = image.jump_stub;
     }
 
     /// What came of the call; `None` if there was none.
@@ -120,10 +125,12 @@ impl State<'_> {
             let import = &imports[index];
             if !self.unbound.get(index).copied().unwrap_or(false) {
                 debug_assert!(binding == Binding::Bound || import.weak);
-                let dlopen = self.dlopen.filter(|_| import.name == later::NAME);
-                bound.push(ImportValue {
-                    value: dlopen.unwrap_or(value.value),
-                    ..value
+                // The program's code may reach no further than to libraries, so it gets the stub.
+                let is_dlopen = self.dlopen.is_some() && import.name == later::NAME;
+                bound.push(if is_dlopen {
+                    address(base + self.jump_stub)
+                } else {
+                    value
                 });
                 continue;
             }
@@ -133,10 +140,7 @@ impl State<'_> {
                 .as_ref()
                 .map(|(version, _)| version.as_slice());
             match scope.find(&import.name, version) {
-                Some(value) => bound.push(ImportValue {
-                    value,
-                    tls_offset: 0,
-                }),
+                Some(value) => bound.push(address(value)),
                 None if import.weak => bound.push(ImportValue::default()),
                 None => {
                     let name = String::from_utf8_lossy(&import.name).into_owned();
@@ -145,5 +149,12 @@ impl State<'_> {
             }
         }
         Ok(bound)
+    }
+}
+
+fn address(value: u64) -> ImportValue {
+    ImportValue {
+        value,
+        tls_offset: 0,
     }
 }

@@ -151,6 +151,7 @@ fn open(running: &Running, path: &CStr, mode: c_int, caller: u64) -> Option<*mut
             hook: redirect as *const () as u64,
             signal_error: 0,
             object_name: 0,
+            jump: 0,
         }),
         ..ImageSpec::default()
     });

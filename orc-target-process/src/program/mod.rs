@@ -175,7 +175,7 @@ fn enter(
         unbound: &unbound,
         hook: Some(hook.words()),
     })?;
-    hook.set_import_table(synthesized.import_table);
+    hook.set_layout(&synthesized);
     // SAFETY: the image's words lead to `hook`, which lives until `dlopen` has returned. That the
     // libraries' constructors run is what the caller asks for.
     let opened = unsafe { OpenImage::open(&synthesized.bytes, libc::RTLD_NOW | libc::RTLD_GLOBAL) };

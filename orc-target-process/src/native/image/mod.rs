@@ -57,6 +57,8 @@ pub(crate) struct HookWords {
     pub signal_error: u64,
     /// C string: the object's name in the loader's message.
     pub object_name: u64,
+    /// Where the jump stub leads: a function that code near the object has to reach. Or 0.
+    pub jump: u64,
 }
 
 /// Why an object cannot be synthesized.
@@ -83,13 +85,15 @@ pub enum ImageError {
 pub(crate) struct Image {
     pub bytes: Vec<u8>,
     pub import_table: u64,
+    /// Offset of the jump stub.
+    pub jump_stub: u64,
 }
 
 const PAGE: u64 = 4096;
 const HEADER_SIZE: usize = 64;
 const SEGMENT_HEADER_SIZE: usize = 56;
 const SEGMENTS: usize = 4;
-/// Words at the start of the writable part: the hook's four, the `IRELATIVE` slot, a spare.
+/// Words at the start of the writable part: the hook's four, the `IRELATIVE` slot, the jump stub's.
 const HOOK_AREA: u64 = 48;
 /// Two words for each import.
 const IMPORT_SIZE: u64 = 16;
@@ -154,6 +158,7 @@ impl Image {
         Ok(Self {
             bytes,
             import_table,
+            jump_stub: stub + arch::JUMP_STUB as u64,
         })
     }
 
@@ -273,6 +278,9 @@ fn append_writable(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) -> 
             words.hook,
             words.signal_error,
             words.object_name,
+            // The slot of the `IRELATIVE` relocation.
+            0,
+            words.jump,
         ] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }

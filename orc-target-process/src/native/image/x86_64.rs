@@ -40,11 +40,13 @@ pub(crate) fn relocation_kind(kind: u32) -> RelocationKind {
     }
 }
 
-/// Size of the stub in bytes.
-pub(super) const STUB_SIZE: usize = 64;
+/// Size of the stubs in bytes.
+pub(super) const STUB_SIZE: usize = 80;
+/// Offset of the jump stub.
+pub(super) const JUMP_STUB: usize = 64;
 
 /// The function that the `IRELATIVE` relocation makes the loader call, placed at offset `at`, with
-/// its four words at offset `words`. The object is mapped from its offset 0.
+/// its words at offset `words`. The object is mapped from its offset 0.
 ///
 /// When the hook returns a message, no frame of this project is left on the stack, and the loader
 /// is told of an error just as it finds one while relocating: it unwinds with `longjmp`, unloads
@@ -66,11 +68,14 @@ pub(super) const STUB_SIZE: usize = 64;
 ///   49  48 89 c1               mov  rcx, rax           # message
 ///   52  ff 25 ........         jmp  [words + 16]       # _dl_signal_error
 ///   58  cc ...                 int3
+///   64  f3 0f 1e fa            endbr64                 # the jump stub
+///   68  ff 25 ........         jmp  [words + 40]
+///   74  cc ...                 int3
 /// ```
 pub(super) fn stub(at: u64, words: u64) -> [u8; STUB_SIZE] {
     let mut code = [0xcc; STUB_SIZE];
     // `(offset in the stub, opcode bytes, target offset of a PC-relative operand)`
-    let instructions: [(usize, &[u8], Option<u64>); 13] = [
+    let instructions: [(usize, &[u8], Option<u64>); 15] = [
         (0, &[0xf3, 0x0f, 0x1e, 0xfa], None),
         (4, &[0x48, 0x83, 0xec, 0x08], None),
         (8, &[0x48, 0x8b, 0x3d], Some(words)),
@@ -84,6 +89,8 @@ pub(super) fn stub(at: u64, words: u64) -> [u8; STUB_SIZE] {
         (47, &[0x31, 0xd2], None),
         (49, &[0x48, 0x89, 0xc1], None),
         (52, &[0xff, 0x25], Some(words + 16)),
+        (JUMP_STUB, &[0xf3, 0x0f, 0x1e, 0xfa], None),
+        (JUMP_STUB + 4, &[0xff, 0x25], Some(words + 40)),
     ];
     for (offset, opcode, target) in instructions {
         code[offset..offset + opcode.len()].copy_from_slice(opcode);
@@ -109,6 +116,7 @@ mod tests {
         assert_eq!(code[18..22], 0u32.wrapping_sub(0x1016).to_le_bytes());
         assert_eq!(code[24..28], (0x2008u32 - 0x101c).to_le_bytes());
         assert_eq!(code[54..58], (0x2010u32 - 0x103a).to_le_bytes());
-        assert_eq!(code[58..], [0xcc; 6]);
+        assert_eq!(code[58..64], [0xcc; 6]);
+        assert_eq!(code[70..74], (0x2028u32 - 0x104a).to_le_bytes());
     }
 }
