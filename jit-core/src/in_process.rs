@@ -2,8 +2,14 @@
 //!
 //! Every request is a direct call; working memory is final memory wherever
 //! [`orc_target_process::memory`] can do that.
+//!
+//! **The program's end.** A program that was entered into the process stays there while its memory
+//! does: memory that becomes final while the loader waits for the program belongs to it. When the
+//! first piece of that is released, the program is taken out of the process. If a library that stays
+//! loaded is still bound to the program's definitions, its memory is left in place for good.
 
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use orc_shared::sps::{self, SpsError};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -27,7 +33,22 @@ pub use orc_target_process::memory::Config as MemoryConfig;
 pub struct InProcessExecutor {
     memory: MemoryManager,
     dispatcher: Dispatcher,
-    program: Mutex<Option<(program::OpenProgram, ProgramImage)>>,
+    program: Arc<Mutex<SharedProgram>>,
+}
+
+/// A program, shared with its memory.
+type SharedProgram = Arc<Mutex<Program>>;
+
+/// A program of this executor.
+#[derive(Default)]
+enum Program {
+    #[default]
+    None,
+    /// The loader is about to run the program's libraries, on this thread.
+    Entering(ThreadId),
+    Open(Box<program::OpenProgram>, Box<ProgramImage>),
+    /// It was taken out; false if its memory must stay.
+    Closed(bool),
 }
 
 fn failed(error: impl std::fmt::Display) -> ExecutorError {
@@ -47,7 +68,7 @@ impl InProcessExecutor {
         Self {
             memory: MemoryManager::new(config),
             dispatcher: Dispatcher::new(),
-            program: Mutex::new(None),
+            program: Arc::default(),
         }
     }
 
@@ -63,9 +84,10 @@ impl InProcessExecutor {
     /// # Errors
     /// When the system refuses to make a library's tables writable.
     pub fn redirect_new_libraries(&self) -> ExecutorResult<()> {
-        match &mut *self.program.lock() {
-            Some((open, image)) => open.redirect_new_libraries(image).map_err(failed),
-            None => Ok(()),
+        let program = self.program.lock().clone();
+        match &mut *program.lock() {
+            Program::Open(open, image) => open.redirect_new_libraries(image).map_err(failed),
+            _ => Ok(()),
         }
     }
 }
@@ -91,7 +113,10 @@ impl ExecutorControl for InProcessExecutor {
         segments: &[SegmentRequest],
     ) -> ExecutorResult<Option<Box<dyn InFlight>>> {
         let memory = self.memory.allocate(range, segments).map_err(failed)?;
-        Ok(memory.map(|memory| Box::new(InProcessMemory(memory)) as Box<dyn InFlight>))
+        Ok(memory.map(|memory| {
+            let program = Arc::clone(&self.program);
+            Box::new(InProcessMemory { memory, program }) as Box<dyn InFlight>
+        }))
     }
 
     fn reserve_tls(&self, size: u64, align: u64) -> ExecutorResult<TlsBlock> {
@@ -124,9 +149,26 @@ impl ExecutorControl for InProcessExecutor {
     ) -> ExecutorResult<()> {
         let mut relocated =
             |values: &[ImportValue]| relocated(values).map_err(|error| error.to_string());
-        let open = program::open(image, &mut relocated).map_err(failed)?;
-        *self.program.lock() = Some((open, image.clone()));
-        Ok(())
+        // A new one for each program: memory of one that has ended stays with that.
+        let program = Arc::new(Mutex::new(Program::Entering(thread::current().id())));
+        {
+            let mut current = self.program.lock();
+            if matches!(*current.lock(), Program::Entering(_) | Program::Open(..)) {
+                return Err(failed(program::ProgramError::AlreadyOpen));
+            }
+            *current = program.clone();
+        }
+        // Libraries' constructors run in here, and may call back: no lock is held.
+        let opened = program::open(image, &mut relocated);
+        let (state, outcome) = match opened {
+            Ok(open) => (
+                Program::Open(Box::new(open), Box::new(image.clone())),
+                Ok(()),
+            ),
+            Err(error) => (Program::None, Err(failed(error))),
+        };
+        *program.lock() = state;
+        outcome
     }
 
     fn call_wrapper(&self, function: ExecutorAddr, args: &[u8]) -> ExecutorResult<Vec<u8>> {
@@ -147,15 +189,18 @@ impl ExecutorControl for InProcessExecutor {
 }
 
 /// Memory of this process that is being filled.
-struct InProcessMemory(memory::InFlight);
+struct InProcessMemory {
+    memory: memory::InFlight,
+    program: Arc<Mutex<SharedProgram>>,
+}
 
 impl InFlight for InProcessMemory {
     fn addresses(&self) -> &[ExecutorAddr] {
-        self.0.addresses()
+        self.memory.addresses()
     }
 
     fn working_memory(&mut self) -> Vec<&mut [u8]> {
-        self.0.working_memory()
+        self.memory.working_memory()
     }
 
     fn finalize(self: Box<Self>, request: FinalizeRequest) -> ExecutorResult<Box<dyn Finalized>> {
@@ -168,14 +213,18 @@ impl InFlight for InProcessMemory {
         // Everything but the actions is in place before code of the allocation can run, so that the
         // order of protections, thread-locals and frames among each other cannot be seen.
         let committed = CommittedTls::commit(tls)?;
-        let memory = match self.0.finalize(frames, eh_frame) {
+        let memory = match self.memory.finalize(frames, eh_frame) {
             Ok(memory) => memory,
             Err(error) => return Err(joined([Some(failed(error)), committed.release().err()])),
         };
+        let program = self.program.lock().clone();
+        let this = thread::current().id();
+        let entering = matches!(*program.lock(), Program::Entering(thread) if thread == this);
         let mut done = FinalizedMemory {
             memory,
             tls: committed,
             undo: Vec::new(),
+            program: entering.then_some(program),
         };
         for AllocActionPair { finalize, dealloc } in actions {
             if let Some(Err(error)) = finalize.as_ref().map(run) {
@@ -194,6 +243,28 @@ struct FinalizedMemory {
     tls: CommittedTls,
     /// Calls to make at release, last first.
     undo: Vec<AllocAction>,
+    /// The program that this memory is a part of.
+    program: Option<SharedProgram>,
+}
+
+/// Takes the program out of the process if it is still there. Whether its memory may be freed.
+fn close_program(program: &Mutex<Program>) -> bool {
+    let open = {
+        let mut program = program.lock();
+        match &*program {
+            // Entering failed after this memory became final, so nothing is bound to it.
+            Program::None | Program::Entering(_) => return true,
+            Program::Closed(free) => return *free,
+            Program::Open(..) => std::mem::replace(&mut *program, Program::Closed(false)),
+        }
+    };
+    // Libraries' destructors run in here: no lock is held.
+    let Program::Open(open, _) = open else {
+        return false;
+    };
+    let free = open.close();
+    *program.lock() = Program::Closed(free);
+    free
 }
 
 impl Finalized for FinalizedMemory {
@@ -204,6 +275,17 @@ impl Finalized for FinalizedMemory {
     fn release(self: Box<Self>) -> ExecutorResult<()> {
         let undone: Vec<_> = self.undo.iter().rev().map(run).collect();
         let failures = undone.into_iter().map(Result::err);
+        if let Some(program) = &self.program
+            && !close_program(program)
+        {
+            tracing::info!("libraries are bound to the program: its memory stays");
+            let error = joined(failures);
+            return if error.0.is_empty() {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        }
         let memory = self.memory.release().map_err(failed).err();
         let error = joined(failures.chain([memory, self.tls.release().err()]));
         if error.0.is_empty() {
