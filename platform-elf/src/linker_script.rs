@@ -231,7 +231,10 @@ mod tests {
 
     #[test]
     fn spellings() {
-        assert_eq!(show("INPUT(-lfoo libbar.a,\"a b.o\")"), "-l foo libbar.a a b.o");
+        assert_eq!(
+            show("INPUT(-lfoo libbar.a,\"a b.o\")"),
+            "-l foo libbar.a a b.o"
+        );
         assert_eq!(show("INPUT ( =/usr/lib/x.so )"), "=/usr/lib/x.so");
         assert_eq!(show("SEARCH_DIR(\"=/x\"); INPUT(-ly)"), "-l y -L =/x");
         assert_eq!(show("# comment\nTARGET(x) ver = 0x10;"), "ver=16");

@@ -7,7 +7,8 @@
 //!
 //! Blocks of the batch are numbered through as *nodes*. A table per graph says which node each
 //! symbol leads to, so that following an edge reads two small arrays. The search goes level by
-//! level: a level's blocks are visited in parallel, and marks are atomic.
+//! level, a level being what is reached through one more change of graphs: a level's blocks are
+//! visited in parallel, and marks are atomic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +26,7 @@ use crate::platform::LinkerDefined;
 const PARALLEL_LEVEL: usize = 512;
 
 /// A block of the batch.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Node(u32);
 
 impl Node {
@@ -33,6 +34,35 @@ impl Node {
     const NONE: Node = Node(u32::MAX);
     /// The symbol is a bound of an output section.
     const BOUND: Node = Node(u32::MAX - 1);
+}
+
+/// What visits have found and nobody has visited.
+#[derive(Default)]
+struct Found {
+    /// In the part that is being visited.
+    here: Vec<Node>,
+    /// In other parts.
+    elsewhere: Vec<Node>,
+    bounds: Bounds,
+}
+
+impl Found {
+    fn join(mut self, other: Self) -> Self {
+        self.elsewhere.extend(other.elsewhere);
+        self.bounds.extend(other.bounds);
+        self
+    }
+}
+
+/// The part that is being visited.
+struct PartView<'a> {
+    part: &'a Part,
+    /// Its first node.
+    first: u32,
+    /// The node after its last.
+    end: u32,
+    /// Per symbol: the node it leads to.
+    nodes: &'a [Node],
 }
 
 /// Bounds of output sections that live code refers to: the dylib and the section's name.
@@ -118,47 +148,59 @@ impl<'a> Search<'a> {
     fn run(&self, mut level: Vec<Node>) {
         let mut known_bounds = HashSet::new();
         while !level.is_empty() {
-            let visit = |(mut next, mut bounds): (Vec<Node>, Bounds), node: &Node| {
-                self.visit(*node, &mut next, &mut bounds);
-                (next, bounds)
+            let visit = |mut found: Found, node: &Node| {
+                self.visit_part(*node, &mut found);
+                found
             };
-            let start = || (Vec::new(), Bounds::new());
-            let (mut next, bounds) = if level.len() < PARALLEL_LEVEL {
-                level.iter().fold(start(), visit)
+            let found = if level.len() < PARALLEL_LEVEL {
+                level.iter().fold(Found::default(), visit)
             } else {
+                // In memory order, neighbours share their part's tables.
+                level.par_sort_unstable();
                 level
                     .par_iter()
                     .with_min_len(64)
-                    .fold(start, visit)
-                    .reduce(start, |mut a, b| {
-                        a.0.extend(b.0);
-                        a.1.extend(b.1);
-                        a
-                    })
+                    .fold(Found::default, visit)
+                    .reduce(Found::default, Found::join)
             };
-            for (dylib, name) in bounds {
+            level = found.elsewhere;
+            for (dylib, name) in found.bounds {
                 if known_bounds.insert((dylib, name.clone())) {
-                    self.keep_bounded(dylib, &name, &mut next);
+                    self.keep_bounded(dylib, &name, &mut level);
                 }
             }
-            level = next;
+        }
+    }
+
+    /// Visits a block, and what it leads to in the same part.
+    fn visit_part(&self, node: Node, found: &mut Found) {
+        let index = self.part_of[node.0 as usize];
+        let first = self.first[index as usize];
+        let part = &self.link.parts[index as usize];
+        let view = PartView {
+            part,
+            first,
+            end: first + part.graph.blocks.len() as u32,
+            nodes: &self.nodes[index as usize],
+        };
+        found.here.push(node);
+        while let Some(node) = found.here.pop() {
+            self.visit(&view, BlockId(node.0 - first), found);
         }
     }
 
     /// Marks what a live block needs.
-    fn visit(&self, node: Node, next: &mut Vec<Node>, bounds: &mut Bounds) {
-        let index = self.part_of[node.0 as usize];
-        let first = self.first[index as usize];
-        let block = BlockId(node.0 - first);
-        let part = &self.link.parts[index as usize];
-        let graph = &part.graph;
-        let mut reach = |symbol: SymbolId| match self.nodes[index as usize][symbol.0 as usize] {
-            Node::BOUND => bounds.extend(self.bound(part, symbol)),
-            node => self.mark(node, next),
+    fn visit(&self, view: &PartView<'_>, block: BlockId, found: &mut Found) {
+        let graph = &view.part.graph;
+        let mut reach = |symbol: SymbolId| match view.nodes[symbol.0 as usize] {
+            Node::BOUND => found.bounds.extend(self.bound(view.part, symbol)),
+            node if (view.first..view.end).contains(&node.0) => self.mark(node, &mut found.here),
+            node => self.mark(node, &mut found.elsewhere),
         };
-        match part.frame_blocks.binary_search_by_key(&block, |f| f.block) {
+        let frame_blocks = &view.part.frame_blocks;
+        match frame_blocks.binary_search_by_key(&block, |f| f.block) {
             Ok(frame_block) => {
-                for &edge in &part.frame_blocks[frame_block].record_edges {
+                for &edge in &frame_blocks[frame_block].record_edges {
                     reach(graph.edges[edge as usize].target);
                 }
             }
@@ -176,7 +218,7 @@ impl<'a> Search<'a> {
             }
         }
         for frame in &graph.frames[frames.start as usize..frames.end as usize] {
-            self.mark(Node(first + frame.block.0), next);
+            self.mark(Node(view.first + frame.block.0), &mut found.here);
         }
     }
 

@@ -12,7 +12,9 @@
 //!
 //! ¹ unless the old one is linked already: its address is in use. Then a new strong definition is
 //! an error for an object added by the client, and loses for an archive's member, as a library's
-//! definition loses to one that the loader has bound before.
+//! definition loses to one that the loader has bound before. Weak absolute symbols and weak reexports
+//! give way all the same, as what a linker provides does: they are never linked themselves, and
+//! code that was linked against them stays right.
 //!
 //! Of COMDAT groups with one signature the first is kept, with all its definitions; definitions of
 //! a lost group never compete.
@@ -356,7 +358,7 @@ impl Merging<'_> {
         let free = match old_unit.state {
             UnitState::NeverSearched => true,
             UnitState::InBatch(batch) => Some(batch) == self.forming,
-            UnitState::Ready => false,
+            UnitState::Ready => old_unit.source.is_names_alone(),
         };
         let pulled = self.units[self.id].is_pulled();
         match (new, old) {

@@ -50,6 +50,11 @@ impl Source {
             Self::Reexport(..) => "reexports".to_owned(),
         }
     }
+
+    /// Whether it is only names for what lies elsewhere: nothing of it is ever linked.
+    pub(super) fn is_names_alone(&self) -> bool {
+        matches!(self, Self::Absolute(..) | Self::Reexport(..))
+    }
 }
 
 /// Where a unit is in its life.

@@ -129,6 +129,39 @@ fn a_linked_weak_definition_stays() {
 }
 
 #[test]
+fn weak_absolute_symbols_and_reexports_give_way() {
+    let f = Fixture::new();
+    let tracker = f.main.default_tracker();
+    let absolute = AbsoluteSymbol {
+        name: f.name("abs"),
+        addr: ExecutorAddr::new(0x1234),
+        kind: SymbolKind::Data,
+        weak: true,
+    };
+    let reexport = Reexport {
+        alias: f.name("alias"),
+        dylib: f.main.clone(),
+        name: f.name("abs"),
+        weak: true,
+    };
+    tracker.add_absolute(&[absolute]).expect("no clash");
+    tracker.add_reexports(&[reexport]).expect("no clash");
+    assert_eq!(f.find("alias").expect("known"), 0x1234);
+
+    let strong = f.object("b.o").strong("abs").strong("alias").done();
+    let later = f.main.create_tracker().expect("is live");
+    later.add_object(strong).expect("the old ones are weak");
+    let (abs, alias) = (
+        f.find("abs").expect("links"),
+        f.find("alias").expect("links"),
+    );
+    assert!(abs != 0x1234 && alias != abs, "{abs:#x} {alias:#x}");
+
+    later.remove().expect("nothing needs it");
+    assert_eq!(f.find("alias").expect("is back"), 0x1234);
+}
+
+#[test]
 fn a_pulled_member_replaces_a_weak_definition_of_its_batch() {
     let f = Fixture::new();
     f.add(f.object("a.o").weak("x").strong("a").needs("m"));

@@ -40,6 +40,9 @@ pub(super) struct Offsets {
     pub definitions: Option<(u64, u64)>,
 }
 
+/// A library's name and one of its versions.
+type VersionKey<'a> = (&'a [u8], &'a [u8]);
+
 impl<'a> Versions<'a> {
     pub fn new(spec: &ImageSpec<'a>) -> Result<Self, ImageError> {
         let mut out = Self {
@@ -57,7 +60,7 @@ impl<'a> Versions<'a> {
                 _ => Err(ImageError::TooManyVersions),
             }
         };
-        let mut places: HashMap<(&[u8], &[u8]), (usize, usize)> = HashMap::new();
+        let mut places: HashMap<VersionKey<'_>, (usize, usize)> = HashMap::new();
         let mut libraries: HashMap<&[u8], usize> = HashMap::new();
         for import in spec.imports {
             let Some((version, library)) = &import.version else {
