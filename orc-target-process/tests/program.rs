@@ -356,19 +356,16 @@ fn failed_hook_leaves_no_trace() {
         };
         for _ in 0..3 {
             let error = program::open(&image, &mut |_| Err("out of range in a.o".into()));
-            assert_eq!(
-                error.err().expect("fails").to_string(),
-                "out of range in a.o"
-            );
+            assert_eq!(error.expect_err("fails").to_string(), "out of range in a.o");
             assert_eq!(take_events(), [""; 0], "no constructor ran");
             assert!(!is_loaded(&lib));
         }
         let panicked = program::open(&image, &mut |_| panic!("on purpose"));
-        let message = panicked.err().expect("fails").to_string();
+        let message = panicked.expect_err("fails").to_string();
         assert_eq!(message, "internal error: completing the program panicked");
         let (open, _) = enter(&image);
         assert_eq!(take_events(), ["constructor"]);
-        let second = program::open(&image, &mut |_| Ok(())).err().expect("fails");
+        let second = program::open(&image, &mut |_| Ok(())).expect_err("fails");
         assert!(second.to_string().starts_with("another program is running"));
         assert!(open.close());
         enter(&image);

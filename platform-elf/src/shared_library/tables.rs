@@ -244,7 +244,7 @@ fn read_dynamic(entries: &[Dyn64<LE>]) -> Dynamic {
             elf::DT_RPATH => dynamic.run_path = dynamic.run_path.or(string),
             elf::DT_NEEDED => dynamic.needed.extend(string),
             elf::DT_FLAGS_1 => {
-                dynamic.is_executable = value & u64::from(elf::DF_1_PIE.0) != 0;
+                dynamic.is_executable = value & elf::DF_1_PIE.0 != 0;
             }
             _ => {}
         }
