@@ -3,7 +3,9 @@
 use super::mock::Fixture;
 use crate::batch::Resolution;
 use crate::error::LinkError;
-use crate::object::Claims;
+use crate::object::{Claims, SymbolKind};
+use crate::session::{AbsoluteSymbol, Reexport};
+use orc_shared::ExecutorAddr;
 
 /// The claims of an object in the last batch.
 fn claims(f: &Fixture, object: &str) -> Claims {
@@ -149,7 +151,7 @@ fn weak_absolute_symbols_and_reexports_give_way() {
     assert_eq!(f.find("alias").expect("known"), 0x1234);
 
     let strong = f.object("b.o").strong("abs").strong("alias").done();
-    let later = f.main.create_tracker().expect("is live");
+    let later = f.main.new_tracker();
     later.add_object(strong).expect("the old ones are weak");
     let (abs, alias) = (
         f.find("abs").expect("links"),
