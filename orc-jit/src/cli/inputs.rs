@@ -120,7 +120,7 @@ fn compile(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Vec<Language>
     Ok(languages)
 }
 
-fn read_image(path: &PathBuf) -> Result<LinkLine, String> {
+fn read_image(path: &Path) -> Result<LinkLine, String> {
     let args = image::read(path)?.ok_or_else(|| {
         let path = path.display();
         format!("{path}: rustc did not call this command as its linker; check RUSTFLAGS")
