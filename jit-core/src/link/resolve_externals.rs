@@ -39,7 +39,7 @@ pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
     }
     let resolutions = ask(link, &externals.list);
     for ((dylib, name), resolution) in externals.list.into_iter().zip(resolutions) {
-        let resolution = resolution?;
+        let resolution = null_if_absent(link, dylib, resolution?);
         let external = bind(link, dylib, name, resolution)?;
         link.externals.push(external);
     }
@@ -70,6 +70,28 @@ fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Vec<Result<Resolution, LinkEr
         ask(&runs[0])
     } else {
         runs.par_iter().flat_map_iter(ask).collect()
+    }
+}
+
+/// The bounds of a section that no object of the dylib has are null: code asks so whether there
+/// is one.
+fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolution {
+    let Resolution::Linker(
+        LinkerDefined::SectionStart(section) | LinkerDefined::SectionEnd(section),
+    ) = &resolution
+    else {
+        return resolution;
+    };
+    let output = link.context.names.find(section.as_bytes());
+    let mut of_dylib = link
+        .parts
+        .iter()
+        .filter(|part| link.groups[part.group as usize].dylib == dylib)
+        .flat_map(|part| &part.graph.sections);
+    if of_dylib.any(|section| Some(section.output) == output) {
+        resolution
+    } else {
+        Resolution::Null
     }
 }
 
