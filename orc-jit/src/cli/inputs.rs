@@ -1,6 +1,6 @@
 //! From a command line to opened files, in order.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};

@@ -64,7 +64,7 @@ fn addresses_and_memory_of_a_client() {
         responsibility.resolve(&all).expect("is alive");
         let tracker = responsibility.tracker();
         responsibility
-            .emit(vec![FakeMemory::new(&memory, tracker)])
+            .emit(vec![FakeMemory::boxed(&memory, tracker)])
             .expect("is resolved");
     });
     f.add(f.object("a.o").strong("a").needs("y"));

@@ -247,7 +247,7 @@ pub(super) struct FakeMemory {
 }
 
 impl FakeMemory {
-    pub(super) fn new(memory: &Arc<Memory>, tracker: TrackerId) -> Box<dyn Finalized> {
+    pub(super) fn boxed(memory: &Arc<Memory>, tracker: TrackerId) -> Box<dyn Finalized> {
         memory.live.fetch_add(1, Ordering::Relaxed);
         Box::new(Self {
             memory: memory.clone(),
@@ -353,7 +353,7 @@ impl Linker for FakeLinker {
                     let addr = answer.pending_address(dylib, name);
                     assert!(addr.is_some(), "a resolved unit has addresses");
                 }
-                let memory = trackers.iter().map(|t| (*t, FakeMemory::new(&memory, *t)));
+                let memory = trackers.iter().map(|t| (*t, FakeMemory::boxed(&memory, *t)));
                 answer.emitted(memory.collect());
             }
         };

@@ -61,10 +61,10 @@ impl Materializer for Link {
     fn materialize(&self, responsibility: Responsibility) {
         let main = responsibility.dylib();
         let session = main.session();
-        if let Some(next) = self.at.checked_sub(1) {
-            if let Err(error) = main.lookup_one(&format!("m{next}")) {
-                return responsibility.fail(error);
-            }
+        if let Some(next) = self.at.checked_sub(1)
+            && let Err(error) = main.lookup_one(&format!("m{next}"))
+        {
+            return responsibility.fail(error);
         }
         let name = session.names().intern(format!("m{}", self.at).as_bytes());
         let addr = ExecutorAddr::new(0x1000 + self.at as u64);
