@@ -163,10 +163,11 @@ fn volume_of(file: &Path) -> Option<Volume> {
             .unwrap_or("")
             .split_whitespace()
             .collect();
-        if let [_, kind, _, _, size, _, flags, ..] = fields[..] {
-            if flags.contains('A') && kind != "NOBITS" {
-                volume.bytes += u64::from_str_radix(size, 16).unwrap_or(0);
-            }
+        if let [_, kind, _, _, size, _, flags, ..] = fields[..]
+            && flags.contains('A')
+            && kind != "NOBITS"
+        {
+            volume.bytes += u64::from_str_radix(size, 16).unwrap_or(0);
         }
     }
     for line in list("--relocs")?.lines() {
