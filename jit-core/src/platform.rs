@@ -11,7 +11,7 @@ use crate::name::{NameId, NameTable};
 /// A symbol that the linker itself provides.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum LinkerDefined {
-    /// First byte of the output section of this name (or of nothing: then both bounds are equal).
+    /// First byte of the output section of this name; null if no object of the dylib has one.
     SectionStart(String),
     /// First byte after the output section of this name.
     SectionEnd(String),
