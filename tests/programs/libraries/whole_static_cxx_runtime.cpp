@@ -2,7 +2,7 @@
 //# compilers: gcc
 //# link: main.o -Wl,--whole-archive -l:libstdc++.a -Wl,--no-whole-archive
 //# flags: -pthread
-//# native: -nostdlib++
+//# native: -static-libstdc++
 // The whole of the static C++ runtime: it brings functions of its own that libc or the JIT's runtime
 // also has (`__cxa_thread_atexit`), and they are the ones that count.
 #include <cstdio>

@@ -1,4 +1,5 @@
 //# native: -rdynamic
+//# jit: -rdynamic
 //# modes: default debug
 // backtrace() walks through the program's frames to main; backtrace_symbols names them.
 #include <execinfo.h>

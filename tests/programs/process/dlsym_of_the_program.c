@@ -1,4 +1,5 @@
 //# native: -rdynamic
+//# jit: -rdynamic
 //# modes: few
 // dlsym, dladdr and dlopen(NULL) find what the program defines.
 #define _GNU_SOURCE
