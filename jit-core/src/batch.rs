@@ -59,6 +59,9 @@ pub struct ProgramLink {
     pub libraries: Vec<Arc<dyn NativeLibrary>>,
     /// Directories the loader searches for them first.
     pub search_path: Vec<String>,
+    /// Enter every visible definition of the program, not only what its libraries name: for `dlsym`
+    /// and for libraries that it opens while it runs (`-rdynamic`).
+    pub export_dynamic: bool,
 }
 
 /// Objects that are linked together.

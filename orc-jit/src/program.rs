@@ -35,6 +35,9 @@ pub struct ProgramSettings {
     pub gc_sections: bool,
     /// Names to link even if nothing refers to them.
     pub keep: Vec<String>,
+    /// Let `dlsym` and libraries that the program opens find all its visible definitions
+    /// (`-rdynamic`).
+    pub export_dynamic: bool,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -47,6 +50,7 @@ impl Default for ProgramSettings {
             run_path: Vec::new(),
             gc_sections: true,
             keep: Vec::new(),
+            export_dynamic: false,
             then_exit: false,
         }
     }
@@ -254,6 +258,7 @@ impl Program {
             link: ProgramLink {
                 libraries: Vec::new(),
                 search_path: self.settings.run_path.clone(),
+                export_dynamic: self.settings.export_dynamic,
             },
             drop_unreachable: self.settings.gc_sections,
             keep: keep.map(|name| names.intern(name.as_bytes())).collect(),

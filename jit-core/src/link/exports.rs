@@ -28,7 +28,10 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     };
     dylibs.sort_unstable();
     dylibs.dedup();
-    let names = interposable_names(link, &program.libraries);
+    let mut names = interposable_names(link, &program.libraries);
+    if program.export_dynamic {
+        add_visible_names(link, &mut names);
+    }
     let loaded = Loaded::new(link)?;
     let mut exports = Vec::new();
     for (name, text) in names {
@@ -74,6 +77,18 @@ fn interposable_names(link: &Link, libraries: &[Arc<dyn NativeLibrary>]) -> Vec<
         .into_iter()
         .filter(|(id, _)| seen.insert(*id))
         .collect()
+}
+
+/// Adds the names of all definitions that others may refer to.
+fn add_visible_names(link: &Link, names: &mut Vec<(NameId, Vec<u8>)>) {
+    let mut seen: HashSet<NameId> = names.iter().map(|(name, _)| *name).collect();
+    for unit in &link.batch.units {
+        for definition in &unit.object.interface().definitions {
+            if definition.scope <= Scope::Protected && seen.insert(definition.name) {
+                names.push((definition.name, link.context.names.bytes(definition.name)));
+            }
+        }
+    }
 }
 
 fn export(

@@ -94,6 +94,9 @@ fn arguments(line: &LinkLine, keeper: &mut Keeper) -> Result<Vec<OsString>, Stri
         };
         option.into()
     }));
+    if line.export_dynamic {
+        args.push("-rdynamic".into());
+    }
     if !line.default_libraries {
         args.push("-nodefaultlibs".into());
     }
@@ -200,7 +203,7 @@ mod tests {
         std::fs::write(&object, "object").unwrap();
         let text = format!(
             "-Wl,--as-needed -Wl,-Bstatic {} /lib/y.rlib -Wl,-Bdynamic -lz -L /l -Wl,-rpath,/r \
-             -Wl,--gc-sections -nodefaultlibs -Wl,-u,keep -Wl,--defsym=a=1",
+             -Wl,--gc-sections -rdynamic -nodefaultlibs -Wl,-u,keep -Wl,--defsym=a=1",
             object.display()
         );
         let before = parse(text.split(' ').map(OsString::from));
@@ -217,7 +220,7 @@ mod tests {
         assert_eq!(after.library_dirs, ["/l"]);
         assert_eq!(after.run_path, ["/r"]);
         assert_eq!(after.gc_sections, Some(true));
-        assert!(!after.default_libraries);
+        assert!(!after.default_libraries && after.export_dynamic);
         assert_eq!(after.undefined, ["keep"]);
         assert_eq!(after.defsyms, before.defsyms);
     }

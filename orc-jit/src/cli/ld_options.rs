@@ -34,9 +34,6 @@ const IGNORED: &[&str] = &[
     "X",
     "discard-all",
     "discard-locals",
-    "export-dynamic",
-    "E",
-    "no-export-dynamic",
     "relax",
     "no-relax",
     "pie",
@@ -172,6 +169,8 @@ fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
                 line.state = saved;
             }
         }
+        "export-dynamic" | "E" => line.export_dynamic = true,
+        "no-export-dynamic" => line.export_dynamic = false,
         "gc-sections" => line.gc_sections = Some(true),
         "no-gc-sections" => line.gc_sections = Some(false),
         "shared" | "Bshareable" => line.output_kind = OutputKind::SharedLibrary,

@@ -26,6 +26,8 @@ pub struct LinkLine {
     pub entry: Option<String>,
     /// `-o`: names the file that a linker would write.
     pub output: Option<PathBuf>,
+    /// `-rdynamic`.
+    pub export_dynamic: bool,
     /// `--gc-sections`, if given.
     pub gc_sections: Option<bool>,
     /// Whether the languages' and the system's libraries may be used without being named.
@@ -102,6 +104,7 @@ impl Default for LinkLine {
             run_path: Vec::new(),
             entry: None,
             output: None,
+            export_dynamic: false,
             gc_sections: None,
             default_libraries: true,
             undefined: Vec::new(),
@@ -184,7 +187,6 @@ const IGNORED: &[&str] = &[
     "-pie",
     "-no-pie",
     "-nopie",
-    "-rdynamic",
     "-s",
     "-S",
     "-v",
@@ -255,6 +257,7 @@ impl LinkLine {
                 self.linker_options(&[option], args)?;
             }
             "-static" | "-static-pie" | "--static" => self.state.choice = LibraryChoice::StaticOnly,
+            "-rdynamic" => self.export_dynamic = true,
             "-shared" => self.output_kind = OutputKind::SharedLibrary,
             "-r" => self.output_kind = OutputKind::Relocatable,
             "-nodefaultlibs" | "-nostdlib" | "-nolibc" | "-nostdlib++" => {

@@ -111,6 +111,7 @@ Options of a linker that work here, alone or after -Wl, :
   -Bstatic, -Bdynamic        for the -l that follow: archives only, or shared libraries too
   -static                    the same; the C library stays shared
   --as-needed                load the shared libraries that follow only if they are used
+  -rdynamic                  let dlsym, and libraries that the program opens, find its symbols
   -rpath DIR                 let the loader search DIR for shared libraries
   -nodefaultlibs             use no library that is not named (otherwise the language's and the
                              system's libraries are used as needed)

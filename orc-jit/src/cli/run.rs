@@ -129,6 +129,7 @@ fn prepare(jit: &Jit, line: &LinkLine, opened: Vec<Opened>) -> Result<Program, F
         run_path: line.run_path.clone(),
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.clone(),
+        export_dynamic: line.export_dynamic,
         then_exit: true,
     };
     let text = |e: crate::Error| e.to_string();

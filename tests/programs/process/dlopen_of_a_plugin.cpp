@@ -1,4 +1,5 @@
 //# native: -rdynamic -Wl,--unresolved-symbols=ignore-all
+//# jit: -rdynamic
 //# shared: libplugin.so = plugin.cpp
 //# link: main.o
 //# modes: few
