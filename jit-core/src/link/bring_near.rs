@@ -249,7 +249,7 @@ fn make_canonical_stub(link: &mut Link, group: u32, external: usize) {
             addr: ExecutorAddr::NULL,
             size: 0,
             kind: NativeKind::Function,
-            redirect_loaded: false,
+            redirect_loaded: native.load_bias.is_some(),
         };
         link.exports.push(PendingExport {
             export,
