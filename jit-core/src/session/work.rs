@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::batch::BatchHost;
 use crate::error::LinkError;
 
 use super::Inner;
@@ -66,12 +67,15 @@ impl Drop for WithinBatch {
 impl Inner {
     /// Starts a batch's work on this thread, unless somebody has started it.
     pub(super) fn start_work(self: &Arc<Self>, key: BatchKey) {
-        let work = {
+        let (work, doomed) = {
             let mut state = self.state.lock();
-            state.batches.get_mut(&key).and_then(|b| b.work.take())
+            let batch = state.batches.get_mut(&key);
+            batch.map_or((None, None), |b| (b.work.take(), b.doomed.clone()))
         };
-        let Some(work) = work else {
-            return;
+        let work = match (work, doomed) {
+            (Some(Work::Link(_, host)), Some(error)) => return host.failed(error),
+            (Some(work), _) => work,
+            (None, _) => return,
         };
         let within = WithinBatch::new(self, key, matches!(work, Work::Materialize));
         // A panic drops the host or the responsibility, which fails the batch. It goes no further,

@@ -1,5 +1,5 @@
 //! Fakes: objects that are only symbol tables, a linker that hands out addresses, memory that
-//! counts, an executor that binds imports by name.
+//! counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,8 @@ use parking_lot::Mutex;
 
 use crate::batch::{Batch, BatchHost, BatchUnit, NativeBinding, Resolution, TrackerId};
 use crate::error::LinkError;
-use crate::executor::api::{
-    Import, ImportValue, LoadedLibrary, NativeKind, Placement, ProgramImage, RangeId,
-    SegmentRequest, TlsBlock,
-};
-use crate::executor::{
-    AllocActionPair, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult, Finalized,
-    InFlight,
-};
+use crate::executor::api::NativeKind;
+use crate::executor::{AllocActionPair, ExecutorError, ExecutorResult, Finalized};
 use crate::graph::LinkGraph;
 use crate::name::{NameId, NameTable};
 use crate::native::{LibrarySymbol, NativeLibrary};
@@ -26,6 +20,8 @@ use crate::object::{
 };
 use crate::platform::{LaidOutGroup, LinkerDefined, Platform};
 use crate::session::{Dylib, Linker, Session, SessionConfig};
+
+use super::mock_executor::FakeExecutor;
 
 /// A fake object: its name and symbol table.
 pub(super) struct FakeObject {
@@ -353,7 +349,9 @@ impl Linker for FakeLinker {
                     let addr = answer.pending_address(dylib, name);
                     assert!(addr.is_some(), "a resolved unit has addresses");
                 }
-                let memory = trackers.iter().map(|t| (*t, FakeMemory::boxed(&memory, *t)));
+                let memory = trackers
+                    .iter()
+                    .map(|t| (*t, FakeMemory::boxed(&memory, *t)));
                 answer.emitted(memory.collect());
             }
         };
@@ -394,79 +392,6 @@ impl Platform for FakePlatform {
     ) -> Result<Vec<AllocActionPair>, LinkError> {
         Ok(Vec::new())
     }
-}
-
-/// Binds every import to an address made of its name's length.
-#[derive(Default)]
-pub(super) struct FakeExecutor {
-    pub(super) opened: Mutex<Vec<String>>,
-}
-
-fn unused<T>() -> ExecutorResult<T> {
-    Err(ExecutorError("not part of this test".to_owned()))
-}
-
-impl ExecutorControl for FakeExecutor {
-    fn page_size(&self) -> u64 {
-        4096
-    }
-
-    fn open_range(&self, _: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
-        unused()
-    }
-
-    fn allocate(
-        &self,
-        _: RangeId,
-        _: &[SegmentRequest],
-    ) -> ExecutorResult<Option<Box<dyn InFlight>>> {
-        unused()
-    }
-
-    fn reserve_tls(&self, _: u64, _: u64) -> ExecutorResult<TlsBlock> {
-        unused()
-    }
-
-    fn release_tls(&self, _: TlsBlock) {}
-
-    fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>> {
-        unused()
-    }
-
-    fn open_library(&self, path: &str) -> ExecutorResult<()> {
-        self.opened.lock().push(path.to_owned());
-        Ok(())
-    }
-
-    fn bind_imports(&self, imports: &[Import]) -> ExecutorResult<Vec<Option<ImportValue>>> {
-        let bind = |import: &Import| {
-            Some(ImportValue {
-                value: 0xf000 + import.name.len() as u64,
-                tls_offset: 0,
-            })
-        };
-        Ok(imports.iter().map(bind).collect())
-    }
-
-    fn open_program(
-        &self,
-        _: &ProgramImage,
-        _: &mut dyn FnMut(&[ImportValue]) -> ExecutorResult<()>,
-    ) -> ExecutorResult<()> {
-        unused()
-    }
-
-    fn call_wrapper(&self, _: ExecutorAddr, _: &[u8]) -> ExecutorResult<Vec<u8>> {
-        unused()
-    }
-
-    fn register_handler(&self, _: ExecutorAddr, _: DispatchHandler) {}
-
-    fn dispatch_function(&self) -> (ExecutorAddr, ExecutorAddr) {
-        (ExecutorAddr::NULL, ExecutorAddr::NULL)
-    }
-
-    fn set_program_name(&self, _: &str) {}
 }
 
 /// A session of fakes with one dylib.

@@ -7,6 +7,7 @@ mod failures;
 mod linkage;
 mod messages;
 mod mock;
+mod mock_executor;
 mod removal;
 mod scale;
 mod threads;

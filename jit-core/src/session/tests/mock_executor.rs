@@ -1,0 +1,82 @@
+//! A fake executor: it binds imports by name and does nothing else.
+
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use parking_lot::Mutex;
+
+use crate::executor::api::{
+    Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, SegmentRequest, TlsBlock,
+};
+use crate::executor::{DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult, InFlight};
+
+/// Binds every import to an address made of its name's length.
+#[derive(Default)]
+pub(super) struct FakeExecutor {
+    pub(super) opened: Mutex<Vec<String>>,
+}
+
+fn unused<T>() -> ExecutorResult<T> {
+    Err(ExecutorError("not part of this test".to_owned()))
+}
+
+impl ExecutorControl for FakeExecutor {
+    fn page_size(&self) -> u64 {
+        4096
+    }
+
+    fn open_range(&self, _: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
+        unused()
+    }
+
+    fn allocate(
+        &self,
+        _: RangeId,
+        _: &[SegmentRequest],
+    ) -> ExecutorResult<Option<Box<dyn InFlight>>> {
+        unused()
+    }
+
+    fn reserve_tls(&self, _: u64, _: u64) -> ExecutorResult<TlsBlock> {
+        unused()
+    }
+
+    fn release_tls(&self, _: TlsBlock) {}
+
+    fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>> {
+        unused()
+    }
+
+    fn open_library(&self, path: &str) -> ExecutorResult<()> {
+        self.opened.lock().push(path.to_owned());
+        Ok(())
+    }
+
+    fn bind_imports(&self, imports: &[Import]) -> ExecutorResult<Vec<Option<ImportValue>>> {
+        let bind = |import: &Import| {
+            Some(ImportValue {
+                value: 0xf000 + import.name.len() as u64,
+                tls_offset: 0,
+            })
+        };
+        Ok(imports.iter().map(bind).collect())
+    }
+
+    fn open_program(
+        &self,
+        _: &ProgramImage,
+        _: &mut dyn FnMut(&[ImportValue]) -> ExecutorResult<()>,
+    ) -> ExecutorResult<()> {
+        unused()
+    }
+
+    fn call_wrapper(&self, _: ExecutorAddr, _: &[u8]) -> ExecutorResult<Vec<u8>> {
+        unused()
+    }
+
+    fn register_handler(&self, _: ExecutorAddr, _: DispatchHandler) {}
+
+    fn dispatch_function(&self) -> (ExecutorAddr, ExecutorAddr) {
+        (ExecutorAddr::NULL, ExecutorAddr::NULL)
+    }
+
+    fn set_program_name(&self, _: &str) {}
+}
