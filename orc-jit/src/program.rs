@@ -68,6 +68,8 @@ pub struct Program {
 pub struct ProgramInput {
     /// The file.
     pub found: FoundInput,
+    /// Its name for messages, if not its path.
+    pub name: Option<String>,
     /// Link all members of the archive.
     pub whole_archive: bool,
     /// Load the shared library only if something is taken from it.
@@ -135,7 +137,7 @@ impl Program {
     fn read(&self, input: ProgramInput) -> Result<Read, Error> {
         let names = self.jit.0.session.names();
         let path = input.found.path;
-        let name = path.display().to_string();
+        let name = input.name.unwrap_or_else(|| path.display().to_string());
         Ok(match input.found.content {
             FoundContent::Object(bytes) => {
                 Read::Objects(vec![Arc::new(ElfObject::new(name, bytes, names)?)])

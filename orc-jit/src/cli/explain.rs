@@ -92,7 +92,7 @@ struct Linked {
 impl Story {
     fn add(&mut self, opened: Opened) -> Result<(), String> {
         let path = opened.found.path;
-        let name = path.display().to_string();
+        let name = opened.name.unwrap_or_else(|| path.display().to_string());
         match opened.found.content {
             FoundContent::Object(bytes) => {
                 let object = ElfObject::new(name, bytes, &self.names).map_err(|e| e.to_string())?;

@@ -24,6 +24,8 @@ const ALWAYS_SHARED: &[&str] = &[
 /// A file to add to the program.
 pub(super) struct Opened {
     pub(super) found: FoundInput,
+    /// The source file that it was compiled from, for messages.
+    pub(super) name: Option<String>,
     /// Link every member of the archive.
     pub(super) whole_archive: bool,
     /// Load the shared library only if something is taken from it.
@@ -104,16 +106,17 @@ fn compile(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Vec<Language>
     // From the end, so that places before stay valid.
     for (at, language, output) in compiled.into_iter().rev() {
         languages.push(language);
-        let state = line.inputs[at].state.clone();
+        let input = line.inputs[at].clone();
         if language == Language::Rust {
             let image = read_image(&output)?;
             line.inputs.splice(at..=at, image.inputs);
             line.library_dirs.extend(image.library_dirs);
             line.run_path.extend(image.run_path);
         } else {
-            line.inputs[at] = Input {
-                name: InputName::File(output),
-                state,
+            line.inputs[at].name = InputName::File(output);
+            line.inputs[at].source = match input.name {
+                InputName::File(source) => Some(source),
+                InputName::Library(_) => None,
             };
         }
     }
@@ -147,6 +150,7 @@ fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String
         Opened {
             whole_archive: state.whole_archive && is_archive,
             as_needed: state.as_needed || found.as_needed,
+            name: input.source.as_ref().map(|s| s.display().to_string()),
             found,
         }
     };

@@ -58,6 +58,8 @@ pub struct LinkLine {
 pub struct Input {
     /// The file or library.
     pub name: InputName,
+    /// The source file that it was compiled from.
+    pub source: Option<PathBuf>,
     /// The options in force at its place.
     pub state: InputState,
 }
@@ -229,7 +231,11 @@ impl LinkLine {
     /// Adds an input under the options now in force.
     pub fn push(&mut self, name: InputName) {
         let state = self.state.clone();
-        self.inputs.push(Input { name, state });
+        self.inputs.push(Input {
+            name,
+            source: None,
+            state,
+        });
     }
 
     fn option(

@@ -33,6 +33,7 @@ pub enum Command {
 #[derive(Parser, Debug, Default, Clone)]
 #[command(
     name = "orc-jit run",
+    about = "Link the inputs in memory and run the program",
     override_usage = "orc-jit run [OPTIONS] INPUT... [-- ARGS...]",
     after_help = INPUTS_HELP,
     after_long_help = LINKER_HELP,
@@ -67,6 +68,7 @@ pub struct RunOptions {
 #[derive(Parser, Debug, Default, Clone)]
 #[command(
     name = "orc-jit explain",
+    about = "Tell who defines a symbol, who asked for it, and why an archive member was pulled",
     override_usage = "orc-jit explain [OPTIONS] SYMBOL INPUT...",
     after_help = INPUTS_HELP,
 )]

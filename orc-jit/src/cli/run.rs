@@ -136,6 +136,7 @@ fn prepare(jit: &Jit, line: &LinkLine, opened: Vec<Opened>) -> Result<Program, F
     let program = Program::new(jit, settings).map_err(text)?;
     let opened = opened.into_iter().map(|opened| ProgramInput {
         found: opened.found,
+        name: opened.name,
         whole_archive: opened.whole_archive,
         as_needed: opened.as_needed,
     });

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use jit_core::arch::x86_64::Kind;
 use jit_core::graph::{Block, BlockId, Edge, LinkGraph, SymbolId, Target};
 use jit_core::name::NameTable;
+use orc_shared::ExecutorAddrDiff;
 
 /// The live part of a graph as text.
 pub(super) fn show(graph: &LinkGraph, names: &NameTable) -> String {
@@ -78,8 +79,9 @@ impl Shown<'_> {
         let target = self.symbol_name(edge.target);
         let _ = writeln!(
             text,
-            "    +{:#x} {kind} {target} {:+#x}",
-            edge.offset, edge.addend
+            "    +{:#x} {kind} {target} {}",
+            edge.offset,
+            ExecutorAddrDiff::new(edge.addend)
         );
     }
 
