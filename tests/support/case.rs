@@ -18,6 +18,7 @@
 //! | `args`, `env`, `stdin` | what the program is given; `\n` in `stdin` is a line break |
 //! | `expect-exit`, `expect-signal` | how it must end; exit code 0 if absent |
 //! | `compare` | `stderr` to compare standard error as well |
+//! | `gap` | why the JIT does not behave like the linked program yet: the case then fails once it does |
 //! | `needs` | programs, or `lib:NAME`, without which the case is left out (a failure in CI) |
 
 use std::fs;
@@ -77,6 +78,8 @@ pub struct Case {
     pub libs: Vec<String>,
     /// Flags of the system's linker.
     pub native: Vec<String>,
+    /// Why the JIT is known to behave differently.
+    pub gap: Option<String>,
     /// Flags of `orc-jit run`.
     pub jit: Vec<String>,
     /// Arguments of the program.
@@ -224,6 +227,7 @@ impl Case {
             stdin: Vec::new(),
             ending: Ending::Exit(0),
             compare_stderr: false,
+            gap: None,
             needs: Vec::new(),
         };
         let main = case
@@ -277,6 +281,7 @@ impl Case {
             "expect-exit" => self.ending = Ending::Exit(number()?),
             "expect-signal" => self.ending = Ending::Signal(number()?),
             "compare" if value == "stderr" => self.compare_stderr = true,
+            "gap" => self.gap = Some(value.to_owned()),
             "needs" => self.needs = words(),
             _ => return Err("no such directive".to_owned()),
         }

@@ -70,8 +70,14 @@ pub fn check(case: &Case, built: &Built) -> Result<(), String> {
         .run_in(&built.directory)
         .map_err(|error| error.to_string())?;
     let differences = differences(case, &built.native, &jit);
-    if differences.is_empty() {
-        return Ok(());
+    match (&case.gap, differences.is_empty()) {
+        (None, true) | (Some(_), false) => return Ok(()),
+        (Some(gap), true) => {
+            return Err(format!(
+                "behaves like the linked program now: take `gap: {gap}` out of its directives"
+            ));
+        }
+        (None, false) => {}
     }
     Err(format!(
         "(cd {place}; {})\n{differences}",

@@ -1,6 +1,7 @@
 //# modes: few
 // `.preinit_array` runs before every constructor, those of the program's libraries included.
 //# shared: libearly.so = early.c
+//# gap: `.preinit_array` runs after the constructors of libraries
 #include <stdio.h>
 int library_constructed(void);
 static int seen = -1;

@@ -1,6 +1,7 @@
 //# native: -rdynamic
 //# jit: -rdynamic
 //# modes: few
+//# gap: a range has no dynamic symbols, so `dladdr` names no function in it
 // dlsym, dladdr and dlopen(NULL) find what the program defines.
 #define _GNU_SOURCE
 #include <dlfcn.h>

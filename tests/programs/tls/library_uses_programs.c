@@ -1,5 +1,6 @@
 //# flags: -pthread
 //# shared: libuser.so = user.c
+//# gap: a program's thread-locals are not exported to its libraries
 // A shared library reads a thread-local that the program defines.
 #include <pthread.h>
 #include <stdio.h>
