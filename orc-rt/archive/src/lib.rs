@@ -4,9 +4,9 @@
 //! section per function, and names nobody looks up. [`build`] compiles it in a target directory of
 //! its own, with the profile `orc-rt`; [`pack`] then
 //!
-//! 1. keeps the members that the runtime's entry points reach ([`members`]);
+//! 1. keeps the members that the runtime's entry points reach (`members`);
 //! 2. combines their sections by kind into one object that defines the entry points alone
-//!    ([`combine`]), which also refuses what a simple linker could not link: thread-locals, and
+//!    (`combine`), which also refuses what a simple linker could not link: thread-locals, and
 //!    relocations beyond the few that position-independent code needs.
 //!
 //! `orc-jit`'s build script embeds the result; `cargo xtask orc-rt` writes it to a file.
