@@ -22,7 +22,7 @@ wrapper_functions! {
     ///
     /// An empty range stands for the entry that the compiler's start-up file would have at this
     /// place in `.fini_array`, which runs the dylib's `__cxa_atexit` handlers; see
-    /// [`loader::finalize`].
+    /// `loader::finalize`.
     fn __orc_rt_ext_elfnix_register_fini_sections(
         header: ExecutorAddr,
         sections: Vec<ExecutorAddrRange>,

@@ -1,6 +1,6 @@
 //! Lazy calls and reoptimization: JIT'd code asks the controller for other code.
 //!
-//! A lazy function starts out as a *trampoline*, a `call` to [`crate::arch`]'s
+//! A lazy function starts out as a *trampoline*, a `call` to `crate::arch`'s
 //! `__orc_rt_sysv_reenter`. That saves every register that may hold an argument, asks the controller
 //! which function the trampoline (known by its address) stands for, and goes on there as if nothing
 //! had happened in between.

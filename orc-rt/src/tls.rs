@@ -285,7 +285,7 @@ pub fn shut_down(threads: WordMap) {
     }
 }
 
-/// What [`crate::arch`]'s entry points call: the address of the calling thread's copy.
+/// What `crate::arch`'s entry points call: the address of the calling thread's copy.
 ///
 /// # Safety
 /// `index` is a pair of words that the controller made.

@@ -59,7 +59,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "PATH")]
     pub orc_runtime: Option<PathBuf>,
 
-    /// What the program sees as its name, argv[0] [default: the name of -o, or of the first input]
+    /// What the program sees as its own name [default: the name of -o, or of the first input]
     #[arg(long, value_name = "NAME")]
     pub argv0: Option<String>,
 }
