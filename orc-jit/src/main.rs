@@ -12,5 +12,12 @@ use std::ffi::{c_char, c_int};
 // SAFETY: the name is the C library's for this very function, and the signature agrees.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
+    for (name, value) in orc_jit::cli::saved_environment() {
+        // SAFETY: the process has no other thread yet.
+        match value {
+            Some(value) => unsafe { std::env::set_var(name, value) },
+            None => unsafe { std::env::remove_var(name) },
+        }
+    }
     orc_jit::cli::main(std::env::args_os().collect())
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use orc_target_process::api::TlsBlock;
-use orc_target_process::tls::{Reserve, TlsError};
+use orc_target_process::tls::{Reserve, SETTING, TlsError};
 use support::*;
 
 /// The calling thread's copy of a block's bytes.
@@ -130,7 +130,7 @@ fn what_cannot_be_reserved_is_refused() {
             .reserve(64 << 10, 4096)
             .expect("the default size, and the largest alignment");
         assert_eq!(all.tp_offset.rem_euclid(4096), 0);
-        let error = reserve.reserve(1, 1).expect_err("full").to_string();
+        let error = reserve.reserve(64 << 10, 1).expect_err("full").to_string();
         assert!(error.contains("ORC_TLS_RESERVE_SIZE"), "{error}");
         let error = reserve
             .commit(&all, &vec![0; 65537])
@@ -142,6 +142,62 @@ fn what_cannot_be_reserved_is_refused() {
         let empty = reserve.reserve(0, 1).expect("an address");
         let other = reserve.reserve(1, 1).expect("another");
         assert_ne!(empty.tp_offset, other.tp_offset);
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_taken_from_the_loaders_surplus() {
+    const TEST: &str = "what_does_not_fit_is_taken_from_the_loaders_surplus";
+    // What a process without a large surplus says is enough, is enough.
+    let wanted = 1_000_000 + 4096 + 4096 + 512;
+    let tunable = format!("{SETTING}={wanted}");
+    in_child_with(TEST, &[("GLIBC_TUNABLES", &tunable)], || {
+        let reserve = Reserve::get();
+        let barrier = Arc::new(Barrier::new(2));
+        let both = Arc::clone(&barrier);
+        let shared: Arc<std::sync::Mutex<Option<TlsBlock>>> = Arc::default();
+        let seen = Arc::clone(&shared);
+        let old = std::thread::spawn(move || {
+            both.wait();
+            both.wait();
+            let block = seen.lock().expect("not poisoned").expect("set");
+            (here(&block) as usize % 4096, read(&block))
+        });
+        barrier.wait();
+        let block = reserve.reserve(1_000_000, 4096).expect("the surplus");
+        *shared.lock().expect("not poisoned") = Some(block);
+        let small = reserve.reserve(64, 64).expect("the built-in reserve");
+        let image: Vec<u8> = (0..500_000_u32).map(|at| (at / 7) as u8).collect();
+        reserve.commit(&block, &image).expect("reached");
+        reserve.commit(&small, &[3; 64]).expect("reached");
+        barrier.wait();
+        let expected = [image, vec![0; 500_000]].concat();
+        assert_eq!(old.join().expect("does not panic"), (0, expected.clone()));
+        assert!(read(&block) == expected);
+        assert!(in_new_thread(move || read(&block)) == expected);
+        assert_eq!(in_new_thread(move || read(&small)), [3; 64]);
+        assert_eq!(reserve.wanted(), None);
+
+        let error = reserve.reserve(900_000, 8).expect_err("too much");
+        assert!(error.to_string().contains("GLIBC_TUNABLES"), "{error}");
+        assert!(reserve.wanted() > Some(1_900_000));
+
+        reserve.release(block).expect("reached");
+        assert!(in_new_thread(move || read(&block)) == [0; 1_000_000]);
+        let again = reserve.reserve(1_000_000, 64).expect("free again");
+        assert_eq!(again.tp_offset, block.tp_offset);
+    });
+}
+
+#[test]
+fn what_is_wanted_is_said() {
+    in_child("what_is_wanted_is_said", || {
+        let reserve = Reserve::get();
+        assert_eq!(reserve.wanted(), None);
+        let error = reserve.reserve(1_000_000, 4096).expect_err("too much");
+        assert_eq!(reserve.wanted(), Some(1_000_000 + 4096 + 4096 + 512));
+        let setting = format!("{SETTING}=1008704 in GLIBC_TUNABLES");
+        assert!(error.to_string().contains(&setting), "{error}");
     });
 }
 

@@ -77,7 +77,7 @@ fn fix_up_memory(
         split(group, None, image, &mut tasks)?;
     }
     let parts = &link.parts;
-    let failures: Vec<Failure> = if tasks.len() <= 2 && small(&tasks) {
+    let failures: Vec<Failure> = if is_small(&tasks) {
         tasks
             .into_iter()
             .flat_map(|task| run(parts, task))
@@ -94,8 +94,9 @@ fn fix_up_memory(
     Ok(images)
 }
 
-fn small(tasks: &[Task<'_>]) -> bool {
-    tasks.iter().map(|task| task.bytes.len()).sum::<usize>() < PARALLEL_WORK
+/// Whether waking other threads costs more than the tasks.
+fn is_small(tasks: &[Task<'_>]) -> bool {
+    tasks.iter().map(|task| task.bytes.len()).sum::<usize>() < 2 * PARALLEL_WORK
 }
 
 /// Cuts the content of a segment (or of the TLS image, for `None`) into tasks.

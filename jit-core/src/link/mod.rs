@@ -30,7 +30,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::arch::x86_64::stubs;
-use crate::batch::{Batch, BatchHost, NativeBinding};
+use crate::batch::{Batch, BatchHost, DylibId, NativeBinding};
 use crate::error::LinkError;
 use crate::executor::api::ImportValue;
 use crate::executor::{ExecutorControl, ExecutorError};
@@ -75,6 +75,11 @@ impl LinkContext {
             times: Arc::default(),
             ranges: Ranges::default(),
         }
+    }
+
+    /// Forgets what is known of a dylib that was removed.
+    pub fn forget_dylib(&self, dylib: DylibId) {
+        self.ranges.forget(dylib);
     }
 }
 

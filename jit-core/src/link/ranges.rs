@@ -1,11 +1,14 @@
-//! Which range of the executor a dylib's next allocation goes to.
+//! Which range of the executor an allocation goes to.
 //!
-//! A dylib starts with a range near the process's libraries. Its first batch with 32-bit absolute
-//! addresses opens one below 2 GiB, which is the dylib's current range from then on. No lock is
-//! held while the executor opens a range: that may wait for the loader, and the loader may be
-//! running code that waits for a link.
+//! All dylibs share two ranges: one near the process's libraries, and one below 2 GiB that is opened
+//! for the first batch with 32-bit absolute addresses. So dylibs reach each other and the libraries
+//! directly, and a dylib costs no range. A dylib whose code needed low addresses once stays low, so
+//! that its parts stay together. A range that is full is replaced.
+//!
+//! No lock is held while the executor opens a range: that may wait for the loader, and the loader
+//! may be running code that waits for a link.
 
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
@@ -18,13 +21,26 @@ use crate::executor::{ExecutorControl, ExecutorResult};
 pub(super) struct OpenRange {
     pub(super) id: RangeId,
     pub(super) extent: ExecutorAddrRange,
-    low: bool,
 }
 
-/// The current range of every dylib.
+/// The ranges that allocations go to at the moment.
 #[derive(Default)]
 pub(super) struct Ranges {
-    current: Mutex<HashMap<DylibId, OpenRange>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    near: Option<OpenRange>,
+    low: Option<OpenRange>,
+    /// Dylibs with code that needs low addresses.
+    low_dylibs: HashSet<DylibId>,
+}
+
+impl State {
+    fn current(&mut self, low: bool) -> &mut Option<OpenRange> {
+        if low { &mut self.low } else { &mut self.near }
+    }
 }
 
 impl Ranges {
@@ -35,11 +51,7 @@ impl Ranges {
         dylib: DylibId,
         low: bool,
     ) -> ExecutorResult<OpenRange> {
-        let known = self.current.lock().get(&dylib).copied();
-        match known {
-            Some(range) if range.low || !low => Ok(range),
-            _ => self.open(executor, dylib, low, known),
-        }
+        self.other_than(executor, dylib, None, low)
     }
 
     /// Replaces a full range. Another link may have done so already.
@@ -50,38 +62,49 @@ impl Ranges {
         full: RangeId,
         low: bool,
     ) -> ExecutorResult<OpenRange> {
-        let known = self.current.lock().get(&dylib).copied();
-        match known {
-            Some(range) if range.id != full && (range.low || !low) => Ok(range),
-            _ => self.open(executor, dylib, low, known),
-        }
+        self.other_than(executor, dylib, Some(full), low)
     }
 
-    fn open(
+    /// Forgets what is known of a dylib that is gone.
+    pub(super) fn forget(&self, dylib: DylibId) {
+        self.state.lock().low_dylibs.remove(&dylib);
+    }
+
+    /// The current range, opened if there is none but `full`.
+    fn other_than(
         &self,
         executor: &dyn ExecutorControl,
         dylib: DylibId,
+        full: Option<RangeId>,
         low: bool,
-        known: Option<OpenRange>,
     ) -> ExecutorResult<OpenRange> {
+        let usable = |range: &OpenRange| Some(range.id) != full;
+        let low = {
+            let mut state = self.state.lock();
+            if low {
+                state.low_dylibs.insert(dylib);
+            }
+            let low = low || state.low_dylibs.contains(&dylib);
+            if let Some(range) = state.current(low).filter(usable) {
+                return Ok(range);
+            }
+            low
+        };
         let placement = if low {
             Placement::Low2GiB
         } else {
             Placement::NearLibraries
         };
         let (id, extent) = executor.open_range(placement)?;
-        let range = OpenRange { id, extent, low };
-        let mut current = self.current.lock();
-        match current.get(&dylib) {
-            // Another link opened one meanwhile: use that, so that the dylib stays together.
-            Some(other) if Some(other.id) != known.map(|range| range.id) && (other.low || !low) => {
-                Ok(*other)
-            }
-            _ => {
-                current.insert(dylib, range);
-                Ok(range)
-            }
+        let mut state = self.state.lock();
+        let current = state.current(low);
+        // Another link may have opened one meanwhile: what is linked at one time stays together.
+        if let Some(range) = current.filter(usable) {
+            return Ok(range);
         }
+        let range = OpenRange { id, extent };
+        *current = Some(range);
+        Ok(range)
     }
 }
 

@@ -8,6 +8,7 @@ mod link_line;
 mod linker;
 mod options;
 mod response_file;
+mod restart;
 mod run;
 mod show_graph;
 mod sources;
@@ -18,6 +19,8 @@ use std::ffi::OsString;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+
+pub use restart::{EnvironmentChange, saved_environment};
 
 /// Exit status when linking failed.
 const FAILED: i32 = 1;

@@ -12,7 +12,7 @@ use super::link_line::{InputName, LinkLine};
 use super::options::RunOptions;
 use super::sources::Language;
 use super::timings::Timings;
-use super::{Failure, image, response_file, show_graph, threads};
+use super::{Failure, image, response_file, restart, show_graph, threads};
 use crate::{Jit, Program, ProgramInput, ProgramSettings};
 
 /// `orc-jit run ARGS...`
@@ -26,7 +26,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let line = LinkLine::parse(own.iter().cloned(), &RunOptions::is_own).map_err(Failure::Usage)?;
     let name = OsString::from("orc-jit run");
     let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
-    for warning in &line.warnings {
+    for warning in line.warnings.iter().filter(|_| !restart::is_repeated()) {
         eprintln!("orc-jit: warning: {warning}");
     }
     if line.inputs.is_empty() {
@@ -82,7 +82,11 @@ fn run(
     jit.session().executor().set_program_name(&argv0);
     timings.done("read symbol tables");
 
-    program.link().map_err(|e| e.to_string())?;
+    if let Err(error) = program.link() {
+        drop(scratch);
+        restart::if_it_helps();
+        return Err(error.to_string().into());
+    }
     timings.done("resolve, link and load");
 
     // Nothing of ours is in the program's way: no thread, no file.

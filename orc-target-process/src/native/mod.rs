@@ -16,7 +16,8 @@ pub use loaded::loaded_libraries;
 pub(crate) use dynamic::Dynamic;
 pub(crate) use elf::{PT_TLS, Rela, STT_GNU_IFUNC};
 pub(crate) use image::{
-    Binding, HookWords, Image, ImageSpec, LoaderError, OpenImage, RelocationKind, relocation_kind,
+    Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_TPOFF, RelocationKind,
+    relocation_kind,
 };
 pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};

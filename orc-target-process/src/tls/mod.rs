@@ -12,17 +12,21 @@
 //!
 //! The feature is for executables only: in a library that is opened with `dlopen`, the reserve
 //! would not fit into what the loader sets aside for such libraries.
+//!
+//! What does not fit the reserve is taken from just that, the loader's surplus (`surplus`), which has
+//! the size that the process asked for when it started.
 
 mod free_list;
 mod quiet;
 mod signal;
+mod surplus;
 mod template;
 mod thread_lists;
 mod threads;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
 
@@ -37,16 +41,21 @@ pub enum TlsError {
     /// The executable was built without a reserve.
     #[error(
         "this executable has no room for thread-local variables of linked code: build it with \
-         the feature `tls-reserve` of orc-target-process"
+         the feature `tls-reserve` of orc-target-process, or start it with {SETTING}={wanted} in \
+         GLIBC_TUNABLES"
     )]
-    NoReserve,
+    NoReserve {
+        /// Bytes of surplus to start with.
+        wanted: u64,
+    },
     /// The reserve is not where it can be used.
     #[error("internal error: the thread-local reserve cannot be used: {0}")]
     Misplaced(&'static str),
     /// Not enough is left.
     #[error(
         "no room for {size} bytes of thread-local variables aligned to {align}: {free} of \
-         {reserve} bytes are free; build with ORC_TLS_RESERVE_SIZE set to more bytes"
+         {reserve} bytes are free; start the process with {SETTING}={wanted} in GLIBC_TUNABLES, \
+         or build with ORC_TLS_RESERVE_SIZE set to more bytes"
     )]
     Full {
         /// Bytes asked for.
@@ -57,6 +66,8 @@ pub enum TlsError {
         free: u64,
         /// Bytes in all.
         reserve: u64,
+        /// Bytes of surplus to start with.
+        wanted: u64,
     },
     /// The loader aligns the executable's thread-locals to no more than this.
     #[error("thread-local variables aligned to {align} bytes are not supported; at most {max}")]
@@ -116,22 +127,42 @@ pub enum TlsError {
     RestlessThreads,
 }
 
-/// The reserve of this process.
+/// The tunable of glibc's that says how many bytes of thread-local storage at fixed offsets the loader
+/// keeps free: a part of the environment variable `GLIBC_TUNABLES`, read when a process starts.
+pub const SETTING: &str = "glibc.rtld.optional_static_tls";
+
+/// What the loader keeps free if nobody says anything, for libraries that are opened later.
+const SURPLUS_DEFAULT: u64 = 512;
+
+/// The reserve of this process, and what was taken in addition.
 pub struct Reserve {
-    place: Result<Place, TlsError>,
+    /// What is wrong with the built-in reserve.
+    misplaced: Option<&'static str>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    free: FreeList,
+    areas: Vec<Area>,
     next_id: u64,
     blocks: HashMap<u64, Block>,
+    /// Bytes taken from the surplus.
+    taken: u64,
+    /// Bytes of surplus that would have been enough for what was refused.
+    wanted: Option<u64>,
+}
+
+/// Storage to give away.
+#[derive(Debug)]
+struct Area {
+    place: Arc<Place>,
+    free: FreeList,
 }
 
 #[derive(Debug)]
 struct Block {
-    /// Offset in the reserve.
+    place: Arc<Place>,
+    /// Offset in the place.
     start: u64,
     size: u64,
     /// Whether linked code may know of it, and have written to any of its bytes.
@@ -139,19 +170,19 @@ struct Block {
 }
 
 impl Reserve {
-    /// The one reserve that a process has, if any: without one, reserving fails.
+    /// The one reserve that a process has.
     pub fn get() -> &'static Self {
         static RESERVE: LazyLock<Reserve> = LazyLock::new(|| {
-            let place = Place::find();
-            let size = place.as_ref().map_or(0, |place| place.size);
-            let state = State {
-                free: FreeList::new(size),
-                ..State::default()
+            let mut reserve = Reserve {
+                misplaced: None,
+                state: Mutex::default(),
             };
-            Reserve {
-                place,
-                state: Mutex::new(state),
+            match Place::find() {
+                Ok(Some(place)) => reserve.state.get_mut().add(place),
+                Ok(None) => {}
+                Err(why) => reserve.misplaced = Some(why),
             }
+            reserve
         });
         &RESERVE
     }
@@ -160,9 +191,12 @@ impl Reserve {
     /// power of two. They read as zero in every thread.
     ///
     /// # Errors
-    /// When there is no reserve, not enough of it, or the alignment is more than it has.
+    /// When there is no reserve or not enough of it, and the loader has no surplus either; when the
+    /// alignment is more than the reserve has.
     pub fn reserve(&self, size: u64, align: u64) -> Result<TlsBlock, TlsError> {
-        let place = self.place()?;
+        if let Some(why) = self.misplaced {
+            return Err(TlsError::Misplaced(why));
+        }
         let align = align.max(1);
         if align > template::ALIGNMENT || !align.is_power_of_two() {
             return Err(TlsError::Alignment {
@@ -170,31 +204,26 @@ impl Reserve {
                 max: template::ALIGNMENT,
             });
         }
+        if let Some(block) = self.state.lock().take(size, align) {
+            return Ok(block);
+        }
+        // Not under our lock: somebody who has the loader's may wait for ours.
+        let more = surplus::take(size.max(1), align);
         let mut state = self.state.lock();
-        // An empty block has an address of its own too.
-        let taken = size.max(1);
-        let start = state
-            .free
-            .take(taken, align, place.tp_offset.cast_unsigned());
-        let start = start.ok_or_else(|| TlsError::Full {
-            size,
-            align,
-            free: state.free.free(),
-            reserve: place.size,
-        })?;
-        let id = state.next_id;
-        state.next_id += 1;
-        let block = Block {
-            start,
-            size: taken,
-            committed: false,
-        };
-        state.blocks.insert(id, block);
-        Ok(TlsBlock {
-            id,
-            tp_offset: place.tp_offset + start.cast_signed(),
-            size,
-        })
+        if let Ok(place) = more {
+            state.taken += place.size + align;
+            state.add(place);
+        }
+        state
+            .take(size, align)
+            .ok_or_else(|| state.refuse(size, align))
+    }
+
+    /// How large the loader's surplus ([`SETTING`]) has to be, in bytes, for what was refused last to
+    /// be granted to a process that does the same. `None` if nothing was refused.
+    #[must_use]
+    pub fn wanted(&self) -> Option<u64> {
+        self.state.lock().wanted
     }
 
     /// Gives a block its initial values: `image`, then zeros. When this returns, every thread has
@@ -203,7 +232,6 @@ impl Reserve {
     /// # Errors
     /// When a thread cannot be reached. The block stays reserved; its content is undefined.
     pub fn commit(&self, block: &TlsBlock, image: &[u8]) -> Result<(), TlsError> {
-        let place = self.place()?;
         let mut state = self.state.lock();
         let known = state.blocks.get_mut(&block.id);
         let known = known.ok_or(TlsError::UnknownBlock(block.id))?;
@@ -216,10 +244,10 @@ impl Reserve {
         if std::mem::replace(&mut known.committed, true) {
             let mut bytes = image.to_vec();
             bytes.resize(known.size as usize, 0);
-            return place.write(known.start, &bytes);
+            return known.place.write(known.start, &bytes);
         }
         // All its bytes are zero still.
-        place.write(known.start, image)
+        known.place.write(known.start, image)
     }
 
     /// Takes a block back: zeroes it in every thread, then it can be reserved again.
@@ -227,21 +255,72 @@ impl Reserve {
     /// # Errors
     /// When a thread cannot be reached. The block is then never used again.
     pub fn release(&self, block: TlsBlock) -> Result<(), TlsError> {
-        let place = self.place()?;
         let mut state = self.state.lock();
         let known = state.blocks.remove(&block.id);
         let known = known.ok_or(TlsError::UnknownBlock(block.id))?;
         if known.committed {
-            place.write(known.start, &vec![0; known.size as usize])?;
+            known
+                .place
+                .write(known.start, &vec![0; known.size as usize])?;
         }
-        state.free.give(known.start, known.size);
+        let area = state
+            .areas
+            .iter_mut()
+            .find(|area| Arc::ptr_eq(&area.place, &known.place));
+        if let Some(area) = area {
+            area.free.give(known.start, known.size);
+        }
         Ok(())
     }
+}
 
-    fn place(&self) -> Result<&Place, TlsError> {
-        self.place.as_ref().map_err(|error| match error {
-            TlsError::Misplaced(why) => TlsError::Misplaced(why),
-            _ => TlsError::NoReserve,
+impl State {
+    fn add(&mut self, place: Place) {
+        self.areas.push(Area {
+            free: FreeList::new(place.size),
+            place: Arc::new(place),
+        });
+    }
+
+    /// Takes a block from an area that has room for it.
+    fn take(&mut self, size: u64, align: u64) -> Option<TlsBlock> {
+        // An empty block has an address of its own too.
+        let taken = size.max(1);
+        let (place, start) = self.areas.iter_mut().find_map(|area| {
+            let origin = area.place.tp_offset.cast_unsigned();
+            let start = area.free.take(taken, align, origin)?;
+            Some((Arc::clone(&area.place), start))
+        })?;
+        let id = self.next_id;
+        self.next_id += 1;
+        let tp_offset = place.tp_offset + start.cast_signed();
+        let block = Block {
+            place,
+            start,
+            size: taken,
+            committed: false,
+        };
+        self.blocks.insert(id, block);
+        Some(TlsBlock {
+            id,
+            tp_offset,
+            size,
         })
+    }
+
+    fn refuse(&mut self, size: u64, align: u64) -> TlsError {
+        let padded = size.saturating_add(align + template::ALIGNMENT);
+        let wanted = (self.taken + SURPLUS_DEFAULT).saturating_add(padded);
+        self.wanted = Some(wanted);
+        if self.areas.is_empty() {
+            return TlsError::NoReserve { wanted };
+        }
+        TlsError::Full {
+            size,
+            align,
+            free: self.areas.iter().map(|area| area.free.free()).sum(),
+            reserve: self.areas.iter().map(|area| area.place.size).sum(),
+            wanted,
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::process::thread_pointer;
 /// Alignment of the reserve, as the build script declares it.
 pub(super) const ALIGNMENT: u64 = 4096;
 
-/// The reserve's place.
+/// The place of the reserve, or of what was taken in addition.
 #[derive(Debug)]
 pub(super) struct Place {
     /// Offset of its first byte from the thread pointer.
@@ -16,10 +16,10 @@ pub(super) struct Place {
     /// Its size in bytes.
     pub size: u64,
     /// Address of its bytes in the template.
-    template: u64,
-    /// The executable.
-    object: LoadedObject,
-    threads: Threads,
+    pub(super) template: u64,
+    /// The executable, or the object that it was taken with.
+    pub(super) object: LoadedObject,
+    pub(super) threads: Threads,
 }
 
 #[cfg(feature = "tls-reserve")]
@@ -39,9 +39,14 @@ fn this_threads_copy() -> Option<(u64, u64)> {
 }
 
 impl Place {
-    /// Finds the reserve and its template.
-    pub fn find() -> Result<Self, TlsError> {
-        let (start, size) = this_threads_copy().ok_or(TlsError::NoReserve)?;
+    /// Finds the built-in reserve and its template, if there is one.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn find() -> Result<Option<Self>, &'static str> {
+        let Some((start, size)) = this_threads_copy() else {
+            return Ok(None);
+        };
         let (object, offset, header) = loaded_objects()
             .into_iter()
             .find_map(|object| {
@@ -50,26 +55,26 @@ impl Place {
                 let inside = object.tls_block != 0 && offset + size <= header.p_memsz;
                 inside.then_some((object, offset, header))
             })
-            .ok_or(TlsError::Misplaced("no loaded object holds it"))?;
+            .ok_or("no loaded object holds it")?;
         // The template has bytes for initialized variables only.
         if offset + size > header.p_filesz {
-            return Err(TlsError::Misplaced("the template does not hold all of it"));
+            return Err("the template does not hold all of it");
         }
         let tp_offset = start.wrapping_sub(thread_pointer()).cast_signed();
         if tp_offset.rem_euclid(ALIGNMENT as i64) != 0 {
-            return Err(TlsError::Misplaced("it is not aligned"));
+            return Err("it is not aligned");
         }
         let template = object
             .bias
             .wrapping_add(header.p_vaddr)
             .wrapping_add(offset);
-        Ok(Self {
+        Ok(Some(Self {
             tp_offset,
             size,
             template,
             object,
             threads: Threads::find(),
-        })
+        }))
     }
 
     /// Writes `bytes` at offset `start` of the reserve, for all threads to come and all that exist.

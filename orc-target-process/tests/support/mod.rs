@@ -11,12 +11,18 @@ const CHILD: &str = "ORC_TEST_CHILD";
 
 /// Runs `body` in a process of its own: this test again, in a child of the test binary.
 pub fn in_child(test: &str, body: impl FnOnce()) {
+    in_child_with(test, &[], body);
+}
+
+/// The same with more environment variables.
+pub fn in_child_with(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
     if std::env::var(CHILD).is_ok_and(|name| name == test) {
         return body();
     }
     let output = Command::new(std::env::current_exe().expect("known"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
+        .envs(environment.iter().copied())
         .output()
         .expect("the test binary starts");
     let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");

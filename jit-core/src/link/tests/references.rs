@@ -204,13 +204,29 @@ fn an_absolute_symbol_needs_no_low_memory() {
 }
 
 #[test]
-fn dylibs_in_distant_ranges_meet_through_tables() {
+fn dylibs_share_a_range_and_reach_each_other() {
     let mut world = World::new();
     let a = world.object("a.o");
     world.add(a.function("main", &hex(CALL), &[(1, Kind::Branch32, "f", -4)]));
     let b = world.object("b.o").function("f", &hex("c3"), &[]);
     world.add_to(b, DylibId(1), TrackerId(1));
     world.must_link();
+    assert_eq!(world.leads_to("main", 1), world.address("f"));
+}
+
+#[test]
+fn dylibs_in_distant_ranges_meet_through_tables() {
+    let mut world = World::new();
+    let a = world.object("a.o");
+    world.add(a.function("main", &hex(CALL), &[(1, Kind::Branch32, "f", -4)]));
+    // A dylib of its own with absolute addresses lies low.
+    let edges = [(0, Kind::Pointer32, "f", 0)];
+    let b = world
+        .object("b.o")
+        .function("f", &hex("00000000 c3"), &edges);
+    world.add_to(b, DylibId(1), TrackerId(1));
+    world.must_link();
+    assert!(world.address("main") >= NEAR && world.address("f") < 1 << 31);
     let stub = world.leads_to("main", 1);
     assert_eq!(world.word(world.follow(stub + 6)), world.address("f"));
 }

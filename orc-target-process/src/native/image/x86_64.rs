@@ -1,7 +1,7 @@
 //! The parts of a synthesized object that differ per processor: relocation types and hook stub.
 
 /// `e_machine`.
-pub(super) const EM: u16 = 62;
+pub(crate) const EM: u16 = 62;
 
 const R_64: u32 = 1;
 const R_COPY: u32 = 5;
@@ -13,7 +13,7 @@ pub(super) const R_DTPMOD: u32 = 16;
 /// Offset of S in its module's thread-local block.
 pub(super) const R_DTPOFF: u32 = 17;
 /// Offset of S from the thread pointer.
-pub(super) const R_TPOFF: u32 = 18;
+pub(crate) const R_TPOFF: u32 = 18;
 /// Result of calling B + A.
 pub(super) const R_IRELATIVE: u32 = 37;
 
