@@ -14,6 +14,9 @@
 //! the wrapper function returned, without any out-of-band error. The layout is that of LLVM 22
 //! (`llvm/ExecutionEngine/Orc/Shared/SimpleRemoteEPCUtils.h`).
 
+pub mod llvm;
+pub mod services;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;

@@ -3,7 +3,9 @@
 //! `jit_core::ExecutorControl` speaks in these types, whether the executor is this process or
 //! another one.
 
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+mod wire;
+
+use orc_shared::{AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 
 /// Where in the address space a range should lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -40,6 +42,70 @@ pub struct SegmentRequest {
     pub size: u64,
     /// Alignment in bytes, a power of two.
     pub align: u64,
+}
+
+/// One allocation: segments and thread-local storage that live and die together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AllocationRequest {
+    /// Where the segments go.
+    pub range: RangeId,
+    /// The segments.
+    pub segments: Vec<SegmentRequest>,
+    /// Static thread-local storage: size and alignment in bytes, the latter a power of two.
+    pub tls: Option<(u64, u64)>,
+    /// How many frame entries finalize will be given; guessed from the size of the text if absent.
+    pub frames: Option<u64>,
+}
+
+/// What an allocation got.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Allocated {
+    /// Names the allocation until it is abandoned or released.
+    pub id: u64,
+    /// Final addresses of the segments, in request order.
+    pub addresses: Vec<ExecutorAddr>,
+    /// The thread-local storage, if some was asked for.
+    pub tls: Option<TlsBlock>,
+}
+
+/// What is done, in this order, when an allocation is finalized: commit thread-locals, put the
+/// content in place, protect, flush the instruction cache, add frames, run the actions. Undone
+/// in reverse at release.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FinalizeRequest {
+    /// Frame-table entries of the allocation's code.
+    pub frames: Vec<FrameEntry>,
+    /// The `.eh_frame` bytes of the allocation, terminated by a zero length; used where frames
+    /// have to be registered section by section.
+    pub eh_frame: Option<ExecutorAddrRange>,
+    /// Initial content of the allocation's thread-local storage; zeros follow shorter content.
+    pub tls_image: Vec<u8>,
+    /// Wrapper calls. An action's function may also be the number of a service
+    /// (`orc_shared::remote::services`).
+    pub actions: Vec<AllocActionPair>,
+}
+
+/// One allocation of a batch that a remote controller finalizes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finalization<'a> {
+    /// The allocation.
+    pub id: u64,
+    /// `content_size` bytes for each of its segments, in request order.
+    pub content: Vec<Content<'a>>,
+    /// What else is done.
+    pub request: FinalizeRequest,
+}
+
+/// The bytes that the controller made for a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Content<'a> {
+    /// The bytes themselves.
+    Inline(&'a [u8]),
+    /// They lie at this offset in the file that comes with the message. The segment's whole pages
+    /// are mapped from it where they can be: if offset and address are equal modulo the
+    /// page size. What follows the bytes in their last page must then be zero, and belong to no
+    /// other segment.
+    Shared(u64),
 }
 
 /// A function's place in the frame table: code at `pc` is described by the FDE at `fde`.

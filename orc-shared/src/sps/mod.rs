@@ -49,6 +49,13 @@ pub enum SpsDecodeError {
         /// The byte.
         value: u8,
     },
+    /// The number of a variant that the type does not have.
+    UnknownVariant {
+        /// Offset of the number.
+        offset: usize,
+        /// The number.
+        value: u8,
+    },
     /// A string that is not UTF-8.
     InvalidUtf8 {
         /// Offset of the string's first character.
@@ -76,6 +83,12 @@ impl fmt::Display for SpsDecodeError {
             ),
             Self::InvalidBool { offset, value } => {
                 write!(f, "SPS bool at byte {offset} is {value:#x}, not 0 or 1")
+            }
+            Self::UnknownVariant { offset, value } => {
+                write!(
+                    f,
+                    "no variant of SPS enum at byte {offset} has number {value}"
+                )
             }
             Self::InvalidUtf8 { offset } => {
                 write!(f, "SPS string at byte {offset} is not UTF-8")
@@ -281,6 +294,47 @@ macro_rules! impl_sps_struct {
             ) -> $crate::sps::SpsResult<Self> {
                 // Fields of a struct expression are evaluated in the order written.
                 Ok(Self { $($field: <$type as $crate::sps::SpsDecode<'a>>::sps_decode(input)?),+ })
+            }
+        }
+    };
+}
+
+/// Implements [`SpsEncode`] and [`SpsDecode`] for an enum without fields: one byte, the number given.
+///
+/// ```
+/// use orc_shared::{impl_sps_enum, sps};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// enum Color { Red, Green }
+/// impl_sps_enum!(Color { Red = 0, Green = 1 });
+///
+/// assert_eq!(sps::encode(&Color::Green), [1]);
+/// assert_eq!(sps::decode(&[0]), Ok(Color::Red));
+/// assert!(sps::decode::<Color>(&[2]).is_err());
+/// ```
+#[macro_export]
+macro_rules! impl_sps_enum {
+    ($name:ident { $($variant:ident = $number:literal),+ $(,)? }) => {
+        impl $crate::sps::SpsEncode for $name {
+            fn sps_size(&self) -> usize {
+                1
+            }
+            fn sps_encode(&self, out: &mut $crate::sps::private::Vec<u8>) {
+                out.push(match self {
+                    $(Self::$variant => $number,)+
+                });
+            }
+        }
+        impl<'a> $crate::sps::SpsDecode<'a> for $name {
+            const MIN_SIZE: usize = 1;
+            fn sps_decode(
+                input: &mut $crate::sps::SpsReader<'a>,
+            ) -> $crate::sps::SpsResult<Self> {
+                let offset = input.offset();
+                match <u8 as $crate::sps::SpsDecode<'a>>::sps_decode(input)? {
+                    $($number => Ok(Self::$variant),)+
+                    value => Err($crate::sps::SpsDecodeError::UnknownVariant { offset, value }),
+                }
             }
         }
     };
