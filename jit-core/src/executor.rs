@@ -1,67 +1,117 @@
 //! The boundary to the process that runs the code.
 
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+use orc_shared::remote::services::{CrashReport, ExitStatus};
+pub use orc_shared::{AllocAction, AllocActionPair};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 pub use orc_target_process::api;
+pub use orc_target_process::api::{AllocationRequest, FinalizeRequest};
 use orc_target_process::api::{
-    FrameEntry, Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId,
-    SegmentRequest, TlsBlock,
+    Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
 };
 
 /// An error of the executor or of the connection to it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct ExecutorError(pub String);
+pub enum ExecutorError {
+    /// A request failed. The executor is as it was before.
+    #[error("{0}")]
+    Failed(String),
+    /// The executor is gone, with everything that was linked into it.
+    #[error("the executor is gone: {0}")]
+    Disconnected(Disconnect),
+    /// The other side is no executor for this controller.
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+/// How a connection to an executor ended.
+#[derive(Debug, Clone)]
+pub enum Disconnect {
+    /// The controller closed it.
+    Closed,
+    /// The executor closed it and told no more.
+    EndOfFile,
+    /// The executor's process ended; if it crashed, it may have left a report.
+    Ended(ExitStatus, Option<Box<CrashReport>>),
+    /// The executor said goodbye with this message.
+    Hangup(String),
+    /// Nothing was heard of it for so long.
+    Silent(Duration),
+    /// It broke the protocol.
+    Protocol(String),
+    /// Reading or writing failed.
+    Io(String),
+}
+
+impl ExecutorError {
+    /// The failure of a request, as an error says it.
+    pub fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    /// Several errors as one, if there is any. That the executor is gone says more than what
+    /// failed because of it.
+    ///
+    /// # Errors
+    /// If there is any.
+    pub fn joined(errors: impl IntoIterator<Item = Self>) -> ExecutorResult<()> {
+        let mut messages = Vec::new();
+        for error in errors {
+            match error {
+                Self::Failed(message) => messages.push(message),
+                Self::Disconnected(_) | Self::Mismatch(_) => return Err(error),
+            }
+        }
+        if messages.is_empty() {
+            return Ok(());
+        }
+        Err(Self::Failed(messages.join("; ")))
+    }
+}
+
+impl fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => write!(f, "this side closed the connection"),
+            Self::EndOfFile => write!(f, "it closed the connection"),
+            Self::Ended(status, report) => {
+                let what = if status.signaled {
+                    "signal"
+                } else {
+                    "exit code"
+                };
+                write!(f, "its process ended with {what} {}", status.value)?;
+                match report {
+                    Some(report) => write!(f, ", at address {}", report.fault_address),
+                    None => Ok(()),
+                }
+            }
+            Self::Hangup(message) => write!(f, "it hung up: {message}"),
+            Self::Silent(time) => write!(f, "nothing was heard of it for {time:?}"),
+            Self::Protocol(problem) => write!(f, "it broke the protocol: {problem}"),
+            Self::Io(error) => write!(f, "the connection failed: {error}"),
+        }
+    }
+}
 
 /// Result of an executor's service.
 pub type ExecutorResult<T> = Result<T, ExecutorError>;
 
-/// A wrapper call to make when memory is finalized, and the one that undoes it at release.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AllocActionPair {
-    /// Called after protections are in place, in order.
-    pub finalize: Option<AllocAction>,
-    /// Called at release, in reverse order; only if `finalize` succeeded.
-    pub dealloc: Option<AllocAction>,
-}
-
-/// One wrapper call: the function and its SPS-packed arguments. It returns an SPS `Error`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllocAction {
-    /// The wrapper function.
-    pub function: ExecutorAddr,
-    /// Its packed arguments.
-    pub args: Vec<u8>,
-}
-
-/// What is done, in this order, when an allocation is finalized: protect, flush the instruction
-/// cache, commit thread-locals, add frames, run the actions. Undone in reverse at release.
-#[derive(Debug, Default)]
-pub struct FinalizeRequest {
-    /// Frame-table entries of the allocation's code.
-    pub frames: Vec<FrameEntry>,
-    /// The `.eh_frame` bytes of the allocation, terminated by a zero length; used where frames
-    /// have to be registered section by section.
-    pub eh_frame: Option<ExecutorAddrRange>,
-    /// Thread-local blocks and their initial content (shorter content is followed by zeros).
-    pub tls: Vec<(TlsBlock, Vec<u8>)>,
-    /// Wrapper calls.
-    pub actions: Vec<AllocActionPair>,
-}
-
-/// Memory that has addresses and is being filled. Dropping it abandons it.
-pub trait InFlight: Send {
+/// Memory that has addresses and is being filled. Dropping it abandons it, with its thread-local
+/// storage. [`ExecutorControl::finalize`] of the executor that made it makes it final.
+pub trait InFlight: Any + Send {
     /// Final addresses of the requested segments, in request order.
     fn addresses(&self) -> &[ExecutorAddr];
+
+    /// The thread-local storage, if some was asked for.
+    fn tls(&self) -> Option<TlsBlock>;
 
     /// Working memory of all segments (each `content_size` bytes), in request order. In process it
     /// is the final memory.
     fn working_memory(&mut self) -> Vec<&mut [u8]>;
-
-    /// Makes the memory final.
-    ///
-    /// # Errors
-    /// When a protection or an action fails; everything done before is undone.
-    fn finalize(self: Box<Self>, request: FinalizeRequest) -> ExecutorResult<Box<dyn Finalized>>;
 }
 
 /// Memory in use by linked code.
@@ -90,25 +140,26 @@ pub trait ExecutorControl: Send + Sync {
     /// When no address space is left for the placement.
     fn open_range(&self, placement: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)>;
 
-    /// Allocates segments in a range. `None` when the range is full: open another.
+    /// Allocates memory and thread-local storage for all requests, in their order, or for none if
+    /// one fails. `None` for those whose range is full: open another. One round trip.
     ///
     /// # Errors
-    /// When the system refuses memory.
+    /// When the system refuses memory, or there is not enough thread-local storage, naming the size
+    /// option.
     fn allocate(
         &self,
-        range: RangeId,
-        segments: &[SegmentRequest],
-    ) -> ExecutorResult<Option<Box<dyn InFlight>>>;
+        requests: &[AllocationRequest],
+    ) -> ExecutorResult<Vec<Option<Box<dyn InFlight>>>>;
 
-    /// Reserves static thread-local storage; commit it through [`FinalizeRequest::tls`], or give it
-    /// back with [`Self::release_tls`].
+    /// Makes memory that this executor allocated final, all of it or none: first all content,
+    /// protections, frames and thread-locals, then all actions, in order. One round trip.
     ///
     /// # Errors
-    /// When the reserve is full or absent, naming the size option.
-    fn reserve_tls(&self, size: u64, align: u64) -> ExecutorResult<TlsBlock>;
-
-    /// Gives back a reserved block that was never committed.
-    fn release_tls(&self, block: TlsBlock);
+    /// When a protection or an action fails; everything done before is undone.
+    fn finalize(
+        &self,
+        batch: Vec<(Box<dyn InFlight>, FinalizeRequest)>,
+    ) -> ExecutorResult<Vec<Box<dyn Finalized>>>;
 
     /// The libraries loaded in the process, in the loader's global search order.
     ///

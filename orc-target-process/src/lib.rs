@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod dispatch;
+pub mod executor;
 pub mod memory;
 pub mod native;
 pub mod process;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
 
+use super::finalize;
 use super::ranges;
 use super::state::{Group, Link};
 use crate::error::LinkError;
+use crate::executor::{AllocationRequest, InFlight};
 
 /// Whether the groups have memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,34 +23,56 @@ pub(super) enum Allocation {
 /// Allocates every group in its dylib's range and sets the addresses of its segments.
 pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
     let context = Arc::clone(&link.context);
-    for index in 0..link.groups.len() {
-        let group = &mut link.groups[index];
-        if group.layout.is_empty() {
-            link.memory.get_mut().push(None);
-            continue;
-        }
-        if group.layout.tls.size > 0 {
-            let tls = &group.layout.tls;
-            group.tls = Some(context.executor.reserve_tls(tls.size, tls.align.max(1))?);
-        }
-        let requests = group.layout.requests();
-        let memory = match context.executor.allocate(group.range, &requests)? {
-            Some(memory) => memory,
-            None => {
-                if !move_group(link, index)? {
-                    return Ok(Allocation::Restart);
-                }
-                let range = link.groups[index].range;
-                match context.executor.allocate(range, &requests)? {
-                    Some(memory) => memory,
-                    None => return Ok(Allocation::Restart),
-                }
+    let frames = finalize::count_frames(link);
+    let groups: Vec<usize> = (0..link.groups.len())
+        .filter(|&index| !link.groups[index].layout.is_empty())
+        .collect();
+    let request = |link: &Link, index: usize| request(&link.groups[index], frames[index]);
+    let requests: Vec<_> = groups.iter().map(|&i| request(link, i)).collect();
+    let mut memory: Vec<_> = link.groups.iter().map(|_| None).collect();
+    for (index, allocated) in zip_all(&groups, context.executor.allocate(&requests)?)? {
+        memory[index] = match allocated {
+            Some(allocated) => Some(allocated),
+            None if move_group(link, index)? => {
+                let again = [request(link, index)];
+                context
+                    .executor
+                    .allocate(&again)?
+                    .into_iter()
+                    .next()
+                    .flatten()
             }
+            None => None,
         };
-        set_addresses(&mut link.groups[index], memory.addresses())?;
-        link.memory.get_mut().push(Some(memory));
+        match &memory[index] {
+            Some(memory) => set_places(&mut link.groups[index], &**memory)?,
+            None => return Ok(Allocation::Restart),
+        }
     }
+    *link.memory.get_mut() = memory;
     Ok(Allocation::Done)
+}
+
+fn request(group: &Group, frames: u64) -> AllocationRequest {
+    let tls = &group.layout.tls;
+    AllocationRequest {
+        range: group.range,
+        segments: group.layout.requests(),
+        tls: (tls.size > 0).then_some((tls.size, tls.align.max(1))),
+        frames: Some(frames),
+    }
+}
+
+/// Each group's answer.
+fn zip_all<T>(
+    groups: &[usize],
+    answers: Vec<T>,
+) -> Result<impl Iterator<Item = (usize, T)>, LinkError> {
+    if groups.len() == answers.len() {
+        return Ok(groups.iter().copied().zip(answers));
+    }
+    let message = "the executor did not answer every request for memory";
+    Err(LinkError::Internal(message.to_owned()))
 }
 
 /// Gives a group whose range is full another one. Says whether what lowering assumed still holds:
@@ -67,19 +91,20 @@ fn move_group(link: &mut Link, index: usize) -> Result<bool, LinkError> {
     Ok(alone && same_kind && link.assumed_near.iter().all(in_reach))
 }
 
-fn set_addresses(group: &mut Group, addresses: &[ExecutorAddr]) -> Result<(), LinkError> {
+fn set_places(group: &mut Group, memory: &dyn InFlight) -> Result<(), LinkError> {
     let segments = group.layout.segments.iter_mut();
-    let mut used = segments.filter(|segment| segment.size > 0);
-    for address in addresses {
-        match used.next() {
-            Some(segment) => segment.address = *address,
-            None => break,
-        }
+    let used = segments.filter(|segment| segment.size > 0);
+    let addresses = memory.addresses();
+    let mut placed = 0;
+    for (segment, address) in used.zip(addresses) {
+        segment.address = *address;
+        placed += 1;
     }
-    match used.next() {
-        None => Ok(()),
-        Some(_) => Err(LinkError::Internal(
-            "the executor returned fewer segments than it was asked for".to_owned(),
-        )),
+    group.tls = memory.tls();
+    let wanted = group.layout.segments.iter().filter(|s| s.size > 0).count();
+    if placed == wanted && group.tls.is_some() == (group.layout.tls.size > 0) {
+        return Ok(());
     }
+    let message = "the executor returned less memory than it was asked for";
+    Err(LinkError::Internal(message.to_owned()))
 }

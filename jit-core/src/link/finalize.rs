@@ -9,29 +9,30 @@ use crate::batch::TrackerId;
 use crate::error::LinkError;
 use crate::executor::api::FrameEntry;
 use crate::executor::{AllocAction, AllocActionPair, FinalizeRequest, Finalized};
+use crate::graph::{Block, Frame};
 use crate::platform::LaidOutGroup;
 
 /// What the session owns once a batch is in memory.
 pub(super) type Allocations = Vec<(TrackerId, Box<dyn Finalized>)>;
 
-/// Finalizes every group. If one fails, those before it are released.
+/// Finalizes every group, or none.
 pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocations, LinkError> {
     let mut frames = frames_of_groups(link);
     let memory = std::mem::take(link.memory.get_mut());
-    let mut done = Allocations::new();
+    let mut trackers = Vec::new();
+    let mut batch = Vec::new();
     for (index, (memory, image)) in memory.into_iter().zip(images).enumerate() {
         let Some(memory) = memory else { continue };
-        let request = request(link, index, std::mem::take(&mut frames[index]), image);
-        let finalized = match request {
-            Ok(request) => memory.finalize(request).map_err(LinkError::from),
-            Err(error) => Err(error),
-        };
-        match finalized {
-            Ok(finalized) => done.push((link.groups[index].tracker, finalized)),
-            Err(error) => return Err(release(done, error)),
-        }
+        let request = request(link, index, std::mem::take(&mut frames[index]), image)?;
+        trackers.push(link.groups[index].tracker);
+        batch.push((memory, request));
     }
-    Ok(done)
+    let finalized = link.context.executor.finalize(batch)?;
+    if finalized.len() != trackers.len() {
+        let message = "the executor did not finalize all memory";
+        return Err(LinkError::Internal(message.to_owned()));
+    }
+    Ok(trackers.into_iter().zip(finalized).collect())
 }
 
 /// Releases what was finalized before a failure; further failures are joined to the first.
@@ -49,7 +50,7 @@ pub(super) fn release(done: Allocations, error: LinkError) -> LinkError {
 }
 
 fn request(
-    link: &mut Link,
+    link: &Link,
     index: usize,
     frames: Vec<FrameEntry>,
     image: Vec<u8>,
@@ -68,12 +69,10 @@ fn request(
             .platform
             .finalize_actions(&laid_out, &context.names)?,
     );
-    let eh_frame = eh_frame(group);
-    let tls = link.groups[index].tls.take();
     Ok(FinalizeRequest {
         frames,
-        eh_frame,
-        tls: tls.map(|block| (block, image)).into_iter().collect(),
+        eh_frame: eh_frame(group),
+        tls_image: image,
         actions,
     })
 }
@@ -97,9 +96,19 @@ fn run_resolvers(link: &Link, group: &Group) -> Option<AllocActionPair> {
     }
     let function = orc_shared::ExecutorAddr::new(link.parts[part as usize].value(symbol));
     Some(AllocActionPair {
-        finalize: Some(AllocAction { function, args }),
-        dealloc: None,
+        finalize: AllocAction { function, args },
+        dealloc: AllocAction::default(),
     })
+}
+
+/// How many frame-table entries each group will have.
+pub(super) fn count_frames(link: &Link) -> Vec<u64> {
+    let of_parts = parallel::map_parts(&link.parts, |_, part| live_frames(part).count());
+    let mut of_groups = vec![0; link.groups.len()];
+    for (part, count) in link.parts.iter().zip(of_parts) {
+        of_groups[part.group as usize] += count as u64;
+    }
+    of_groups
 }
 
 /// The frame-table entries of each group's live code, sorted by address.
@@ -117,14 +126,19 @@ fn frames_of_groups(link: &Link) -> Vec<Vec<FrameEntry>> {
 }
 
 fn frames_of(part: &Part) -> Vec<FrameEntry> {
+    let entries = live_frames(part).map(|(frame, code, holder)| FrameEntry {
+        pc: code.address + frame.code_offset,
+        fde: holder.address + u64::from(frame.offset),
+    });
+    entries.collect()
+}
+
+/// Frames of live code, with its block and the block that holds the frame.
+fn live_frames(part: &Part) -> impl Iterator<Item = (&Frame, &Block, &Block)> {
     let blocks = &part.graph.blocks;
-    let frames = part.graph.frames.iter().filter_map(|frame| {
+    part.graph.frames.iter().filter_map(|frame| {
         let code = &blocks[frame.code.0 as usize];
         let holder = &blocks[frame.block.0 as usize];
-        (code.live && holder.live).then(|| FrameEntry {
-            pc: code.address + frame.code_offset,
-            fde: holder.address + u64::from(frame.offset),
-        })
-    });
-    frames.collect()
+        (code.live && holder.live).then_some((frame, code, holder))
+    })
 }

@@ -119,8 +119,8 @@ fn prepare(
             return Ok(link);
         }
     }
-    Err(LinkError::Executor(ExecutorError(
-        "the batch does not fit an empty range of the executor's memory".to_owned(),
+    Err(LinkError::Executor(ExecutorError::failed(
+        "the batch does not fit an empty range of the executor's memory",
     )))
 }
 
@@ -196,7 +196,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         phase = Some(timings.phase(LOADING));
         let failed = written.as_ref().err().map(ToString::to_string);
         outcome = Some(written);
-        failed.map_or(Ok(()), |message| Err(ExecutorError(message)))
+        failed.map_or(Ok(()), |message| Err(ExecutorError::Failed(message)))
     });
     drop(phase);
     drop_graphs(&mut link);

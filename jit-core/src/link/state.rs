@@ -285,18 +285,6 @@ impl Link {
     }
 }
 
-/// A link that ends before its memory is final gives its thread-local storage back; memory in
-/// flight does so itself.
-impl Drop for Link {
-    fn drop(&mut self) {
-        for group in &mut self.groups {
-            if let Some(block) = group.tls.take() {
-                self.context.executor.release_tls(block);
-            }
-        }
-    }
-}
-
 /// One error of several.
 pub(super) fn join_errors(mut errors: Vec<LinkError>) -> Result<(), LinkError> {
     match errors.len() {

@@ -53,16 +53,7 @@ impl Effects {
     /// Gives memory back, newest first, all of it even if some fails.
     pub(super) fn release(&mut self) -> Result<(), ExecutorError> {
         self.releases.sort_by_key(|(order, _)| Reverse(*order));
-        let errors: Vec<String> = self
-            .releases
-            .drain(..)
-            .filter_map(|(_, memory)| memory.release().err())
-            .map(|error| error.to_string())
-            .collect();
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(ExecutorError(errors.join("; ")))
-        }
+        let released = self.releases.drain(..);
+        ExecutorError::joined(released.filter_map(|(_, memory)| memory.release().err()))
     }
 }

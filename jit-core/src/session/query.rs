@@ -180,7 +180,7 @@ fn bind_natives(
     }
     let values = session.executor.bind_imports(&imports)?;
     let missing = |import: &Import| {
-        LinkError::Executor(crate::executor::ExecutorError(format!(
+        LinkError::Executor(crate::executor::ExecutorError::Failed(format!(
             "the loader does not find {}, though a library's file defines it",
             crate::demangle::describe(&import.name)
         )))

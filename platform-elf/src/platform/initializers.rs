@@ -79,8 +79,8 @@ impl InitializerRanges {
         let pair = |(register, deregister), ranges: &[ExecutorAddrRange]| {
             let args = sps::encode(&(header, ranges));
             AllocActionPair {
-                finalize: Some(call(register, args.clone())),
-                dealloc: Some(call(deregister, args)),
+                finalize: call(register, args.clone()),
+                dealloc: call(deregister, args),
             }
         };
         let mut actions = Vec::new();
@@ -106,8 +106,8 @@ pub(super) fn dylib_action(
 ) -> AllocActionPair {
     let register = sps::encode(&(name, header));
     AllocActionPair {
-        finalize: Some(call(runtime.register_jitdylib, register)),
-        dealloc: Some(call(runtime.deregister_jitdylib, sps::encode(&header))),
+        finalize: call(runtime.register_jitdylib, register),
+        dealloc: call(runtime.deregister_jitdylib, sps::encode(&header)),
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
         };
         let header = ExecutorAddr::new(0x1000);
         let actions = ranges.actions(header, &RUNTIME);
-        let init = actions[0].finalize.as_ref().unwrap();
+        let init = &actions[0].finalize;
         assert_eq!(init.function, RUNTIME.register_init_sections);
         let words: Vec<u64> = init
             .args
@@ -171,7 +171,7 @@ mod tests {
             .map(|w| u64::from_le_bytes(w.try_into().unwrap()))
             .collect();
         assert_eq!(words, [0x1000, 1, 0x10, 0x20]);
-        let undo = actions[1].dealloc.as_ref().unwrap();
+        let undo = &actions[1].dealloc;
         assert_eq!(undo.function, ExecutorAddr::new(6));
         let without = RuntimeFunctions {
             fini_sections: None,
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn a_dylib_is_registered_by_name_and_header() {
         let action = dylib_action("app", ExecutorAddr::new(0x1000), &RUNTIME);
-        let register = action.finalize.unwrap();
+        let register = action.finalize;
         assert_eq!(register.args, *b"\x03\0\0\0\0\0\0\0app\0\x10\0\0\0\0\0\0");
-        assert_eq!(action.dealloc.unwrap().args, register.args[11..]);
+        assert_eq!(action.dealloc.args, register.args[11..]);
     }
 }

@@ -378,7 +378,8 @@ fn run_actions(
     executor: &dyn ExecutorControl,
     actions: &[AllocActionPair],
 ) -> Result<(), LinkError> {
-    for action in actions.iter().filter_map(|pair| pair.finalize.as_ref()) {
+    let calls = actions.iter().map(|pair| &pair.finalize);
+    for action in calls.filter(|action| !action.is_absent()) {
         let result = executor.call_wrapper(action.function, &action.args)?;
         decode::<SpsError>(&result)?.0.map_err(failure)?;
     }
@@ -425,5 +426,5 @@ fn decode<T: for<'a> SpsDecode<'a>>(result: &[u8]) -> Result<T, LinkError> {
 }
 
 fn failure(message: String) -> LinkError {
-    LinkError::Executor(ExecutorError(message))
+    LinkError::Executor(ExecutorError::Failed(message))
 }

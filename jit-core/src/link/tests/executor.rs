@@ -1,5 +1,6 @@
 //! An executor whose memory is vectors, and whose steps can be told to fail.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -11,8 +12,8 @@ use crate::executor::api::{
     SegmentRequest, TlsBlock,
 };
 use crate::executor::{
-    DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult, FinalizeRequest, Finalized,
-    InFlight,
+    AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
+    FinalizeRequest, Finalized, InFlight,
 };
 
 /// Where ranges near the libraries start; they are `RANGE_SIZE` long and `RANGE_STEP` apart.
@@ -26,6 +27,7 @@ const PAGE: u64 = 0x1000;
 pub(super) struct FinalMemory {
     pub(super) segments: Vec<(SegmentKind, ExecutorAddr, Vec<u8>)>,
     pub(super) requests: Vec<SegmentRequest>,
+    pub(super) tls: Option<TlsBlock>,
     pub(super) request: FinalizeRequest,
 }
 
@@ -35,7 +37,8 @@ pub(super) struct State {
     ranges: Vec<(u64, u64, u64)>,
     pub(super) final_memory: Vec<FinalMemory>,
     pub(super) in_flight: usize,
-    pub(super) reserved_tls: Vec<u64>,
+    /// How often memory was asked for, and how often it was finalized.
+    pub(super) round_trips: (usize, usize),
     pub(super) released: usize,
     pub(super) image: Option<ProgramImage>,
     /// What imports are bound to.
@@ -55,9 +58,46 @@ pub(super) struct MockExecutor(pub(super) Arc<Mutex<State>>);
 impl MockExecutor {
     fn step(&self, name: &'static str) -> ExecutorResult<()> {
         if self.0.lock().failing == Some(name) {
-            return Err(ExecutorError(format!("{name} was told to fail")));
+            return Err(ExecutorError::Failed(format!("{name} was told to fail")));
         }
         Ok(())
+    }
+
+    fn allocate_one(
+        &self,
+        request: &AllocationRequest,
+    ) -> ExecutorResult<Option<Box<dyn InFlight>>> {
+        let mut state = self.0.lock();
+        let (_, next, end) = state.ranges[request.range.0 as usize];
+        let mut at = next;
+        let mut addresses = Vec::new();
+        for segment in &request.segments {
+            at = at.next_multiple_of(segment.align.max(PAGE));
+            addresses.push(ExecutorAddr::new(at));
+            at += segment.size;
+        }
+        if at > end {
+            return Ok(None);
+        }
+        state.ranges[request.range.0 as usize].1 = at;
+        let tls = request.tls.map(|(size, _)| {
+            state.next_tp_offset -= 0x1000;
+            TlsBlock {
+                id: state.next_tp_offset.unsigned_abs(),
+                tp_offset: state.next_tp_offset,
+                size,
+            }
+        });
+        state.in_flight += 1;
+        // Garbage instead of zeros: the linker has to write every byte of the content.
+        let garbage = |s: &SegmentRequest| vec![0xee; s.content_size as usize];
+        Ok(Some(Box::new(MockMemory {
+            executor: self.clone(),
+            addresses,
+            bytes: request.segments.iter().map(garbage).collect(),
+            request: request.clone(),
+            tls,
+        })))
     }
 
     /// Final bytes at an address.
@@ -77,7 +117,8 @@ impl MockExecutor {
 struct MockMemory {
     executor: MockExecutor,
     addresses: Vec<ExecutorAddr>,
-    requests: Vec<SegmentRequest>,
+    request: AllocationRequest,
+    tls: Option<TlsBlock>,
     bytes: Vec<Vec<u8>>,
 }
 
@@ -96,34 +137,27 @@ impl InFlight for MockMemory {
         self.bytes.iter_mut().map(|b| &mut b[..]).collect()
     }
 
-    fn finalize(
-        mut self: Box<Self>,
-        request: FinalizeRequest,
-    ) -> ExecutorResult<Box<dyn Finalized>> {
-        for (block, _) in &request.tls {
-            self.executor
-                .0
-                .lock()
-                .reserved_tls
-                .retain(|id| *id != block.id);
-        }
-        self.executor.step("finalize")?;
-        let mut segments = Vec::new();
-        for ((addr, request), mut bytes) in self
-            .addresses
-            .iter()
-            .zip(&self.requests)
-            .zip(std::mem::take(&mut self.bytes))
-        {
-            bytes.resize(request.size as usize, 0);
-            segments.push((request.kind, *addr, bytes));
-        }
-        self.executor.0.lock().final_memory.push(FinalMemory {
-            segments,
-            requests: self.requests.clone(),
-            request,
+    fn tls(&self) -> Option<TlsBlock> {
+        self.tls
+    }
+}
+
+impl MockMemory {
+    fn finalize(mut self, request: FinalizeRequest) -> FinalMemory {
+        let announced = self.request.frames;
+        assert_eq!(announced, Some(request.frames.len() as u64), "frames");
+        let bytes = std::mem::take(&mut self.bytes);
+        let places = self.addresses.iter().zip(&self.request.segments);
+        let segments = places.zip(bytes).map(|((addr, segment), mut bytes)| {
+            bytes.resize(segment.size as usize, 0);
+            (segment.kind, *addr, bytes)
         });
-        Ok(Box::new(MockFinal(self.executor.clone())))
+        FinalMemory {
+            segments: segments.collect(),
+            requests: self.request.segments.clone(),
+            tls: self.tls,
+            request,
+        }
     }
 }
 
@@ -164,49 +198,30 @@ impl ExecutorControl for MockExecutor {
 
     fn allocate(
         &self,
-        range: RangeId,
-        segments: &[SegmentRequest],
-    ) -> ExecutorResult<Option<Box<dyn InFlight>>> {
+        requests: &[AllocationRequest],
+    ) -> ExecutorResult<Vec<Option<Box<dyn InFlight>>>> {
+        self.0.lock().round_trips.0 += 1;
         self.step("allocate")?;
-        let mut state = self.0.lock();
-        let (_, next, end) = state.ranges[range.0 as usize];
-        let mut at = next;
-        let mut addresses = Vec::new();
-        for segment in segments {
-            at = at.next_multiple_of(segment.align.max(PAGE));
-            addresses.push(ExecutorAddr::new(at));
-            at += segment.size;
-        }
-        if at > end {
-            return Ok(None);
-        }
-        state.ranges[range.0 as usize].1 = at;
-        state.in_flight += 1;
-        // Garbage instead of zeros: the linker has to write every byte of the content.
-        let bytes = segments.iter().map(|s| vec![0xee; s.content_size as usize]);
-        Ok(Some(Box::new(MockMemory {
-            executor: self.clone(),
-            addresses,
-            requests: segments.to_vec(),
-            bytes: bytes.collect(),
-        })))
+        requests.iter().map(|it| self.allocate_one(it)).collect()
     }
 
-    fn reserve_tls(&self, size: u64, _align: u64) -> ExecutorResult<TlsBlock> {
-        self.step("reserve_tls")?;
-        let mut state = self.0.lock();
-        state.next_tp_offset -= 0x1000;
-        let id = state.next_tp_offset.unsigned_abs();
-        state.reserved_tls.push(id);
-        Ok(TlsBlock {
-            id,
-            tp_offset: state.next_tp_offset,
-            size,
-        })
-    }
-
-    fn release_tls(&self, block: TlsBlock) {
-        self.0.lock().reserved_tls.retain(|id| *id != block.id);
+    fn finalize(
+        &self,
+        batch: Vec<(Box<dyn InFlight>, FinalizeRequest)>,
+    ) -> ExecutorResult<Vec<Box<dyn Finalized>>> {
+        self.0.lock().round_trips.1 += 1;
+        self.step("finalize")?;
+        let mut finalized: Vec<Box<dyn Finalized>> = Vec::new();
+        for (memory, request) in batch {
+            let memory: Box<dyn Any> = memory;
+            let memory = memory
+                .downcast::<MockMemory>()
+                .expect("memory of this executor");
+            let memory = memory.finalize(request);
+            self.0.lock().final_memory.push(memory);
+            finalized.push(Box::new(MockFinal(self.clone())));
+        }
+        Ok(finalized)
     }
 
     fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>> {

@@ -23,20 +23,13 @@ fn world() -> World {
 fn nothing_left(world: &World) {
     let state = world.executor.0.lock();
     assert_eq!(state.in_flight, 0, "memory in flight");
-    assert!(state.reserved_tls.is_empty(), "thread-local storage");
     assert_eq!(state.released, state.final_memory.len(), "final memory");
     assert!(world.host.outcome.lock().emitted.is_none());
 }
 
 #[test]
 fn every_step_of_the_executor_may_fail() {
-    for step in [
-        "open_range",
-        "allocate",
-        "reserve_tls",
-        "bind_imports",
-        "finalize",
-    ] {
+    for step in ["open_range", "allocate", "bind_imports", "finalize"] {
         let mut world = world();
         world.executor.0.lock().failing = Some(step);
         let error = world.link().expect_err(step).to_string();
@@ -58,6 +51,15 @@ fn every_step_of_a_program_may_fail() {
         assert!(error.contains(step), "{error}");
         nothing_left(&world);
     }
+}
+
+#[test]
+fn a_batch_costs_one_request_of_a_kind() {
+    let mut world = world();
+    world.must_link();
+    let state = world.executor.0.lock();
+    assert_eq!(state.final_memory.len(), 2, "trackers");
+    assert_eq!(state.round_trips, (1, 1));
 }
 
 #[test]

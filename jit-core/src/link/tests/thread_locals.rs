@@ -42,8 +42,9 @@ fn the_image_holds_initialized_data_then_zeros() {
     );
     let main = world.address("main");
     let state = world.executor.0.lock();
-    let (block, image) = &state.final_memory[0].request.tls[0];
-    assert_eq!(block.size, 40);
+    let memory = &state.final_memory[0];
+    let image = &memory.request.tls_image;
+    assert_eq!(memory.tls.map(|block| block.size), Some(40));
     assert_eq!(image.len(), 12);
     assert_eq!(image[..4], [5; 4]);
     assert_eq!(image[4..], main.to_le_bytes());

@@ -261,7 +261,7 @@ impl Finalized for FakeMemory {
         self.memory.live.fetch_sub(1, Ordering::Relaxed);
         self.memory.released.lock().push(self.tracker);
         if *self.memory.fail_release.lock() {
-            return Err(ExecutorError("munmap failed".to_owned()));
+            return Err(ExecutorError::failed("munmap failed"));
         }
         Ok(())
     }

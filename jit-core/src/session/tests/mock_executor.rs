@@ -3,10 +3,11 @@
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
-use crate::executor::api::{
-    Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, SegmentRequest, TlsBlock,
+use crate::executor::api::{Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId};
+use crate::executor::{
+    AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
+    FinalizeRequest, Finalized, InFlight,
 };
-use crate::executor::{DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult, InFlight};
 
 /// Binds every import to an address made of its name's length.
 #[derive(Default)]
@@ -15,7 +16,7 @@ pub(super) struct FakeExecutor {
 }
 
 fn unused<T>() -> ExecutorResult<T> {
-    Err(ExecutorError("not part of this test".to_owned()))
+    Err(ExecutorError::failed("not part of this test"))
 }
 
 impl ExecutorControl for FakeExecutor {
@@ -27,19 +28,16 @@ impl ExecutorControl for FakeExecutor {
         unused()
     }
 
-    fn allocate(
+    fn allocate(&self, _: &[AllocationRequest]) -> ExecutorResult<Vec<Option<Box<dyn InFlight>>>> {
+        unused()
+    }
+
+    fn finalize(
         &self,
-        _: RangeId,
-        _: &[SegmentRequest],
-    ) -> ExecutorResult<Option<Box<dyn InFlight>>> {
+        _: Vec<(Box<dyn InFlight>, FinalizeRequest)>,
+    ) -> ExecutorResult<Vec<Box<dyn Finalized>>> {
         unused()
     }
-
-    fn reserve_tls(&self, _: u64, _: u64) -> ExecutorResult<TlsBlock> {
-        unused()
-    }
-
-    fn release_tls(&self, _: TlsBlock) {}
 
     fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>> {
         unused()

@@ -1,0 +1,299 @@
+//! An executor's services in this process: what the linker of this process calls directly, and the
+//! server of a remote controller on its behalf.
+//!
+//! **Batches.** Allocations are made and become final together. All of a batch is in place, with
+//! its thread-locals and frames, before the first action of the batch runs, because an action
+//! may run code that reaches all of it. If anything fails, everything of the batch is undone.
+//!
+//! **The program's end.** A program that was entered into the process stays there while its memory
+//! does: memory that becomes final while the loader waits for the program belongs to it. When the
+//! first piece of that is released, the program is taken out of the process. If a library that stays
+//! loaded is still bound to the program's definitions, its memory is left in place for good.
+
+mod action;
+mod program;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorAddrRange};
+use parking_lot::Mutex;
+
+use self::program::{Program, SharedProgram};
+use self::tls::{CommittedTls, ReservedTls};
+use crate::api::{
+    AllocationRequest, FinalizeRequest, ImportValue, Placement, ProgramImage, RangeId, TlsBlock,
+};
+use crate::memory::{self, MemoryManager};
+
+/// Why a service failed, as text that names what was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+impl Failure {
+    /// The failure that an error is.
+    pub fn new(error: impl Display) -> Self {
+        Self(error.to_string())
+    }
+
+    /// Several failures as one, if there is any.
+    pub(crate) fn all(failures: impl IntoIterator<Item = Option<Self>>) -> Result<(), Self> {
+        let mut failures = failures.into_iter().flatten();
+        match failures.next() {
+            None => Ok(()),
+            Some(first) => Err(first.and(failures)),
+        }
+    }
+
+    /// This failure, and those of undoing what was done before it.
+    fn and(self, further: impl IntoIterator<Item = Self>) -> Self {
+        let messages = std::iter::once(self.0).chain(further.into_iter().map(|it| it.0));
+        Self(messages.collect::<Vec<String>>().join("; "))
+    }
+}
+
+/// What has become of released memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Released {
+    /// It is free.
+    Freed,
+    /// It stays in place, because libraries are bound to the program that it is a part of.
+    Kept,
+}
+
+/// Memory and the program of this process. See the [module](self).
+pub struct LocalExecutor {
+    memory: MemoryManager,
+    program: Mutex<SharedProgram>,
+}
+
+impl LocalExecutor {
+    /// An executor without memory.
+    #[must_use]
+    pub fn new(config: memory::Config) -> Self {
+        Self {
+            memory: MemoryManager::new(config),
+            program: Mutex::default(),
+        }
+    }
+
+    /// The memory manager, for statistics and preparation.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryManager {
+        &self.memory
+    }
+
+    /// Opens a new range.
+    ///
+    /// # Errors
+    /// As [`MemoryManager::open_range`].
+    pub fn open_range(
+        &self,
+        placement: Placement,
+    ) -> Result<(RangeId, ExecutorAddrRange), Failure> {
+        self.memory.open_range(placement).map_err(Failure::new)
+    }
+
+    /// Allocates memory and thread-local storage for all requests, or for none if one fails. `None`
+    /// for those whose range is full: open another.
+    ///
+    /// # Errors
+    /// When the system refuses memory, a request contradicts itself, or thread-local storage is
+    /// used up.
+    pub fn allocate(
+        &self,
+        requests: &[AllocationRequest],
+    ) -> Result<Vec<Option<InFlight>>, Failure> {
+        requests.iter().map(|it| self.allocate_one(it)).collect()
+    }
+
+    fn allocate_one(&self, request: &AllocationRequest) -> Result<Option<InFlight>, Failure> {
+        let frames = request.frames.map(|count| count as usize);
+        let memory = self
+            .memory
+            .allocate_with_frames(request.range, &request.segments, frames)
+            .map_err(Failure::new)?;
+        let Some(memory) = memory else {
+            return Ok(None);
+        };
+        let tls = request
+            .tls
+            .map(|(size, align)| ReservedTls::new(size, align));
+        Ok(Some(InFlight {
+            memory,
+            tls: tls.transpose()?,
+        }))
+    }
+
+    /// Makes all of a batch final, or nothing of it.
+    ///
+    /// # Errors
+    /// When a protection, a commit or an action fails; everything is undone.
+    pub fn finalize(
+        &self,
+        batch: Vec<(InFlight, FinalizeRequest)>,
+    ) -> Result<Vec<Finalized>, Failure> {
+        let program = Program::entering(&self.program.lock());
+        let mut done = Vec::with_capacity(batch.len());
+        let mut actions = Vec::with_capacity(batch.len());
+        for (in_flight, request) in batch {
+            match in_flight.into_place(request, program.clone()) {
+                Ok((finalized, its_actions)) => {
+                    done.push(finalized);
+                    actions.push(its_actions);
+                }
+                Err(failure) => return Err(undo(done, failure)),
+            }
+        }
+        for (index, actions) in actions.into_iter().enumerate() {
+            for pair in actions {
+                if let Err(failure) = done[index].act(pair) {
+                    return Err(undo(done, failure));
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Enters a program: its libraries are loaded and bound to its exports; when all are relocated
+    /// and before their constructors run, `relocated` is called with the imports' values and must
+    /// leave the program's memory final.
+    ///
+    /// # Errors
+    /// With the loader's message, or the error of `relocated`.
+    pub fn open_program(
+        &self,
+        image: &ProgramImage,
+        relocated: &mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
+    ) -> Result<(), Failure> {
+        Program::open(&self.program, image, relocated)
+    }
+
+    /// Leads libraries that the program has opened to the program's definitions where it replaces
+    /// those of libraries loaded before it (`malloc`). Does nothing without a program.
+    ///
+    /// # Errors
+    /// When the system refuses to make a library's tables writable.
+    pub fn redirect_new_libraries(&self) -> Result<(), Failure> {
+        let program = Arc::clone(&self.program.lock());
+        Program::redirect_new_libraries(&program)
+    }
+}
+
+/// Undoes what is final of a failed batch, last first.
+fn undo(done: Vec<Finalized>, failure: Failure) -> Failure {
+    let released = done.into_iter().rev();
+    failure.and(released.filter_map(|it| it.release().err()))
+}
+
+/// Memory that has addresses and is being filled. Dropping it abandons it.
+pub struct InFlight {
+    memory: memory::InFlight,
+    tls: Option<ReservedTls>,
+}
+
+impl InFlight {
+    /// Final addresses of the segments, in request order.
+    #[must_use]
+    pub fn addresses(&self) -> &[ExecutorAddr] {
+        self.memory.addresses()
+    }
+
+    /// The thread-local storage, if some was asked for.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsBlock> {
+        self.tls.as_ref().map(ReservedTls::block)
+    }
+
+    /// Working memory of all segments, `content_size` bytes each, in request order.
+    pub fn working_memory(&mut self) -> Vec<&mut [u8]> {
+        self.memory.working_memory()
+    }
+
+    /// Everything of finalizing but the actions. All of that is in place before code of the
+    /// allocation can run, so that its order cannot be seen.
+    fn into_place(
+        self,
+        request: FinalizeRequest,
+        program: Option<SharedProgram>,
+    ) -> Result<(Finalized, Vec<AllocActionPair>), Failure> {
+        let FinalizeRequest {
+            frames,
+            eh_frame,
+            tls_image,
+            actions,
+        } = request;
+        let tls = match self.tls {
+            Some(reserved) => Some(reserved.commit(&tls_image)?),
+            None if tls_image.is_empty() => None,
+            None => {
+                let problem = "initial content for thread-local storage that was not asked for";
+                return Err(Failure::new(problem));
+            }
+        };
+        let memory = match self.memory.finalize(frames, eh_frame) {
+            Ok(memory) => memory,
+            Err(error) => {
+                let released = tls.and_then(|tls| tls.release().err());
+                return Err(Failure::new(error).and(released));
+            }
+        };
+        let finalized = Finalized {
+            memory,
+            tls,
+            undo: Vec::new(),
+            program,
+        };
+        Ok((finalized, actions))
+    }
+}
+
+/// Memory in use by linked code. Dropping it leaves the code in place for good.
+pub struct Finalized {
+    memory: memory::Finalized,
+    tls: Option<CommittedTls>,
+    /// Calls to make at release, last first.
+    undo: Vec<AllocAction>,
+    /// The program that this memory is a part of.
+    program: Option<SharedProgram>,
+}
+
+impl Finalized {
+    /// The segments' places, in request order.
+    #[must_use]
+    pub fn ranges(&self) -> &[ExecutorAddrRange] {
+        self.memory.ranges()
+    }
+
+    fn act(&mut self, pair: AllocActionPair) -> Result<(), Failure> {
+        let AllocActionPair { finalize, dealloc } = pair;
+        if !finalize.is_absent() {
+            action::run(&finalize)?;
+        }
+        if !dealloc.is_absent() {
+            self.undo.push(dealloc);
+        }
+        Ok(())
+    }
+
+    /// Runs the dealloc actions in reverse, takes frames and thread-locals back, frees the memory.
+    ///
+    /// # Errors
+    /// All failures joined; the memory is given back as far as possible.
+    pub fn release(self) -> Result<Released, Failure> {
+        let undone: Vec<_> = self.undo.iter().rev().map(action::run).collect();
+        let mut failures: Vec<_> = undone.into_iter().map(Result::err).collect();
+        if let Some(program) = &self.program
+            && !Program::close(program)
+        {
+            return Failure::all(failures).map(|()| Released::Kept);
+        }
+        failures.push(self.memory.release().map_err(Failure::new).err());
+        failures.push(self.tls.and_then(|tls| tls.release().err()));
+        Failure::all(failures).map(|()| Released::Freed)
+    }
+}

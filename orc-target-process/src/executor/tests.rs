@@ -1,0 +1,217 @@
+//! Memory and actions of this process, in batches.
+
+use std::cell::RefCell;
+use std::ffi::c_char;
+
+use orc_shared::{CWrapperFunctionData, CWrapperFunctionResult};
+
+use super::*;
+use crate::api::{FrameEntry, SegmentKind, SegmentRequest};
+
+thread_local! {
+    /// Actions run on this thread, in order.
+    static RUN: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+fn record(action: &'static str, bytes: [u8; 8], size: usize) -> CWrapperFunctionResult {
+    RUN.with_borrow_mut(|run| run.push(action));
+    let data = CWrapperFunctionData { inline: bytes };
+    CWrapperFunctionResult { data, size }
+}
+
+macro_rules! actions {
+    ($($name:ident: $bytes:expr, $size:expr;)*) => {$(
+        extern "C" fn $name(_: *const c_char, _: usize) -> CWrapperFunctionResult {
+            record(stringify!($name), $bytes, $size)
+        }
+    )*};
+}
+
+actions! {
+    first: [0; 8], 1;
+    undo_first: [0; 8], 1;
+    second: [0; 8], 1;
+    undo_second: [0; 8], 1;
+    // Says that it failed, and leaves the message out.
+    broken: [1; 8], 1;
+}
+
+type Wrapper = extern "C" fn(*const c_char, usize) -> CWrapperFunctionResult;
+
+fn action(function: Wrapper) -> AllocAction {
+    AllocAction {
+        function: ExecutorAddr::new((function as *const ()).addr() as u64),
+        args: Vec::new(),
+    }
+}
+
+fn pair(finalize: Wrapper, dealloc: Wrapper) -> AllocActionPair {
+    AllocActionPair {
+        finalize: action(finalize),
+        dealloc: action(dealloc),
+    }
+}
+
+fn with_actions(actions: Vec<AllocActionPair>) -> FinalizeRequest {
+    FinalizeRequest {
+        actions,
+        ..FinalizeRequest::default()
+    }
+}
+
+fn executor() -> LocalExecutor {
+    LocalExecutor::new(memory::Config::default())
+}
+
+fn request(executor: &LocalExecutor) -> AllocationRequest {
+    let (range, _) = executor
+        .open_range(Placement::NearLibraries)
+        .expect("there is address space");
+    let segment = |kind| SegmentRequest {
+        kind,
+        content_size: 16,
+        size: 100,
+        align: 16,
+    };
+    AllocationRequest {
+        range,
+        segments: vec![segment(SegmentKind::Text), segment(SegmentKind::ReadWrite)],
+        tls: None,
+        frames: None,
+    }
+}
+
+fn allocate(executor: &LocalExecutor, request: &AllocationRequest) -> InFlight {
+    let memory = executor.allocate(std::slice::from_ref(request));
+    let memory = memory.expect("allocates").remove(0);
+    let mut memory = memory.expect("an empty range has room");
+    for bytes in memory.working_memory() {
+        assert_eq!(bytes.len(), 16);
+        bytes.fill(0xc3);
+    }
+    memory
+}
+
+fn segments_in_use(executor: &LocalExecutor) -> u64 {
+    executor.memory().stats().total.segments as u64
+}
+
+fn run() -> Vec<&'static str> {
+    RUN.with_borrow(Clone::clone)
+}
+
+#[test]
+fn actions_run_in_order_and_are_undone_in_reverse() {
+    let executor = executor();
+    let memory = allocate(&executor, &request(&executor));
+    let places = memory.addresses().to_vec();
+    let actions = with_actions(vec![pair(first, undo_first), pair(second, undo_second)]);
+    let mut finalized = executor
+        .finalize(vec![(memory, actions)])
+        .expect("finalizes");
+    let finalized = finalized.remove(0);
+    let starts: Vec<_> = finalized.ranges().iter().map(|range| range.start).collect();
+    assert_eq!(starts, places);
+    assert_eq!(finalized.release(), Ok(Released::Freed));
+    assert_eq!(run(), ["first", "second", "undo_second", "undo_first"]);
+}
+
+#[test]
+fn a_failed_action_undoes_the_whole_batch() {
+    let executor = executor();
+    let request = request(&executor);
+    let batch = vec![
+        (
+            allocate(&executor, &request),
+            with_actions(vec![pair(first, undo_first)]),
+        ),
+        (
+            allocate(&executor, &request),
+            with_actions(vec![
+                pair(second, undo_second),
+                pair(broken, undo_second),
+                pair(first, undo_first),
+            ]),
+        ),
+    ];
+    assert_eq!(segments_in_use(&executor), 4);
+    let failure = executor.finalize(batch).err().expect("fails").to_string();
+    assert!(failure.contains("returned no SPS error"), "{failure}");
+    assert_eq!(
+        run(),
+        ["first", "second", "broken", "undo_second", "undo_first"]
+    );
+    assert_eq!(segments_in_use(&executor), 0);
+}
+
+#[test]
+fn no_action_runs_before_all_of_the_batch_is_in_place() {
+    let executor = executor();
+    let request = request(&executor);
+    let foreign = FinalizeRequest {
+        frames: vec![FrameEntry {
+            pc: ExecutorAddr::new(0x10),
+            fde: ExecutorAddr::new(0x20),
+        }],
+        ..FinalizeRequest::default()
+    };
+    let batch = vec![
+        (
+            allocate(&executor, &request),
+            with_actions(vec![pair(first, undo_first)]),
+        ),
+        (allocate(&executor, &request), foreign),
+    ];
+    assert!(executor.finalize(batch).is_err());
+    assert!(run().is_empty());
+    assert_eq!(segments_in_use(&executor), 0);
+}
+
+#[test]
+fn thread_local_storage_lives_with_its_allocation() {
+    let executor = executor();
+    let request = AllocationRequest {
+        tls: Some((24, 16)),
+        ..request(&executor)
+    };
+    let image = |bytes: &[u8]| FinalizeRequest {
+        tls_image: bytes.to_vec(),
+        ..FinalizeRequest::default()
+    };
+    let memory = allocate(&executor, &request);
+    let block = memory.tls().expect("was asked for");
+    assert_eq!((block.size, block.tp_offset % 16), (24, 0));
+    let finalized = executor.finalize(vec![(memory, image(&[1, 2, 3]))]);
+    let finalized = finalized.expect("finalizes").remove(0);
+    assert_eq!(finalized.release(), Ok(Released::Freed));
+
+    // What is given back can be had again, whether it was final or not.
+    for _ in 0..5000 {
+        drop(allocate(&executor, &request));
+    }
+    let without = AllocationRequest {
+        tls: None,
+        ..request
+    };
+    let memory = allocate(&executor, &without);
+    assert!(executor.finalize(vec![(memory, image(&[1]))]).is_err());
+    assert_eq!(segments_in_use(&executor), 0);
+}
+
+#[test]
+fn a_batch_is_allocated_whole_or_not_at_all() {
+    let executor = executor();
+    let good = request(&executor);
+    let bad = AllocationRequest {
+        tls: Some((1 << 40, 8)),
+        ..good.clone()
+    };
+    assert!(executor.allocate(&[good.clone(), bad]).is_err());
+    assert_eq!(segments_in_use(&executor), 0);
+    let unknown = AllocationRequest {
+        range: RangeId(77),
+        ..good.clone()
+    };
+    assert!(executor.allocate(&[good, unknown]).is_err());
+    assert_eq!(segments_in_use(&executor), 0);
+}

@@ -1,0 +1,44 @@
+//! Thread-local storage of an allocation, in its two states.
+
+use super::Failure;
+use crate::api::TlsBlock;
+use crate::tls::Reserve;
+
+/// A block that has no content yet. Dropping it gives it back.
+pub(super) struct ReservedTls(TlsBlock);
+
+impl ReservedTls {
+    pub(super) fn new(size: u64, align: u64) -> Result<Self, Failure> {
+        let block = Reserve::get().reserve(size, align).map_err(Failure::new)?;
+        Ok(Self(block))
+    }
+
+    pub(super) fn block(&self) -> TlsBlock {
+        self.0
+    }
+
+    /// Gives every thread the block's initial content.
+    pub(super) fn commit(self, image: &[u8]) -> Result<CommittedTls, Failure> {
+        let block = self.0;
+        Reserve::get().commit(&block, image).map_err(Failure::new)?;
+        std::mem::forget(self);
+        Ok(CommittedTls(block))
+    }
+}
+
+impl Drop for ReservedTls {
+    fn drop(&mut self) {
+        // Whoever abandons the block reports a failure of its own. One of zeroing it has no reader;
+        // the block is not used again then.
+        let _ = Reserve::get().release(self.0);
+    }
+}
+
+/// A block that has its initial values in every thread.
+pub(super) struct CommittedTls(TlsBlock);
+
+impl CommittedTls {
+    pub(super) fn release(self) -> Result<(), Failure> {
+        Reserve::get().release(self.0).map_err(Failure::new)
+    }
+}
