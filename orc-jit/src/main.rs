@@ -13,9 +13,10 @@ use std::ffi::{c_char, c_int};
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     for (name, value) in orc_jit::cli::saved_environment() {
-        // SAFETY: the process has no other thread yet.
         match value {
+            // SAFETY: the process has no other thread yet.
             Some(value) => unsafe { std::env::set_var(name, value) },
+            // SAFETY: as above.
             None => unsafe { std::env::remove_var(name) },
         }
     }
