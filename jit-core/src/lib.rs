@@ -16,4 +16,5 @@ pub mod name;
 pub mod native;
 pub mod object;
 pub mod platform;
+pub mod remote;
 pub mod session;

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod native;
 pub mod process;
 pub mod program;
+pub mod shared_memory;
 mod sys;
 pub mod tls;
 pub mod trusted;

@@ -1,0 +1,90 @@
+//! Messages from the executor, which are hostile until they are decoded.
+//!
+//! A message is read into memory that grows as its bytes arrive, so a size that is only claimed costs
+//! nothing. While nothing arrives, the reader is woken from time to time to ask how long that may go on.
+
+use std::io::{self, BufReader, Read};
+
+use orc_shared::remote::{HEADER_SIZE, MessageHeader};
+
+use super::lost::Disconnect;
+use super::stream::{Stream, is_timeout};
+
+/// Bytes of a body that are made room for at once.
+const STEP: usize = 1 << 20;
+
+/// One message.
+pub(super) struct Message {
+    pub(super) header: MessageHeader,
+    pub(super) body: Vec<u8>,
+}
+
+/// Called when nothing has arrived for the stream's timeout; ends the connection with an error.
+pub(super) type OnSilence<'a> = &'a mut dyn FnMut() -> Result<(), Disconnect>;
+
+/// The reading end of a connection.
+pub(super) struct Incoming {
+    stream: BufReader<Stream>,
+    /// Bytes of the largest message that is accepted, header included.
+    limit: u64,
+}
+
+impl Incoming {
+    pub(super) fn new(stream: Stream, limit: u64) -> Self {
+        Self {
+            stream: BufReader::with_capacity(32 << 10, stream),
+            limit,
+        }
+    }
+
+    /// Reads the next message.
+    ///
+    /// # Errors
+    /// When the connection ends, between messages or in one; when what arrives is no message.
+    pub(super) fn next(&mut self, silence: OnSilence<'_>) -> Result<Message, Disconnect> {
+        let mut bytes = [0; HEADER_SIZE];
+        let arrived = self.fill(&mut bytes, silence)?;
+        if arrived == 0 {
+            return Err(Disconnect::EndOfFile);
+        }
+        let truncated = |arrived: usize, size: u64| Disconnect::Truncated {
+            arrived: arrived as u64,
+            size,
+        };
+        if arrived < HEADER_SIZE {
+            return Err(truncated(arrived, HEADER_SIZE as u64));
+        }
+        let header = MessageHeader::decode(&bytes, self.limit)
+            .map_err(|error| Disconnect::Protocol(error.to_string()))?;
+        let mut body = Vec::new();
+        let mut at = 0;
+        while (at as u64) < header.body_size {
+            let step = usize::try_from(header.body_size - at as u64).unwrap_or(STEP);
+            body.resize(at + step.min(STEP.max(at)), 0);
+            let arrived = self.fill(&mut body[at..], silence)?;
+            if at + arrived < body.len() {
+                let size = header.body_size + HEADER_SIZE as u64;
+                return Err(truncated(HEADER_SIZE + at + arrived, size));
+            }
+            at += arrived;
+        }
+        Ok(Message { header, body })
+    }
+
+    /// Reads until the buffer is full or the other side has closed; returns how much it read.
+    fn fill(&mut self, buffer: &mut [u8], silence: OnSilence<'_>) -> Result<usize, Disconnect> {
+        let mut at = 0;
+        while at < buffer.len() {
+            match self.stream.read(&mut buffer[at..]) {
+                Ok(0) => break,
+                Ok(count) => at += count,
+                Err(error) if is_timeout(&error) => silence()?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What a killed process leaves behind.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+                Err(error) => return Err(Disconnect::Io(error.to_string())),
+            }
+        }
+        Ok(at)
+    }
+}

@@ -1,0 +1,200 @@
+//! Processes that this side has started: executors, and commands that lead to one.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt as _, FdMapping};
+use orc_shared::remote::services;
+use parking_lot::Mutex;
+use rustix::fs::{MemfdFlags, SealFlags};
+
+use super::connection::{Peer, Told};
+use super::lost::Disconnect;
+
+/// How long a process whose connection has ended may take to end, too.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where descriptors for a child start, if the process may have that many: the program there may
+/// expect the low ones.
+const HIGH_DESCRIPTOR: i32 = 800;
+
+/// A child process, killed and reaped when this is dropped.
+pub(super) struct Process {
+    child: Mutex<Child>,
+}
+
+impl Process {
+    pub(super) fn new(child: Child) -> Self {
+        Self {
+            child: Mutex::new(child),
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.lock().id()
+    }
+
+    /// Its status, if it ends within `patience`.
+    fn wait(&self, patience: Duration) -> Option<ExitStatus> {
+        let start = Instant::now();
+        let mut pause = Duration::from_micros(100);
+        loop {
+            if let Ok(Some(status)) = self.child.lock().try_wait() {
+                return Some(status);
+            }
+            if start.elapsed() >= patience {
+                return None;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    fn kill(&self) {
+        let mut child = self.child.lock();
+        // It may have ended by itself meanwhile.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Whether a debugger has stopped it.
+    fn is_traced(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        // The state follows the name, which is in parentheses and may hold any character.
+        stat.is_ok_and(|stat| {
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+            state.is_some_and(|state| state.starts_with('t'))
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.wait(Duration::ZERO).is_none() {
+            self.kill();
+        }
+    }
+}
+
+/// An executor that is a child: its status tells how it ended.
+pub(super) struct SpawnedExecutor(pub(super) Process);
+
+impl Peer for SpawnedExecutor {
+    fn ended(&self, by: Disconnect, told: &Told) -> Disconnect {
+        if matches!(by, Disconnect::Silent(_) | Disconnect::Protocol(_)) {
+            self.0.kill();
+            return by;
+        }
+        match self.0.wait(PATIENCE) {
+            Some(status) => cause(status, told),
+            None => {
+                let pid = self.0.id();
+                self.0.kill();
+                Disconnect::Stuck { pid }
+            }
+        }
+    }
+
+    fn is_debugged(&self) -> bool {
+        self.0.is_traced()
+    }
+}
+
+/// What a status of an executor says.
+fn cause(status: ExitStatus, told: &Told) -> Disconnect {
+    let (value, signaled) = match (status.code(), status.signal()) {
+        (Some(code), _) => (code, false),
+        (None, signal) => (signal.unwrap_or_default(), true),
+    };
+    ended(services::ExitStatus { value, signaled }, told)
+}
+
+fn ended(status: services::ExitStatus, told: &Told) -> Disconnect {
+    let crash = told.crash.clone().filter(|_| status.signaled);
+    Disconnect::Ended(status, crash.map(Box::new))
+}
+
+/// An executor that others have started, perhaps reached through a command.
+pub(super) struct ReachedExecutor {
+    /// The command and what it is, for messages.
+    pub(super) command: Option<(Process, String)>,
+}
+
+impl Peer for ReachedExecutor {
+    fn ended(&self, by: Disconnect, told: &Told) -> Disconnect {
+        let misbehaved = matches!(by, Disconnect::Silent(_) | Disconnect::Protocol(_));
+        let status = match &self.command {
+            Some((command, _)) if misbehaved => {
+                command.kill();
+                None
+            }
+            Some((command, _)) => command.wait(PATIENCE),
+            None => None,
+        };
+        if misbehaved {
+            return by;
+        }
+        match (told.exit, &self.command, status) {
+            (Some(status), ..) => ended(status, told),
+            (None, Some((_, line)), Some(status)) if !status.success() => Disconnect::Command {
+                line: line.clone(),
+                status: status.to_string(),
+            },
+            _ => by,
+        }
+    }
+}
+
+/// Starts a command with `socket` under a high number, which is added to its arguments.
+///
+/// # Errors
+/// When it does not start.
+pub(super) fn spawn_with_socket(
+    mut command: Command,
+    socket: OwnedFd,
+) -> io::Result<Process> {
+    let high = |lowest| rustix::io::fcntl_dupfd_cloexec(&socket, lowest).ok();
+    let parent_fd = match high(HIGH_DESCRIPTOR).or_else(|| high(64)) {
+        Some(moved) => moved,
+        None => socket,
+    };
+    let child_fd = std::os::fd::AsRawFd::as_raw_fd(&parent_fd);
+    command.arg(child_fd.to_string());
+    command
+        .fd_mappings(vec![FdMapping {
+            parent_fd,
+            child_fd,
+        }])
+        .map_err(io::Error::other)?;
+    Ok(Process::new(command.spawn()?))
+}
+
+/// A file that exists in memory only, with the bytes of a program.
+///
+/// # Errors
+/// When the system refuses memory.
+pub(super) fn program_in_memory(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create(name, flags)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let count = rustix::io::write(file.as_fd(), rest)?;
+        rest = &rest[count..];
+    }
+    // A file that is being written to cannot be executed, nor should it change while it runs.
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(file)
+}
+
+/// The command that runs such a file as `name`.
+pub(super) fn command_of(file: &OwnedFd, name: &str) -> Command {
+    let number = std::os::fd::AsRawFd::as_raw_fd(file);
+    let mut command = Command::new(format!("/proc/self/fd/{number}"));
+    command.arg0(name);
+    command
+}
