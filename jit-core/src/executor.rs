@@ -1,10 +1,10 @@
 //! The boundary to the process that runs the code.
 
+mod disconnect;
+
 use std::any::Any;
 use std::fmt;
-use std::time::Duration;
 
-use orc_shared::remote::services::{CrashReport, ExitStatus};
 pub use orc_shared::{AllocAction, AllocActionPair};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 pub use orc_target_process::api;
@@ -12,6 +12,8 @@ pub use orc_target_process::api::{AllocationRequest, FinalizeRequest};
 use orc_target_process::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
 };
+
+pub use disconnect::{Disconnect, signal_name};
 
 /// An error of the executor or of the connection to it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,25 +27,6 @@ pub enum ExecutorError {
     /// The other side is no executor for this controller.
     #[error("{0}")]
     Mismatch(String),
-}
-
-/// How a connection to an executor ended.
-#[derive(Debug, Clone)]
-pub enum Disconnect {
-    /// The controller closed it.
-    Closed,
-    /// The executor closed it and told no more.
-    EndOfFile,
-    /// The executor's process ended; if it crashed, it may have left a report.
-    Ended(ExitStatus, Option<Box<CrashReport>>),
-    /// The executor said goodbye with this message.
-    Hangup(String),
-    /// Nothing was heard of it for so long.
-    Silent(Duration),
-    /// It broke the protocol.
-    Protocol(String),
-    /// Reading or writing failed.
-    Io(String),
 }
 
 impl ExecutorError {
@@ -69,31 +52,6 @@ impl ExecutorError {
             return Ok(());
         }
         Err(Self::Failed(messages.join("; ")))
-    }
-}
-
-impl fmt::Display for Disconnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => write!(f, "this side closed the connection"),
-            Self::EndOfFile => write!(f, "it closed the connection"),
-            Self::Ended(status, report) => {
-                let what = if status.signaled {
-                    "signal"
-                } else {
-                    "exit code"
-                };
-                write!(f, "its process ended with {what} {}", status.value)?;
-                match report {
-                    Some(report) => write!(f, ", at address {}", report.fault_address),
-                    None => Ok(()),
-                }
-            }
-            Self::Hangup(message) => write!(f, "it hung up: {message}"),
-            Self::Silent(time) => write!(f, "nothing was heard of it for {time:?}"),
-            Self::Protocol(problem) => write!(f, "it broke the protocol: {problem}"),
-            Self::Io(error) => write!(f, "the connection failed: {error}"),
-        }
     }
 }
 
@@ -208,4 +166,22 @@ pub trait ExecutorControl: Send + Sync {
     /// Makes the executor process look like `argv[0]` is `program`: `program_invocation_name` and
     /// the like.
     fn set_program_name(&self, program: &str);
+
+    /// Whether code runs in this process, so that its addresses can be called here.
+    fn is_this_process(&self) -> bool {
+        true
+    }
+
+    /// Whether the files of the executor's host are others than those of this one.
+    fn has_own_files(&self) -> bool {
+        false
+    }
+
+    /// Reads a file of the executor's host.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read_file(&self, path: &str) -> ExecutorResult<Vec<u8>> {
+        std::fs::read(path).map_err(|error| ExecutorError::failed(format_args!("{path}: {error}")))
+    }
 }

@@ -16,6 +16,7 @@
 
 pub mod llvm;
 pub mod services;
+pub mod token;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -42,7 +42,7 @@ impl SharedMemory {
     ///
     /// # Errors
     /// When the system refuses; when ranges overlap.
-    pub fn new(ranges: &[Range<usize>]) -> io::Result<Vec<Slice>> {
+    pub fn slices(ranges: &[Range<usize>]) -> io::Result<Vec<Slice>> {
         let mut sorted: Vec<&Range<usize>> = ranges.iter().filter(|r| !r.is_empty()).collect();
         sorted.sort_by_key(|range| range.start);
         if sorted.windows(2).any(|pair| pair[0].end > pair[1].start) {
@@ -58,7 +58,11 @@ impl SharedMemory {
         let slice = |range: &Range<usize>| Slice {
             memory: Arc::clone(&memory),
             // An empty one may have been named anywhere.
-            range: if range.is_empty() { 0..0 } else { range.clone() },
+            range: if range.is_empty() {
+                0..0
+            } else {
+                range.clone()
+            },
         };
         Ok(ranges.iter().map(slice).collect())
     }
@@ -69,7 +73,8 @@ impl SharedMemory {
     /// When the system refuses.
     pub fn seal(self) -> io::Result<OwnedFd> {
         drop(self.view);
-        let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+        let seals =
+            libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
         // SAFETY: asks the kernel about a descriptor that we own.
         let sealed = unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
         if sealed == 0 {
@@ -87,10 +92,16 @@ impl Slice {
         self.range.start as u64
     }
 
-    /// Whether both are parts of one file.
+    /// A number that only parts of one file share, while one of them exists.
     #[must_use]
-    pub fn is_of_same_file(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.memory, &other.memory)
+    pub fn file(&self) -> usize {
+        Arc::as_ptr(&self.memory).addr()
+    }
+
+    /// How many parts of the file there are still.
+    #[must_use]
+    pub fn parts_of_file(&self) -> usize {
+        Arc::strong_count(&self.memory)
     }
 
     /// Gives the part up. The file, if this was its last one.
@@ -173,13 +184,14 @@ mod tests {
 
     #[test]
     fn what_was_written_is_there_and_stays() {
-        let mut slices = SharedMemory::new(&[8192..8196, 0..3, 5..5]).expect("memory");
+        let mut slices = SharedMemory::slices(&[8192..8196, 0..3, 5..5]).expect("memory");
         slices[0].copy_from_slice(b"late");
         slices[1].copy_from_slice(b"now");
         assert!(slices[2].is_empty());
         assert_eq!(slices[0].offset(), 8192);
         let last = slices.pop().expect("a slice");
-        assert!(last.is_of_same_file(&slices[0]));
+        assert_eq!(last.file(), slices[0].file());
+        assert_eq!(last.parts_of_file(), 3);
         assert!(last.into_memory().is_none(), "others are still there");
         slices.truncate(1);
         let memory = slices.remove(0).into_memory().expect("the last slice");
@@ -193,8 +205,8 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap() {
-        assert!(SharedMemory::new(&[0..10, 9..12]).is_err());
-        assert!(SharedMemory::new(&[9..12, 0..9]).is_ok());
-        assert!(SharedMemory::new(&[]).expect("nothing").is_empty());
+        assert!(SharedMemory::slices(&[0..10, 9..12]).is_err());
+        assert!(SharedMemory::slices(&[9..12, 0..9]).is_ok());
+        assert!(SharedMemory::slices(&[]).expect("nothing").is_empty());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use parking_lot::{Condvar, Mutex};
 
-use super::lost::Disconnect;
+use crate::executor::Disconnect;
 
 /// What happens to a thread that waits for a result.
 pub(super) enum Event {

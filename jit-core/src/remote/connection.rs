@@ -22,10 +22,10 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::calls::{Calls, Event, Slot};
 use super::incoming::{Incoming, Message};
-use super::lost::Disconnect;
 use super::silence::Silence;
 use super::stream::{Stream, is_timeout};
 use super::workers::Workers;
+use crate::executor::Disconnect;
 
 /// Bounds of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +114,7 @@ impl Connection {
         limits: Limits,
     ) -> Result<(Arc<Self>, Setup), Disconnect> {
         let opened = Self::introduce(stream, limits);
-        let (stream, incoming, setup) =
-            opened.map_err(|by| peer.ended(by, &Told::default()))?;
+        let (stream, incoming, setup) = opened.map_err(|by| peer.ended(by, &Told::default()))?;
         let system = |error: io::Error| Disconnect::Io(error.to_string());
         let connection = Arc::new(Self {
             writer: Mutex::new(stream.try_clone().map_err(system)?),
@@ -141,10 +140,7 @@ impl Connection {
     }
 
     /// Reads the first message.
-    fn introduce(
-        stream: Stream,
-        limits: Limits,
-    ) -> Result<(Stream, Incoming, Setup), Disconnect> {
+    fn introduce(stream: Stream, limits: Limits) -> Result<(Stream, Incoming, Setup), Disconnect> {
         let system = |error: io::Error| Disconnect::Io(error.to_string());
         let tick = limits.start / 8;
         let timeout = Some(tick.max(Duration::from_millis(1)));
@@ -215,13 +211,15 @@ impl Connection {
         let slot = Arc::<Slot>::default();
         *self.program.lock() = Some(slot.clone());
         let called = self.start(tag, args, &[], Some(slot.clone()));
-        let outcome = called.and_then(|()| loop {
-            match slot.wait() {
-                Event::Result(result) => return Ok(result),
-                Event::Lost(cause) => return Err(cause),
-                Event::Call { sequence, args } => {
-                    let result = relocated(&args);
-                    self.answer(sequence, &result);
+        let outcome = called.and_then(|()| {
+            loop {
+                match slot.wait() {
+                    Event::Result(result) => return Ok(result),
+                    Event::Lost(cause) => return Err(cause),
+                    Event::Call { sequence, args } => {
+                        let result = relocated(&args);
+                        self.answer(sequence, &result);
+                    }
                 }
             }
         });
@@ -324,6 +322,14 @@ impl Connection {
         notices.insert(notice.tag().value(), handler);
     }
 
+    /// Ends the session because of something that the executor must not do. Returns the cause, which
+    /// is another one if the session had ended already.
+    pub(super) fn violated(&self, what: String) -> Disconnect {
+        self.calls.lose(Disconnect::Protocol(what.clone()));
+        self.stream.close();
+        self.lost().unwrap_or(Disconnect::Protocol(what))
+    }
+
     /// Why the connection has ended, if it has.
     pub(super) fn lost(&self) -> Option<Disconnect> {
         self.calls.lost()
@@ -344,8 +350,9 @@ impl Connection {
             let _ = self.has_received.wait_for(&mut received, patience);
         }
         if !*received {
-            drop(received);
             self.stream.close();
+            // What is left to do takes the peer a limited time.
+            self.has_received.wait(&mut received);
         }
     }
 
@@ -365,10 +372,9 @@ impl Connection {
             }
         };
         self.stream.close();
-        let cause = match self.calls.lost() {
-            Some(cause) => cause,
-            None => peer.ended(by, &self.told.lock()),
-        };
+        // If this side has ended it, that is the cause; the peer still has to go.
+        let by = self.calls.lost().unwrap_or(by);
+        let cause = peer.ended(by, &self.told.lock());
         self.calls.lose(cause);
         *self.received.lock() = true;
         self.has_received.notify_all();
@@ -480,9 +486,8 @@ impl Connection {
             format!("call to the controller with tag {tag}, for which no handler is registered")
         })?;
         // A panic of a client's code is this call's failure, not the connection's.
-        catch_unwind(AssertUnwindSafe(|| handler(args))).map_err(|_| {
-            format!("internal error: the handler of tag {tag} panicked")
-        })
+        catch_unwind(AssertUnwindSafe(|| handler(args)))
+            .map_err(|_| format!("internal error: the handler of tag {tag} panicked"))
     }
 }
 

@@ -7,8 +7,8 @@ use std::io::{self, BufReader, Read};
 
 use orc_shared::remote::{HEADER_SIZE, MessageHeader};
 
-use super::lost::Disconnect;
 use super::stream::{Stream, is_timeout};
+use crate::executor::Disconnect;
 
 /// Bytes of a body that are made room for at once.
 const STEP: usize = 1 << 20;

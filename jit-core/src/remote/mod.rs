@@ -7,15 +7,23 @@
 
 mod calls;
 mod connection;
+mod executor;
+mod host;
 mod incoming;
-mod lost;
+mod launch;
+mod memory;
+mod place;
 mod process;
+mod requests;
 mod silence;
 mod stream;
+mod streams;
 mod workers;
 
 pub use connection::Limits;
-pub use lost::{Disconnect, signal_name};
+pub use executor::RemoteExecutor;
+pub use launch::{Launch, Token};
+pub use place::{PLACES, Place};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::connection::{Peer, Told};
-use super::lost::Disconnect;
+use crate::executor::Disconnect;
 
 /// How long a process whose connection has ended may take to end, too.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -90,6 +90,7 @@ impl Peer for SpawnedExecutor {
             return by;
         }
         match self.0.wait(PATIENCE) {
+            Some(_) if by == Disconnect::Closed => by,
             Some(status) => cause(status, told),
             None => {
                 let pid = self.0.id();
@@ -135,7 +136,7 @@ impl Peer for ReachedExecutor {
             Some((command, _)) => command.wait(PATIENCE),
             None => None,
         };
-        if misbehaved {
+        if misbehaved || by == Disconnect::Closed {
             return by;
         }
         match (told.exit, &self.command, status) {
@@ -153,10 +154,7 @@ impl Peer for ReachedExecutor {
 ///
 /// # Errors
 /// When it does not start.
-pub(super) fn spawn_with_socket(
-    mut command: Command,
-    socket: OwnedFd,
-) -> io::Result<Process> {
+pub(super) fn spawn_with_socket(mut command: Command, socket: OwnedFd) -> io::Result<Process> {
     let high = |lowest| rustix::io::fcntl_dupfd_cloexec(&socket, lowest).ok();
     let parent_fd = match high(HIGH_DESCRIPTOR).or_else(|| high(64)) {
         Some(moved) => moved,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::lost::Disconnect;
+use crate::executor::Disconnect;
 
 /// Intervals that make up the limit.
 const INTERVALS: u32 = 4;

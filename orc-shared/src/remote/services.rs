@@ -33,6 +33,8 @@ pub mod values {
     pub const VERSION: &str = "orc.version";
     /// Identity of the running kernel, text: executors of one host have the same.
     pub const BOOT_ID: &str = "orc.boot_id";
+    /// What tells apart processes of one host that see different files (its mount namespace), text.
+    pub const MOUNTS: &str = "orc.mounts";
     /// Process id, a `u64`.
     pub const PID: &str = "orc.pid";
     /// Whether descriptors can be passed, a `bool`.

@@ -10,7 +10,7 @@ use orc_shared::remote::services::{ExitStatus, Notice};
 use orc_shared::sps::{self, SpsExpected};
 
 use super::peer::{LIMITS, Scripted, connect};
-use crate::remote::lost::Disconnect;
+use crate::executor::Disconnect;
 
 const TAG: ExecutorAddr = ExecutorAddr::new(0x5000);
 
@@ -89,7 +89,10 @@ fn the_program_is_relocated_on_the_thread_that_opens_it() {
         seen.extend_from_slice(values);
         b"written".to_vec()
     });
-    assert_eq!((opened, &seen[..]), (Ok(b"opened".to_vec()), &b"values"[..]));
+    assert_eq!(
+        (opened, &seen[..]),
+        (Ok(b"opened".to_vec()), &b"values"[..])
+    );
     thread::sleep(Duration::from_millis(50));
     connection.close(Duration::from_secs(1));
     script.join().expect("the script ends");

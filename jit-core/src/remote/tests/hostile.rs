@@ -9,7 +9,7 @@ use orc_shared::remote::services::Notice;
 use orc_shared::sps::{self, SpsError};
 
 use super::peer::{LIMITS, SOON, Scripted, connect, try_connect};
-use crate::remote::lost::Disconnect;
+use crate::executor::Disconnect;
 
 /// How a call ends that the script answers with something bad.
 #[track_caller]
@@ -62,7 +62,9 @@ fn half_a_message() {
 #[test]
 fn half_a_message_and_then_nothing() {
     let lost = ends(|peer, call| {
-        peer.0.write_all(&header(1 << 19, 2, call, 0)).expect("an open socket");
+        peer.0
+            .write_all(&header(1 << 19, 2, call, 0))
+            .expect("an open socket");
         peer.0.write_all(&[7; 1000]).expect("an open socket");
         while peer.receive().is_some() {}
     });
@@ -74,14 +76,18 @@ fn half_a_message_and_then_nothing() {
 fn sizes_that_are_only_claimed() {
     for size in [1 << 63, u64::MAX, LIMITS.max_message + 1] {
         let lost = ends(move |peer, call| {
-            peer.0.write_all(&header(size, 2, call, 0)).expect("an open socket");
+            peer.0
+                .write_all(&header(size, 2, call, 0))
+                .expect("an open socket");
             peer.until_the_end();
         });
         let message = format!("message of {size} bytes exceeds the limit of 1048576");
         assert_eq!(lost, Disconnect::Protocol(message));
     }
     let lost = ends(|peer, call| {
-        peer.0.write_all(&header(31, 2, call, 0)).expect("an open socket");
+        peer.0
+            .write_all(&header(31, 2, call, 0))
+            .expect("an open socket");
         peer.until_the_end();
     });
     assert!(matches!(lost, Disconnect::Protocol(_)), "{lost}");
@@ -103,12 +109,20 @@ fn messages_out_of_place() {
         peer.set_up();
         peer.until_the_end();
     });
-    assert_eq!(lost, Disconnect::Protocol("it introduces itself twice".to_owned()));
+    assert_eq!(
+        lost,
+        Disconnect::Protocol("it introduces itself twice".to_owned())
+    );
     let lost = ends(|peer, _| {
-        peer.0.write_all(&header(32, 77, 0, 0)).expect("an open socket");
+        peer.0
+            .write_all(&header(32, 77, 0, 0))
+            .expect("an open socket");
         peer.until_the_end();
     });
-    assert_eq!(lost, Disconnect::Protocol("unknown message opcode 77".to_owned()));
+    assert_eq!(
+        lost,
+        Disconnect::Protocol("unknown message opcode 77".to_owned())
+    );
     let lost = ends(|peer, _| {
         let tag = Notice::Exited.tag().value();
         peer.send(Opcode::CallWrapper, 0, tag, b"not a status");
@@ -131,7 +145,10 @@ fn too_many_calls() {
     // Answers to unknown tags are fast, so it may also be done with all of them.
     let limit = LIMITS.silence.expect("a limit");
     let too_many = Disconnect::Protocol("more than 8 of its calls are open".to_owned());
-    assert!(lost == too_many || lost == Disconnect::Silent(limit), "{lost}");
+    assert!(
+        lost == too_many || lost == Disconnect::Silent(limit),
+        "{lost}"
+    );
 }
 
 #[test]
@@ -176,9 +193,15 @@ fn peers_that_never_introduce_themselves() {
     let message = "its first message is a Result".to_owned();
     assert_eq!(lost, Disconnect::Protocol(message));
     let lost = never_starts(|peer| peer.send(Opcode::Setup, 0, 0, &[255; 24]));
-    assert!(lost.to_string().contains("its setup message cannot be read"), "{lost}");
+    assert!(
+        lost.to_string()
+            .contains("its setup message cannot be read"),
+        "{lost}"
+    );
     let lost = never_starts(|peer| {
-        let _ = peer.0.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        let _ = peer
+            .0
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
     assert!(matches!(lost, Disconnect::Protocol(_)), "{lost}");
 }

@@ -10,8 +10,8 @@ use orc_shared::ExecutorAddr;
 use orc_shared::remote::{HEADER_SIZE, MessageHeader, Opcode, Setup};
 use orc_shared::sps;
 
+use crate::executor::Disconnect;
 use crate::remote::connection::{Connection, Limits, Peer, Told};
-use crate::remote::lost::Disconnect;
 use crate::remote::stream::Stream;
 
 /// Limits that end a test soon.

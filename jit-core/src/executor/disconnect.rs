@@ -1,4 +1,4 @@
-//! How the connection to an executor ends.
+//! How connections to executors end.
 
 use std::fmt;
 use std::time::Duration;
@@ -63,7 +63,10 @@ impl fmt::Display for Disconnect {
                 "it closed the connection; its process {pid} did not end, and was killed"
             ),
             Self::Command { line, status } => {
-                write!(f, "the command that leads to it, `{line}`, ended with {status}")
+                write!(
+                    f,
+                    "the command that leads to it, `{line}`, ended with {status}"
+                )
             }
             Self::Hangup(message) => write!(f, "it hung up: {message}"),
             Self::Silent(time) => write!(f, "nothing was heard of it for {time:?}"),
@@ -83,8 +86,11 @@ fn write_crash(f: &mut fmt::Formatter<'_>, crash: &CrashReport) -> fmt::Result {
         write!(f, ", which accessed {}", crash.fault_address)?;
     }
     for addr in &crash.backtrace {
-        write!(f, "
-    at {addr}")?;
+        write!(
+            f,
+            "
+    at {addr}"
+        )?;
     }
     Ok(())
 }

@@ -1,0 +1,187 @@
+//! Starting executors, and connecting to those that others have started.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IoSlice};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use orc_shared::remote::services::Streams;
+use orc_shared::remote::token;
+
+use super::connection::{Connection, Limits, Peer};
+use super::executor::RemoteExecutor;
+use super::place::Place;
+use super::process::{self, Process, ReachedExecutor, SpawnedExecutor};
+use super::requests::gone;
+use super::stream::Stream;
+use crate::executor::{ExecutorError, ExecutorResult};
+
+/// What the executor is called in lists of processes.
+const NAME: &str = "orc-executor";
+
+/// A secret that an executor behind a TCP port wants to see before it says a word.
+#[derive(Clone)]
+pub struct Token([u8; token::SIZE]);
+
+impl Token {
+    /// The token that this text is, white space around it aside.
+    ///
+    /// # Errors
+    /// When it is too short to be a secret, or too long.
+    pub fn new(text: &[u8]) -> Result<Self, token::BadLength> {
+        token::bytes(text).map(Self)
+    }
+
+    /// Sends it, before anything else.
+    fn show(&self, stream: &Stream) -> io::Result<()> {
+        let mut rest = &self.0[..];
+        while !rest.is_empty() {
+            match stream.send(&[IoSlice::new(rest)], &[])? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => rest = &rest[count..],
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How to get at an executor.
+#[derive(Default)]
+pub struct Launch {
+    program: Option<&'static [u8]>,
+    environment: Vec<(OsString, OsString)>,
+    limits: Limits,
+    token: Option<Token>,
+}
+
+impl Launch {
+    /// Spawned executors are this program, an ELF executable, if none is named.
+    #[must_use]
+    pub fn program(mut self, bytes: &'static [u8]) -> Self {
+        self.program = Some(bytes);
+        self
+    }
+
+    /// A variable of the environment that spawned executors and commands start in, on top of this
+    /// process's.
+    #[must_use]
+    pub fn variable(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let (name, value) = (name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.environment.push((name, value));
+        self
+    }
+
+    /// Bounds of the connection.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What is shown to executors behind a TCP port.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Starts or reaches the executor at `place`.
+    ///
+    /// # Errors
+    /// When it cannot be started or reached, or is none for this controller.
+    pub fn start(&self, place: &Place) -> ExecutorResult<RemoteExecutor> {
+        let (stream, peer, streams) = match place {
+            Place::Spawn(path) => self.spawn(path.as_deref()),
+            Place::Unix(path) => unix(path),
+            Place::Tcp(address) => self.tcp(address),
+            Place::Command(command) => self.command(shell(command), command),
+            Place::Ssh(host) => self.command(ssh(host), &format!("ssh {host}")),
+        }
+        .map_err(|error| {
+            ExecutorError::failed(format_args!("cannot reach the executor {place}: {error}"))
+        })?;
+        let (connection, setup) = Connection::open(stream, peer, self.limits).map_err(gone)?;
+        RemoteExecutor::accept(connection, &setup, &self.limits, streams)
+    }
+
+    fn spawn(&self, path: Option<&Path>) -> io::Result<Started> {
+        let (own, theirs) = UnixStream::pair()?;
+        let program = match (path, self.program) {
+            (Some(_), _) => None,
+            (None, Some(bytes)) => Some(process::program_in_memory(NAME, bytes)?),
+            (None, None) => return Err(io::Error::other("no program is given")),
+        };
+        let mut command = match (path, &program) {
+            (Some(path), _) => Command::new(path),
+            (None, Some(file)) => process::command_of(file, NAME),
+            (None, None) => Command::new(NAME),
+        };
+        command.envs(self.variables()).arg("--fd");
+        let child = process::spawn_with_socket(command, theirs.into())?;
+        let peer = Box::new(SpawnedExecutor(child));
+        Ok((Stream::Unix(own), peer, Streams::Inherited))
+    }
+
+    fn tcp(&self, address: &str) -> io::Result<Started> {
+        let mut last = io::Error::other("the host has no address");
+        for address in address.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, self.limits.start) {
+                Ok(socket) => {
+                    // A call is one small message, and somebody waits for the answer.
+                    socket.set_nodelay(true)?;
+                    let stream = Stream::Tcp(socket);
+                    if let Some(token) = &self.token {
+                        token.show(&stream)?;
+                    }
+                    let peer = Box::new(ReachedExecutor { command: None });
+                    return Ok((stream, peer, Streams::Forwarded));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn command(&self, mut command: Command, line: &str) -> io::Result<Started> {
+        let (own, theirs) = UnixStream::pair()?;
+        let theirs = OwnedFd::from(theirs);
+        command
+            .envs(self.variables())
+            .stdin(Stdio::from(theirs.try_clone()?))
+            .stdout(Stdio::from(theirs));
+        let child = Process::new(command.spawn()?);
+        let peer = Box::new(ReachedExecutor {
+            command: Some((child, line.to_owned())),
+        });
+        Ok((Stream::Unix(own), peer, Streams::Forwarded))
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let variables = self.environment.iter();
+        variables.map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+}
+
+/// A connection, who is at the other end, and how the program's streams get there.
+type Started = (Stream, Box<dyn Peer>, Streams);
+
+fn unix(path: &Path) -> io::Result<Started> {
+    let stream = Stream::Unix(UnixStream::connect(path)?);
+    let peer = Box::new(ReachedExecutor { command: None });
+    Ok((stream, peer, Streams::Passed))
+}
+
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(line);
+    command
+}
+
+fn ssh(host: &str) -> Command {
+    let mut command = Command::new("ssh");
+    command.args(["--", host, NAME, "--stdio"]);
+    command
+}

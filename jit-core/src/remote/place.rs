@@ -1,0 +1,102 @@
+//! Where an executor is, as users write it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where an executor is, or is to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A child process of this one: of the executor that this program carries, or of this file.
+    Spawn(Option<PathBuf>),
+    /// Behind a Unix socket.
+    Unix(PathBuf),
+    /// Behind a TCP port, "HOST:PORT".
+    Tcp(String),
+    /// Behind a command's standard input and output; a shell runs it.
+    Command(String),
+    /// On a host that `ssh` reaches, where `orc-executor` is installed.
+    Ssh(String),
+}
+
+/// The forms of [`Place`], for messages.
+pub const PLACES: &str = "spawn, spawn:PATH, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST";
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, rest) = match text.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (text, None),
+        };
+        let lacks = |what: &str| Err(format!("`{kind}:` must be followed by {what}"));
+        match (kind, rest.filter(|rest| !rest.is_empty())) {
+            ("spawn", None) if rest.is_none() => Ok(Self::Spawn(None)),
+            ("spawn", Some(path)) => Ok(Self::Spawn(Some(path.into()))),
+            ("spawn", None) => lacks("the path of an orc-executor"),
+            ("unix", Some(path)) => Ok(Self::Unix(path.into())),
+            ("unix", None) => lacks("the path of a socket"),
+            ("tcp", Some(address)) if has_port(address) => Ok(Self::Tcp(address.to_owned())),
+            ("tcp", _) => lacks("a host and a port, as in tcp:localhost:4000"),
+            ("stdio", Some(command)) => Ok(Self::Command(command.to_owned())),
+            ("stdio", None) => lacks("a command"),
+            ("ssh", Some(host)) => Ok(Self::Ssh(host.to_owned())),
+            ("ssh", None) => lacks("a host"),
+            _ => Err(format!("`{text}` is no executor; there are {PLACES}")),
+        }
+    }
+}
+
+fn has_port(address: &str) -> bool {
+    let port = address.rsplit_once(':').map(|(_, port)| port);
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawn(None) => f.write_str("spawn"),
+            Self::Spawn(Some(path)) => write!(f, "spawn:{}", path.display()),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Command(command) => write!(f, "stdio:{command}"),
+            Self::Ssh(host) => write!(f, "ssh:{host}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_they_are_written() {
+        for text in [
+            "spawn",
+            "spawn:/bin/orc-executor",
+            "unix:/run/orc:1",
+            "tcp:[::1]:4000",
+            "stdio:docker run -i x orc-executor --stdio",
+            "ssh:user@host",
+        ] {
+            let place: Place = text.parse().expect(text);
+            assert_eq!(place.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_place_is_explained() {
+        let error = |text: &str| text.parse::<Place>().expect_err(text);
+        assert!(error("Spawn").contains("spawn, spawn:PATH, unix:PATH"));
+        assert_eq!(
+            error("unix:"),
+            "`unix:` must be followed by the path of a socket"
+        );
+        assert!(error("unix").contains("must be followed by"));
+        assert!(error("spawn:").contains("path of an orc-executor"));
+        for text in ["tcp:host", "tcp:host:port", "tcp:", "tcp:h:70000"] {
+            assert!(error(text).contains("a host and a port"), "{text}");
+        }
+    }
+}
