@@ -167,6 +167,12 @@ pub trait ExecutorControl: Send + Sync {
     /// the like.
     fn set_program_name(&self, program: &str);
 
+    /// How large the loader's surplus of static thread-local storage would have to be when the
+    /// process starts, in bytes, for what was refused last to be granted. `None` if nothing was refused.
+    fn wanted_surplus(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether code runs in this process, so that its addresses can be called here.
     fn is_this_process(&self) -> bool {
         true

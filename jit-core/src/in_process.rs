@@ -10,6 +10,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_target_process::dispatch::Dispatcher;
 use orc_target_process::executor::{self as local, LocalExecutor, Released};
 use orc_target_process::memory::MemoryManager;
+use orc_target_process::tls::Reserve;
 use orc_target_process::{native, process, trusted};
 
 use crate::executor::api::{
@@ -149,6 +150,10 @@ impl ExecutorControl for InProcessExecutor {
 
     fn set_program_name(&self, program: &str) {
         process::set_program_name(program);
+    }
+
+    fn wanted_surplus(&self) -> Option<u64> {
+        Reserve::get().wanted()
     }
 }
 

@@ -4,6 +4,7 @@
 //! process it is linked into. Knows neither object formats nor sessions.
 
 pub mod api;
+pub mod bystander;
 pub mod dispatch;
 pub mod executor;
 pub mod memory;

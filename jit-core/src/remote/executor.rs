@@ -121,6 +121,12 @@ impl RemoteExecutor {
         self.is_same_host
     }
 
+    /// Ends the session, and with it the executor's process: it is given two seconds to do so by
+    /// itself, then, if it is a child, it is killed.
+    pub fn end(&self) {
+        self.requests.connection.close(PATIENCE);
+    }
+
     /// Gives the process what its program is to find: its working directory and environment, as
     /// far as they are given.
     ///
@@ -131,10 +137,17 @@ impl RemoteExecutor {
     }
 
     /// Forwards what is on this process's standard input to the program, on a thread of its own, if
-    /// the program has none of its own. Without this, it finds its end there.
+    /// the program has none of its own.
     pub fn forward_input(&self) {
         if self.streams == Streams::Forwarded {
             streams::forward_input(self.requests.clone());
+        }
+    }
+
+    /// The program finds the end of its standard input, unless it has one of its own.
+    pub fn end_input(&self) {
+        if self.streams == Streams::Forwarded {
+            self.requests.tell(Service::Input, &Vec::<u8>::new());
         }
     }
 
@@ -198,7 +211,7 @@ fn versions_differ(version: u32) -> ExecutorError {
 
 impl Drop for RemoteExecutor {
     fn drop(&mut self) {
-        self.requests.connection.close(PATIENCE);
+        self.end();
     }
 }
 
@@ -297,6 +310,10 @@ impl ExecutorControl for RemoteExecutor {
             // The link, or the call that follows, says it to somebody who can do something.
             tracing::debug!("the program's name is not set: {error}");
         }
+    }
+
+    fn wanted_surplus(&self) -> Option<u64> {
+        self.requests.ask(Service::WantedSurplus, &()).ok()?
     }
 
     fn is_this_process(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::{ArchiveError, pack};
 /// The profile in the workspace's manifest: no unwinding, link-time optimization, small.
 const PROFILE: &str = "orc-rt";
 
-/// How to build the archive.
+/// How to build the archive, or the executor.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
     /// The Cargo to run.
@@ -44,29 +44,35 @@ pub fn build(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
 /// # Errors
 /// When Cargo cannot be run or fails.
 pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
+    let arguments = ["rustc", "--lib", "--features", "archive", "--crate-type", "staticlib"];
+    run(request, runtime_dir(), PROFILE, &arguments)?;
+    let directory = request.target_dir.join(&request.target).join(PROFILE);
+    Ok(directory.join("liborc_rt.a"))
+}
+
+/// Runs a Cargo of its own for the package in `directory`.
+///
+/// # Errors
+/// When Cargo cannot be run or fails.
+pub(crate) fn run(
+    request: &BuildRequest,
+    directory: &Path,
+    profile: &str,
+    arguments: &[&str],
+) -> Result<(), ArchiveError> {
+    let (subcommand, options) = arguments.split_at(1);
     let mut command = Command::new(&request.cargo);
     command
-        .arg("rustc")
+        .args(subcommand)
         .arg("--manifest-path")
-        .arg(runtime_dir().join("Cargo.toml"))
-        .args([
-            "--lib",
-            "--features",
-            "archive",
-            "--crate-type",
-            "staticlib",
-        ])
-        .args([
-            "--profile",
-            PROFILE,
-            "--target",
-            &request.target,
-            "--target-dir",
-        ])
+        .arg(directory.join("Cargo.toml"))
+        .args(options)
+        .args(["--profile", profile, "--target", &request.target])
+        .arg("--target-dir")
         .arg(&request.target_dir)
         // The outer build resolved and downloaded everything; nothing may change or be fetched.
         .args(["--locked", "--offline", "--quiet", "--color", "never"])
-        .current_dir(runtime_dir());
+        .current_dir(directory);
     isolate(&mut command);
     let line = format!("{command:?}");
     let output = match command.output() {
@@ -78,15 +84,14 @@ pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
             });
         }
     };
-    if !output.status.success() {
-        return Err(ArchiveError::Cargo {
-            command: line,
-            status: output.status,
-            output: String::from_utf8_lossy(&output.stderr).into_owned(),
-        });
+    if output.status.success() {
+        return Ok(());
     }
-    let directory = request.target_dir.join(&request.target).join(PROFILE);
-    Ok(directory.join("liborc_rt.a"))
+    Err(ArchiveError::Cargo {
+        command: line,
+        status: output.status,
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// The files and directories that the archive is made from, for `rerun-if-changed`.

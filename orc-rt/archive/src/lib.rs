@@ -9,15 +9,19 @@
 //!    (`combine`), which also refuses what a simple linker could not link: thread-locals, and
 //!    relocations beyond the few that position-independent code needs.
 //!
-//! `orc-jit`'s build script embeds the result; `cargo xtask orc-rt` writes it to a file.
+//! [`build_executor`] compiles the other thing that a controller carries with it, `orc-executor`.
+//!
+//! `orc-jit`'s build script embeds both; `cargo xtask orc-rt` writes the archive to a file.
 
 mod cargo;
 mod combine;
+mod executor;
 mod members;
 #[cfg(test)]
 mod tests;
 
 pub use cargo::{BuildRequest, build, compile, sources};
+pub use executor::{EXECUTOR_SIZE_MAX, build_executor, executor_sources};
 
 use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
 
@@ -83,6 +87,12 @@ pub enum ArchiveError {
     /// The result is too large.
     #[error("the packed archive has {size} bytes, more than the {SIZE_MAX} that are allowed")]
     TooLarge {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The executor is too large.
+    #[error("the executor has {size} bytes, more than the {EXECUTOR_SIZE_MAX} that are allowed")]
+    ExecutorTooLarge {
         /// Its size in bytes.
         size: usize,
     },

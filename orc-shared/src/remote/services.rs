@@ -131,6 +131,9 @@ numbered! {
         /// `Expected<bytes>(Addr function, bytes arguments)`: calls a wrapper function. Unlike
         /// a call by tag, it tells of out-of-band errors.
         Call = "orc.call",
+        /// `Expected<Option<u64>>()`: bytes of the loader's surplus of static thread-local storage that
+        /// the process would have had to start with for what was refused last to be granted.
+        WantedSurplus = "orc.wanted_surplus",
     }
 }
 
