@@ -44,7 +44,14 @@ pub fn build(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
 /// # Errors
 /// When Cargo cannot be run or fails.
 pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
-    let arguments = ["rustc", "--lib", "--features", "archive", "--crate-type", "staticlib"];
+    let arguments = [
+        "rustc",
+        "--lib",
+        "--features",
+        "archive",
+        "--crate-type",
+        "staticlib",
+    ];
     run(request, runtime_dir(), PROFILE, &arguments)?;
     let directory = request.target_dir.join(&request.target).join(PROFILE);
     Ok(directory.join("liborc_rt.a"))

@@ -18,7 +18,11 @@ const NAME: &str = "orc-executor";
 pub fn build_executor(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
     let arguments = ["build", "--bin", NAME, "--features", "tls-reserve"];
     cargo::run(request, package_dir(), NAME, &arguments)?;
-    let path = request.target_dir.join(&request.target).join(NAME).join(NAME);
+    let path = request
+        .target_dir
+        .join(&request.target)
+        .join(NAME)
+        .join(NAME);
     let program = match std::fs::read(&path) {
         Ok(program) => program,
         Err(error) => return Err(ArchiveError::Read { path, error }),
@@ -38,5 +42,8 @@ pub fn executor_sources() -> Vec<PathBuf> {
 }
 
 fn package_dir() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../orc-target-process"))
+    Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../orc-target-process"
+    ))
 }
