@@ -62,6 +62,9 @@ pub struct ProgramLink {
     /// Enter every visible definition of the program, not only what its libraries name: for `dlsym`
     /// and for libraries that it opens while it runs (`-rdynamic`).
     pub export_dynamic: bool,
+    /// The program's arguments, its name first, for what is called before its libraries are
+    /// initialized.
+    pub args: Vec<String>,
 }
 
 /// Objects that are linked together.

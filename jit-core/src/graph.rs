@@ -240,6 +240,10 @@ pub trait DescribeGraph: Send + Sync {
     fn block_section(&self, block: BlockId) -> String;
     /// The symbol's name, also for local symbols and section symbols.
     fn symbol(&self, symbol: SymbolId) -> String;
+    /// Calls `each` with the names of symbols as the object has them, where they have any.
+    fn local_names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
+        let _ = (symbols, each);
+    }
 }
 
 const _: () = assert!(size_of::<Edge>() <= 24, "an edge takes at most 24 bytes");

@@ -58,6 +58,8 @@ pub struct LaidOutGroup<'a> {
     pub sections: &'a [(NameId, ExecutorAddrRange)],
     /// Address of the dylib's header (`__dso_handle`), if the batch or an earlier one defined it.
     pub header: Option<ExecutorAddr>,
+    /// Whether the batch is the process's program.
+    pub is_program: bool,
 }
 
 /// An object format's part in links and in the life of dylibs.
@@ -78,6 +80,17 @@ pub trait Platform: Send + Sync {
     /// Rank of an output section among those of one permission: smaller lies lower. Sections of
     /// equal rank are ordered by first appearance.
     fn section_rank(&self, output: &[u8]) -> u32;
+
+    /// Arrays of functions in a group of the program that are to be called before its libraries are
+    /// initialized. What is returned here is not for `finalize_actions` to register.
+    fn preinit_arrays(
+        &self,
+        group: &LaidOutGroup<'_>,
+        names: &NameTable,
+    ) -> Vec<ExecutorAddrRange> {
+        let _ = (group, names);
+        Vec::new()
+    }
 
     /// Calls to make when a group is finalized (initializer registration and the like), and their
     /// undo at release.

@@ -81,9 +81,9 @@ impl Dylib {
         args: impl IntoIterator<Item = S>,
     ) -> Result<i32, Error> {
         let args: Vec<String> = args.into_iter().map(Into::into).collect();
-        let program = Program::of(self.jit.clone(), self.dylib.clone())?;
+        let program = Program::of(self.jit.clone(), self.dylib.clone(), args)?;
         program.link()?;
-        program.run(&args)
+        program.run()
     }
 
     /// The session's dylib, for what this interface does not offer.

@@ -38,6 +38,8 @@ pub struct ProgramSettings {
     /// Let `dlsym` and libraries that the program opens find all its visible definitions
     /// (`-rdynamic`).
     pub export_dynamic: bool,
+    /// What `main` and the initializers are passed, the program's name first.
+    pub args: Vec<String>,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -51,6 +53,7 @@ impl Default for ProgramSettings {
             gc_sections: true,
             keep: Vec::new(),
             export_dynamic: false,
+            args: Vec::new(),
             then_exit: false,
         }
     }
@@ -93,7 +96,11 @@ impl Program {
     }
 
     /// The program that a dylib is.
-    pub(crate) fn of(jit: Jit, dylib: jit_core::session::Dylib) -> Result<Self, Error> {
+    pub(crate) fn of(
+        jit: Jit,
+        dylib: jit_core::session::Dylib,
+        args: Vec<String>,
+    ) -> Result<Self, Error> {
         jit.0.runtime.add_program_start(&dylib)?;
         let host = jit.0.loaded.all().find(|l| l.library.is_program());
         let host = host.map(|l| l.library.path().to_owned());
@@ -106,7 +113,10 @@ impl Program {
         Ok(Self {
             jit,
             dylib,
-            settings: ProgramSettings::default(),
+            settings: ProgramSettings {
+                args,
+                ..ProgramSettings::default()
+            },
         })
     }
 
@@ -261,6 +271,7 @@ impl Program {
                 libraries: Vec::new(),
                 search_path: self.settings.run_path.clone(),
                 export_dynamic: self.settings.export_dynamic,
+                args: self.settings.args.clone(),
             },
             drop_unreachable: self.settings.gc_sections,
             keep: keep.map(|name| names.intern(name.as_bytes())).collect(),
@@ -270,16 +281,16 @@ impl Program {
         Ok(())
     }
 
-    /// Runs the linked program on this thread. `args` start with its name.
+    /// Runs the linked program on this thread.
     ///
     /// # Errors
     /// When the runtime cannot run it.
-    pub fn run(&self, args: &[String]) -> Result<i32, Error> {
+    pub fn run(&self) -> Result<i32, Error> {
         let status = self.jit.0.runtime.run_main(&ProgramCall {
             dylib: &self.dylib,
             libraries: &[],
             entry: &self.settings.entry,
-            args,
+            args: &self.settings.args,
             then_exit: self.settings.then_exit,
         })?;
         // A `main` returns an `int`.

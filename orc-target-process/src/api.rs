@@ -117,6 +117,17 @@ pub struct FrameEntry {
     pub fde: ExecutorAddr,
 }
 
+/// The name of a function, for `dladdr` and backtraces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FunctionName {
+    /// Its first address.
+    pub start: ExecutorAddr,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Address of its name: a C string in the same allocation.
+    pub name: ExecutorAddr,
+}
+
 /// A piece of static thread-local storage, at the same offset from every thread's pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TlsBlock {
@@ -190,11 +201,11 @@ pub struct Export {
     pub name: Vec<u8>,
     /// Its version, where the program defines one.
     pub version: Option<Vec<u8>>,
-    /// Where the program defines it.
+    /// Where the program defines it; for a thread-local variable, its offset from the thread pointer.
     pub addr: ExecutorAddr,
     /// Size in bytes.
     pub size: u64,
-    /// Function or data.
+    /// What it is.
     pub kind: NativeKind,
     /// Whether libraries loaded before the program also have to be redirected to it, slot by slot:
     /// a copy relocation, or a definition of a name that an earlier library defines (`malloc`).
@@ -230,4 +241,9 @@ pub struct ProgramImage {
     pub imports: Vec<Import>,
     /// Data copied after the libraries are relocated and before their constructors run.
     pub copies: Vec<CopyRelocation>,
+    /// Arrays of functions to call before the libraries' constructors, in this order
+    /// (`.preinit_array`).
+    pub preinit_arrays: Vec<ExecutorAddrRange>,
+    /// What those functions are passed as the program's arguments, its name first.
+    pub args: Vec<String>,
 }

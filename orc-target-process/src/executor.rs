@@ -224,6 +224,7 @@ impl InFlight {
         let FinalizeRequest {
             frames,
             eh_frame,
+            functions,
             tls_image,
             actions,
         } = request;
@@ -235,13 +236,15 @@ impl InFlight {
                 return Err(Failure::new(problem));
             }
         };
-        let memory = match self.memory.finalize(frames, eh_frame) {
+        let mut memory = match self.memory.finalize(frames, eh_frame) {
             Ok(memory) => memory,
             Err(error) => {
                 let released = tls.and_then(|tls| tls.release().err());
                 return Err(Failure::new(error).and(released));
             }
         };
+        // Code without names runs as well.
+        let _unnamed = memory.name_functions(&functions);
         let finalized = Finalized {
             memory,
             tls,

@@ -407,11 +407,6 @@ fn loader_errors_are_passed_on() {
             message.starts_with("libnot_there.so.4: cannot open"),
             "{message}"
         );
-        let thread_local = ProgramImage {
-            exports: vec![export("t", std::ptr::null(), 4, NativeKind::ThreadLocal)],
-            ..image(&lib)
-        };
-        assert!(enter_error(&thread_local).contains("thread-local variable `t`"));
         assert!(!is_loaded(&lib));
     });
 }

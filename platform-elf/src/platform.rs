@@ -19,7 +19,7 @@ use jit_core::error::LinkError;
 use jit_core::executor::AllocActionPair;
 use jit_core::name::NameTable;
 use jit_core::platform::{LaidOutGroup, LinkerDefined, Passes, Platform};
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 pub use self::initializers::RuntimeFunctions;
 use self::initializers::{InitializerNames, InitializerRanges};
@@ -130,6 +130,14 @@ impl Platform for ElfPlatform {
 
     fn section_rank(&self, output: &[u8]) -> u32 {
         section_rank::section_rank(output)
+    }
+
+    fn preinit_arrays(
+        &self,
+        group: &LaidOutGroup<'_>,
+        names: &NameTable,
+    ) -> Vec<ExecutorAddrRange> {
+        initializers::preinit_arrays(group, names)
     }
 
     fn finalize_actions(

@@ -1,11 +1,12 @@
 //! Tenth step: what the process's libraries provide gets its address from the executor.
 
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::bring_near::plain_name;
 use super::errors::UnboundImports;
 use super::state::{Bound, External, Link, Needs};
 use super::values::ExternalValue;
+use super::{finalize, layout};
 use crate::batch::{ProgramLink, Resolution};
 use crate::demangle;
 use crate::error::LinkError;
@@ -151,5 +152,18 @@ pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Import
         exports: exports.filter(|export| !export.addr.is_null()).collect(),
         imports: imports.list.clone(),
         copies: copies.collect(),
+        preinit_arrays: preinit_arrays(link),
+        args: program.args.clone(),
     }
+}
+
+/// What is called before the libraries are initialized.
+fn preinit_arrays(link: &Link) -> Vec<ExecutorAddrRange> {
+    let context = &link.context;
+    let of_group = |group| {
+        let sections = layout::sections_in_order(group);
+        let group = finalize::laid_out(link, group, &sections);
+        context.platform.preinit_arrays(&group, &context.names)
+    };
+    link.groups.iter().flat_map(of_group).collect()
 }

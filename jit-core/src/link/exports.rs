@@ -109,12 +109,13 @@ fn export(
     let kind = match symbol.kind {
         SymbolKind::Function | SymbolKind::IndirectFunction => NativeKind::Function,
         SymbolKind::Data | SymbolKind::None => NativeKind::Data,
-        // The offset of a JIT'd thread-local is not one that a library's relocations can express.
-        SymbolKind::ThreadLocal => return None,
+        SymbolKind::ThreadLocal => NativeKind::ThreadLocal,
     };
-    let redirect_loaded = libraries
-        .iter()
-        .any(|library| loaded.has(library.path()) && library.find(&name).is_some());
+    // No slot of a library that was loaded before leads to a thread-local of the program.
+    let redirect_loaded = kind != NativeKind::ThreadLocal
+        && libraries
+            .iter()
+            .any(|library| loaded.has(library.path()) && library.find(&name).is_some());
     visible.then_some(PendingExport {
         export: Export {
             name,

@@ -3,13 +3,15 @@
 use orc_shared::ExecutorAddrRange;
 
 use super::layout;
+use super::name_functions;
 use super::parallel;
 use super::state::{Group, Link, Part};
-use crate::batch::TrackerId;
+use crate::batch::{NativeBinding, TrackerId};
 use crate::error::LinkError;
 use crate::executor::api::FrameEntry;
 use crate::executor::{AllocAction, AllocActionPair, FinalizeRequest, Finalized};
 use crate::graph::{Block, Frame};
+use crate::name::NameId;
 use crate::platform::LaidOutGroup;
 
 /// What the session owns once a batch is in memory.
@@ -57,11 +59,7 @@ fn request(
 ) -> Result<FinalizeRequest, LinkError> {
     let group = &link.groups[index];
     let sections = layout::sections_in_order(group);
-    let laid_out = LaidOutGroup {
-        dylib: group.dylib,
-        sections: &sections,
-        header: link.header(group.dylib),
-    };
+    let laid_out = laid_out(link, group, &sections);
     let mut actions: Vec<AllocActionPair> = run_resolvers(link, group).into_iter().collect();
     let context = &link.context;
     actions.extend(
@@ -72,9 +70,24 @@ fn request(
     Ok(FinalizeRequest {
         frames,
         eh_frame: eh_frame(group),
+        functions: name_functions::entries(link, group),
         tls_image: image,
         actions,
     })
+}
+
+/// A group as the platform sees it.
+pub(super) fn laid_out<'a>(
+    link: &Link,
+    group: &Group,
+    sections: &'a [(NameId, ExecutorAddrRange)],
+) -> LaidOutGroup<'a> {
+    LaidOutGroup {
+        dylib: group.dylib,
+        sections,
+        header: link.header(group.dylib),
+        is_program: matches!(link.batch.binding, NativeBinding::Program(_)),
+    }
 }
 
 /// The output section of frames.

@@ -13,6 +13,7 @@ mod fix_up;
 mod layout;
 mod linker_part;
 mod lower;
+mod name_functions;
 mod parallel;
 mod prune;
 mod ranges;
@@ -148,6 +149,7 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     bring_near::bring_near(link)?;
     lower::lower_all(link)?;
     add_resolver_code(link);
+    name_functions::name_functions(link);
     drop(phase);
 
     // No block is added after this point.

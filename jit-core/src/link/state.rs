@@ -20,6 +20,7 @@ use crate::executor::api::{CopyRelocation, Export, RangeId, TlsBlock};
 use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target};
 use crate::link::LinkContext;
 use crate::link::layout::Layout;
+use crate::link::name_functions::FunctionNames;
 use crate::link::timings::Timings;
 use crate::name::NameId;
 use crate::platform::Passes;
@@ -141,6 +142,8 @@ pub(super) struct Group {
     pub(super) got_base: u64,
     /// The code that runs IFUNC resolvers, if the group has any: part and symbol.
     pub(super) run_resolvers: Option<(u32, SymbolId)>,
+    /// The names of its functions.
+    pub(super) names: Option<FunctionNames>,
 }
 
 /// A link in progress.
@@ -236,6 +239,7 @@ impl Group {
             tls: None,
             got_base: 0,
             run_resolvers: None,
+            names: None,
         }
     }
 }

@@ -71,7 +71,11 @@ fn run(
         languages,
         threads,
     } = inputs;
-    let program = prepare(&jit, &line, opened)?;
+    let program_args = program_args
+        .iter()
+        .map(|a| a.to_string_lossy().into_owned());
+    let args = std::iter::once(argv0.clone()).chain(program_args).collect();
+    let program = prepare(&jit, &line, opened, args)?;
     if line.default_libraries {
         let fortran = languages.contains(&Language::Fortran);
         let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
@@ -98,11 +102,7 @@ fn run(
     if options.no_exec {
         return Ok(0);
     }
-    let program_args = program_args
-        .iter()
-        .map(|a| a.to_string_lossy().into_owned());
-    let args: Vec<String> = std::iter::once(argv0).chain(program_args).collect();
-    let status = program.run(&args).map_err(|e| e.to_string())?;
+    let status = program.run().map_err(|e| e.to_string())?;
     // Only with a runtime that cannot end the process itself.
     std::process::exit(status)
 }
@@ -126,7 +126,12 @@ fn start(options: &RunOptions) -> Result<Jit, Failure> {
     Ok(builder.build().map_err(|e| e.to_string())?)
 }
 
-fn prepare(jit: &Jit, line: &LinkLine, opened: Vec<Opened>) -> Result<Program, Failure> {
+fn prepare(
+    jit: &Jit,
+    line: &LinkLine,
+    opened: Vec<Opened>,
+    args: Vec<String>,
+) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
     let settings = ProgramSettings {
         entry: line.entry.clone().unwrap_or(defaults.entry),
@@ -134,6 +139,7 @@ fn prepare(jit: &Jit, line: &LinkLine, opened: Vec<Opened>) -> Result<Program, F
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.clone(),
         export_dynamic: line.export_dynamic,
+        args,
         then_exit: true,
     };
     let text = |e: crate::Error| e.to_string();

@@ -7,9 +7,10 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::arch;
 use super::error::MemoryError;
+use super::function_names::Slots;
 use super::range::Range;
 use super::space::Holding;
-use crate::api::{FrameEntry, SegmentKind, SegmentRequest};
+use crate::api::{FrameEntry, FunctionName, SegmentKind, SegmentRequest};
 use crate::sys;
 use crate::sys::code_writer::CodeWriter;
 use crate::sys::unwinder::RegisteredFrames;
@@ -135,6 +136,7 @@ impl InFlight {
             segments,
             ranges,
             registered,
+            names: None,
         })
     }
 
@@ -244,6 +246,7 @@ pub struct Finalized {
     segments: Vec<Segment>,
     ranges: Vec<ExecutorAddrRange>,
     registered: Option<RegisteredFrames>,
+    names: Option<Slots>,
 }
 
 impl Finalized {
@@ -253,7 +256,25 @@ impl Finalized {
         &self.ranges
     }
 
-    /// Takes the frames back and frees the memory. Nothing may run in it any more, or return into
+    /// Tells `dladdr` the names of functions of this memory, which are C strings in it. Where the
+    /// loader does not know the range, or there is no room for more names, nothing happens.
+    ///
+    /// # Errors
+    /// When the system refuses memory for the table.
+    pub fn name_functions(&mut self, functions: &[FunctionName]) -> Result<(), MemoryError> {
+        if let Some(range) = &self.range
+            && !functions.is_empty()
+            && let Some(names) = &mut *range.names.lock()
+        {
+            let more = names.add(functions)?;
+            if let Some(before) = self.names.replace(more) {
+                names.remove(before);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the names and the frames back and frees the memory. Nothing may run in it any more, or return into
     /// it.
     ///
     /// # Errors
@@ -263,6 +284,9 @@ impl Finalized {
             return Ok(());
         };
         let segments = std::mem::take(&mut self.segments);
+        if let (Some(slots), Some(names)) = (self.names.take(), &mut *range.names.lock()) {
+            names.remove(slots);
+        }
         {
             let mut space = range.space.lock();
             for segment in &segments {

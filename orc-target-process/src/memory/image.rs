@@ -6,7 +6,8 @@
 //!  + 1 page       +--------------------------+
 //!                 | the range (R X)          |  PT_LOAD without file content: the loader maps
 //!                 |   frame table            |  zeros. Not writable, so it costs no commit charge
-//!                 |   text, data, ...        |  and is not writable and executable.
+//!                 |   names of functions     |  and is not writable and executable.
+//!                 |   text, data, ...        |
 //!  end - 1 page   +--------------------------+
 //!                 | this page again (R W)    |  PT_LOAD, from the file; holds PT_DYNAMIC
 //!                 +--------------------------+
@@ -20,7 +21,8 @@
 //! It is not first because the loader maps the whole object with the first segment's permissions,
 //! and a gigabyte that may be written is refused where memory is not overcommitted. An object needs
 //! a dynamic section with a symbol and a string table; `DT_HASH` tells `dladdr` that there is one
-//! symbol, the null one.
+//! symbol, the null one. Once the object is loaded these are exchanged for others in memory
+//! (`function_names`).
 //!
 //! Spare program headers in the first page are filled when the range gets data (`data_segments`).
 
@@ -35,13 +37,23 @@ pub(crate) const SPARE_HEADERS: usize = 16;
 /// Offset of the first of them.
 pub(crate) const FIRST_SPARE_HEADER: u64 =
     PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * (PROGRAM_HEADER_COUNT as u64 - SPARE_HEADERS as u64);
-const SYMBOL_TABLE: u64 = PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * PROGRAM_HEADER_COUNT as u64;
+/// Offset of the symbol table.
+pub(super) const SYMBOL_TABLE: u64 =
+    PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * PROGRAM_HEADER_COUNT as u64;
 const SYMBOL_SIZE: u64 = 24;
-const HASH_TABLE: u64 = SYMBOL_TABLE + SYMBOL_SIZE;
-const STRING_TABLE: u64 = HASH_TABLE + 16;
+/// Offset of the hash table.
+pub(super) const HASH_TABLE: u64 = SYMBOL_TABLE + SYMBOL_SIZE;
+/// Offset of the string table.
+pub(super) const STRING_TABLE: u64 = HASH_TABLE + 16;
 const STRING_TABLE_SIZE: u64 = 1;
-const DYNAMIC: u64 = STRING_TABLE + 8;
+/// Offset of the dynamic section.
+pub(super) const DYNAMIC: u64 = STRING_TABLE + 8;
 const DYNAMIC_SIZE: u64 = 16 * 6;
+/// Offsets of values in the dynamic section that may be changed in memory (`function_names`).
+pub(super) const HASH_ENTRY: u64 = 8;
+pub(super) const STRINGS_ENTRY: u64 = 16 + 8;
+pub(super) const SYMBOLS_ENTRY: u64 = 32 + 8;
+pub(super) const STRINGS_SIZE_ENTRY: u64 = 48 + 8;
 
 const READ: u32 = 4;
 const READ_WRITE: u32 = 6;

@@ -20,6 +20,9 @@
 //! loader cannot do this, each finalized allocation registers its `.eh_frame` section
 //! (`sys::unwinder`).
 //!
+//! **Names.** `dladdr` and `backtrace_symbols` find the names of functions in a symbol table of the
+//! range (`function_names`).
+//!
 //! **Cost.** Fresh pages are zero and are not touched before the linker writes to them; the zeros
 //! that end a segment (`.bss`) are never touched. A range has no write permission until part of it
 //! is claimed, so that a reservation counts toward no limit but that of address space.
@@ -34,6 +37,7 @@ mod data_segments;
 pub(crate) mod error;
 pub(crate) mod frame_table;
 mod free_list;
+mod function_names;
 pub(crate) mod image;
 mod opener;
 mod prefault;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::data_segments::DataSegments;
 use super::error::MemoryError;
 use super::frame_table::FrameTable;
+use super::function_names::FunctionNames;
 use super::image::RangeImage;
 use super::space::Space;
 use super::stats::RangeStats;
@@ -22,6 +23,10 @@ const RANGE_SIZE_MIN: u64 = 4 << 20;
 /// The table may take one part in so many of a range. With entries of 8 bytes, 32 allow a function
 /// (its end included) for each 256 bytes of everything.
 const TABLE_PART: u64 = 32;
+
+/// The names of functions may take one part in so many of a range: with 24 bytes each, 32 allow a
+/// function for each 768 bytes of everything.
+const NAMES_PART: u64 = 32;
 
 /// Farthest that 32-bit PC-relative references reach.
 const REACH: u64 = 1 << 31;
@@ -40,6 +45,8 @@ pub(crate) struct Range {
     /// Its addresses, from the first to the last page.
     pub(crate) all: Addresses<u64>,
     pub(crate) space: Mutex<Space>,
+    /// What `dladdr` knows, if the range is a shared object.
+    pub(crate) names: Mutex<Option<FunctionNames>>,
     /// Dropped last: unmaps everything.
     _backing: Backing,
 }
@@ -69,25 +76,28 @@ impl Range {
 
     fn over(placement: Placement, backing: Backing) -> Result<Self, MemoryError> {
         let page = pages::page_size();
-        let (all, space) = match &backing {
+        let (all, space, names) = match &backing {
             Backing::Loaded(range) => {
                 let all = range.range();
                 let table_start = all.start + page;
                 let table_end = table_start + table_size(all.end - all.start);
                 let table = FrameTable::new(table_start..table_end)?;
                 let data = DataSegments::new(all.start..table_start, range.bias());
-                let space = Space::new(table_end..all.end - page, Some((table, data)));
-                (all, space)
+                let names_end = table_end + names_size(all.end - all.start);
+                let names = FunctionNames::new(table_end..names_end, all.clone(), range.bias())?;
+                let space = Space::new(names_end..all.end - page, Some((table, data)));
+                (all, space, Some(names))
             }
             Backing::Plain(reservation) => {
                 let all = reservation.range();
-                (all.clone(), Space::new(all, None))
+                (all.clone(), Space::new(all, None), None)
             }
         };
         Ok(Self {
             placement,
             all,
             space: Mutex::new(space),
+            names: Mutex::new(names),
             _backing: backing,
         })
     }
@@ -105,6 +115,7 @@ impl Range {
         let stats = self.space.lock().stats();
         RangeStats {
             mappings: pages::count_mappings(&self.all),
+            named_functions: self.names.lock().as_ref().map_or(0, FunctionNames::named),
             ..stats
         }
     }
@@ -113,6 +124,11 @@ impl Range {
 /// Bytes of the frame table of a range of `size` bytes.
 fn table_size(size: u64) -> u64 {
     (size / TABLE_PART).next_multiple_of(pages::page_size())
+}
+
+/// Bytes for the names of functions in a range of `size` bytes.
+fn names_size(size: u64) -> u64 {
+    (size / NAMES_PART).next_multiple_of(pages::page_size())
 }
 
 /// Sizes to try: halved until one fits the address space that is left.

@@ -324,6 +324,7 @@ impl Space {
                 .table
                 .as_ref()
                 .map_or(0, |table| u64::from(table.count())),
+            named_functions: 0,
             unclaimed: self.pages.end - self.pages.next,
             mappings: 0,
         }

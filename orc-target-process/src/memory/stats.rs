@@ -24,6 +24,8 @@ pub struct RangeStats {
     pub segments: usize,
     /// Number of entries in the frame table, spare ones included.
     pub frame_entries: u64,
+    /// Number of functions that `dladdr` names.
+    pub named_functions: u64,
     /// Bytes of address space not set aside for any kind.
     pub unclaimed: u64,
     /// Number of the process's mappings (lines of `/proc/self/maps`).
@@ -47,6 +49,7 @@ impl RangeStats {
         }
         self.segments += other.segments;
         self.frame_entries += other.frame_entries;
+        self.named_functions += other.named_functions;
         self.unclaimed += other.unclaimed;
         self.mappings += other.mappings;
     }

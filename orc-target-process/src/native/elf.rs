@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+pub(crate) const PT_NULL: u32 = 0;
 pub(crate) const PT_LOAD: u32 = 1;
 pub(crate) const PT_DYNAMIC: u32 = 2;
 pub(crate) const PT_TLS: u32 = 7;
@@ -27,6 +28,8 @@ pub(crate) const DT_SONAME: u64 = 14;
 pub(crate) const DT_RPATH: u64 = 15;
 pub(crate) const DT_RUNPATH: u64 = 29;
 pub(crate) const DT_FLAGS: u64 = 30;
+pub(crate) const DT_PREINIT_ARRAY: u64 = 32;
+pub(crate) const DT_PREINIT_ARRAYSZ: u64 = 33;
 pub(crate) const DT_GNU_HASH: u64 = 0x6fff_fef5;
 pub(crate) const DT_VERSYM: u64 = 0x6fff_fff0;
 pub(crate) const DT_FLAGS_1: u64 = 0x6fff_fffb;
@@ -36,6 +39,7 @@ pub(crate) const DT_VERNEED: u64 = 0x6fff_fffe;
 pub(crate) const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 
 pub(crate) const DF_BIND_NOW: u64 = 8;
+pub(crate) const DF_STATIC_TLS: u64 = 16;
 pub(crate) const DF_1_NOW: u64 = 1;
 
 pub(crate) const SHN_UNDEF: u16 = 0;

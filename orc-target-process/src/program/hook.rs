@@ -64,6 +64,10 @@ impl<'a> Hook<'a> {
             signal_error: self.state.signal_error,
             object_name: OBJECT_NAME.as_ptr().expose_provenance() as u64,
             jump: self.state.dlopen.unwrap_or(0),
+            preinit: match self.state.image.preinit_arrays.is_empty() {
+                true => 0,
+                false => later::run_preinit_arrays as *const () as u64,
+            },
         }
     }
 

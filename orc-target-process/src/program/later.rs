@@ -11,7 +11,7 @@
 //! before the library is loaded is left to the loader: it is called in place of our function,
 //! with the caller's return address, and answers as it would have.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use super::redirect::Redirects;
 use crate::api::ProgramImage;
 use crate::native::{
-    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, loaded_objects, lookup,
+    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, host, loaded_objects, lookup,
 };
 
 /// The name whose references are led to [`open_library`].
@@ -32,7 +32,7 @@ pub(super) const NAME: &[u8] = b"dlopen";
 /// What is needed of an entered program while it runs.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// The exports that are redirected, and the search path.
+    /// The exports that are redirected, the search path, and what is called first.
     pub image: ProgramImage,
     pub redirects: Mutex<Redirects>,
 }
@@ -48,6 +48,8 @@ impl Running {
             image: ProgramImage {
                 exports: redirected.cloned().collect(),
                 search_path: image.search_path.clone(),
+                preinit_arrays: image.preinit_arrays.clone(),
+                args: image.args.clone(),
                 ..ProgramImage::default()
             },
             redirects: Mutex::new(redirects),
@@ -152,6 +154,7 @@ fn open(running: &Running, path: &CStr, mode: c_int, caller: u64) -> Option<*mut
             signal_error: 0,
             object_name: 0,
             jump: 0,
+            preinit: 0,
         }),
         ..ImageSpec::default()
     });
@@ -163,6 +166,39 @@ fn open(running: &Running, path: &CStr, mode: c_int, caller: u64) -> Option<*mut
     let handle = unsafe { dlopen(path.as_ptr(), mode) };
     helper.close();
     (!handle.is_null()).then_some(handle)
+}
+
+/// Calls what the program has in `.preinit_array`. The loader calls this before the constructors of
+/// the program's libraries; the arguments that it passes are the host's.
+pub(super) extern "C" fn run_preinit_arrays(
+    _argc: c_int,
+    _argv: *const *const c_char,
+    environment: *const *const c_char,
+) {
+    type Function = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
+    let Some(running) = RUNNING.lock().clone() else {
+        return;
+    };
+    let args = running.image.args.iter();
+    let args = args.filter_map(|arg| CString::new(arg.as_bytes()).ok());
+    // Programs keep pointers to their arguments.
+    let mut argv: Vec<*const c_char> = args.map(|arg| arg.into_raw().cast_const()).collect();
+    let argc = c_int::try_from(argv.len()).unwrap_or(c_int::MAX);
+    argv.push(std::ptr::null());
+    let argv = argv.leak().as_ptr();
+    for array in &running.image.preinit_arrays {
+        for entry in (array.start.value()..array.end.value()).step_by(size_of::<usize>()) {
+            // SAFETY: the array is part of the program's memory, which is final.
+            let function: usize = unsafe { host::read(entry) };
+            // A linker leaves entries of these values to mean nothing.
+            if function == 0 || function == usize::MAX {
+                continue;
+            }
+            // SAFETY: the program's array holds functions of this type (gABI, initialization).
+            let function: Function = unsafe { std::mem::transmute(function) };
+            function(argc, argv, environment);
+        }
+    }
 }
 
 /// The helper's hook.

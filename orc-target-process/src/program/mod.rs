@@ -20,7 +20,8 @@
 //!    is relocated, no constructor of theirs has run. The hook copies what the program has copies of
 //!    (`copies`), lets the caller complete the program's memory (`relocated`), and leads
 //!    libraries loaded earlier to the program's definitions (`redirect`).
-//! 4. Constructors run, and may call the program.
+//! 4. What the program has in `.preinit_array` runs: the image says, as executables do, that it
+//!    comes first. Then constructors run, and may call the program.
 //!
 //! If the hook fails it makes the loader fail as step 2 can: what was loaded is unloaded, and no
 //! constructor runs. Not undone are a library's claim on static TLS space, and what was
@@ -37,6 +38,9 @@
 //! the program comes first when it is linked. Exports marked `redirect_loaded` are written into the
 //! slots of every library, those loaded with the image included, and those that the program opens
 //! later (`later`).
+//!
+//! **Thread-locals** of the program that its libraries refer to are defined by an object of their own
+//! (`thread_locals`).
 
 mod allocator;
 mod copies;
@@ -44,13 +48,14 @@ mod hook;
 mod later;
 mod redirect;
 mod scope;
+mod thread_locals;
 
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::api::{ImportKind, ImportValue, ProgramImage};
+use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use hook::Hook;
 use later::Running;
@@ -130,6 +135,7 @@ fn without_image_name(message: &str) -> String {
 #[derive(Debug)]
 pub struct OpenProgram {
     image: Option<OpenImage>,
+    thread_locals: Option<OpenImage>,
     running: Arc<Running>,
 }
 
@@ -160,7 +166,32 @@ fn enter(
     image: &ProgramImage,
     relocated: &mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
 ) -> Result<OpenProgram, ProgramError> {
-    let exported: HashSet<&[u8]> = image.exports.iter().map(|e| e.name.as_slice()).collect();
+    let thread_locals = thread_locals::open(&image.exports)?;
+    let entered = enter_image(image, relocated);
+    match entered {
+        Ok((image, running)) => Ok(OpenProgram {
+            image: Some(image),
+            thread_locals,
+            running,
+        }),
+        Err(error) => {
+            thread_locals.map(OpenImage::close);
+            Err(error)
+        }
+    }
+}
+
+fn enter_image(
+    image: &ProgramImage,
+    relocated: &mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
+) -> Result<(OpenImage, Arc<Running>), ProgramError> {
+    let exports: Vec<Export> = image
+        .exports
+        .iter()
+        .filter(|export| export.kind != NativeKind::ThreadLocal)
+        .cloned()
+        .collect();
+    let exported: HashSet<&[u8]> = exports.iter().map(|e| e.name.as_slice()).collect();
     let unbound: Vec<bool> = image
         .imports
         .iter()
@@ -170,20 +201,18 @@ fn enter(
     let synthesized = Image::new(&ImageSpec {
         needed: &image.needed,
         search_path: &image.search_path,
-        exports: &image.exports,
+        exports: &exports,
         imports: &image.imports,
         unbound: &unbound,
         hook: Some(hook.words()),
+        ..ImageSpec::default()
     })?;
     hook.set_layout(&synthesized);
     // SAFETY: the image's words lead to `hook`, which lives until `dlopen` has returned. That the
     // libraries' constructors run is what the caller asks for.
     let opened = unsafe { OpenImage::open(&synthesized.bytes, libc::RTLD_NOW | libc::RTLD_GLOBAL) };
     match (hook.into_outcome(), opened) {
-        (Some(Ok(running)), Ok(image)) => Ok(OpenProgram {
-            image: Some(image),
-            running,
-        }),
+        (Some(Ok(running)), Ok(image)) => Ok((image, running)),
         (Some(Ok(running)), Err(error)) => {
             running.stop();
             Err(error.into())
@@ -220,7 +249,12 @@ impl OpenProgram {
     /// Whether its definitions are free: if a library that stays loaded is bound to them,
     /// the program's memory must stay too.
     pub fn close(mut self) -> bool {
-        let unloaded = self.image.take().is_none_or(OpenImage::close);
+        // A library that stays keeps what defines its thread-locals, too.
+        let unloaded = [self.image.take(), self.thread_locals.take()]
+            .into_iter()
+            .flatten()
+            .map(OpenImage::close)
+            .fold(true, |all, unloaded| all && unloaded);
         self.running.stop();
         ENTERED.store(false, Ordering::Release);
         unloaded

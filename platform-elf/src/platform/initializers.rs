@@ -28,6 +28,19 @@ pub struct RuntimeFunctions {
     pub fini_sections: Option<(ExecutorAddr, ExecutorAddr)>,
 }
 
+/// The `.preinit_array` of a program's group.
+pub(super) fn preinit_arrays(
+    group: &LaidOutGroup<'_>,
+    names: &NameTable,
+) -> Vec<ExecutorAddrRange> {
+    let Some(name) = names.find(b".preinit_array") else {
+        return Vec::new();
+    };
+    let named = group.sections.iter().filter(|(n, _)| *n == name);
+    let ranges = named.map(|(_, range)| *range).filter(|r| !r.is_empty());
+    ranges.collect()
+}
+
 /// The section names that matter here, interned once.
 #[derive(Default)]
 pub(super) struct InitializerNames(OnceLock<Names>);
@@ -63,9 +76,10 @@ impl InitializerRanges {
             let named = group.sections.iter().filter(move |(n, _)| *n == name);
             named.map(|(_, range)| *range).filter(|r| !r.is_empty())
         };
-        let init = of_name(known.preinit_array).chain(of_name(known.init_array));
+        // A program's are called by the loader, before its libraries are initialized.
+        let preinit = of_name(known.preinit_array).filter(|_| !group.is_program);
         Self {
-            init: init.collect(),
+            init: preinit.chain(of_name(known.init_array)).collect(),
             fini: of_name(known.fini_array).collect(),
         }
     }
@@ -149,10 +163,18 @@ mod tests {
             dylib: DylibId(0),
             sections: &sections,
             header: None,
+            is_program: false,
         };
         let found = InitializerRanges::of(&group, &names, &InitializerNames::default());
         assert_eq!(found.init, [range(0x10, 0x20), range(0x20, 0x30)]);
         assert_eq!(found.fini, [range(0x30, 0x38)]);
+        let program = LaidOutGroup {
+            is_program: true,
+            ..group
+        };
+        let found = InitializerRanges::of(&program, &names, &InitializerNames::default());
+        assert_eq!(found.init, [range(0x20, 0x30)]);
+        assert_eq!(preinit_arrays(&program, &names), [range(0x10, 0x20)]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //# modes: few
 // `.preinit_array` runs before every constructor, those of the program's libraries included.
 //# shared: libearly.so = early.c
-//# gap: `.preinit_array` runs after the constructors of libraries
+//# args: alpha
 #include <stdio.h>
 int library_constructed(void);
 static int seen = -1;
 static void preinit(int argc, char **argv, char **environment) {
-    seen = library_constructed() * 10 + (argc > 0 && argv[0] && environment);
+    seen = library_constructed() * 10 + (argc == 2 && argv[1][0] == 'a' && !argv[2] && environment);
 }
 __attribute__((section(".preinit_array"), used)) static void (*entry)(int, char **, char **) = preinit;
 __attribute__((constructor)) static void construct(void) { printf("constructor sees %d\n", seen); }

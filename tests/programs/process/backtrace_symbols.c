@@ -1,7 +1,6 @@
 //# native: -rdynamic
 //# jit: -rdynamic
 //# modes: default debug
-//# gap: a range has no dynamic symbols, so `dladdr` names no function in it
 // backtrace() walks through the program's frames to main; backtrace_symbols names them.
 #include <execinfo.h>
 #include <stdio.h>

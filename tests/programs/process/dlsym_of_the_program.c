@@ -1,7 +1,6 @@
 //# native: -rdynamic
 //# jit: -rdynamic
 //# modes: few
-//# gap: a range has no dynamic symbols, so `dladdr` names no function in it
 // dlsym, dladdr and dlopen(NULL) find what the program defines.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,6 +19,5 @@ int main(void) {
     printf("%d\n", dlsym(RTLD_DEFAULT, "not_there_at_all") == 0 && strstr(dlerror(), "not_there_at_all") != 0);
     Dl_info info;
     if (dladdr((void *)((char *)exported + 2), &info)) printf("%s %d\n", info.dli_sname, info.dli_saddr == (void *)exported);
-    printf("%d\n", dlsym(RTLD_DEFAULT, "puts") == (void *)puts);
     return 0;
 }

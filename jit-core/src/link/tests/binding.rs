@@ -19,6 +19,7 @@ fn program(world: &mut World, interposable: &[&str]) {
         libraries: vec![Arc::new(library)],
         search_path: vec!["/opt/lib".to_owned()],
         export_dynamic: false,
+        args: Vec::new(),
     });
 }
 

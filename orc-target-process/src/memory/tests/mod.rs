@@ -4,6 +4,7 @@
 mod code;
 mod data_segments;
 mod frames;
+mod names;
 mod permissions;
 mod space;
 mod speed;

@@ -22,6 +22,8 @@ mod versions;
 pub(crate) use arch::{EM, R_TPOFF, RelocationKind, relocation_kind};
 pub(crate) use open::{LoaderError, OpenImage, last_loader_message};
 
+use std::ops::Range;
+
 use symbols::Symbols;
 use versions::Versions;
 
@@ -44,6 +46,8 @@ pub(crate) struct ImageSpec<'a> {
     pub unbound: &'a [bool],
     /// Function called when the loader has made all other relocations.
     pub hook: Option<HookWords>,
+    /// Give it a block of static thread-local storage. Its exported thread-locals count from there.
+    pub thread_local_block: bool,
 }
 
 /// What the hook stub needs, as addresses in this process.
@@ -59,6 +63,9 @@ pub(crate) struct HookWords {
     pub object_name: u64,
     /// Where the jump stub leads: a function that code near the object has to reach. Or 0.
     pub jump: u64,
+    /// Function that the loader calls before it calls any constructor of what it loads with the
+    /// object. Or 0.
+    pub preinit: u64,
 }
 
 /// Why an object cannot be synthesized.
@@ -73,18 +80,16 @@ pub enum ImageError {
     /// More names than 32-bit offsets reach.
     #[error("the symbol names of the program exceed 4 GiB")]
     TooManyNames,
-    /// A thread-local variable cannot be defined by address.
-    #[error(
-        "a shared library takes the thread-local variable `{0}` from the program, which is not \
-         supported: define it in a shared library"
-    )]
-    ThreadLocalExport(String),
 }
 
 /// The bytes of a synthesized object, and where its import table will be.
 pub(crate) struct Image {
     pub bytes: Vec<u8>,
     pub import_table: u64,
+    /// Offsets of the dynamic symbols of the exports.
+    pub exports: Range<u64>,
+    /// Offset of the word that says how far the thread-local block is from the thread pointer.
+    pub thread_local_offset: u64,
     /// Offset of the jump stub.
     pub jump_stub: u64,
 }
@@ -92,9 +97,15 @@ pub(crate) struct Image {
 const PAGE: u64 = 4096;
 const HEADER_SIZE: usize = 64;
 const SEGMENT_HEADER_SIZE: usize = 56;
-const SEGMENTS: usize = 4;
-/// Words at the start of the writable part: the hook's four, the `IRELATIVE` slot, the jump stub's.
-const HOOK_AREA: u64 = 48;
+/// The last one is `PT_NULL` where there are no thread-locals.
+const SEGMENTS: usize = 5;
+/// Words at the start of the writable part: the hook's four, the `IRELATIVE` slot, the jump stub's,
+/// the array of one function to call first, the offset of the thread-local block.
+const HOOK_AREA: u64 = 64;
+const PREINIT_ARRAY: u64 = 48;
+const THREAD_LOCAL_OFFSET: u64 = 56;
+/// Bytes of a thread-local block, which nothing is stored in.
+const THREAD_LOCAL_SIZE: u64 = 1;
 /// Two words for each import.
 const IMPORT_SIZE: u64 = 16;
 
@@ -153,11 +164,13 @@ impl Image {
         let read_execute = rela + rela_size;
         let import_table = append_writable(&mut bytes, spec, &parts);
         let dynamic = bytes.len() as u64;
-        append_dynamic(&mut bytes, &dynamic_names, &parts);
-        write_headers(&mut bytes, read_execute, parts.writable, dynamic);
+        append_dynamic(&mut bytes, spec, &dynamic_names, &parts);
+        write_headers(&mut bytes, spec, read_execute, parts.writable, dynamic);
         Ok(Self {
             bytes,
             import_table,
+            exports: symbols.exports(at_symbols),
+            thread_local_offset: parts.writable + THREAD_LOCAL_OFFSET,
             jump_stub: stub + arch::JUMP_STUB as u64,
         })
     }
@@ -236,7 +249,7 @@ fn relocation_count(spec: &ImageSpec<'_>) -> usize {
             }
         })
         .sum();
-    imports + usize::from(spec.hook.is_some())
+    imports + usize::from(spec.hook.is_some()) + usize::from(spec.thread_local_block)
 }
 
 fn append_relocations(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) {
@@ -264,6 +277,10 @@ fn append_relocations(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) 
             }
         }
     }
+    if spec.thread_local_block {
+        // Of the null symbol, which stands for the object itself.
+        push(parts.writable + THREAD_LOCAL_OFFSET, arch::R_TPOFF, 0, 0);
+    }
     if spec.hook.is_some() {
         push(parts.writable + 32, arch::R_IRELATIVE, 0, parts.stub);
     }
@@ -281,6 +298,7 @@ fn append_writable(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) -> 
             // The slot of the `IRELATIVE` relocation.
             0,
             words.jump,
+            words.preinit,
         ] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
@@ -293,9 +311,19 @@ fn append_writable(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) -> 
     table
 }
 
-fn append_dynamic(bytes: &mut Vec<u8>, names: &symbols::DynamicNames, parts: &Parts) {
+fn append_dynamic(
+    bytes: &mut Vec<u8>,
+    spec: &ImageSpec<'_>,
+    names: &symbols::DynamicNames,
+    parts: &Parts,
+) {
     let mut entries: Vec<(u64, u64)> = Vec::with_capacity(names.needed.len() + 20);
     entries.extend(names.needed.iter().map(|&at| (elf::DT_NEEDED, at.into())));
+    let flags = if spec.thread_local_block {
+        elf::DF_BIND_NOW | elf::DF_STATIC_TLS
+    } else {
+        elf::DF_BIND_NOW
+    };
     entries.extend(names.search_path.map(|at| (elf::DT_RUNPATH, at.into())));
     entries.extend([
         (elf::DT_GNU_HASH, parts.hash),
@@ -303,7 +331,7 @@ fn append_dynamic(bytes: &mut Vec<u8>, names: &symbols::DynamicNames, parts: &Pa
         (elf::DT_STRSZ, parts.strings.1),
         (elf::DT_SYMTAB, parts.symbols),
         (elf::DT_SYMENT, size_of::<libc::Elf64_Sym>() as u64),
-        (elf::DT_FLAGS, elf::DF_BIND_NOW),
+        (elf::DT_FLAGS, flags),
         (elf::DT_FLAGS_1, elf::DF_1_NOW),
     ]);
     if parts.rela_size != 0 {
@@ -311,6 +339,13 @@ fn append_dynamic(bytes: &mut Vec<u8>, names: &symbols::DynamicNames, parts: &Pa
             (elf::DT_RELA, parts.rela),
             (elf::DT_RELASZ, parts.rela_size),
             (elf::DT_RELAENT, size_of::<Rela>() as u64),
+        ]);
+    }
+    if spec.hook.is_some_and(|words| words.preinit != 0) {
+        // The loader calls these before all constructors, as it does for an executable.
+        entries.extend([
+            (elf::DT_PREINIT_ARRAY, parts.writable + PREINIT_ARRAY),
+            (elf::DT_PREINIT_ARRAYSZ, 8),
         ]);
     }
     if let Some(versions) = &parts.versions {
@@ -330,7 +365,13 @@ fn append_dynamic(bytes: &mut Vec<u8>, names: &symbols::DynamicNames, parts: &Pa
     }
 }
 
-fn write_headers(bytes: &mut [u8], read_execute: u64, writable: u64, dynamic: u64) {
+fn write_headers(
+    bytes: &mut [u8],
+    spec: &ImageSpec<'_>,
+    read_execute: u64,
+    writable: u64,
+    dynamic: u64,
+) {
     let end = bytes.len() as u64;
     let mut header = Vec::with_capacity(HEADER_SIZE + SEGMENTS * SEGMENT_HEADER_SIZE);
     header.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
@@ -356,12 +397,20 @@ fn write_headers(bytes: &mut [u8], read_execute: u64, writable: u64, dynamic: u6
         &[sizes[0], sizes[1], SEGMENTS as u16, 64, 0, 0],
     );
 
+    // The template is any byte that is zero: the end of the identification in the header.
+    const ZERO: u64 = 15;
+    let thread_locals = if spec.thread_local_block {
+        (elf::PT_TLS, elf::PF_R, ZERO, ZERO + THREAD_LOCAL_SIZE, 1)
+    } else {
+        (elf::PT_NULL, 0, 0, 0, 0)
+    };
     let segments = [
         (elf::PT_LOAD, elf::PF_R | elf::PF_X, 0, read_execute, PAGE),
         (elf::PT_LOAD, elf::PF_R | elf::PF_W, writable, end, PAGE),
         (elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, dynamic, end, 8),
         // Without this the loader would make every stack executable.
         (elf::PT_GNU_STACK, elf::PF_R | elf::PF_W, 0, 0, 16),
+        thread_locals,
     ];
     for (kind, flags, start, end, alignment) in segments {
         header.extend_from_slice(&kind.to_le_bytes());

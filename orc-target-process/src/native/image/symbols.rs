@@ -84,10 +84,7 @@ impl Symbols {
             let kind = match export.kind {
                 NativeKind::Function => elf::STT_FUNC,
                 NativeKind::Data => elf::STT_OBJECT,
-                NativeKind::ThreadLocal => {
-                    let name = String::from_utf8_lossy(&export.name).into_owned();
-                    return Err(ImageError::ThreadLocalExport(name));
-                }
+                NativeKind::ThreadLocal => elf::STT_TLS,
             };
             let entry = Entry {
                 name: self.add_string(&export.name)?,
@@ -143,6 +140,12 @@ impl Symbols {
             needed,
             search_path,
         })
+    }
+
+    /// Offsets of the exports in the file, if the table starts at `table`.
+    pub fn exports(&self, table: u64) -> std::ops::Range<u64> {
+        let offset = |index: usize| table + (index * size_of::<libc::Elf64_Sym>()) as u64;
+        offset(self.first_export)..offset(self.entries.len())
     }
 
     pub fn string_bytes(&self) -> &[u8] {
