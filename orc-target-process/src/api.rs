@@ -78,6 +78,8 @@ pub struct FinalizeRequest {
     /// The `.eh_frame` bytes of the allocation, terminated by a zero length; used where frames
     /// have to be registered section by section.
     pub eh_frame: Option<ExecutorAddrRange>,
+    /// Names of functions, for those who look an address up.
+    pub functions: Vec<FunctionName>,
     /// Initial content of the allocation's thread-local storage; zeros follow shorter content.
     pub tls_image: Vec<u8>,
     /// Wrapper calls. An action's function may also be the number of a service

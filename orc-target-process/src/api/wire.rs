@@ -7,7 +7,7 @@ use orc_shared::{
 
 use super::{
     Allocated, AllocationRequest, Content, CopyRelocation, Export, Finalization, FinalizeRequest,
-    FrameEntry, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind, Placement,
+    FrameEntry, FunctionName, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind, Placement,
     ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
 };
 
@@ -42,9 +42,15 @@ impl_sps_struct!(FrameEntry {
     pc: ExecutorAddr,
     fde: ExecutorAddr,
 });
+impl_sps_struct!(FunctionName {
+    start: ExecutorAddr,
+    size: u64,
+    name: ExecutorAddr,
+});
 impl_sps_struct!(FinalizeRequest {
     frames: Vec<FrameEntry>,
     eh_frame: Option<ExecutorAddrRange>,
+    functions: Vec<FunctionName>,
     tls_image: Vec<u8>,
     actions: Vec<AllocActionPair>,
 });
@@ -84,6 +90,8 @@ impl_sps_struct!(ProgramImage {
     exports: Vec<Export>,
     imports: Vec<Import>,
     copies: Vec<CopyRelocation>,
+    preinit_arrays: Vec<ExecutorAddrRange>,
+    args: Vec<String>,
 });
 
 impl SpsEncode for RangeId {
@@ -244,6 +252,11 @@ mod tests {
                     fde: addr(2),
                 }],
                 eh_frame: Some(range(0x3000)),
+                functions: vec![FunctionName {
+                    start: addr(6),
+                    size: 8,
+                    name: addr(9),
+                }],
                 tls_image: vec![1, 2],
                 actions: vec![AllocActionPair {
                     finalize: AllocAction::new(addr(5), &7_u64),
@@ -303,6 +316,8 @@ mod tests {
                 to: addr(0x20),
                 size: 8,
             }],
+            preinit_arrays: vec![range(0x50)],
+            args: vec!["program".into()],
         });
     }
 }

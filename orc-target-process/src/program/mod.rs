@@ -250,11 +250,8 @@ impl OpenProgram {
     /// the program's memory must stay too.
     pub fn close(mut self) -> bool {
         // A library that stays keeps what defines its thread-locals, too.
-        let unloaded = [self.image.take(), self.thread_locals.take()]
-            .into_iter()
-            .flatten()
-            .map(OpenImage::close)
-            .fold(true, |all, unloaded| all && unloaded);
+        let unloaded = self.image.take().is_none_or(OpenImage::close);
+        let unloaded = self.thread_locals.take().is_none_or(OpenImage::close) && unloaded;
         self.running.stop();
         ENTERED.store(false, Ordering::Release);
         unloaded
