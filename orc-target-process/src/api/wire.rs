@@ -7,8 +7,8 @@ use orc_shared::{
 
 use super::{
     Allocated, AllocationRequest, Content, CopyRelocation, Export, Finalization, FinalizeRequest,
-    FrameEntry, FunctionName, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind, Placement,
-    ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
+    FrameEntry, FunctionName, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind,
+    Placement, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
 };
 
 impl_sps_enum!(Placement { NearLibraries = 0, Low2GiB = 1 });

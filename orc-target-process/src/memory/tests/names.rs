@@ -52,6 +52,7 @@ impl Named {
 
 /// The name and the start of the function at `addr`, as `dladdr` says.
 fn dladdr(addr: u64) -> Option<(String, u64)> {
+    // SAFETY: a structure of pointers, which may be null.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
     // SAFETY: `dladdr` takes any address.
     let found = unsafe { libc::dladdr(ExecutorAddr::new(addr).value() as *const _, &raw mut info) };
