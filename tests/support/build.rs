@@ -52,6 +52,7 @@ pub fn build(case: &Case, compiler: &Compiler, mode: &Mode, cache: &Path) -> io:
     fs::create_dir_all(&directory)?;
     builder.write_sources()?;
     builder.compile()?;
+    builder.run_build_commands()?;
     builder.link(&inputs)?;
     let native = program(case, [directory.join("program")]).run_in(&directory)?;
     write_behaviour(&directory, &native)?;
@@ -81,7 +82,7 @@ fn key(case: &Case, compiler: &Compiler, mode: &Mode) -> u64 {
         &case.shared,
     )
         .hash(&mut hasher);
-    (&case.libs, &case.native, &case.args, &case.env, &case.stdin).hash(&mut hasher);
+    (&case.build, &case.libs, &case.native, &case.args, &case.env, &case.stdin).hash(&mut hasher);
     (compiler.name, &compiler.version, mode.compile, mode.link).hash(&mut hasher);
     hasher.finish()
 }
@@ -178,6 +179,16 @@ impl Builder<'_> {
             command.arg("-c").arg("-o").arg(object).arg(&source.name),
             &[],
         )
+    }
+
+    fn run_build_commands(&self) -> io::Result<()> {
+        for command in &self.case.build {
+            let mut shell = Invocation::new(["sh", "-ec"]).arg(command);
+            let compiler = self.compiler.cc.to_string_lossy().into_owned();
+            shell.env.push(("CC".to_owned(), compiler));
+            self.run(shell, &[])?;
+        }
+        Ok(())
     }
 
     fn link(&self, inputs: &[String]) -> io::Result<()> {

@@ -12,6 +12,7 @@
 //! | `link` | inputs in link order: objects (`a.o`), archives, shared libraries, `-l` flags; if absent all objects, then all archives and shared libraries |
 //! | `archive` | `libNAME.a = SOURCE...`: a static archive of these sources |
 //! | `shared` | `libNAME.so = SOURCE...`: a shared library, linked by the system's linker in every case |
+//! | `build` | a shell command that makes further inputs from the objects (`$CC` is the compiler), run before the link; may be repeated |
 //! | `libs` | `-l` and `-L` flags after the inputs |
 //! | `native` | flags for the system's linker alone, such as `-rdynamic` |
 //! | `jit` | flags for `orc-jit run` alone |
@@ -74,6 +75,8 @@ pub struct Case {
     pub archives: Vec<Library>,
     /// Shared libraries.
     pub shared: Vec<Library>,
+    /// Shell commands that make further inputs, in order.
+    pub build: Vec<String>,
     /// Library flags after the inputs.
     pub libs: Vec<String>,
     /// Flags of the system's linker.
@@ -219,6 +222,7 @@ impl Case {
             link: Vec::new(),
             archives: Vec::new(),
             shared: Vec::new(),
+            build: Vec::new(),
             libs: Vec::new(),
             native: Vec::new(),
             jit: Vec::new(),
@@ -269,6 +273,7 @@ impl Case {
             "link" => self.link = words(),
             "archive" => self.archives.push(library(value)?),
             "shared" => self.shared.push(library(value)?),
+            "build" => self.build.push(value.to_owned()),
             "libs" => self.libs = words(),
             "native" => self.native = words(),
             "jit" => self.jit = words(),

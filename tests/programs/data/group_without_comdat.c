@@ -1,0 +1,24 @@
+//# modes: one
+// Section groups that are not COMDAT: every one is kept.
+#include <stdio.h>
+int a(void), b(void);
+int main(void) {
+    printf("%d %d\n", a(), b());
+    return 0;
+}
+//--- a.S
+    .section .text.a, "axG", @progbits, together
+    .globl a
+a:  movl a_number(%rip), %eax
+    ret
+    .section .data.a, "awG", @progbits, together
+a_number: .long 1
+    .section .note.GNU-stack, "", @progbits
+//--- b.S
+    .section .text.b, "axG", @progbits, together
+    .globl b
+b:  movl b_number(%rip), %eax
+    ret
+    .section .data.b, "awG", @progbits, together
+b_number: .long 2
+    .section .note.GNU-stack, "", @progbits
