@@ -61,6 +61,48 @@ fn missing_symbols_are_listed_at_once() {
 }
 
 #[test]
+fn missing_symbols_may_be_allowed() {
+    let scratch = Scratch::new();
+    scratch.compile(
+        "main.o",
+        "int missing(void); int (*volatile maybe)(void) = missing;
+         int main(void) { return maybe ? maybe() : 3; }",
+    );
+    check(
+        &scratch,
+        &["run", "main.o", "--warn-unresolved-symbols"],
+        expect![[r#"
+            exit code 3
+            orc-jit: warning: undefined symbol: missing
+              referenced by main.o
+            searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
+            1 undefined symbols have the address zero
+        "#]],
+    );
+    check(
+        &scratch,
+        &["run", "main.o", "-Wl,--unresolved-symbols=ignore-all"],
+        expect![[r#"
+            exit code 3
+        "#]],
+    );
+}
+
+#[test]
+fn profiles_of_gprof_are_not_written() {
+    let scratch = Scratch::new();
+    scratch.compile_with("main.o", "int main(void) { return 4; }", &["-pg"]);
+    check(
+        &scratch,
+        &["run", "-pg", "main.o"],
+        expect![[r#"
+        exit code 4
+        orc-jit: warning: -pg: the program runs, but writes no profile (gmon.out)
+    "#]],
+    );
+}
+
+#[test]
 fn missing_cxx_symbols_are_demangled_and_near_misses_named() {
     let scratch = Scratch::new();
     scratch.compile(

@@ -100,4 +100,4 @@ pub use jit::{Builder, Jit, ObjectReader};
 pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
 pub use orc_shared::ExecutorAddr;
-pub use program::{Program, ProgramInput, ProgramSettings};
+pub use program::{Program, ProgramInput, ProgramSettings, Undefined};

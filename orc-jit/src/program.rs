@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jit_core::batch::ProgramLink;
+use jit_core::error::LinkError;
 use jit_core::native::NativeLibrary;
 use jit_core::object::{ObjectFile, SymbolKind};
-use jit_core::session::{AbsoluteSymbol, ProgramOptions, Reexport};
+use jit_core::session::{AbsoluteSymbol, MissingSymbols, ProgramOptions, Reexport};
 use orc_shared::ExecutorAddr;
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
@@ -40,6 +41,8 @@ pub struct ProgramSettings {
     pub export_dynamic: bool,
     /// What `main` and the initializers are passed, the program's name first.
     pub args: Vec<String>,
+    /// What to do about references that nothing defines.
+    pub undefined: Undefined,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -54,9 +57,22 @@ impl Default for ProgramSettings {
             keep: Vec::new(),
             export_dynamic: false,
             args: Vec::new(),
+            undefined: Undefined::default(),
             then_exit: false,
         }
     }
+}
+
+/// What to do about references of objects that nothing defines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Undefined {
+    /// The link fails.
+    #[default]
+    Error,
+    /// They get a null address, and the user a warning.
+    Warn,
+    /// They get a null address.
+    Ignore,
 }
 
 /// A program: a dylib whose libraries are loaded with it, and which replaces their definitions by
@@ -198,6 +214,16 @@ impl Program {
             self.dylib.add_library(candidate.clone(), load_bias)?;
             candidates.insert(soname, candidate);
         }
+        // What the process was started with (`LD_PRELOAD`) is found as in a linked program.
+        for loaded in self.jit.0.loaded.all() {
+            let known = candidates.contains_key(loaded.library.soname());
+            if !known && !loaded.library.is_program() {
+                let candidate = CandidateLibrary::new(loaded.library.clone(), false);
+                self.dylib
+                    .add_library(candidate.clone(), Some(loaded.load_bias))?;
+                self.jit.0.needed.add(candidate);
+            }
+        }
         let in_order = more.iter().chain(defaults::LOADED);
         for candidate in in_order.filter_map(|soname| candidates.remove(soname)) {
             self.jit.0.needed.add(candidate);
@@ -253,12 +279,13 @@ impl Program {
         Ok(())
     }
 
-    /// Links the program and enters it into the process: its libraries are loaded and bound.
+    /// Links the program and enters it into the process: its libraries are loaded and bound. What
+    /// is missing is returned where [`ProgramSettings::undefined`] says that it may be.
     ///
     /// # Errors
-    /// When something is missing or cannot be linked; when a library cannot be loaded; when the
+    /// When something is missing that may not be, or cannot be linked; when a library cannot be loaded; when the
     /// process has a program already.
-    pub fn link(&self) -> Result<(), Error> {
+    pub fn link(&self) -> Result<Option<Arc<MissingSymbols>>, Error> {
         let names = self.jit.0.session.names();
         let entry = names.intern(self.settings.entry.as_bytes());
         if !self.dylib.defines(entry) {
@@ -277,8 +304,21 @@ impl Program {
             keep: keep.map(|name| names.intern(name.as_bytes())).collect(),
             undefined_allowed: false,
         };
+        let missing = match self.dylib.link_program(&[entry], options.clone()) {
+            Ok(_) => return Ok(None),
+            Err(LinkError::MissingSymbols(missing)) => missing,
+            Err(error) => return Err(error.into()),
+        };
+        if self.settings.undefined == Undefined::Error {
+            return Err(LinkError::MissingSymbols(missing).into());
+        }
+        // A lookup that fails leaves nothing claimed, so all is found again.
+        let options = ProgramOptions {
+            undefined_allowed: true,
+            ..options
+        };
         self.dylib.link_program(&[entry], options)?;
-        Ok(())
+        Ok(Some(missing))
     }
 
     /// Runs the linked program on this thread.

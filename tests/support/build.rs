@@ -82,7 +82,15 @@ fn key(case: &Case, compiler: &Compiler, mode: &Mode) -> u64 {
         &case.shared,
     )
         .hash(&mut hasher);
-    (&case.build, &case.libs, &case.native, &case.args, &case.env, &case.stdin).hash(&mut hasher);
+    (
+        &case.build,
+        &case.libs,
+        &case.native,
+        &case.args,
+        &case.env,
+        &case.stdin,
+    )
+        .hash(&mut hasher);
     (compiler.name, &compiler.version, mode.compile, mode.link).hash(&mut hasher);
     hasher.finish()
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 use rayon::prelude::*;
 
-use super::image;
 use super::link_line::{Input, InputName, LinkLine};
 use super::sources::{self, Language};
 use super::threads::{self, LinkThreads};
+use super::{driver_libraries, image};
 use crate::mapped::MapFiles;
 
 /// From this number on, inputs are opened by several threads.
@@ -56,7 +56,9 @@ pub(super) fn open(line: &mut LinkLine, dir: &Path, limit: usize) -> Result<Inpu
     for dir in &line.library_dirs {
         search.add_directory(dir);
     }
-    search.ask_compiler(&std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    search.ask_compiler(&compiler);
+    driver_libraries::add(line, &compiler);
     let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.

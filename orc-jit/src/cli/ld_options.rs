@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use platform_elf::library_search::LibraryChoice;
 
+use crate::Undefined;
+
 use super::link_line::{InputName, LinkLine, OutputKind};
 
 /// Whether an option is one of the linker's.
@@ -77,7 +79,6 @@ const IGNORED: &[&str] = &[
     "sort-common",
     "no-warnings",
     "no-warn-mismatch",
-    "warn-unresolved-symbols",
     "no-rosegment",
     "rosegment",
     "gdb-index",
@@ -92,7 +93,6 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "dynamic-linker",
     "I",
     "hash-style",
-    "z",
     "m",
     "O",
     "plugin",
@@ -113,7 +113,6 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "Tdata",
     "Tbss",
     "Ttext-segment",
-    "unresolved-symbols",
     "error-limit",
     "init",
     "fini",
@@ -173,6 +172,8 @@ fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
         "no-export-dynamic" => line.export_dynamic = false,
         "gc-sections" => line.gc_sections = Some(true),
         "no-gc-sections" => line.gc_sections = Some(false),
+        "warn-unresolved-symbols" | "noinhibit-exec" => line.undefined_symbols = Undefined::Warn,
+        "error-unresolved-symbols" => line.undefined_symbols = Undefined::Error,
         "shared" | "Bshareable" => line.output_kind = OutputKind::SharedLibrary,
         "relocatable" | "r" => line.output_kind = OutputKind::Relocatable,
         _ => return false,
@@ -202,6 +203,13 @@ fn apply_valued(
             let name = value()?;
             line.push(InputName::Library(name));
         }
+        "unresolved-symbols" => {
+            line.undefined_symbols = match value()?.as_str() {
+                "ignore-all" | "ignore-in-object-files" => Undefined::Ignore,
+                _ => Undefined::Error,
+            };
+        }
+        "z" => keyword(line, &value()?),
         "output" | "o" => line.output = Some(PathBuf::from(value()?)),
         "sysroot" => line.sysroot = Some(PathBuf::from(value()?)),
         "defsym" => {
@@ -227,13 +235,24 @@ fn apply_valued(
     Ok(Handled::Yes)
 }
 
+/// `-z KEYWORD`: all but this one are about the layout of a file.
+pub(super) fn keyword(line: &mut LinkLine, keyword: &str) {
+    match keyword {
+        "undefs" => line.undefined_symbols = Undefined::Ignore,
+        "defs" => line.undefined_symbols = Undefined::Error,
+        _ => {}
+    }
+}
+
 /// One-letter options with their value in the same word.
 fn short_joined(line: &mut LinkLine, name: &str) -> Handled {
     if let Some(dir) = name.strip_prefix('L') {
         line.library_dirs.push(dir.to_owned());
     } else if let Some(library) = name.strip_prefix('l') {
         line.push(InputName::Library(library.to_owned()));
-    } else if !name.starts_with('O') && !name.starts_with('z') {
+    } else if let Some(word) = name.strip_prefix('z') {
+        keyword(line, word);
+    } else if !name.starts_with('O') {
         return Handled::Unknown;
     }
     Handled::Yes

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use platform_elf::library_search::LibraryChoice;
 
 use super::ld_options::{self, Handled};
+use crate::Undefined;
 
 /// What to link and how.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct LinkLine {
     pub default_libraries: bool,
     /// `-u`: names to link even if nothing refers to them.
     pub undefined: Vec<String>,
+    /// `--unresolved-symbols`, `--warn-unresolved-symbols`, `-z undefs`.
+    pub undefined_symbols: Undefined,
     /// `--defsym`: names and what they stand for, a number or another name.
     pub defsyms: Vec<(String, String)>,
     /// `--sysroot`.
@@ -110,6 +113,7 @@ impl Default for LinkLine {
             gc_sections: None,
             default_libraries: true,
             undefined: Vec::new(),
+            undefined_symbols: Undefined::default(),
             defsyms: Vec::new(),
             sysroot: None,
             compile_flags: Vec::new(),
@@ -126,7 +130,6 @@ impl Default for LinkLine {
 /// Options of compilers that take their value from the next argument and change nothing here.
 const IGNORED_WITH_VALUE: &[&str] = &[
     "-B",
-    "-z",
     "-T",
     "-MF",
     "-MT",
@@ -180,8 +183,6 @@ const COMPILE_PREFIXES: &[&str] = &[
     "-idirafter",
     "-include",
     "-stdlib=",
-    "-pg",
-    "-p",
 ];
 
 /// Options that say how to write a file, and so nothing here.
@@ -263,11 +264,22 @@ impl LinkLine {
                 self.linker_options(&[option], args)?;
             }
             "-static" | "-static-pie" | "--static" => self.state.choice = LibraryChoice::StaticOnly,
+            "--coverage" => self.compile_flags.push(text.to_owned()),
+            "-pg" | "-p" => {
+                self.compile_flags.push(text.to_owned());
+                self.warnings.push(format!(
+                    "{text}: the program runs, but writes no profile (gmon.out)"
+                ));
+            }
             "-rdynamic" => self.export_dynamic = true,
             "-shared" => self.output_kind = OutputKind::SharedLibrary,
             "-r" => self.output_kind = OutputKind::Relocatable,
             "-nodefaultlibs" | "-nostdlib" | "-nolibc" | "-nostdlib++" => {
                 self.default_libraries = false;
+            }
+            "-z" => {
+                let keyword = utf8(next()?)?;
+                ld_options::keyword(self, &keyword);
             }
             _ if IGNORED.contains(&text) => {}
             _ if IGNORED_WITH_VALUE.contains(&text) => drop(next()?),
@@ -330,7 +342,9 @@ impl LinkLine {
             if !text.starts_with("-fuse-ld=") {
                 self.compile_flags.push(text.to_owned());
             }
-        } else if !["-B", "-z", "-T"].iter().any(|p| text.starts_with(p)) {
+        } else if let Some(keyword) = text.strip_prefix("-z") {
+            ld_options::keyword(self, keyword);
+        } else if !["-B", "-T"].iter().any(|p| text.starts_with(p)) {
             self.own_options.push(text.into());
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The `orc-jit` command.
 
+mod driver_libraries;
 mod explain;
 mod image;
 mod inputs;

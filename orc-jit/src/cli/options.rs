@@ -110,6 +110,8 @@ Options of a linker that work here, alone or after -Wl, :
   --entry SYMBOL             start at SYMBOL instead of main
   -u SYMBOL                  link SYMBOL even if nothing refers to it
   --defsym NAME=VALUE        define a symbol as a number or another symbol
+  --unresolved-symbols=ignore-all, --warn-unresolved-symbols
+                             link what refers to undefined symbols: their address is zero
   -Bstatic, -Bdynamic        for the -l that follow: archives only, or shared libraries too
   -static                    the same; the C library stays shared
   --as-needed                load the shared libraries that follow only if they are used

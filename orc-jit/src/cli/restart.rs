@@ -1,27 +1,44 @@
-//! Starting the command again, with more room for thread-locals.
+//! Starting the command again, in an environment that lets the loader do what the program needs.
 //!
-//! How much thread-local storage at fixed offsets the loader keeps free is decided when a process
-//! starts, from the environment. A program that has more of it than this process can give is
-//! therefore linked again in its place, by the same command with another environment. The program
-//! finds the environment that the user made: what was there before is carried in a variable of
-//! our own, and put back first of all.
+//! Two things are decided when a process starts, from the environment:
+//!
+//! - how much thread-local storage at fixed offsets the loader keeps free. A program that has more
+//!   of it than this process can give is linked again, with a larger surplus;
+//! - which library's `malloc` everything uses. A library that replaces the allocator (a sanitizer's
+//!   runtime, jemalloc) has to be there before the first allocation, so it is preloaded.
+//!
+//! The program finds the environment that the user made: what was there before is carried in
+//! variables of our own, and put back first of all.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 
 use orc_target_process::tls::{Reserve, SETTING};
 
 const TUNABLES: &str = "GLIBC_TUNABLES";
+const PRELOAD: &str = "LD_PRELOAD";
 
-/// The number of bytes that this process was started with, and `:` with what [`TUNABLES`] was if it
-/// was set.
-const SAVED: &str = "ORC_JIT_SAVED_TUNABLES";
+/// What this process was started with, and after a `:` what the loader's variable was before, if it
+/// was set: the bytes of surplus for [`TUNABLES`], the library for [`PRELOAD`].
+const SAVED: [(&str, &str); 2] = [
+    ("ORC_JIT_SAVED_TUNABLES", TUNABLES),
+    ("ORC_JIT_SAVED_PRELOAD", PRELOAD),
+];
 
-/// Bytes of surplus that this process was started with, if it is not the first.
-static STARTED_WITH: AtomicU64 = AtomicU64::new(0);
+/// What a process was started with beyond the user's environment.
+#[derive(Clone, Default, Debug)]
+struct Start {
+    /// Bytes of thread-local surplus.
+    surplus: u64,
+    /// A library that takes part from the start.
+    preload: Option<OsString>,
+}
+
+static STARTED_WITH: OnceLock<Start> = OnceLock::new();
 
 /// A change of the environment: a variable and its value, or none to remove it.
 pub type EnvironmentChange = (&'static str, Option<OsString>);
@@ -29,71 +46,126 @@ pub type EnvironmentChange = (&'static str, Option<OsString>);
 /// What to change in the environment before anything else is done, so that it is the user's.
 #[must_use]
 pub fn saved_environment() -> Vec<EnvironmentChange> {
-    let Some(saved) = std::env::var_os(SAVED) else {
-        return Vec::new();
-    };
-    let (bytes, tunables) = parse(&saved);
-    STARTED_WITH.store(bytes, Ordering::Relaxed);
-    vec![(SAVED, None), (TUNABLES, tunables)]
+    let mut start = Start::default();
+    let mut changes = Vec::new();
+    for (saved, variable) in SAVED {
+        let Some(value) = std::env::var_os(saved) else {
+            continue;
+        };
+        let (ours, before) = parse(&value);
+        if variable == TUNABLES {
+            start.surplus = ours.to_str().and_then(|n| n.parse().ok()).unwrap_or(0);
+        } else {
+            start.preload = Some(ours);
+        }
+        changes.extend([(saved, None), (variable, before)]);
+    }
+    // Only the first caller's answer counts, and there is one caller.
+    let _ = STARTED_WITH.set(start);
+    changes
+}
+
+fn started_with() -> Start {
+    STARTED_WITH.get().cloned().unwrap_or_default()
 }
 
 /// Whether this is not the first time that the user's command is carried out.
 pub(super) fn is_repeated() -> bool {
-    STARTED_WITH.load(Ordering::Relaxed) != 0
+    let start = started_with();
+    start.surplus != 0 || start.preload.is_some()
 }
 
 /// Starts the command again if a lack of thread-local storage is what was in its way. Returns if it
 /// was not, or if that does not help. No destructor is run.
 pub(super) fn if_it_helps() {
-    let wanted = Reserve::get().wanted().unwrap_or(0);
+    let start = started_with();
+    let surplus = Reserve::get().wanted().unwrap_or(0);
     // A process that was given this much and still lacks it is not helped by being given it again.
-    if wanted <= STARTED_WITH.load(Ordering::Relaxed) {
-        return;
+    if surplus > start.surplus {
+        again(&Start { surplus, ..start });
     }
+}
+
+/// Starts the command again with `library` taking part from the start, unless it was started so.
+/// No destructor is run.
+pub(super) fn preloading(library: &Path) {
+    let start = started_with();
+    if start.preload.is_none() {
+        again(&Start {
+            preload: Some(library.into()),
+            ..start
+        });
+    }
+}
+
+fn again(start: &Start) {
     let Ok(command) = std::env::current_exe() else {
         return;
     };
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();
-    let tunables = std::env::var_os(TUNABLES);
+    let mut command = Command::new(command);
+    command.arg0(name).args(args);
+    if start.surplus != 0 {
+        let setting = std::format!("{SETTING}={}", start.surplus);
+        // The last of several settings counts.
+        change(
+            &mut command,
+            0,
+            start.surplus.to_string().as_ref(),
+            |before| joined(before, setting.as_ref()),
+        );
+    }
+    if let Some(library) = &start.preload {
+        change(&mut command, 1, library, |before| {
+            joined(Some(library), before.unwrap_or_default())
+        });
+    }
     // Where it fails, the error of the link is what the user should see.
-    let _ = Command::new(command)
-        .arg0(name)
-        .args(args)
-        .env(SAVED, format(wanted, tunables.as_deref()))
-        .env(TUNABLES, with_surplus(wanted, tunables.as_deref()))
-        .exec();
+    let _ = command.exec();
 }
 
-/// The tunables with a surplus; the last of several settings counts.
-fn with_surplus(bytes: u64, tunables: Option<&OsStr>) -> OsString {
-    let mut all = tunables.unwrap_or_default().to_owned();
-    if !all.is_empty() {
+/// Sets the variable of a place in [`SAVED`], and what puts it back.
+fn change(
+    command: &mut Command,
+    place: usize,
+    ours: &OsStr,
+    value: impl Fn(Option<&OsStr>) -> OsString,
+) {
+    let (saved, variable) = SAVED[place];
+    let before = std::env::var_os(variable);
+    command.env(saved, format(ours, before.as_deref()));
+    command.env(variable, value(before.as_deref()));
+}
+
+/// Two values of a list whose items are separated by `:`.
+fn joined(first: Option<&OsStr>, second: &OsStr) -> OsString {
+    let mut all = first.unwrap_or_default().to_owned();
+    if !all.is_empty() && !second.is_empty() {
         all.push(":");
     }
-    all.push(std::format!("{SETTING}={bytes}"));
+    all.push(second);
     all
 }
 
-fn format(bytes: u64, tunables: Option<&OsStr>) -> OsString {
-    let mut saved = OsString::from(bytes.to_string());
-    if let Some(tunables) = tunables {
+fn format(ours: &OsStr, before: Option<&OsStr>) -> OsString {
+    let mut saved = ours.to_owned();
+    if let Some(before) = before {
         saved.push(":");
-        saved.push(tunables);
+        saved.push(before);
     }
     saved
 }
 
-fn parse(saved: &OsStr) -> (u64, Option<OsString>) {
-    let saved = saved.as_bytes();
-    let end = saved.iter().position(|&byte| byte == b':');
-    let (bytes, tunables) = match end {
-        Some(at) => (&saved[..at], Some(saved[at + 1..].to_vec())),
-        None => (saved, None),
-    };
-    let bytes = std::str::from_utf8(bytes).ok();
-    let bytes = bytes.and_then(|bytes| bytes.parse().ok());
-    (bytes.unwrap_or(0), tunables.map(OsString::from_vec))
+fn parse(saved: &OsStr) -> (OsString, Option<OsString>) {
+    let bytes = saved.as_bytes();
+    match bytes.iter().position(|&byte| byte == b':') {
+        Some(at) => {
+            let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+            (text(&bytes[..at]), Some(text(&bytes[at + 1..])))
+        }
+        None => (saved.to_owned(), None),
+    }
 }
 
 #[cfg(test)]
@@ -102,18 +174,18 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_read_back() {
-        for tunables in [None, Some(""), Some("a.b=1:c.d=2")] {
-            let tunables = tunables.map(OsString::from);
-            let saved = format(1234, tunables.as_deref());
-            assert_eq!(parse(&saved), (1234, tunables));
+        for before in [None, Some(""), Some("a.b=1:c.d=2")] {
+            let before = before.map(OsString::from);
+            let saved = format(OsStr::new("1234"), before.as_deref());
+            assert_eq!(parse(&saved), (OsString::from("1234"), before));
         }
-        assert_eq!(parse(OsStr::new("x:y")).0, 0);
     }
 
     #[test]
-    fn other_tunables_stay() {
-        let all = with_surplus(5, Some(OsStr::new("a.b=1")));
-        assert_eq!(all, "a.b=1:glibc.rtld.optional_static_tls=5");
-        assert_eq!(with_surplus(5, None), "glibc.rtld.optional_static_tls=5");
+    fn what_the_user_set_stays() {
+        let text = OsStr::new;
+        assert_eq!(joined(Some(text("a.b=1")), text("c=2")), "a.b=1:c=2");
+        assert_eq!(joined(None, text("c=2")), "c=2");
+        assert_eq!(joined(Some(text("/lib/x.so")), text("")), "/lib/x.so");
     }
 }

@@ -12,8 +12,8 @@ use super::link_line::{InputName, LinkLine};
 use super::options::RunOptions;
 use super::sources::Language;
 use super::timings::Timings;
-use super::{Failure, image, response_file, restart, show_graph, threads};
-use crate::{Jit, Program, ProgramInput, ProgramSettings};
+use super::{Failure, driver_libraries, image, response_file, restart, show_graph, threads};
+use crate::{Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -60,6 +60,7 @@ fn run(
     let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
     let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
     let inputs = inputs::open(&mut line, dir, threads::limit(options.threads))?;
+    driver_libraries::preload_allocator(&inputs.opened);
     timings.done("open inputs, compile sources");
 
     let jit = start(&options)?;
@@ -86,10 +87,19 @@ fn run(
     jit.session().executor().set_program_name(&argv0);
     timings.done("read symbol tables");
 
-    if let Err(error) = program.link() {
-        drop(scratch);
-        restart::if_it_helps();
-        return Err(error.to_string().into());
+    match program.link() {
+        Ok(Some(missing)) if line.undefined_symbols == Undefined::Warn => {
+            let count = missing.symbols.len();
+            eprintln!(
+                "orc-jit: warning: {missing}\n{count} undefined symbols have the address zero"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => {
+            drop(scratch);
+            restart::if_it_helps();
+            return Err(error.to_string().into());
+        }
     }
     timings.done("resolve, link and load");
 
@@ -140,6 +150,7 @@ fn prepare(
         keep: line.undefined.clone(),
         export_dynamic: line.export_dynamic,
         args,
+        undefined: line.undefined_symbols,
         then_exit: true,
     };
     let text = |e: crate::Error| e.to_string();

@@ -13,6 +13,7 @@ use super::image::RangeImage;
 use super::space::Space;
 use super::stats::RangeStats;
 use crate::api::{Placement, RangeId};
+use crate::sys::leak_checker::RootRegion;
 use crate::sys::loaded_range::LoadedRange;
 use crate::sys::memory::{self as pages, Reservation};
 use crate::sys::{LOW_END, LOW_HINTS};
@@ -47,6 +48,8 @@ pub(crate) struct Range {
     pub(crate) space: Mutex<Space>,
     /// What `dladdr` knows, if the range is a shared object.
     pub(crate) names: Mutex<Option<FunctionNames>>,
+    /// Withdrawn before the range goes away.
+    _searched_for_leaks: Option<RootRegion>,
     /// Dropped last: unmaps everything.
     _backing: Backing,
 }
@@ -95,9 +98,10 @@ impl Range {
         };
         Ok(Self {
             placement,
-            all,
             space: Mutex::new(space),
             names: Mutex::new(names),
+            _searched_for_leaks: RootRegion::new(&all),
+            all,
             _backing: backing,
         })
     }

@@ -7,6 +7,9 @@ pub(crate) mod code_writer;
 #[path = "linux_fd.rs"]
 pub(crate) mod fd;
 #[cfg(target_os = "linux")]
+#[path = "linux_leak_checker.rs"]
+pub(crate) mod leak_checker;
+#[cfg(target_os = "linux")]
 #[path = "linux_loaded_range.rs"]
 pub(crate) mod loaded_range;
 #[cfg(target_os = "linux")]

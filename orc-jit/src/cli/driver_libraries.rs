@@ -1,0 +1,90 @@
+//! Libraries that options of compiler drivers stand for.
+//!
+//! `cc -fopenmp main.o` links the runtime of OpenMP, `-fsanitize=address` that of the sanitizer,
+//! `--coverage` the writer of profiles; which file that is, the compiler decides.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use platform_elf::library_search::FoundContent;
+
+use super::inputs::Opened;
+use super::link_line::{Input, InputName, LinkLine};
+use super::restart;
+
+/// Adds the libraries that the line's options ask for: sanitizers' runtimes before all inputs, as
+/// they replace functions of other libraries, and the others behind them.
+pub(super) fn add(line: &mut LinkLine, compiler: &str) {
+    let is_clang = Path::new(compiler)
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().contains("clang"));
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for flag in &line.compile_flags {
+        if let Some(kinds) = flag.strip_prefix("-fsanitize=") {
+            first.extend(kinds.split(',').filter_map(|kind| match is_clang {
+                true => clangs_sanitizer(compiler, kind),
+                false => gccs_sanitizer(kind),
+            }));
+        }
+        match flag.as_str() {
+            "-fopenmp" if is_clang => last.push(library("omp")),
+            "-fopenmp" => last.push(library("gomp")),
+            "--coverage" | "-coverage" | "-fprofile-arcs" | "-fprofile-generate" if !is_clang => {
+                last.push(library("gcov"));
+            }
+            _ => {}
+        }
+    }
+    let input = |name| Input {
+        name,
+        source: None,
+        state: Default::default(),
+    };
+    line.inputs.splice(0..0, first.into_iter().map(input));
+    line.inputs.extend(last.into_iter().map(input));
+}
+
+fn library(name: &str) -> InputName {
+    InputName::Library(name.to_owned())
+}
+
+fn gccs_sanitizer(kind: &str) -> Option<InputName> {
+    Some(library(match kind {
+        "address" => "asan",
+        "thread" => "tsan",
+        "leak" => "lsan",
+        "undefined" => "ubsan",
+        _ => return None,
+    }))
+}
+
+fn clangs_sanitizer(compiler: &str, kind: &str) -> Option<InputName> {
+    let runtime = match kind {
+        "address" => "asan",
+        "thread" => "tsan",
+        "undefined" => "ubsan_standalone",
+        _ => return None,
+    };
+    let file = format!("libclang_rt.{runtime}-x86_64.so");
+    let output = Command::new(compiler)
+        .arg(format!("-print-file-name={file}"))
+        .output()
+        .ok()?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    Some(InputName::File(PathBuf::from(path.trim())))
+}
+
+/// Starts the command again if one of its libraries replaces the allocator and is not loaded: that
+/// has to be there before the first allocation.
+pub(super) fn preload_allocator(opened: &[Opened]) {
+    use jit_core::native::NativeLibrary as _;
+    for input in opened.iter().filter(|input| !input.as_needed) {
+        let FoundContent::Shared(library) = &input.found.content else {
+            continue;
+        };
+        let is_libc = library.soname().starts_with("libc.so");
+        if !is_libc && library.find(b"malloc").is_some() && library.find(b"free").is_some() {
+            restart::preloading(&input.found.path);
+        }
+    }
+}
