@@ -41,6 +41,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "tests/session.rs",
         "says what types compiled functions have",
     ),
+    (
+        "tests/symbolize.rs",
+        "says what types compiled functions have",
+    ),
     ("orc-jit/src/mapped.rs", "mapped input files"),
     (
         "orc-jit/src/function.rs",

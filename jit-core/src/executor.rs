@@ -125,6 +125,17 @@ pub trait ExecutorControl: Send + Sync {
     /// When the executor cannot tell.
     fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>>;
 
+    /// The content of a file as the executor's process sees it, such as that of a library, or what the
+    /// system says about the process.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read_file(&self, path: &str) -> ExecutorResult<Vec<u8>> {
+        Err(ExecutorError::Failed(format!(
+            "{path}: the executor cannot read files"
+        )))
+    }
+
     /// Opens a library as `dlopen(path, RTLD_NOW | RTLD_GLOBAL)` does.
     ///
     /// # Errors

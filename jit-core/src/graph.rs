@@ -11,6 +11,7 @@ use orc_shared::ExecutorAddr;
 
 use crate::name::NameId;
 use crate::object::{Scope, SymbolKind};
+use crate::symbolize::{NearSymbol, SourceLines};
 
 /// Names a section of a graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -234,15 +235,38 @@ impl LinkGraph {
     }
 }
 
-/// Names parts of a graph for error messages and dumps, by asking the object file again.
+/// Names parts of a graph for error messages, dumps and backtraces, by asking the object file
+/// again. Outlives the graph, as long as the object's code is in memory.
 pub trait DescribeGraph: Send + Sync {
     /// The name of the section the block came from, as in ".text._ZN3fooEv".
     fn block_section(&self, block: BlockId) -> String;
+
     /// The symbol's name, also for local symbols and section symbols.
     fn symbol(&self, symbol: SymbolId) -> String;
     /// Calls `each` with the names of symbols as the object has them, where they have any.
     fn local_names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
         let _ = (symbols, each);
+    }
+
+
+    /// The function or variable that has the byte at `offset` of a block; `None` if no symbol
+    /// reaches it.
+    fn symbol_at(&self, block: BlockId, offset: u64) -> Option<NearSymbol> {
+        let _ = (block, offset);
+        None
+    }
+
+    /// The object's debug information, for the addresses that `place` gives its blocks (`None` for
+    /// those that are not in memory). `Ok(None)` if it has none.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn source_lines(
+        &self,
+        place: &dyn Fn(BlockId) -> Option<ExecutorAddr>,
+    ) -> Result<Option<Box<dyn SourceLines>>, String> {
+        let _ = place;
+        Ok(None)
     }
 }
 

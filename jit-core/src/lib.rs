@@ -18,3 +18,4 @@ pub mod object;
 pub mod platform;
 pub mod remote;
 pub mod session;
+pub mod symbolize;

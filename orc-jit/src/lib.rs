@@ -92,6 +92,7 @@ mod mapped;
 mod needed;
 mod process;
 mod program;
+mod symbolize;
 
 pub use dylib::{Dylib, Tracker};
 pub use error::Error;
@@ -99,5 +100,6 @@ pub use function::{Function, FunctionPointer};
 pub use jit::{Builder, Jit, ObjectReader};
 pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
+pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
 pub use orc_shared::ExecutorAddr;
 pub use program::{Program, ProgramInput, ProgramSettings, Undefined};

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jit_core::batch::{Batch, BatchHost, NativeBinding};
 use jit_core::native::{LibrarySymbol, NativeLibrary};
 use jit_core::session::{JitLinker, Linker};
+use jit_core::symbolize::PlacedCode;
 
 /// A library that notes whether it was of use.
 pub(crate) struct CandidateLibrary {
@@ -139,5 +140,9 @@ impl Linker for ProgramLinker {
             program.libraries = self.needed.used();
         }
         self.linker.link(batch, host);
+    }
+
+    fn placed_code(&self) -> Option<Arc<PlacedCode>> {
+        self.linker.placed_code()
     }
 }

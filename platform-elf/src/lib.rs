@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+mod debug_info;
 mod eh_frame;
 pub mod input;
 pub mod library_search;
 pub mod linker_script;
+pub mod native_code;
 pub mod object;
 pub mod platform;
 pub mod shared_library;
+mod symbol_at;
 mod x86_64;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use orc_shared::ExecutorAddrRange;
 use super::layout;
 use super::name_functions;
 use super::parallel;
+use super::record_places;
 use super::state::{Group, Link, Part};
 use crate::batch::{NativeBinding, TrackerId};
 use crate::error::LinkError;
@@ -21,12 +22,14 @@ pub(super) type Allocations = Vec<(TrackerId, Box<dyn Finalized>)>;
 pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocations, LinkError> {
     let mut frames = frames_of_groups(link);
     let memory = std::mem::take(link.memory.get_mut());
-    let mut trackers = Vec::new();
+    let (mut trackers, mut placed) = (Vec::new(), Vec::new());
     let mut batch = Vec::new();
     for (index, (memory, image)) in memory.into_iter().zip(images).enumerate() {
         let Some(memory) = memory else { continue };
         let request = request(link, index, std::mem::take(&mut frames[index]), image)?;
         trackers.push(link.groups[index].tracker);
+        // Initializers may run, and crash, before the memory is handed over.
+        placed.push(record_places::record_places(link, index));
         batch.push((memory, request));
     }
     let finalized = link.context.executor.finalize(batch)?;
@@ -34,7 +37,9 @@ pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocati
         let message = "the executor did not finalize all memory";
         return Err(LinkError::Internal(message.to_owned()));
     }
-    Ok(trackers.into_iter().zip(finalized).collect())
+    let memory = placed.into_iter().zip(finalized);
+    let memory = memory.map(|(placed, memory)| placed.tie_to(memory));
+    Ok(trackers.into_iter().zip(memory).collect())
 }
 
 /// Releases what was finalized before a failure; further failures are joined to the first.

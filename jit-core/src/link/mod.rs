@@ -17,6 +17,7 @@ mod name_functions;
 mod parallel;
 mod prune;
 mod ranges;
+mod record_places;
 mod resolve_externals;
 mod state;
 mod survey;
@@ -39,6 +40,7 @@ use crate::graph::SectionKind;
 use crate::name::NameTable;
 use crate::object::SymbolKind;
 use crate::platform::{Passes, Platform};
+use crate::symbolize::PlacedCode;
 
 use self::allocate::Allocation;
 use self::bind_natives::Imports;
@@ -58,6 +60,8 @@ pub struct LinkContext {
     pub names: Arc<NameTable>,
     /// How long the phases of the session's links took.
     pub times: Arc<PhaseTimes>,
+    /// What the session's links have put where.
+    pub placed: Arc<PlacedCode>,
     ranges: Ranges,
 }
 
@@ -74,6 +78,7 @@ impl LinkContext {
             platform,
             names,
             times: Arc::default(),
+            placed: Arc::default(),
             ranges: Ranges::default(),
         }
     }

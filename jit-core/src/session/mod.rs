@@ -51,6 +51,7 @@ use crate::executor::ExecutorControl;
 use crate::link::{LinkContext, link_batch};
 use crate::name::NameTable;
 use crate::platform::Platform;
+use crate::symbolize::PlacedCode;
 
 pub use add::{AbsoluteSymbol, Reexport};
 pub use clash::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
@@ -71,6 +72,11 @@ pub trait Linker: Send + Sync {
     /// Links a batch; the outcome goes to `host`: `resolved` and `emitted`, or `failed`. May go on
     /// after it returns. Called without any lock held, from any thread.
     fn link(&self, batch: Batch, host: Arc<dyn BatchHost>);
+
+    /// What its links have put where, if it knows: for [`Session::symbolizer`].
+    fn placed_code(&self) -> Option<Arc<PlacedCode>> {
+        None
+    }
 }
 
 /// The JIT linker of [`crate::link`].
@@ -79,6 +85,10 @@ pub struct JitLinker(pub Arc<LinkContext>);
 impl Linker for JitLinker {
     fn link(&self, batch: Batch, host: Arc<dyn BatchHost>) {
         link_batch(&self.0, batch, host);
+    }
+
+    fn placed_code(&self) -> Option<Arc<PlacedCode>> {
+        Some(self.0.placed.clone())
     }
 }
 
@@ -239,6 +249,11 @@ impl Session {
     #[must_use]
     pub fn downgrade(&self) -> WeakSession {
         WeakSession(Arc::downgrade(&self.0))
+    }
+
+    /// What the linker has put where.
+    pub(crate) fn placed_code(&self) -> Option<Arc<PlacedCode>> {
+        self.0.linker.placed_code()
     }
 
     fn finish(&self, mut effects: Effects) -> Result<(), LinkError> {

@@ -218,7 +218,8 @@ impl Blocks {
         let start = self.owned.len();
         if section.sh_flags(LE).contains(SHF_COMPRESSED) {
             let limit = MAX_UNPACKED_SIZE - self.unpacked_size;
-            let unpacked = content::unpack(view, index, section, limit)?;
+            let name = || view.section_text(index);
+            let unpacked = content::unpack(view.bytes, section, name, limit)?;
             let size = unpacked.bytes.len();
             self.unpacked_size += size as u64;
             self.owned.extend_from_slice(&unpacked.bytes);

@@ -6,29 +6,27 @@ use object::LittleEndian as LE;
 use object::elf::{self, SectionHeader64};
 use object::read::elf::{CompressionHeader, SectionHeader};
 
-use super::view::View;
-
 /// The most that one object's compressed sections may unpack to: half a range of memory.
-pub(super) const MAX_UNPACKED_SIZE: u64 = 1 << 29;
+pub(crate) const MAX_UNPACKED_SIZE: u64 = 1 << 29;
 
 /// A compressed section, unpacked.
-pub(super) struct Unpacked {
+pub(crate) struct Unpacked {
     pub bytes: Vec<u8>,
     pub align: u64,
 }
 
-/// Unpacks a section with `SHF_COMPRESSED`, to at most `limit` bytes.
+/// Unpacks a section of `file` with `SHF_COMPRESSED`, to at most `limit` bytes. `name` is for
+/// messages.
 ///
 /// # Errors
 /// When the stream is damaged, of another size than its header says, or of an unknown kind.
-pub(super) fn unpack(
-    view: &View<'_>,
-    index: u32,
+pub(crate) fn unpack(
+    file: &[u8],
     section: &SectionHeader64<LE>,
+    name: impl Fn() -> String,
     limit: u64,
 ) -> Result<Unpacked, String> {
-    let name = || view.section_text(index);
-    let header = section.compression(LE, view.bytes);
+    let header = section.compression(LE, file);
     let Ok(Some((header, offset, size))) = header else {
         return Err(format!(
             "the header of the compressed section {} is truncated",
@@ -38,7 +36,7 @@ pub(super) fn unpack(
     let stream = usize::try_from(offset)
         .ok()
         .zip(usize::try_from(size).ok())
-        .and_then(|(offset, size)| view.bytes.get(offset..offset.checked_add(size)?))
+        .and_then(|(offset, size)| file.get(offset..offset.checked_add(size)?))
         .ok_or_else(|| format!("the compressed section {} lies outside the file", name()))?;
     let size = header.ch_size(LE);
     if size > limit {
@@ -80,7 +78,7 @@ pub(super) fn unpack(
 }
 
 /// Appends the 8-byte words of `bytes` to `to`, last word first.
-pub(super) fn append_reversed_words(to: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn append_reversed_words(to: &mut Vec<u8>, bytes: &[u8]) {
     for word in bytes.rchunks_exact(8) {
         to.extend_from_slice(word);
     }

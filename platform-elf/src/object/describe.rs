@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use jit_core::graph::{BlockId, DescribeGraph, InputBytes, SymbolId};
+use jit_core::symbolize::{NearSymbol, SourceLines};
+use object::LittleEndian as LE;
+use orc_shared::ExecutorAddr;
 
-use super::view::View;
+use super::view::{Place, View};
+use crate::debug_info::object_sections::{DebugSections, Target};
+use crate::{debug_info, symbol_at};
 
 /// What is needed to name a graph's blocks and symbols.
 pub(super) struct Describe {
@@ -57,5 +62,64 @@ impl DescribeGraph for Describe {
                 each(id, name);
             }
         }
+    }
+
+    fn symbol_at(&self, block: BlockId, offset: u64) -> Option<NearSymbol> {
+        let view = View::parse(self.input.bytes()).ok()?;
+        let at = block.0 as usize;
+        let Some(&section) = self.block_sections.get(at) else {
+            return self.common_symbol_at(&view, at - self.block_sections.len(), offset);
+        };
+        let symbols = view.symbols.iter().enumerate();
+        let here = symbols.filter_map(|(index, symbol)| {
+            let place = view.place(index as u32, symbol).ok()?;
+            (place == Place::Section(section)).then_some(symbol)
+        });
+        let best = symbol_at::best(here, offset)?;
+        Some(NearSymbol {
+            name: view.symbol_name(best)?.to_vec(),
+            offset: offset - best.st_value.get(LE),
+            size: best.st_size.get(LE),
+        })
+    }
+
+    fn source_lines(
+        &self,
+        place: &dyn Fn(BlockId) -> Option<ExecutorAddr>,
+    ) -> Result<Option<Box<dyn SourceLines>>, String> {
+        let view = View::parse(self.input.bytes())?;
+        let place_of = |target| place(self.block_of(target)?);
+        let mut sections = DebugSections::read(&view, &place_of)?;
+        if sections.is_empty() {
+            return Ok(None);
+        }
+        debug_info::read(|name| sections.take(name))
+    }
+}
+
+impl Describe {
+    /// The common symbol whose block is the `number`th of those.
+    fn common_symbol_at(&self, view: &View<'_>, number: usize, offset: u64) -> Option<NearSymbol> {
+        let symbol = view
+            .symbols
+            .get(*self.common_symbols.get(number)? as usize)?;
+        Some(NearSymbol {
+            name: view.symbol_name(symbol)?.to_vec(),
+            offset,
+            size: symbol.st_size.get(LE),
+        })
+    }
+
+    /// The block of a section or of a common symbol.
+    fn block_of(&self, target: Target) -> Option<BlockId> {
+        let at = match target {
+            // Blocks are numbered in the order of their sections.
+            Target::Section(section) => self.block_sections.binary_search(&section).ok()?,
+            Target::Common(symbol) => {
+                let number = self.common_symbols.iter().position(|s| *s == symbol)?;
+                self.block_sections.len() + number
+            }
+        };
+        Some(BlockId(at as u32))
     }
 }

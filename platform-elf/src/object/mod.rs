@@ -12,7 +12,7 @@
 
 mod blocks;
 mod build;
-mod content;
+pub(crate) mod content;
 mod describe;
 mod groups;
 mod identify;

@@ -1,0 +1,56 @@
+//! Names for the addresses of a JIT's code.
+
+use std::sync::Arc;
+
+use jit_core::symbolize::{Location, Symbolizer};
+use orc_shared::ExecutorAddr;
+use platform_elf::native_code::ProcessMap;
+
+use crate::jit::Jit;
+use crate::mapped::MapFiles;
+
+/// Where Linux says what is mapped in a process.
+const PROCESS_MAP: &str = "/proc/self/maps";
+
+impl Jit {
+    /// Names addresses of linked code and of the libraries that are loaded at this moment: for a
+    /// backtrace. It keeps what it has read, so use one for all addresses, and drop it then.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), orc_jit::Error> {
+    /// # let jit = orc_jit::Jit::new()?;
+    /// # let addresses: Vec<orc_jit::ExecutorAddr> = Vec::new();
+    /// let mut symbolizer = jit.symbolizer();
+    /// // As `backtrace` of the C library fills them in: return addresses.
+    /// for address in addresses {
+    ///     match symbolizer.locate_caller(address) {
+    ///         Some(location) => println!("{address} {location}"),
+    ///         None => println!("{address}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn symbolizer(&self) -> Symbolizer {
+        let symbolizer = self.0.session.symbolizer();
+        match self.0.session.executor().read_file(PROCESS_MAP) {
+            Ok(text) => {
+                let text = String::from_utf8_lossy(&text);
+                let map = ProcessMap::parse(&text, Arc::new(MapFiles));
+                symbolizer.with_natives(Arc::new(map))
+            }
+            Err(error) => {
+                tracing::info!("libraries' code will have no names: {error}");
+                symbolizer
+            }
+        }
+    }
+
+    /// What is at an address: the function with its object or library, and its file and line if there is
+    /// debug information. `None` if nothing is known to be there.
+    #[must_use]
+    pub fn symbolize(&self, addr: ExecutorAddr) -> Option<Location> {
+        self.symbolizer().locate(addr)
+    }
+}
