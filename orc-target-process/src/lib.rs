@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod bystander;
+pub mod crash;
 pub mod dispatch;
 pub mod executor;
 pub mod memory;
