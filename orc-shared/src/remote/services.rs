@@ -257,6 +257,8 @@ pub struct CrashReport {
     /// Code addresses from the crash outwards: the first is that of the instruction, the others are
     /// return addresses.
     pub backtrace: Vec<ExecutorAddr>,
+    /// What is mapped there and near the fault: lines of the form of Linux's `/proc/PID/maps`.
+    pub mappings: Vec<u8>,
 }
 impl_sps_struct!(CrashReport {
     signal: i32,
@@ -265,6 +267,7 @@ impl_sps_struct!(CrashReport {
     thread: (u64, String),
     registers: Vec<(String, u64)>,
     backtrace: Vec<ExecutorAddr>,
+    mappings: Vec<u8>,
 });
 
 #[cfg(test)]
@@ -337,6 +340,7 @@ mod tests {
             thread: (17, "main".into()),
             registers: vec![("rip".into(), 5)],
             backtrace: vec![ExecutorAddr::new(5)],
+            mappings: b"5-6 r-xp".to_vec(),
         });
         check(&(Stream::Error, b"x".to_vec()));
     }

@@ -33,9 +33,8 @@ pub fn substitute(imports: &[Import], values: &mut [ImportValue]) {
 fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
     let stand_in = stand_in(&import.name)?;
     // A library that brings its own function, such as a sanitizer's, knows what it does.
-    let own = handler::is_active()
-        && import.kind == ImportKind::Address
-        && is_of_c_library(value.value);
+    let own =
+        handler::is_active() && import.kind == ImportKind::Address && is_of_c_library(value.value);
     own.then(|| ExecutorAddr::new(stand_in.addr() as u64))
 }
 
@@ -88,10 +87,7 @@ fn is_default(action: &libc::sigaction) -> bool {
 ///
 /// # Safety
 /// As the C library's.
-pub unsafe extern "C" fn signal(
-    signal: c_int,
-    new: libc::sighandler_t,
-) -> libc::sighandler_t {
+pub unsafe extern "C" fn signal(signal: c_int, new: libc::sighandler_t) -> libc::sighandler_t {
     // SAFETY: the caller's promise.
     unsafe { set(signal, new, libc::SA_RESTART) }
 }
@@ -100,10 +96,7 @@ pub unsafe extern "C" fn signal(
 ///
 /// # Safety
 /// As the C library's.
-pub unsafe extern "C" fn sysv_signal(
-    signal: c_int,
-    new: libc::sighandler_t,
-) -> libc::sighandler_t {
+pub unsafe extern "C" fn sysv_signal(signal: c_int, new: libc::sighandler_t) -> libc::sighandler_t {
     // SAFETY: the caller's promise.
     unsafe { set(signal, new, libc::SA_RESETHAND | libc::SA_NODEFER) }
 }

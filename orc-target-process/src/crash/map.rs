@@ -25,7 +25,12 @@ impl Buffer {
     /// Calls `each` for every mapping. Nothing is called if the system does not say.
     pub fn for_each(&mut self, mut each: impl FnMut(&Mapping<'_>)) {
         // SAFETY: the path is a C string.
-        let file = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        let file = unsafe {
+            libc::open(
+                c"/proc/self/maps".as_ptr(),
+                libc::O_RDONLY | libc::O_CLOEXEC,
+            )
+        };
         if file < 0 {
             return;
         }
@@ -109,7 +114,15 @@ mod tests {
 
     #[test]
     fn other_lines_are_no_mappings() {
-        for line in ["", "-", " ", "- ", "x-1 rwxp", "1-2", "12345678901234567-2 rwxp"] {
+        for line in [
+            "",
+            "-",
+            " ",
+            "- ",
+            "x-1 rwxp",
+            "1-2",
+            "12345678901234567-2 rwxp",
+        ] {
             assert!(parse(line.as_bytes()).is_none(), "{line:?}");
         }
     }

@@ -2,6 +2,7 @@ use std::arch::asm;
 use std::os::fd::RawFd;
 use std::ptr::{null, null_mut, with_exposed_provenance};
 
+use orc_shared::ExecutorAddr;
 use orc_shared::remote::services::{CrashReport, Notice};
 use orc_shared::remote::{HEADER_SIZE, MessageHeader, Opcode};
 use orc_shared::sps;
@@ -38,10 +39,14 @@ impl Outcome {
 }
 
 /// Runs `body` in a child that reports its crashes.
+#[inline(never)]
 fn in_child(body: fn()) -> Outcome {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
-    assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+    assert_eq!(
+        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
+        0
+    );
     // SAFETY: the child runs the body and ends. Other threads' locks do not matter to what it does.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -101,9 +106,19 @@ fn decode(message: &[u8]) -> CrashReport {
 }
 
 /// Whether a code address lies in a function, which is a small one.
-fn is_in(addr: orc_shared::ExecutorAddr, function: *const ()) -> bool {
+fn is_in(addr: ExecutorAddr, function: *const ()) -> bool {
     let start = function.addr() as u64;
     (start..start + 400).contains(&addr.value())
+}
+
+/// Whether a report's calls lead back to the test.
+fn comes_from_test(report: &CrashReport) -> bool {
+    let start = (in_child as *const ()).addr() as u64;
+    let here = start..start + 4000;
+    report
+        .backtrace
+        .iter()
+        .any(|addr| here.contains(&addr.value()))
 }
 
 fn register(report: &CrashReport, name: &str) -> u64 {
@@ -128,15 +143,21 @@ fn a_bad_access_is_reported_with_its_calls() {
     assert_eq!(report.fault_address.value(), 0x10);
     let trace = &report.backtrace;
     assert!(is_in(trace[0], read_from as *const ()), "{report:?}");
-    assert!(trace.iter().any(|addr| is_in(*addr, in_child as *const ())), "{report:?}");
+    assert!(comes_from_test(&report), "{report:?}");
     assert_eq!(register(&report, "rip"), trace[0].value());
     let mappings = String::from_utf8(report.mappings).expect("a plain path");
     let executable = std::env::current_exe().expect("a test is a program");
-    assert!(mappings.contains(executable.to_str().expect("a plain path")), "{mappings}");
+    assert!(
+        mappings.contains(executable.to_str().expect("a plain path")),
+        "{mappings}"
+    );
 }
 
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
+    if depth == u64::MAX {
+        return 0;
+    }
     let room = std::hint::black_box([depth; 64]);
     recurse(depth + 1) + room[depth as usize % 64]
 }
@@ -147,10 +168,18 @@ fn a_stack_overflow_is_reported_from_another_stack() {
         std::hint::black_box(recurse(0));
     });
     let report = report.report(libc::SIGSEGV);
-    let distance = report.fault_address.value().abs_diff(register(&report, "rsp"));
+    let distance = report
+        .fault_address
+        .value()
+        .abs_diff(register(&report, "rsp"));
     assert!(distance < 0x2000, "{report:?}");
     assert_eq!(report.backtrace.len(), frames::FRAMES_MAX);
-    assert!(report.backtrace.iter().all(|addr| is_in(*addr, recurse as *const ())));
+    assert!(
+        report
+            .backtrace
+            .iter()
+            .all(|addr| is_in(*addr, recurse as *const ()))
+    );
 }
 
 #[test]
@@ -178,11 +207,14 @@ fn other_signals_end_a_process_as_they_do() {
     ];
     for (body, signal) in cases {
         let report = in_child(body).report(signal);
-        let outer = |addr: &orc_shared::ExecutorAddr| is_in(*addr, in_child as *const ());
-        assert!(report.backtrace.iter().any(outer), "{report:?}");
+        assert!(comes_from_test(&report), "{report:?}");
         let sent = signal == libc::SIGABRT || signal == libc::SIGBUS;
         assert_eq!(report.code <= 0, sent, "{report:?}");
-        assert_eq!(report.fault_address.is_null(), sent || signal == libc::SIGTRAP, "{report:?}");
+        assert_eq!(
+            report.fault_address.is_null(),
+            sent || signal == libc::SIGTRAP,
+            "{report:?}"
+        );
     }
 }
 
@@ -203,9 +235,12 @@ fn a_call_to_nowhere_is_reported_with_its_caller() {
         };
         let report = in_child(body).report(libc::SIGSEGV);
         let trace = &report.backtrace;
-        assert_eq!((trace[0].value(), report.fault_address.value()), (addr, addr));
+        assert_eq!(
+            (trace[0].value(), report.fault_address.value()),
+            (addr, addr)
+        );
         assert!(is_in(trace[1], call as *const ()), "{report:?}");
-        assert!(trace.iter().any(|addr| is_in(*addr, in_child as *const ())));
+        assert!(comes_from_test(&report), "{report:?}");
         assert_eq!(register(&report, "rip"), addr);
     }
 }
@@ -217,7 +252,9 @@ fn frames_that_lead_nowhere_end_the_list() {
         let mut stack = [0x5a5a_5a5a_u64; 64];
         let top = (&raw mut stack[32]).expose_provenance();
         // SAFETY: none: the thread ends there.
-        unsafe { asm!("mov rsp, {0}", "jmp {1}", in(reg) top, in(reg) 0x77_0000, options(noreturn)) };
+        unsafe {
+            asm!("mov rsp, {0}", "jmp {1}", in(reg) top, in(reg) 0x77_0000_u64, options(noreturn))
+        };
     };
     let report = in_child(body).report(libc::SIGSEGV);
     assert_eq!(report.backtrace[0].value(), 0x77_0000);
@@ -225,7 +262,9 @@ fn frames_that_lead_nowhere_end_the_list() {
     // And a stack pointer that leads to no memory at all.
     let body: fn() = || {
         // SAFETY: none: the thread ends there.
-        unsafe { asm!("mov rsp, {0}", "jmp {1}", in(reg) 0x1000, in(reg) 0x77_0000, options(noreturn)) };
+        unsafe {
+            asm!("mov rsp, {0}", "jmp {1}", in(reg) 0x1000_u64, in(reg) 0x77_0000_u64, options(noreturn))
+        };
     };
     let report = in_child(body).report(libc::SIGSEGV);
     assert_eq!(report.backtrace.len(), 1, "{report:?}");

@@ -29,8 +29,12 @@ fn get(context: &libc::ucontext_t, register: c_int) -> u64 {
 }
 
 /// All, by name.
-pub(super) fn all(context: &libc::ucontext_t) -> impl ExactSizeIterator<Item = (&'static str, u64)> {
-    NAMES.iter().map(|&(name, register)| (name, get(context, register)))
+pub(super) fn all(
+    context: &libc::ucontext_t,
+) -> impl ExactSizeIterator<Item = (&'static str, u64)> {
+    NAMES
+        .iter()
+        .map(|&(name, register)| (name, get(context, register)))
 }
 
 /// Where the thread was.
