@@ -68,9 +68,9 @@ pub unsafe extern "C" fn sigaction(
     }
     // SAFETY: the caller's promise, or our own action.
     let outcome = unsafe { libc::sigaction(signal, set, old) };
-    // SAFETY: the caller passes null or a place for an action.
-    if outcome == 0
-        && let Some(old) = unsafe { old.as_mut() }
+    // SAFETY: the caller passes null or a place for an action, which is filled in by now.
+    let old = unsafe { old.as_mut() }.filter(|_| outcome == 0);
+    if let Some(old) = old
         && old.sa_sigaction == handler::address()
     {
         // SAFETY: integers and pointers: the default.

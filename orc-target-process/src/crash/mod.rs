@@ -21,6 +21,7 @@ pub mod disguise;
 mod frames;
 mod handler;
 mod map;
+mod meaning;
 mod message;
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 mod registers;
@@ -32,6 +33,7 @@ use std::ffi::c_int;
 use std::io;
 
 pub use handler::report_to;
+pub use meaning::{cause, signal_name};
 pub use stack::AlternateStack;
 
 /// The signals that are reported.

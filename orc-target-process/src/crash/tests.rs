@@ -187,7 +187,9 @@ fn other_signals_end_a_process_as_they_do() {
     // SAFETY: instructions that raise a signal, in a child.
     let cases: [(fn(), c_int); 5] = [
         (|| std::process::abort(), libc::SIGABRT),
+        // SAFETY: as above.
         (|| unsafe { asm!("ud2") }, libc::SIGILL),
+        // SAFETY: as above.
         (|| unsafe { asm!("int3") }, libc::SIGTRAP),
         (
             // SAFETY: as above.
