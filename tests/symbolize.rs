@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::path::Path;
 use std::process::Command;
 
-use orc_jit::{ExecutorAddr, Image, Jit, Location, Removal, SourceFrame};
+use orc_jit::{CrashReport, ExecutorAddr, Image, Jit, Location, Removal, SourceFrame};
 use tests::scratch::Scratch;
 use tests::toolchain::{Compiler, compilers};
 
@@ -231,6 +231,58 @@ fn the_place_of_a_fault_is_told_exactly() {
         text.contains(&format!("weigh.c:{}", line.unwrap_or(0))),
         "{text}"
     );
+}
+
+#[test]
+fn a_crash_is_told_with_names_and_lines() {
+    let scratch = Scratch::new();
+    let text = "struct Node { long key, weight; };\nconst long limit = 7;\n\
+                long weigh(struct Node *node) {\n  return node->weight;\n}\n";
+    scratch.compile_with("weigh.o", text, &["-g", "-O1", "-gno-column-info"]);
+    let jit = Jit::new().expect("it starts");
+    let app = jit.dylib("app").expect("a new dylib");
+    app.add_object_file(scratch.file("weigh.o"))
+        .expect("a good object");
+    let symbol = |name: &str| app.symbol(name).expect("it links").addr();
+    let (weigh, limit) = (symbol("weigh"), symbol("limit"));
+    let mut report = CrashReport {
+        signal: 11,
+        code: 1,
+        fault_address: ExecutorAddr::new(8),
+        thread: (7, "main".to_owned()),
+        registers: vec![("rsp".to_owned(), 0x7fff_0000_1000)],
+        backtrace: vec![weigh, weigh + 1, ExecutorAddr::new(0x1000)],
+        mappings: std::fs::read("/proc/self/maps").expect("Linux has it"),
+    };
+    let object = scratch.file("weigh.o");
+    let (object, source) = (object.display(), scratch.file("weigh.c"));
+    let frames = format!(
+        "\n  #0  {weigh} weigh+0x0 in {object} (app) at {source}:4\
+         \n  #1  {} weigh+0x1 in {object} (app) at {source}:4\
+         \n  #2  0x1000 where nothing is",
+        weigh + 1,
+        source = source.display(),
+    );
+    assert_eq!(
+        jit.explain_crash(&report),
+        format!("nothing is mapped there\n  the access was to 0x8, a null pointer{frames}")
+    );
+    (report.code, report.fault_address) = (2, limit);
+    assert_eq!(
+        jit.explain_crash(&report),
+        format!(
+            "the memory there does not allow it\n  the access was to {limit}, \
+             limit+0x0 in {object} (app), which is mapped r--p{frames}"
+        )
+    );
+    (report.code, report.fault_address) = (1, ExecutorAddr::new(0x7fff_0000_0ff8));
+    let overflow = "the access was to 0x7fff00000ff8, next to the stack pointer: the stack has \
+                    overflowed";
+    let text = jit.explain_crash(&report);
+    assert!(text.contains(overflow), "{text}");
+    (report.signal, report.code) = (6, -6);
+    let text = jit.explain_crash(&report);
+    assert_eq!(text, format!("the program aborted itself{frames}"));
 }
 
 #[test]

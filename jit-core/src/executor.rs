@@ -1,5 +1,6 @@
 //! The boundary to the process that runs the code.
 
+mod crash;
 mod disconnect;
 
 use std::any::Any;
@@ -13,6 +14,7 @@ use orc_target_process::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
 };
 
+pub use crash::{Crash, ExplainCrash};
 pub use disconnect::{Disconnect, signal_name};
 
 /// An error of the executor or of the connection to it.
@@ -125,17 +127,6 @@ pub trait ExecutorControl: Send + Sync {
     /// When the executor cannot tell.
     fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>>;
 
-    /// The content of a file as the executor's process sees it, such as that of a library, or what the
-    /// system says about the process.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn read_file(&self, path: &str) -> ExecutorResult<Vec<u8>> {
-        Err(ExecutorError::Failed(format!(
-            "{path}: the executor cannot read files"
-        )))
-    }
-
     /// Opens a library as `dlopen(path, RTLD_NOW | RTLD_GLOBAL)` does.
     ///
     /// # Errors
@@ -192,6 +183,12 @@ pub trait ExecutorControl: Send + Sync {
     /// Whether the files of the executor's host are others than those of this one.
     fn has_own_files(&self) -> bool {
         false
+    }
+
+    /// Crashes of the executor are put into words by `explain` from now on. Without a process of its
+    /// own, there will be none.
+    fn explain_crashes_with(&self, explain: ExplainCrash) {
+        drop(explain);
     }
 
     /// Reads a file of the executor's host.

@@ -118,10 +118,6 @@ impl ExecutorControl for InProcessExecutor {
         Ok(native::loaded_libraries())
     }
 
-    fn read_file(&self, path: &str) -> ExecutorResult<Vec<u8>> {
-        std::fs::read(path).map_err(|error| ExecutorError::Failed(format!("{path}: {error}")))
-    }
-
     fn open_library(&self, path: &str) -> ExecutorResult<()> {
         native::open_library(path).map_err(ExecutorError::failed)
     }

@@ -2,15 +2,21 @@
 //! that was accessed, and the calls that led there, by name, file and line.
 
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use jit_core::executor::ExecutorControl;
+use jit_core::graph::InputBytes;
 use jit_core::session::Session;
-use jit_core::symbolize::Symbolizer;
+use jit_core::symbolize::{PlacedCode, Symbolizer};
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::services::CrashReport;
 use orc_target_process::crash;
 use platform_elf::input::InputOpener;
 use platform_elf::native_code::{Mapping, ProcessMap};
+
+use crate::mapped::MapFiles;
 
 /// Addresses below this are fields of objects at null.
 const NULL_END: u64 = 1 << 16;
@@ -18,17 +24,38 @@ const NULL_END: u64 = 1 << 16;
 /// A stack that is overflowed is left by no more than a large frame.
 const OVERFLOW_MAX: u64 = 1 << 16;
 
-/// Describes a crash in a process whose code `session` has linked; files are those of the process's
-/// host.
+/// Has crashes of an executor put into words, with the names of a session's code.
+pub(crate) fn watch(executor: &dyn ExecutorControl, session: &Session) {
+    let files: Arc<dyn InputOpener> = match executor.has_own_files() {
+        true => Arc::new(OutOfReach),
+        false => Arc::new(MapFiles),
+    };
+    // Not the session: a thread that has received a crash must not be the one that ends it.
+    let code = session.placed_code();
+    executor.explain_crashes_with(Box::new(move |report| {
+        explain(report, code.clone(), files.clone())
+    }));
+}
+
+/// The files of a host whose executor has just died.
+struct OutOfReach;
+
+impl InputOpener for OutOfReach {
+    fn open(&self, _path: &Path) -> io::Result<Arc<dyn InputBytes>> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// Describes a crash in a process where `code` is; `files` are those of the process's host.
 pub(crate) fn explain(
     report: &CrashReport,
-    session: &Session,
+    code: Arc<PlacedCode>,
     files: Arc<dyn InputOpener>,
 ) -> String {
     let text = String::from_utf8_lossy(&report.mappings);
     let map = Arc::new(ProcessMap::parse(&text, files));
-    let mut symbolizer = session.symbolizer().with_natives(map.clone());
-    let mut out = headline(report);
+    let mut symbolizer = Symbolizer::new(code).with_natives(map.clone());
+    let mut out = crash::cause(report.signal, report.code).to_owned();
     if let Some(place) = fault(report, &map, &mut symbolizer) {
         let _ = write!(out, "\n  {place}");
     }
@@ -49,16 +76,6 @@ pub(crate) fn explain(
         }
     }
     out
-}
-
-/// "SIGSEGV in thread 17 (main): nothing is mapped there".
-fn headline(report: &CrashReport) -> String {
-    let (thread, name) = &report.thread;
-    format!(
-        "{} in thread {thread} ({name}): {}",
-        crash::signal_name(report.signal),
-        crash::cause(report.signal, report.code)
-    )
 }
 
 /// What lies at the address that was accessed, if one was.
@@ -94,7 +111,10 @@ fn fault(report: &CrashReport, map: &ProcessMap, symbolizer: &mut Symbolizer) ->
 
 /// Whether the address is just outside the stack that the stack pointer leads to.
 fn is_stack_overflow(report: &CrashReport, map: &ProcessMap) -> bool {
-    let pointer = report.registers.iter().find(|(name, _)| name == "rsp" || name == "sp");
+    let pointer = report
+        .registers
+        .iter()
+        .find(|(name, _)| name == "rsp" || name == "sp");
     let Some((_, pointer)) = pointer else {
         return false;
     };

@@ -18,6 +18,7 @@ use platform_elf::library_search::LibrarySearch;
 use platform_elf::object::ElfObject;
 use platform_elf::platform::{AddPasses, ElfPlatform, ElfRuntime};
 
+use crate::crash;
 use crate::dylib::Dylib;
 use crate::error::Error;
 use crate::mapped::MapFiles;
@@ -115,6 +116,7 @@ impl Builder {
         let mut config = SessionConfig::new(executor.clone(), platform.clone(), names.clone());
         config.linker = Arc::new(ProgramLinker::new(JitLinker(context), needed.clone()));
         let session = Session::new(config);
+        crash::watch(&*executor, &session);
         let loaded = load_runtime_needs(&*executor, self.runtime.as_deref())?;
         let archive = read_runtime(self.runtime.as_deref(), &names)?;
         let natives = loaded.natives();

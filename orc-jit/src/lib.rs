@@ -83,6 +83,7 @@
 
 #[doc(hidden)]
 pub mod cli;
+mod crash;
 mod defaults;
 mod dylib;
 mod error;
@@ -102,4 +103,5 @@ pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
 pub use orc_shared::ExecutorAddr;
+pub use orc_shared::remote::services::CrashReport;
 pub use program::{Program, ProgramInput, ProgramSettings, Undefined};

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use jit_core::symbolize::{Location, Symbolizer};
 use orc_shared::ExecutorAddr;
+use orc_shared::remote::services::CrashReport;
 use platform_elf::native_code::ProcessMap;
 
+use crate::crash;
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
 
@@ -33,7 +35,7 @@ impl Jit {
     /// ```
     #[must_use]
     pub fn symbolizer(&self) -> Symbolizer {
-        let symbolizer = self.0.session.symbolizer();
+        let symbolizer = Symbolizer::new(self.0.session.placed_code());
         match self.0.session.executor().read_file(PROCESS_MAP) {
             Ok(text) => {
                 let text = String::from_utf8_lossy(&text);
@@ -45,6 +47,13 @@ impl Jit {
                 symbolizer
             }
         }
+    }
+
+    /// Describes a crash of the executor in several lines: the cause, what lies at the address that was
+    /// accessed, and the calls that led there. Errors of an executor that has crashed say the same.
+    #[must_use]
+    pub fn explain_crash(&self, report: &CrashReport) -> String {
+        crash::explain(report, self.0.session.placed_code(), Arc::new(MapFiles))
     }
 
     /// What is at an address: the function with its object or library, and its file and line if there is

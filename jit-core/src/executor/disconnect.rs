@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use orc_shared::remote::services::{CrashReport, ExitStatus};
+use orc_shared::remote::services::ExitStatus;
+
+use super::Crash;
 
 /// How a connection to an executor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub enum Disconnect {
         size: u64,
     },
     /// The executor's process ended; if it crashed, it may have left a report.
-    Ended(ExitStatus, Option<Box<CrashReport>>),
+    Ended(ExitStatus, Option<Box<Crash>>),
     /// The executor closed it, but its process went on and had to be killed.
     Stuck {
         /// The process's id.
@@ -55,7 +57,7 @@ impl fmt::Display for Disconnect {
             ),
             Self::Ended(status, crash) if status.signaled => {
                 write!(f, "it was ended by {}", signal_name(status.value))?;
-                crash.as_ref().map_or(Ok(()), |crash| write_crash(f, crash))
+                crash.as_ref().map_or(Ok(()), |crash| crash.fmt(f))
             }
             Self::Ended(status, _) => write!(f, "it exited with code {}", status.value),
             Self::Stuck { pid } => write!(
@@ -77,23 +79,6 @@ impl fmt::Display for Disconnect {
 }
 
 impl std::error::Error for Disconnect {}
-
-/// Where it happened, without symbols: those are not known here.
-fn write_crash(f: &mut fmt::Formatter<'_>, crash: &CrashReport) -> fmt::Result {
-    let (id, name) = &crash.thread;
-    write!(f, " in thread {id} ({name})")?;
-    if !crash.fault_address.is_null() {
-        write!(f, ", which accessed {}", crash.fault_address)?;
-    }
-    for addr in &crash.backtrace {
-        write!(
-            f,
-            "
-    at {addr}"
-        )?;
-    }
-    Ok(())
-}
 
 /// The signals that end programs, by their numbers on Linux.
 const SIGNALS: &[(i32, &str, &str)] = &[
@@ -134,7 +119,7 @@ pub fn signal_name(signal: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use orc_shared::ExecutorAddr;
+    use orc_shared::remote::services::CrashReport;
 
     use super::*;
 
@@ -143,15 +128,13 @@ mod tests {
         let status = |value, signaled| ExitStatus { value, signaled };
         let crash = CrashReport {
             thread: (7, "main".to_owned()),
-            fault_address: ExecutorAddr::new(16),
-            backtrace: vec![ExecutorAddr::new(0x1234)],
             ..CrashReport::default()
         };
+        let crash = Crash::new(crash, None);
         let crashed = Disconnect::Ended(status(11, true), Some(Box::new(crash)));
         assert_eq!(
             crashed.to_string(),
-            "it was ended by SIGSEGV (segmentation fault) in thread 7 (main), which accessed 0x10\n    \
-             at 0x1234"
+            "it was ended by SIGSEGV (segmentation fault) in thread 7 (main)"
         );
         let exited = Disconnect::Ended(status(3, false), None);
         assert_eq!(exited.to_string(), "it exited with code 3");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use orc_shared::ExecutorAddr;
-use orc_shared::remote::services::{CrashReport, ExitStatus, Notice};
+use orc_shared::remote::services::{ExitStatus, Notice};
 use orc_shared::remote::{HEADER_SIZE, MessageHeader, Opcode, Setup};
 use orc_shared::sps::{self, SpsError, SpsExpected};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -25,7 +25,7 @@ use super::incoming::{Incoming, Message};
 use super::silence::Silence;
 use super::stream::{Stream, is_timeout};
 use super::workers::Workers;
-use crate::executor::Disconnect;
+use crate::executor::{Crash, Disconnect, ExplainCrash};
 
 /// Bounds of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) trait Peer: Send + Sync {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pub(super) exit: Option<ExitStatus>,
-    pub(super) crash: Option<CrashReport>,
+    pub(super) crash: Option<Crash>,
 }
 
 /// Answers a call of the executor: takes packed arguments, returns packed results.
@@ -95,6 +95,7 @@ pub(super) struct Connection {
     /// Calls of the executor that are not answered.
     answering: AtomicUsize,
     told: Mutex<Told>,
+    explain_crash: Mutex<Option<ExplainCrash>>,
     /// Whether the executor knows this controller, and so what a ping is.
     accepted: AtomicBool,
     limits: Limits,
@@ -127,6 +128,7 @@ impl Connection {
             workers: Workers::default(),
             answering: AtomicUsize::new(0),
             told: Mutex::default(),
+            explain_crash: Mutex::default(),
             accepted: AtomicBool::new(false),
             limits,
             received: Mutex::new(false),
@@ -311,6 +313,11 @@ impl Connection {
         sent.ok().map(|()| sequence)
     }
 
+    /// Has crashes of the executor put into words by `explain`.
+    pub(super) fn explain_crashes_with(&self, explain: ExplainCrash) {
+        *self.explain_crash.lock() = Some(explain);
+    }
+
     /// Answers linked code's calls that carry `tag` with `handler` from now on.
     pub(super) fn register(&self, tag: ExecutorAddr, handler: Arc<Handler>) {
         self.handlers.write().insert(tag.value(), handler);
@@ -435,7 +442,9 @@ impl Connection {
                 self.told.lock().exit = Some(sps::decode(args).map_err(unreadable)?);
             }
             Some(Notice::Crashed) => {
-                self.told.lock().crash = Some(sps::decode(args).map_err(unreadable)?);
+                let report = sps::decode(args).map_err(unreadable)?;
+                let crash = Crash::new(report, self.explain_crash.lock().as_ref());
+                self.told.lock().crash = Some(crash);
             }
             _ => return Ok(false),
         }

@@ -17,7 +17,7 @@ use super::streams;
 use crate::executor::api::{Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId};
 use crate::executor::{
     AllocationRequest, Disconnect, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
-    FinalizeRequest, Finalized, InFlight,
+    ExplainCrash, FinalizeRequest, Finalized, InFlight,
 };
 
 /// How long the executor may take to end when the session does.
@@ -322,6 +322,10 @@ impl ExecutorControl for RemoteExecutor {
 
     fn has_own_files(&self) -> bool {
         !self.is_same_host
+    }
+
+    fn explain_crashes_with(&self, explain: ExplainCrash) {
+        self.requests.connection.explain_crashes_with(explain);
     }
 
     fn read_file(&self, path: &str) -> ExecutorResult<Vec<u8>> {

@@ -141,12 +141,22 @@ impl Peer for ReachedExecutor {
         }
         match (told.exit, &self.command, status) {
             (Some(status), ..) => ended(status, told),
+            // Nobody is left to say that it has ended, but it did say that it would.
+            (None, None, _) if told.crash.is_some() => ended(announced(told), told),
             (None, Some((_, line)), Some(status)) if !status.success() => Disconnect::Command {
                 line: line.clone(),
                 status: status.to_string(),
             },
             _ => by,
         }
+    }
+}
+
+/// The status of an executor that has announced its crash.
+fn announced(told: &Told) -> services::ExitStatus {
+    services::ExitStatus {
+        value: told.crash.as_ref().map_or(0, |crash| crash.report.signal),
+        signaled: true,
     }
 }
 

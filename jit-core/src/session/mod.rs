@@ -73,7 +73,7 @@ pub trait Linker: Send + Sync {
     /// after it returns. Called without any lock held, from any thread.
     fn link(&self, batch: Batch, host: Arc<dyn BatchHost>);
 
-    /// What its links have put where, if it knows: for [`Session::symbolizer`].
+    /// What its links have put where, if it knows: for [`Session::placed_code`].
     fn placed_code(&self) -> Option<Arc<PlacedCode>> {
         None
     }
@@ -188,6 +188,9 @@ impl Session {
     #[must_use]
     pub fn add_dylib(&self, name: &str) -> Dylib {
         let id = self.0.state.lock().add_dylib(name.to_owned());
+        if let Some(placed) = self.0.linker.placed_code() {
+            placed.name_dylib(id, name);
+        }
         self.dylib(id)
     }
 
@@ -251,9 +254,11 @@ impl Session {
         WeakSession(Arc::downgrade(&self.0))
     }
 
-    /// What the linker has put where.
-    pub(crate) fn placed_code(&self) -> Option<Arc<PlacedCode>> {
-        self.0.linker.placed_code()
+    /// What the linker has put where, for [`crate::symbolize::Symbolizer::new`]. Empty if the linker is
+    /// a client's that does not tell. Does not keep the session.
+    #[must_use]
+    pub fn placed_code(&self) -> Arc<PlacedCode> {
+        self.0.linker.placed_code().unwrap_or_default()
     }
 
     fn finish(&self, mut effects: Effects) -> Result<(), LinkError> {

@@ -22,7 +22,6 @@ use orc_shared::ExecutorAddr;
 
 use crate::demangle;
 use crate::graph::{BlockId, DescribeGraph};
-use crate::session::Session;
 
 pub use location::{Image, Location, SourceFrame, SymbolPlace};
 pub use placed::PlacedCode;
@@ -76,8 +75,7 @@ impl NativeCode for NoNativeCode {
 /// Names addresses. Keeps debug information that it has read, so use one for a whole backtrace,
 /// and drop it then.
 pub struct Symbolizer {
-    session: Session,
-    code: Option<Arc<PlacedCode>>,
+    code: Arc<PlacedCode>,
     natives: Arc<dyn NativeCode>,
     linked_lines: HashMap<PartKey, (Arc<PlacedGroup>, Lines)>,
     native_lines: HashMap<String, Lines>,
@@ -90,21 +88,19 @@ type Lines = Option<Box<dyn SourceLines>>;
 /// part's number.
 type PartKey = (usize, usize);
 
-impl Session {
-    /// A symbolizer for the session's linked code.
+impl Symbolizer {
+    /// A symbolizer for linked code, as [`crate::session::Session::placed_code`] gives it. It keeps no
+    /// code in memory.
     #[must_use]
-    pub fn symbolizer(&self) -> Symbolizer {
-        Symbolizer {
-            session: self.clone(),
-            code: self.placed_code(),
+    pub fn new(code: Arc<PlacedCode>) -> Self {
+        Self {
+            code,
             natives: Arc::new(NoNativeCode),
             linked_lines: HashMap::new(),
             native_lines: HashMap::new(),
         }
     }
-}
 
-impl Symbolizer {
     /// Names code of the executor's libraries, too.
     #[must_use]
     pub fn with_natives(mut self, natives: Arc<dyn NativeCode>) -> Self {
@@ -125,8 +121,7 @@ impl Symbolizer {
     /// Looks `back` bytes before the address.
     fn find(&mut self, addr: ExecutorAddr, back: u64) -> Option<Location> {
         let asked = ExecutorAddr::new(addr.value().checked_sub(back)?);
-        let group = self.code.as_ref().and_then(|code| code.find(asked));
-        match group {
+        match self.code.find(asked) {
             Some(group) => self.locate_linked(&group, asked, back),
             None => self.locate_native(asked, back),
         }
@@ -153,7 +148,7 @@ impl Symbolizer {
             image: Image::Linked {
                 object: part.object_name().to_owned(),
                 section: describe.map_or_else(String::new, |d| d.block_section(block)),
-                dylib: self.session.dylib(group.dylib).name(),
+                dylib: self.code.dylib_name(group.dylib),
             },
             symbol: near.map(|near| symbol_place(&near, back)),
             frames: readable(frames.unwrap_or_default()),

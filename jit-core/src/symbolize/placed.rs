@@ -20,6 +20,8 @@ pub(crate) const NOT_PLACED: u32 = u32::MAX;
 pub struct PlacedCode {
     /// Segments by their first address.
     segments: RwLock<BTreeMap<ExecutorAddr, (ExecutorAddr, Arc<PlacedGroup>)>>,
+    /// Names of dylibs by their number.
+    dylibs: RwLock<BTreeMap<u32, String>>,
 }
 
 /// What was allocated as one.
@@ -94,6 +96,17 @@ impl PlacedCode {
             starts,
             group,
         }
+    }
+
+    /// Notes a dylib's name.
+    pub(crate) fn name_dylib(&self, dylib: DylibId, name: &str) {
+        self.dylibs.write().insert(dylib.0, name.to_owned());
+    }
+
+    /// A dylib's name, empty if nobody has told it.
+    pub(crate) fn dylib_name(&self, dylib: DylibId) -> String {
+        let names = self.dylibs.read();
+        names.get(&dylib.0).cloned().unwrap_or_default()
     }
 
     /// The group that an address belongs to.

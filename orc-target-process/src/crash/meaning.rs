@@ -1,37 +1,10 @@
-//! What Linux's signal numbers and codes mean, for people. Numbers are those of `siginfo.h`, which
-//! are the same on all CPUs that code is linked for.
+//! What Linux's signal codes mean, for people. Numbers are those of `siginfo.h`, which are the same on
+//! all CPUs that code is linked for.
 
 use std::ffi::c_int;
 
 /// The kernel raised the signal and says no more.
 const SI_KERNEL: i32 = 128;
-
-/// The signal's name, as in "SIGSEGV"; "signal 42" for those without one.
-#[must_use]
-pub fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGILL => "SIGILL",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGTRAP => "SIGTRAP",
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGINT => "SIGINT",
-        libc::SIGQUIT => "SIGQUIT",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGALRM => "SIGALRM",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGUSR1 => "SIGUSR1",
-        libc::SIGUSR2 => "SIGUSR2",
-        libc::SIGSYS => "SIGSYS",
-        libc::SIGXCPU => "SIGXCPU",
-        libc::SIGXFSZ => "SIGXFSZ",
-        _ => return format!("signal {signal}"),
-    };
-    name.to_owned()
-}
 
 /// What a code says of a signal's cause.
 #[must_use]
@@ -93,5 +66,23 @@ fn of_arithmetic(code: c_int) -> &'static str {
         6 => "an inexact floating-point result",
         7 => "an invalid floating-point operation",
         _ => "an arithmetic error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_count_for_their_signal() {
+        assert_eq!(cause(libc::SIGSEGV, 1), "nothing is mapped there");
+        assert_eq!(cause(libc::SIGBUS, 1), "the address is not aligned");
+        assert_eq!(
+            cause(libc::SIGABRT, libc::SI_TKILL),
+            "the program aborted itself"
+        );
+        assert_eq!(cause(libc::SIGSEGV, libc::SI_USER), "a process sent it");
+        assert_eq!(cause(libc::SIGTRAP, SI_KERNEL), "a breakpoint instruction");
+        assert_eq!(cause(libc::SIGUSR1, 77), "the kernel raised it");
     }
 }

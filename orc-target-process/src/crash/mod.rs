@@ -33,7 +33,7 @@ use std::ffi::c_int;
 use std::io;
 
 pub use handler::report_to;
-pub use meaning::{cause, signal_name};
+pub use meaning::cause;
 pub use stack::AlternateStack;
 
 /// The signals that are reported.
