@@ -43,10 +43,8 @@ impl Outcome {
 fn in_child(body: fn()) -> Outcome {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
-    assert_eq!(
-        unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) },
-        0
-    );
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0);
     // SAFETY: the child runs the body and ends. Other threads' locks do not matter to what it does.
     let child = unsafe { libc::fork() };
     if child == 0 {
