@@ -248,7 +248,6 @@ pub trait DescribeGraph: Send + Sync {
         let _ = (symbols, each);
     }
 
-
     /// The function or variable that has the byte at `offset` of a block; `None` if no symbol
     /// reaches it.
     fn symbol_at(&self, block: BlockId, offset: u64) -> Option<NearSymbol> {
