@@ -21,6 +21,9 @@ use crate::mapped::MapFiles;
 /// Addresses below this are fields of objects at null.
 const NULL_END: u64 = 1 << 16;
 
+/// Frames at one address that are all shown: endless recursion has thousands.
+const REPEATED_MAX: usize = 3;
+
 /// A stack that is overflowed is left by no more than a large frame.
 const OVERFLOW_MAX: u64 = 1 << 16;
 
@@ -59,21 +62,30 @@ pub(crate) fn explain(
     if let Some(place) = fault(report, &map, &mut symbolizer) {
         let _ = write!(out, "\n  {place}");
     }
-    let mut number = 0;
-    for (index, addr) in report.backtrace.iter().enumerate() {
+    let mut lines = Vec::new();
+    let mut index = 0;
+    while let Some(&addr) = report.backtrace.get(index) {
         // All but the first are return addresses.
         let location = match index {
-            0 => symbolizer.locate(*addr),
-            _ => symbolizer.locate_caller(*addr),
+            0 => symbolizer.locate(addr),
+            _ => symbolizer.locate_caller(addr),
         };
-        let lines = match location {
+        let of_frame = match location {
             Some(location) => location.lines(),
-            None => vec![unnamed(*addr, &map)],
+            None => vec![unnamed(addr, &map)],
         };
-        for line in lines {
-            let _ = write!(out, "\n  #{number:<2} {addr} {line}");
-            number += 1;
+        lines.extend(of_frame.iter().map(|line| format!("{addr} {line}")));
+        let same = report.backtrace[index..].iter();
+        let repeated = same.take_while(|other| **other == addr).count();
+        if repeated > REPEATED_MAX {
+            lines.push(format!("and {} times the same", repeated - 1));
+            index += repeated;
+        } else {
+            index += 1;
         }
+    }
+    for (number, line) in lines.iter().enumerate() {
+        let _ = write!(out, "\n  #{number:<2} {line}");
     }
     out
 }
