@@ -7,13 +7,16 @@
 //! | Module | Question | Mach-O's answer |
 //! |---|---|---|
 //! | `archive` | Which member defines a name? | the BSD index (`__.SYMDEF`), and universal files around it |
+//! | `debug_info` | Which line of source is at an address? | DWARF in `__DWARF`, the same tables |
 //! | `eh_frame` | How is code unwound? | `__unwind_info` made from `__LD,__compact_unwind`, and `__eh_frame` for what that cannot say |
 //! | `input` | Where do bytes come from? | the client's maps, as for ELF |
 //! | `library_search` | Which file does `-l` mean? | `libNAME.tbd`, `libNAME.dylib`, `libNAME.a` on each path; frameworks |
 //! | `linker_script` | Which text stands for a library? | text-based stubs (`.tbd`), which list what a dylib exports |
+//! | `native_code` | What did the loader put at an address? | the images of `dyld`, their `LC_SYMTAB` and dSYMs |
 //! | `object` | What graph is an object? | atoms between symbols (`MH_SUBSECTIONS_VIA_SYMBOLS`), sections by type |
 //! | `platform` | What does the platform add to links, and to the life of a dylib? | a Mach header, `__mod_init_func`, `__thread_vars`, Objective-C and Swift sections |
 //! | `shared_library` | What does a library define? | its export trie |
+//! | `symbol_at` | Which symbol has a byte? | the last before it: sizes are not told |
 //! | `x86_64` | Which edge kind is a relocation? | scattered pairs (`SUBTRACTOR`, `UNSIGNED`), `GOT_LOAD`, `TLV` |
 //! | `aarch64` | the same | `ADDEND`, `PAGE21`, `PAGEOFF12`, authenticated pointers |
 #![forbid(unsafe_code)]
