@@ -20,6 +20,9 @@ use crate::process::WrapperResult;
 /// Takes packed arguments, returns packed results. May be called from any thread, several at once.
 pub type Handler = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
+/// Answers calls of any tag: what comes back is the result, or what went wrong.
+pub type Forward = dyn Fn(ExecutorAddr, &[u8]) -> Result<Vec<u8>, String> + Send + Sync;
+
 /// One session's handlers, under a context number of its own until it is dropped. A call that
 /// is running then still ends; later ones get an error.
 pub struct Dispatcher {
@@ -30,6 +33,8 @@ pub struct Dispatcher {
 #[derive(Default)]
 struct Handlers {
     by_tag: RwLock<HashMap<u64, Arc<Handler>>>,
+    /// For tags without a handler.
+    forward: Option<Box<Forward>>,
 }
 
 static CONTEXTS: LazyLock<RwLock<HashMap<u64, Arc<Handlers>>>> = LazyLock::new(RwLock::default);
@@ -38,9 +43,23 @@ impl Dispatcher {
     /// No handlers, and a context that no dispatcher of this process had before.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Handlers::default())
+    }
+
+    /// A dispatcher that passes calls on, to a controller in another process.
+    pub fn forwarding(
+        forward: impl Fn(ExecutorAddr, &[u8]) -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(Handlers {
+            forward: Some(Box::new(forward)),
+            ..Handlers::default()
+        })
+    }
+
+    fn with(handlers: Handlers) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let context = NEXT.fetch_add(1, Ordering::Relaxed);
-        let handlers = Arc::new(Handlers::default());
+        let handlers = Arc::new(handlers);
         CONTEXTS.write().insert(context, Arc::clone(&handlers));
         Self { context, handlers }
     }
@@ -123,19 +142,23 @@ fn call(context: u64, tag: u64, arguments: &[u8]) -> Result<Vec<u8>, String> {
         ));
     };
     let handler = handlers.by_tag.read().get(&tag).map(Arc::clone);
-    let Some(handler) = handler else {
-        return Err(format!(
+    let answer = || match (&handler, &handlers.forward) {
+        (Some(handler), _) => Ok(handler(arguments)),
+        (None, Some(forward)) => forward(ExecutorAddr::new(tag), arguments),
+        (None, None) => Err(format!(
             "call to the controller with tag {tag:#x}, for which no handler is registered"
-        ));
+        )),
     };
     // A panic must not unwind into linked code, which has no idea what it is.
-    catch_unwind(AssertUnwindSafe(|| handler(arguments))).map_err(|panic| {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        format!("internal error: the handler of tag {tag:#x} panicked: {text}")
+        Err(format!(
+            "internal error: the handler of tag {tag:#x} panicked: {text}"
+        ))
     })
 }
 

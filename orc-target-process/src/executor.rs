@@ -22,12 +22,14 @@ use std::sync::Arc;
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
+pub(crate) use self::action::run as run_action;
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
 use crate::api::{
-    AllocationRequest, FinalizeRequest, ImportValue, Placement, ProgramImage, RangeId, TlsBlock,
+    AllocationRequest, Content, FinalizeRequest, ImportValue, Placement, ProgramImage, RangeId,
+    TlsBlock,
 };
-use crate::memory::{self, MemoryManager};
+use crate::memory::{self, MemoryManager, SharedContent};
 
 /// Why a service failed, as text that names what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -50,7 +52,7 @@ impl Failure {
     }
 
     /// This failure, and those of undoing what was done before it.
-    fn and(self, further: impl IntoIterator<Item = Self>) -> Self {
+    pub(crate) fn and(self, further: impl IntoIterator<Item = Self>) -> Self {
         let messages = std::iter::once(self.0).chain(further.into_iter().map(|it| it.0));
         Self(messages.collect::<Vec<String>>().join("; "))
     }
@@ -212,6 +214,18 @@ impl InFlight {
     /// Working memory of all segments, `content_size` bytes each, in request order.
     pub fn working_memory(&mut self) -> Vec<&mut [u8]> {
         self.memory.working_memory()
+    }
+
+    /// Fills the segments with content that another process made; `file` holds what is shared.
+    ///
+    /// # Errors
+    /// When it is not the content of these segments, or the system refuses.
+    pub fn fill(
+        &mut self,
+        content: &[Content<'_>],
+        file: Option<&SharedContent>,
+    ) -> Result<(), Failure> {
+        self.memory.fill(content, file).map_err(Failure::new)
     }
 
     /// Everything of finalizing but the actions. All of that is in place before code of the

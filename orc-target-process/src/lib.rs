@@ -6,12 +6,14 @@
 pub mod api;
 pub mod bystander;
 pub mod crash;
+mod debugger;
 pub mod dispatch;
 pub mod executor;
 pub mod memory;
 pub mod native;
 pub mod process;
 pub mod program;
+pub mod server;
 pub mod shared_memory;
 mod sys;
 pub mod tls;

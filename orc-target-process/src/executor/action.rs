@@ -1,21 +1,44 @@
 //! Calls that go with an allocation.
 
 use orc_shared::AllocAction;
+use orc_shared::remote::llvm::LlvmService;
 use orc_shared::sps::{self, SpsError};
 
 use super::Failure;
+use crate::server::{deregister_frames, register_debug_object, register_frames};
 use crate::trusted;
 
 /// Makes an action's call and reads the SPS error that it returns.
-pub(super) fn run(action: &AllocAction) -> Result<(), Failure> {
+pub(crate) fn run(action: &AllocAction) -> Result<(), Failure> {
     let function = action.function;
     let failed = |what: String| Failure(format!("action at {function}: {what}"));
-    let bytes =
-        trusted::call_wrapper(function, &action.args).map_err(|error| failed(error.to_string()))?;
-    let SpsError(outcome) = sps::decode(&bytes).map_err(|error| {
-        Failure(format!(
-            "action at {function} returned no SPS error: {error}"
-        ))
-    })?;
+    let outcome = match LlvmService::from_tag(function) {
+        Some(service) => run_service(service, &action.args)?,
+        None => {
+            let bytes = trusted::call_wrapper(function, &action.args)
+                .map_err(|error| failed(error.to_string()))?;
+            let SpsError(outcome) = sps::decode(&bytes).map_err(|error| {
+                Failure(format!(
+                    "action at {function} returned no SPS error: {error}"
+                ))
+            })?;
+            outcome
+        }
+    };
     outcome.map_err(failed)
+}
+
+/// Makes the call of an action that is a service of this process.
+fn run_service(service: LlvmService, args: &[u8]) -> Result<Result<(), String>, Failure> {
+    let name = service.name();
+    let unreadable = |error| Failure(format!("arguments of action {name}: {error}"));
+    let outcome = match service {
+        LlvmService::RegisterFrames => register_frames(sps::decode(args).map_err(unreadable)?),
+        LlvmService::DeregisterFrames => deregister_frames(sps::decode(args).map_err(unreadable)?),
+        LlvmService::RegisterDebugObject => {
+            register_debug_object(sps::decode(args).map_err(unreadable)?)
+        }
+        _ => return Err(Failure(format!("{name} is no action of an allocation"))),
+    };
+    Ok(outcome.map_err(|failure| failure.0))
 }

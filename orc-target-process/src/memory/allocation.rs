@@ -7,6 +7,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::arch;
 use super::error::MemoryError;
+use super::fill::unmap;
 use super::function_names::Slots;
 use super::range::Range;
 use super::space::Holding;
@@ -23,6 +24,8 @@ pub(crate) struct Segment {
     pub(crate) content_size: u64,
     /// For segments that share pages nobody may write to: the bytes until they are final.
     pub(crate) staged: Option<Box<[u8]>>,
+    /// Pages that are mapped from a file.
+    pub(crate) mapped: Option<Addresses<u64>>,
 }
 
 impl Segment {
@@ -36,12 +39,13 @@ impl Segment {
     }
 
     /// Working memory: the final place, or the stage.
-    fn working_memory(&mut self) -> &mut [u8] {
+    pub(super) fn working_memory(&mut self) -> &mut [u8] {
         if let Some(staged) = &mut self.staged {
             return staged;
         }
         // SAFETY: the segment's place belongs to it alone, and is mapped and writable until it
-        // is finalized or dropped; the slice borrows the segment. Fresh pages are zero, others hold
+        // is finalized or dropped (pages of a file that are not are never written to through this,
+        // see `fill`); the slice borrows the segment. Fresh pages are zero, others hold
         // old bytes; both are initialized.
         unsafe {
             std::slice::from_raw_parts_mut(self.holding.addr as *mut u8, self.content_size as usize)
@@ -62,7 +66,7 @@ impl Segment {
 pub struct InFlight {
     range: Arc<Range>,
     writer: Option<Arc<CodeWriter>>,
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     addresses: Vec<ExecutorAddr>,
     /// Whether staged bytes may have reached their place.
     written: bool,
@@ -330,6 +334,9 @@ fn wipe(segment: &Segment, page: u64) -> Result<(), MemoryError> {
         let (start, end) = (used.start.value(), used.end.value());
         zero(start..end.min(first_page.max(start)));
         zero(start.max(last_page.min(end))..end);
+    }
+    if let Some(pages) = &segment.mapped {
+        unmap(pages.clone(), segment.kind())?;
     }
     if first_page < last_page {
         sys::memory::discard(first_page..last_page)?;

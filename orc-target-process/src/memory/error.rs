@@ -82,6 +82,9 @@ pub enum MemoryError {
         /// What is missing.
         reason: &'static str,
     },
+    /// Bytes that are not the content of the allocation they were given for.
+    #[error("content cannot be used: {0}")]
+    Content(String),
     /// Several failures.
     #[error("{}", join(.0))]
     Many(Arc<[MemoryError]>),

@@ -35,6 +35,7 @@ mod allocation;
 mod arch;
 mod data_segments;
 pub(crate) mod error;
+mod fill;
 pub(crate) mod frame_table;
 mod free_list;
 mod function_names;
@@ -57,7 +58,9 @@ use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
 use self::allocation::{Segment, fills_own_pages};
+pub(crate) use self::arch::flush_instruction_cache;
 pub use self::error::MemoryError;
+pub use self::fill::SharedContent;
 use self::opener::{Spare, open_in_time};
 pub use self::prefault::prefault;
 use self::range::Range;
@@ -220,6 +223,7 @@ impl MemoryManager {
                     holding,
                     content_size: request.content_size,
                     staged,
+                    mapped: None,
                 }
             })
             .collect();

@@ -127,7 +127,7 @@ pub(crate) fn lookup(name: &CStr, version: Option<&CStr>) -> Option<u64> {
         .then(|| address.expose_provenance() as u64)
 }
 
-fn c_string(bytes: &[u8]) -> Result<CString, NativeError> {
+pub(super) fn c_string(bytes: &[u8]) -> Result<CString, NativeError> {
     CString::new(bytes)
         .map_err(|_| NativeError::ZeroByte(String::from_utf8_lossy(bytes).into_owned()))
 }

@@ -2,6 +2,7 @@
 
 mod dynamic;
 mod elf;
+mod handle;
 pub(crate) mod host;
 mod image;
 mod imports;
@@ -15,6 +16,7 @@ pub use loaded::loaded_libraries;
 
 pub(crate) use dynamic::Dynamic;
 pub(crate) use elf::{PT_TLS, Rela, STT_GNU_IFUNC};
+pub(crate) use handle::LibraryHandle;
 pub(crate) use image::{
     Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_TPOFF, RelocationKind,
     relocation_kind,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::api::{Placement, SegmentKind};
 use crate::memory::error::MemoryError;
@@ -30,13 +31,35 @@ pub(crate) fn address_space_budget() -> u64 {
 
 /// Lets the pages of `range` be used as `kind` says.
 pub(crate) fn protect(range: Range<u64>, kind: SegmentKind) -> Result<(), MemoryError> {
-    let protection = match kind {
-        SegmentKind::Text => libc::PROT_READ | libc::PROT_EXEC,
-        SegmentKind::ReadOnly => libc::PROT_READ,
-        SegmentKind::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
-    };
     // SAFETY: callers pass whole pages of a reserved range that they own; no reference to them is
     // live that the new permission would invalidate.
+    let status = unsafe {
+        libc::mprotect(
+            range.start as *mut libc::c_void,
+            (range.end - range.start) as usize,
+            protection(kind),
+        )
+    };
+    if status == 0 {
+        return Ok(());
+    }
+    Err(MemoryError::system("mprotect", range))
+}
+
+/// Lets the pages of `range` be read, written and executed, or not.
+pub(crate) fn protect_as(
+    range: Range<u64>,
+    [read, write, execute]: [bool; 3],
+) -> Result<(), MemoryError> {
+    let bits = [
+        (read, libc::PROT_READ),
+        (write, libc::PROT_WRITE),
+        (execute, libc::PROT_EXEC),
+    ];
+    let bits = bits.into_iter().filter(|(on, _)| *on);
+    let protection = bits.fold(libc::PROT_NONE, |all, (_, bit)| all | bit);
+    // SAFETY: callers pass whole pages of a reservation; the controller, whom they belong to,
+    // decides who may do what with them.
     let status = unsafe {
         libc::mprotect(
             range.start as *mut libc::c_void,
@@ -69,6 +92,105 @@ pub(crate) fn discard(range: Range<u64>) -> Result<(), MemoryError> {
     Err(MemoryError::system("madvise(MADV_DONTNEED)", range))
 }
 
+/// Size in bytes of a file that can neither shrink nor be written to any more.
+pub(crate) fn sealed_size(file: &OwnedFd) -> Result<u64, String> {
+    // SAFETY: asks about an open descriptor.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals < 0 {
+        let error = io::Error::last_os_error();
+        return Err(format!(
+            "the descriptor is not of a file in memory: {error}"
+        ));
+    }
+    let unwritable = libc::F_SEAL_WRITE | libc::F_SEAL_FUTURE_WRITE;
+    if seals & libc::F_SEAL_SHRINK == 0 || seals & unwritable == 0 {
+        return Err(format!(
+            "the file is not sealed against shrinking and writing (seals {seals:#x})"
+        ));
+    }
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` is a valid place for the answer.
+    if unsafe { libc::fstat(file.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error().to_string());
+    }
+    // SAFETY: fstat succeeded, so it filled the structure.
+    let size = unsafe { stat.assume_init() }.st_size;
+    u64::try_from(size).map_err(|error| error.to_string())
+}
+
+/// Reads bytes of a file.
+pub(crate) fn read_file(file: &OwnedFd, offset: u64, to: &mut [u8]) -> io::Result<()> {
+    let mut done = 0;
+    while done < to.len() {
+        let at = libc::off_t::try_from(offset + done as u64).map_err(io::Error::other)?;
+        let rest = &mut to[done..];
+        // SAFETY: the place is what `rest` says.
+        let count =
+            unsafe { libc::pread(file.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len(), at) };
+        match count {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            1.. => done += count as usize,
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replaces the pages of `range` by a private mapping of a file.
+pub(crate) fn map_file(
+    range: Range<u64>,
+    kind: SegmentKind,
+    file: &OwnedFd,
+    offset: u64,
+) -> Result<(), MemoryError> {
+    let offset =
+        libc::off_t::try_from(offset).map_err(|error| MemoryError::Content(error.to_string()))?;
+    map_over(range, kind, 0, file.as_raw_fd(), offset)
+}
+
+/// Replaces the pages of `range` by fresh zero pages.
+pub(crate) fn map_zero(range: Range<u64>, kind: SegmentKind) -> Result<(), MemoryError> {
+    map_over(range, kind, libc::MAP_ANONYMOUS, -1, 0)
+}
+
+fn map_over(
+    range: Range<u64>,
+    kind: SegmentKind,
+    flags: libc::c_int,
+    fd: libc::c_int,
+    offset: libc::off_t,
+) -> Result<(), MemoryError> {
+    // SAFETY: callers pass whole pages of a reserved range that they own; what was in them is
+    // replaced on purpose, and no reference leads there.
+    let place = unsafe {
+        libc::mmap(
+            range.start as *mut libc::c_void,
+            (range.end - range.start) as usize,
+            protection(kind),
+            libc::MAP_PRIVATE | libc::MAP_FIXED | flags,
+            fd,
+            offset,
+        )
+    };
+    if place == libc::MAP_FAILED {
+        return Err(MemoryError::system("mmap", range));
+    }
+    Ok(())
+}
+
+fn protection(kind: SegmentKind) -> libc::c_int {
+    match kind {
+        SegmentKind::Text => libc::PROT_READ | libc::PROT_EXEC,
+        SegmentKind::ReadOnly => libc::PROT_READ,
+        SegmentKind::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+    }
+}
+
 /// Makes the pages of `range`, which is about to be written. Only a hint (Linux 5.14).
 pub(crate) fn populate(range: Range<u64>) {
     // SAFETY: callers pass whole pages that they may write; populating does not change their
@@ -94,14 +216,15 @@ impl Reservation {
     /// charge.
     pub(crate) fn new(placement: Placement, size: u64) -> io::Result<Self> {
         match placement {
-            Placement::NearLibraries => Self::map(0, size, 0),
+            Placement::NearLibraries => Self::map(0, size, libc::PROT_READ | libc::PROT_EXEC, 0),
             Placement::Low2GiB => {
                 let mut failure = io::Error::from_raw_os_error(libc::ENOMEM);
                 for hint in super::LOW_HINTS {
                     if hint + size > super::LOW_END {
                         continue;
                     }
-                    match Self::map(hint, size, libc::MAP_FIXED_NOREPLACE) {
+                    let protection = libc::PROT_READ | libc::PROT_EXEC;
+                    match Self::map(hint, size, protection, libc::MAP_FIXED_NOREPLACE) {
                         // Kernels before 4.17 take the flag for a plain hint.
                         Ok(found) if found.start == hint => return Ok(found),
                         Ok(_) => {}
@@ -113,13 +236,19 @@ impl Reservation {
         }
     }
 
-    fn map(hint: u64, size: u64, flags: libc::c_int) -> io::Result<Self> {
+    /// `size` bytes that can be read and written, anywhere.
+    pub(crate) fn writable(size: u64) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        Self::map(0, size, protection, libc::MAP_NORESERVE)
+    }
+
+    fn map(hint: u64, size: u64, protection: libc::c_int, flags: libc::c_int) -> io::Result<Self> {
         // SAFETY: a new private mapping that replaces no other (MAP_FIXED is never passed).
         let start = unsafe {
             libc::mmap(
                 hint as *mut libc::c_void,
                 size as usize,
-                libc::PROT_READ | libc::PROT_EXEC,
+                protection,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
                 -1,
                 0,

@@ -10,6 +10,44 @@ pub(crate) fn is_single_threaded() -> bool {
     !flag.is_null() && unsafe { flag.cast::<u8>().read_volatile() } != 0
 }
 
+/// A number that no other living thread of this process has.
+pub(crate) fn current() -> u64 {
+    // SAFETY: no precondition.
+    unsafe { libc::pthread_self() as u64 }
+}
+
+/// Which signals a thread blocks.
+pub(crate) struct SignalMask(libc::sigset_t);
+
+impl SignalMask {
+    /// That of this thread.
+    pub(crate) fn current() -> Self {
+        let mut mask = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: `mask` is a valid place for the answer; without a new mask nothing changes. All
+        // zero is a set, too.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr());
+            Self(mask.assume_init())
+        }
+    }
+
+    /// Does something with these signals blocked and no others.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = Self::current();
+        self.set();
+        let result = work();
+        before.set();
+        result
+    }
+
+    fn set(&self) {
+        // SAFETY: a set that the system made.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
+        };
+    }
+}
+
 /// Starts a thread that receives none of the program's signals. `None` if the system refuses.
 pub(crate) fn spawn_without_signals(
     name: &str,

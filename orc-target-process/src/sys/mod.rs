@@ -16,6 +16,15 @@ pub(crate) mod loaded_range;
 #[path = "linux_memory.rs"]
 pub(crate) mod memory;
 #[cfg(target_os = "linux")]
+#[path = "linux_process.rs"]
+pub(crate) mod process;
+#[cfg(target_os = "linux")]
+#[path = "linux_shared.rs"]
+pub(crate) mod shared;
+#[cfg(target_os = "linux")]
+#[path = "linux_socket.rs"]
+pub(crate) mod socket;
+#[cfg(target_os = "linux")]
 #[path = "linux_thread.rs"]
 pub(crate) mod thread;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,234 @@
+//! LLVM's simple memory manager: address space is reserved, parts of it are initialized.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, impl_sps_struct};
+use parking_lot::Mutex;
+
+use crate::executor::{Failure, run_action};
+use crate::memory::MemoryError;
+use crate::sys;
+use crate::trusted;
+
+/// What the pages of a segment allow, as bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Protection(pub(super) u8);
+
+impl Protection {
+    pub(super) const READ: u8 = 1;
+    pub(super) const WRITE: u8 = 2;
+    pub(super) const EXECUTE: u8 = 4;
+
+    pub(super) fn allows(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+}
+
+/// One segment of a request: its content, then zeros.
+pub(super) struct Segment {
+    /// The lowest bits are a [`Protection`]; another says that the memory is not needed
+    /// after initialization, which is no promise.
+    protection: u8,
+    addr: ExecutorAddr,
+    size: u64,
+    content: Vec<u8>,
+}
+impl_sps_struct!(Segment {
+    protection: u8,
+    addr: ExecutorAddr,
+    size: u64,
+    content: Vec<u8>,
+});
+
+/// What to do with a part of reserved memory.
+pub(super) struct InitializeRequest {
+    segments: Vec<Segment>,
+    actions: Vec<AllocActionPair>,
+}
+impl_sps_struct!(InitializeRequest {
+    segments: Vec<Segment>,
+    actions: Vec<AllocActionPair>,
+});
+
+/// Reservations by their first address.
+#[derive(Default)]
+pub(super) struct SimpleMemory(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    reservations: BTreeMap<u64, Reservation>,
+    bytes: u64,
+    was_used: bool,
+}
+
+struct Reservation {
+    memory: sys::memory::Reservation,
+    /// What has been initialized, by its first address, in the order of time.
+    initialized: Vec<(u64, Vec<AllocAction>)>,
+}
+
+impl State {
+    /// The reservation that all of a range lies in.
+    fn holder(&mut self, range: &Range<u64>) -> Option<&mut Reservation> {
+        let (_, holder) = self.reservations.range_mut(..=range.start).next_back()?;
+        (range.end <= holder.memory.range().end).then_some(holder)
+    }
+}
+
+impl SimpleMemory {
+    /// Whether there was memory, and all of it is released.
+    pub(super) fn is_used_up(&self) -> bool {
+        let state = self.0.lock();
+        state.was_used && state.reservations.is_empty()
+    }
+
+    pub(super) fn reserve(&self, size: u64, limit: u64) -> Result<ExecutorAddr, Failure> {
+        let page = sys::memory::page_size();
+        let size = size.checked_next_multiple_of(page).unwrap_or(u64::MAX);
+        let mut state = self.0.lock();
+        if state.bytes.saturating_add(size) > limit {
+            return Err(Failure(format!(
+                "{size} bytes more than the {} in use exceed the executor's limit of {limit} bytes \
+                 of memory",
+                state.bytes
+            )));
+        }
+        let memory = sys::memory::Reservation::writable(size.max(page))
+            .map_err(|error| Failure(format!("cannot reserve {size:#x} bytes: {error}")))?;
+        let start = memory.range().start;
+        state.bytes += size;
+        state.was_used = true;
+        let initialized = Vec::new();
+        let reservation = Reservation {
+            memory,
+            initialized,
+        };
+        state.reservations.insert(start, reservation);
+        Ok(ExecutorAddr::new(start))
+    }
+
+    /// Fills and protects segments and runs the actions. The key is the lowest address.
+    pub(super) fn initialize(&self, request: InitializeRequest) -> Result<ExecutorAddr, Failure> {
+        let InitializeRequest { segments, actions } = request;
+        let key = segments.iter().map(|it| it.addr.value()).min();
+        let key = key.ok_or_else(|| Failure("a request without segments".to_owned()))?;
+        let mut state = self.0.lock();
+        for segment in &segments {
+            state.place(segment)?;
+        }
+        drop(state);
+        // Linked code runs in here, and may ask for more memory.
+        let undo = run_actions(actions)?;
+        let mut state = self.0.lock();
+        let holder = state.holder(&(key..key)).ok_or_else(|| {
+            Failure(format!(
+                "the memory at {key:#x} was released while it was initialized"
+            ))
+        })?;
+        holder.initialized.push((key, undo));
+        Ok(ExecutorAddr::new(key))
+    }
+
+    /// Runs the dealloc actions of initialized memory. It stays reserved.
+    pub(super) fn deinitialize(&self, keys: &[ExecutorAddr]) -> Result<(), Failure> {
+        let each = keys.iter().rev().map(|key| {
+            let key = key.value();
+            let taken = {
+                let mut state = self.0.lock();
+                let holder = state.holder(&(key..key));
+                holder.and_then(|holder| {
+                    let at = holder.initialized.iter().position(|(it, _)| *it == key)?;
+                    Some(holder.initialized.remove(at).1)
+                })
+            };
+            let undo =
+                taken.ok_or_else(|| Failure(format!("no memory was initialized at {key:#x}")))?;
+            undo_actions(&undo)
+        });
+        Failure::all(each.map(Result::err))
+    }
+
+    /// Runs the dealloc actions of everything in reserved memory, and gives it back.
+    pub(super) fn release(&self, bases: &[ExecutorAddr]) -> Result<(), Failure> {
+        let each = bases.iter().map(|base| {
+            let initialized = {
+                let mut state = self.0.lock();
+                let reservation = state.reservations.get_mut(&base.value());
+                reservation.map(|it| std::mem::take(&mut it.initialized))
+            };
+            let initialized =
+                initialized.ok_or_else(|| Failure(format!("no memory was reserved at {base}")))?;
+            let undone = initialized.iter().rev().map(|(_, undo)| undo_actions(undo));
+            let outcome = Failure::all(undone.map(Result::err));
+            let mut state = self.0.lock();
+            if let Some(reservation) = state.reservations.remove(&base.value()) {
+                let range = reservation.memory.range();
+                state.bytes -= range.end - range.start;
+            }
+            outcome
+        });
+        Failure::all(each.map(Result::err))
+    }
+}
+
+impl State {
+    /// Fills a segment, and lets it be used.
+    fn place(&mut self, segment: &Segment) -> Result<(), Failure> {
+        let page = sys::memory::page_size();
+        let start = segment.addr.value();
+        let size = segment.size.checked_next_multiple_of(page);
+        let end = size.and_then(|size| start.checked_add(size));
+        let fits = segment.content.len() as u64 <= segment.size && start.is_multiple_of(page);
+        let range = end.map(|end| start..end).filter(|_| fits);
+        let range = range.filter(|range| self.holder(range).is_some());
+        let Some(range) = range else {
+            return Err(Failure(format!(
+                "a segment of {:#x} bytes at {start:#x}, with {:#x} bytes of content, is not in reserved \
+                 memory",
+                segment.size,
+                segment.content.len()
+            )));
+        };
+        let failed = |error: MemoryError| Failure::new(error);
+        // It may have been initialized before.
+        let writable = Protection(Protection::READ | Protection::WRITE);
+        protect(range.clone(), writable).map_err(failed)?;
+        trusted::write_bytes(segment.addr, &segment.content);
+        let rest = segment.size - segment.content.len() as u64;
+        trusted::zero(segment.addr + segment.content.len() as u64, rest as usize);
+        protect(range, Protection(segment.protection)).map_err(failed)
+    }
+}
+
+/// Lets pages be used as the bits say.
+pub(super) fn protect(range: Range<u64>, protection: Protection) -> Result<(), MemoryError> {
+    let bits = [Protection::READ, Protection::WRITE, Protection::EXECUTE];
+    sys::memory::protect_as(range.clone(), bits.map(|bit| protection.allows(bit)))?;
+    if protection.allows(Protection::EXECUTE) {
+        crate::memory::flush_instruction_cache(range);
+    }
+    Ok(())
+}
+
+/// Runs finalize actions in order; what undoes them. If one fails, those before it are undone.
+pub(super) fn run_actions(actions: Vec<AllocActionPair>) -> Result<Vec<AllocAction>, Failure> {
+    let mut undo = Vec::new();
+    for AllocActionPair { finalize, dealloc } in actions {
+        if !finalize.is_absent()
+            && let Err(failure) = run_action(&finalize)
+        {
+            return Err(failure.and(undo_actions(&undo).err()));
+        }
+        if !dealloc.is_absent() {
+            undo.push(dealloc);
+        }
+    }
+    Ok(undo)
+}
+
+/// Runs dealloc actions in reverse.
+pub(super) fn undo_actions(undo: &[AllocAction]) -> Result<(), Failure> {
+    let undone: Vec<_> = undo.iter().rev().map(run_action).collect();
+    Failure::all(undone.into_iter().map(Result::err))
+}

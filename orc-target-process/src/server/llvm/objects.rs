@@ -1,0 +1,48 @@
+//! What LLVM's allocation actions tell the process of: frames and debug objects.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use orc_shared::ExecutorAddrRange;
+use parking_lot::Mutex;
+
+use crate::debugger;
+use crate::executor::Failure;
+use crate::sys::unwinder::RegisteredFrames;
+
+/// Sections of frames that are registered, by address.
+static FRAMES: LazyLock<Mutex<HashMap<u64, RegisteredFrames>>> = LazyLock::new(Mutex::default);
+
+/// Makes an `.eh_frame` section known to the process's unwinder.
+pub(crate) fn register_frames(section: ExecutorAddrRange) -> Result<(), Failure> {
+    let start = section.start.value();
+    let registered = RegisteredFrames::new(start);
+    let registered = registered.ok_or_else(|| {
+        Failure("the process has no unwinder that takes sections of frames".to_owned())
+    })?;
+    FRAMES.lock().insert(start, registered);
+    Ok(())
+}
+
+/// Takes an `.eh_frame` section back.
+pub(crate) fn deregister_frames(section: ExecutorAddrRange) -> Result<(), Failure> {
+    match FRAMES.lock().remove(&section.start.value()) {
+        Some(registered) => {
+            drop(registered);
+            Ok(())
+        }
+        None => Err(Failure(format!(
+            "no frames are registered at {}",
+            section.start
+        ))),
+    }
+}
+
+/// Tells a debugger of an object file that lies in memory, through the interface that debuggers look
+/// for (`__jit_debug_descriptor`). A process without it has nobody to tell.
+pub(crate) fn register_debug_object(
+    (object, notify): (ExecutorAddrRange, bool),
+) -> Result<(), Failure> {
+    debugger::register(object, notify);
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! The first message: who the executor is, and what it offers.
+
+use orc_shared::ExecutorAddr;
+use orc_shared::remote::Setup;
+use orc_shared::remote::llvm::{DISPATCH_CONTEXT, DISPATCH_FUNCTION, LlvmService};
+use orc_shared::remote::services::{Service, VERSION, values};
+use orc_shared::sps::{SpsEncode, encode};
+
+use super::Limits;
+use crate::dispatch::Dispatcher;
+use crate::sys;
+
+/// The body of the setup message.
+pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits) -> Setup {
+    let dispatch = [
+        (DISPATCH_FUNCTION, Dispatcher::function()),
+        (DISPATCH_CONTEXT, dispatcher.context()),
+    ];
+    let llvm = LlvmService::ALL.iter().map(|it| (it.name(), it.tag()));
+    let ours = Service::ALL.iter().map(|it| (it.name(), it.tag()));
+    let symbols = dispatch.into_iter().chain(llvm).chain(ours);
+    let named = |(name, tag): (&str, ExecutorAddr)| (name.to_owned(), tag);
+    Setup {
+        triple: sys::process::target_triple(),
+        page_size: sys::memory::page_size(),
+        values: vec![
+            value(values::VERSION, &VERSION),
+            value(values::BOOT_ID, sys::process::boot_id().as_str()),
+            value(values::MOUNTS, sys::process::mount_namespace().as_str()),
+            value(values::PID, &u64::from(std::process::id())),
+            value(values::DESCRIPTORS, &descriptors),
+            value(values::MAX_MESSAGE, &limits.max_message),
+            value(values::MAX_CALLS, &(limits.max_calls as u64)),
+        ],
+        symbols: symbols.map(named).collect(),
+    }
+}
+
+fn value<T: SpsEncode + ?Sized>(name: &str, value: &T) -> (String, Vec<u8>) {
+    (name.to_owned(), encode(value))
+}

@@ -1,0 +1,185 @@
+//! The process itself: its streams, directory, environment and end.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use orc_shared::remote::services::ExitStatus;
+
+/// What controllers call this kind of system.
+pub(crate) fn target_triple() -> String {
+    format!("{}-pc-linux-gnu", std::env::consts::ARCH)
+}
+
+/// Identifies the running kernel; empty if the system does not tell.
+pub(crate) fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// Names the files that this process sees; empty if the system does not tell.
+pub(crate) fn mount_namespace() -> String {
+    let link = std::fs::read_link("/proc/self/ns/mnt");
+    link.map_or_else(|_| String::new(), |link| link.display().to_string())
+}
+
+/// Which of the two processes this is after a fork.
+pub(crate) enum Forked {
+    Child,
+    /// The child's process id.
+    Parent(libc::pid_t),
+}
+
+/// Forks. The process must have one thread only.
+pub(crate) fn fork() -> io::Result<Forked> {
+    // SAFETY: with one thread, the child's memory is as consistent as the parent's.
+    match unsafe { libc::fork() } {
+        0 => Ok(Forked::Child),
+        pid @ 1.. => Ok(Forked::Parent(pid)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Waits until a child has ended.
+pub(crate) fn wait_for(pid: libc::pid_t) -> io::Result<ExitStatus> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the answer.
+        if unsafe { libc::waitpid(pid, &raw mut status, 0) } >= 0 {
+            return Ok(if libc::WIFSIGNALED(status) {
+                ExitStatus {
+                    value: libc::WTERMSIG(status),
+                    signaled: true,
+                }
+            } else {
+                ExitStatus {
+                    value: libc::WEXITSTATUS(status),
+                    signaled: false,
+                }
+            });
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Forgets children that have ended.
+pub(crate) fn reap() {
+    // SAFETY: nobody else waits for children of this process.
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+/// A copy of a descriptor that no program started later inherits.
+pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: only makes another number for it, above those of the standard streams.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Whether a call failed because the system has too little of something, for now.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOBUFS,
+        libc::ENOMEM,
+        libc::EAGAIN,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| shortages.contains(&code))
+}
+
+/// Ends another process.
+pub(crate) fn kill(pid: libc::pid_t) {
+    // SAFETY: the process is a child that has not been waited for.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// Takes over a descriptor that the process was started with. `None` if it is not open.
+pub(crate) fn inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: asks about a number.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and whoever started the process gave it for this use.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Files that the process makes are for its user only, until the mask that is returned is put back.
+pub(crate) fn set_file_mask(mask: libc::mode_t) -> libc::mode_t {
+    // SAFETY: no precondition.
+    unsafe { libc::umask(mask) }
+}
+
+/// The user that the process runs as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: no precondition.
+    unsafe { libc::geteuid() }
+}
+
+/// Ends the process now: no exit handler runs.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// Makes the descriptors 0, 1 and 2 lead where these lead.
+pub(crate) fn replace_standard_streams(streams: [&OwnedFd; 3]) -> io::Result<()> {
+    // Copies above all of them, so that none is overwritten before it is used.
+    let mut copies = Vec::with_capacity(3);
+    for stream in streams {
+        copies.push(stream.try_clone()?);
+    }
+    for (number, copy) in copies.iter().enumerate() {
+        redirect(copy.as_raw_fd(), number as RawFd)?;
+    }
+    Ok(())
+}
+
+/// Makes the descriptor `number` lead where `fd` leads. Programs that are started inherit it.
+pub(crate) fn redirect(fd: RawFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: the standard streams belong to the whole process; that they change is asked for.
+    if unsafe { libc::dup2(fd, number) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Changes the working directory.
+pub(crate) fn change_directory(path: &[u8]) -> io::Result<()> {
+    let path = CString::new(path)?;
+    // SAFETY: the path is a C string.
+    if unsafe { libc::chdir(path.as_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Replaces the environment by these "NAME=value" entries.
+pub(crate) fn replace_environment(entries: &[Vec<u8>]) -> io::Result<()> {
+    let mut pairs = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some(at) = entry.iter().position(|&byte| byte == b'=') else {
+            let text = String::from_utf8_lossy(entry);
+            let problem = format!("the environment's entry {text:?} has no '='");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        };
+        pairs.push((CString::new(&entry[..at])?, CString::new(&entry[at + 1..])?));
+    }
+    // SAFETY: the program has not started, and no thread of ours reads the environment.
+    unsafe { libc::clearenv() };
+    for (name, value) in &pairs {
+        // SAFETY: both are C strings, of which the C library makes copies.
+        if unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
