@@ -143,7 +143,8 @@ impl SharedMemory {
 
     /// Runs the dealloc actions of everything in reserved memory, and gives it back.
     pub(super) fn release(&self, bases: &[ExecutorAddr]) -> Result<(), Failure> {
-        let each = bases.iter().map(|base| {
+        // The last that was made goes first: it may be a part of what came before.
+        let each = bases.iter().rev().map(|base| {
             let keys = {
                 let state = self.0.lock();
                 let reservation = state.reservations.get(&base.value());
