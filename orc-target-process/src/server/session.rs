@@ -342,6 +342,9 @@ impl Session {
         if services::is_quick(message.tag) {
             drop(state);
             self.run(message);
+        } else if !self.is_accepted() {
+            drop(state);
+            self.start_thread_for(message)?;
         } else if state.main_waits && state.main_calls.is_empty() {
             state.main_calls.push_back(message);
             self.main_wakes.notify_all();
@@ -359,11 +362,15 @@ impl Session {
 
     fn start_worker(self: &Arc<Self>) -> Result<(), End> {
         let session = Arc::clone(self);
-        let started = sys::thread::spawn_without_signals("orc-call", move || session.work());
-        match started {
-            Some(_) => Ok(()),
-            None => Err(End::Broken("the system refuses another thread".to_owned())),
-        }
+        start_thread(move || session.work())
+    }
+
+    /// Serves a call of one of LLVM's controllers on a thread that ends with it, as LLVM's executor
+    /// does. LLVM's runtime leaves destructors of thread-locals to the end of the thread, and that has
+    /// to come before the program's memory is released.
+    fn start_thread_for(self: &Arc<Self>, call: Message) -> Result<(), End> {
+        let session = Arc::clone(self);
+        start_thread(move || session.signals.during(|| session.run(call)))
     }
 
     /// Serves calls on a thread of ours.
@@ -427,6 +434,13 @@ impl Session {
             std::thread::sleep(EXIT_MAX);
         }
         sys::process::exit_now(i32::from(hangs || broken));
+    }
+}
+
+fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<(), End> {
+    match sys::thread::spawn_without_signals("orc-call", work) {
+        Some(_) => Ok(()),
+        None => Err(End::Broken("the system refuses another thread".to_owned())),
     }
 }
 
