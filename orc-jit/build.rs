@@ -1,29 +1,41 @@
-//! Builds the runtime's archive, `liborc_rt.a`, for embedding:
-//! `include_bytes!(env!("ORC_RT_ARCHIVE"))`.
+//! Builds what a controller carries with it, for embedding: the runtime's archive, `liborc_rt.a`, and
+//! the program that runs code in another process, `orc-executor`. They are found through the
+//! environment variables `ORC_RT_ARCHIVE` and `ORC_EXECUTOR` at compile time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use orc_rt_archive::{BuildRequest, build, sources};
+use orc_rt_archive::{BuildRequest, build, build_executor, executor_sources, sources};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    for source in sources() {
+    for source in sources().into_iter().chain(executor_sources()) {
         println!("cargo::rerun-if-changed={}", source.display());
     }
     let out_dir = PathBuf::from(var("OUT_DIR")?);
-    let archive = build(&BuildRequest {
-        cargo: var("CARGO")?.into(),
-        target_dir: out_dir.join("orc-rt"),
-        target: var("TARGET")?
-            .into_string()
-            .map_err(|_| "TARGET is not UTF-8")?,
-    })
-    .inspect_err(|error| eprintln!("the runtime, orc-rt, could not be built: {error}"))?;
-    let path = out_dir.join("liborc_rt.a");
+    let request = |directory: &str| -> Result<BuildRequest, String> {
+        Ok(BuildRequest {
+            cargo: var("CARGO")?.into(),
+            target_dir: out_dir.join(directory),
+            target: var("TARGET")?
+                .into_string()
+                .map_err(|_| "TARGET is not UTF-8")?,
+        })
+    };
+    let archive = build(&request("orc-rt")?)
+        .inspect_err(|error| eprintln!("the runtime, orc-rt, could not be built: {error}"))?;
+    embed("ORC_RT_ARCHIVE", &out_dir.join("liborc_rt.a"), &archive)?;
+    let executor = build_executor(&request("executor")?)
+        .inspect_err(|error| eprintln!("orc-executor could not be built: {error}"))?;
+    embed("ORC_EXECUTOR", &out_dir.join("orc-executor"), &executor)?;
+    Ok(())
+}
+
+/// Writes a file and tells the compiler where it is.
+fn embed(variable: &str, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // An unchanged file keeps its time, so that nothing is compiled anew for its sake.
-    if std::fs::read(&path).ok().as_ref() != Some(&archive) {
-        std::fs::write(&path, archive)?;
+    if std::fs::read(path).ok().as_deref() != Some(bytes) {
+        std::fs::write(path, bytes)?;
     }
-    println!("cargo::rustc-env=ORC_RT_ARCHIVE={}", path.display());
+    println!("cargo::rustc-env={variable}={}", path.display());
     Ok(())
 }
 

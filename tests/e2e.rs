@@ -1,10 +1,12 @@
 //! Every program below `programs/`, compiled by every compiler in the modes it asks for, must
-//! behave under `orc-jit run` as it does when the system's linker has linked it.
+//! behave under `orc-jit run` as it does when the system's linker has linked it, in the process of
+//! the JIT and in one of its own.
 //!
 //! `cargo test -p tests --test e2e -- tls` runs those with `tls` in their name.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tests::build::build;
@@ -25,7 +27,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// One trial per compiler and mode; none if something that the case needs is not installed.
+/// One trial per compiler, mode and executor; none if something that the case needs is not installed.
 fn trials(case: Case) -> Vec<Trial> {
     let missing: Vec<_> = case
         .needs
@@ -48,14 +50,19 @@ fn trials(case: Case) -> Vec<Trial> {
         .filter(|compiler| case.wants(compiler.name))
     {
         for mode in &case.modes {
-            let (case, cache, mode) = (case.clone(), cache.clone(), *mode);
             let name = format!("{}::{}-{}", case.name, compiler.name, mode.name);
-            let run = move || {
-                let built = build(&case, compiler, mode, &cache)
-                    .map_err(|error| Failed::from(error.to_string()))?;
-                check(&case, &built).map_err(Failed::from)
-            };
-            trials.push(Trial::test(name, run));
+            let built = Arc::new(OnceLock::new());
+            for executor in &case.executors {
+                let (case, cache, mode, executor) = (case.clone(), cache.clone(), *mode, *executor);
+                let built = built.clone();
+                let run = move || {
+                    let build = || build(&case, compiler, mode, &cache).map_err(|e| e.to_string());
+                    let built: &Result<_, String> = built.get_or_init(build);
+                    let built = built.as_ref().map_err(Failed::from)?;
+                    check(&case, built, executor).map_err(Failed::from)
+                };
+                trials.push(Trial::test(format!("{name}::{}", executor.name), run));
+            }
         }
     }
     trials

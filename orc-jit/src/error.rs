@@ -39,6 +39,18 @@ pub enum Error {
         /// What it names.
         what: &'static str,
     },
+    /// A function was asked for as something to call, and its code is in another process.
+    #[error(
+        "`{name}` cannot be called from here: its code is in the process of another executor; run \
+         it as a program, or call a wrapper function"
+    )]
+    NotInThisProcess {
+        /// The name.
+        name: String,
+    },
+    /// A place of an executor that makes no sense.
+    #[error("{0}")]
+    Place(String),
     /// A program without its entry point.
     #[error(
         "no input defines `{entry}`, where the program starts; add the object that does, or name another entry point"

@@ -85,6 +85,10 @@ impl Dylib {
     /// # Safety
     /// The function must have the type `F`, and calling it must be as safe as calling `F` is.
     pub unsafe fn function<F: FunctionPointer>(&self, name: &str) -> Result<Function<F>, Error> {
+        if !self.jit.executor().control().is_this_process() {
+            let name = name.to_owned();
+            return Err(Error::NotInThisProcess { name });
+        }
         let symbol = self.symbol(name)?;
         let what = match symbol.kind() {
             SymbolKind::Function | SymbolKind::IndirectFunction | SymbolKind::None => None,

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jit_core::error::LinkError;
 use jit_core::executor::ExecutorControl;
 use jit_core::graph::InputBytes;
-use jit_core::in_process::InProcessExecutor;
 use jit_core::link::LinkContext;
 use jit_core::link::timings::PhaseTimes;
 use jit_core::name::NameTable;
 use jit_core::object::ObjectFile;
-use jit_core::session::{JitLinker, Session, SessionConfig};
+use jit_core::session::{JitLinker, Session, SessionConfig, Symbol};
 use platform_elf::archive::Archive;
 use platform_elf::input::{InputOpener as _, OwnedBytes};
 use platform_elf::library_search::LibrarySearch;
@@ -21,6 +20,7 @@ use platform_elf::platform::{AddPasses, ElfPlatform, ElfRuntime};
 use crate::crash;
 use crate::dylib::Dylib;
 use crate::error::Error;
+use crate::executor::Executor;
 use crate::mapped::MapFiles;
 use crate::needed::{NeededLibraries, ProgramLinker};
 use crate::process::LoadedLibraries;
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) loaded: LoadedLibraries,
     pub(crate) needed: Arc<NeededLibraries>,
     pub(crate) times: Arc<PhaseTimes>,
+    pub(crate) executor: Executor,
     dylibs: Mutex<Vec<jit_core::session::Dylib>>,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct Inner {
 #[derive(Default)]
 pub struct Builder {
     runtime: Option<PathBuf>,
-    executor: Option<Arc<dyn ExecutorControl>>,
+    executor: Option<Executor>,
     directories: Vec<String>,
     passes: Vec<AddPasses>,
     names: Option<Arc<NameTable>>,
@@ -64,10 +65,10 @@ impl Builder {
         self
     }
 
-    /// Runs code there instead of in this process.
+    /// Runs code there instead of in this process. One executor may serve several JITs.
     #[must_use]
-    pub fn executor(mut self, executor: Arc<dyn ExecutorControl>) -> Self {
-        self.executor = Some(executor);
+    pub fn executor(mut self, executor: impl Into<Executor>) -> Self {
+        self.executor = Some(executor.into());
         self
     }
 
@@ -98,9 +99,8 @@ impl Builder {
     /// When the runtime cannot be read, linked or started.
     pub fn build(self) -> Result<Jit, Error> {
         let names = self.names.unwrap_or_default();
-        let executor = self
-            .executor
-            .unwrap_or_else(|| Arc::new(InProcessExecutor::new()));
+        let handle = self.executor.unwrap_or_else(Executor::in_process);
+        let executor = handle.control().clone();
         let mut platform = ElfPlatform::new();
         for add in self.passes {
             platform.add_passes(add);
@@ -133,6 +133,7 @@ impl Builder {
             loaded,
             needed,
             times,
+            executor: handle,
             dylibs: Mutex::default(),
         })))
     }
@@ -204,6 +205,26 @@ impl Jit {
         Ok(Dylib::new(self.clone(), dylib))
     }
 
+    /// Where code runs.
+    #[must_use]
+    pub fn executor(&self) -> &Executor {
+        &self.0.executor
+    }
+
+    /// Calls a wrapper function with packed arguments and returns its packed result, wherever the code
+    /// is. A wrapper function takes `(const char *, size_t)` and returns LLVM's
+    /// `CWrapperFunctionResult`.
+    ///
+    /// # Errors
+    /// The function's out-of-band error, or that its process is gone.
+    ///
+    /// # Safety
+    /// The symbol is a wrapper function, and calling it with these arguments is safe.
+    pub unsafe fn call_wrapper(&self, function: &Symbol, args: &[u8]) -> Result<Vec<u8>, Error> {
+        let control = self.0.executor.control();
+        Ok(control.call_wrapper(function.addr(), args)?)
+    }
+
     /// The session below, for what this interface does not offer.
     #[must_use]
     pub fn session(&self) -> &Session {
@@ -241,6 +262,10 @@ impl Drop for Inner {
             failures.extend(self.session.remove_dylib(dylib).err());
         }
         failures.extend(self.runtime.shut_down().err());
+        if self.executor.lost().is_some() {
+            // Everything has ended with its process, whoever needs to know has been told.
+            return;
+        }
         for failure in failures {
             tracing::error!("while a JIT ends: {failure}");
         }

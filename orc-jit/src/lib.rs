@@ -87,6 +87,7 @@ mod crash;
 mod defaults;
 mod dylib;
 mod error;
+mod executor;
 mod function;
 mod jit;
 mod mapped;
@@ -97,8 +98,10 @@ mod symbolize;
 
 pub use dylib::{Dylib, Tracker};
 pub use error::Error;
+pub use executor::{Executor, ExecutorOptions};
 pub use function::{Function, FunctionPointer};
 pub use jit::{Builder, Jit, ObjectReader};
+pub use jit_core::executor::Disconnect;
 pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};

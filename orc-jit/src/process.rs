@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jit_core::executor::{ExecutorControl, ExecutorError};
+use jit_core::graph::InputBytes;
 use jit_core::native::NativeLibrary as _;
 use orc_shared::ExecutorAddr;
-use platform_elf::input::InputOpener;
+use platform_elf::input::{InputOpener, OwnedBytes};
 use platform_elf::platform::ProcessLibrary;
 use platform_elf::shared_library::SharedLibrary;
 
@@ -34,7 +35,7 @@ impl LoadedLibraries {
         let mut libraries = Self::default();
         for loaded in executor.loaded_libraries()? {
             let path = Path::new(&loaded.path);
-            let Ok(input) = MapFiles.open(path) else {
+            let Some(input) = open(executor, &loaded.path)? else {
                 continue;
             };
             if let Ok(library) = SharedLibrary::of_process(path, input) {
@@ -74,5 +75,20 @@ impl LoadedLibraries {
     /// All.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Loaded> {
         self.list.iter()
+    }
+}
+
+/// A file that the executor has loaded, if it can be read.
+fn open(
+    executor: &dyn ExecutorControl,
+    path: &str,
+) -> Result<Option<Arc<dyn InputBytes>>, ExecutorError> {
+    if !executor.has_own_files() {
+        return Ok(MapFiles.open(Path::new(path)).ok());
+    }
+    match executor.read_file(path) {
+        Ok(bytes) => Ok(Some(Arc::new(OwnedBytes::from(bytes)))),
+        Err(ExecutorError::Failed(_)) => Ok(None),
+        Err(gone) => Err(gone),
     }
 }

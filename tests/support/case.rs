@@ -17,6 +17,7 @@
 //! | `native` | flags for the system's linker alone, such as `-rdynamic` |
 //! | `jit` | flags for `orc-jit run` alone |
 //! | `args`, `env`, `stdin` | what the program is given; `\n` in `stdin` is a line break |
+//! | `executor` | `in-process` or `spawn`, if the case makes sense in one of them only, and why after a comma |
 //! | `expect-exit`, `expect-signal` | how it must end; exit code 0 if absent |
 //! | `compare` | `stderr` to compare standard error as well |
 //! | `gap` | why the JIT does not behave like the linked program yet: the case then fails once it does |
@@ -85,6 +86,9 @@ pub struct Case {
     pub gap: Option<String>,
     /// Flags of `orc-jit run`.
     pub jit: Vec<String>,
+    /// Where the program runs: in the process of the JIT, in one of its own, or one after the other
+    /// in both.
+    pub executors: Vec<&'static Executor>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// Environment of the program.
@@ -226,6 +230,7 @@ impl Case {
             libs: Vec::new(),
             native: Vec::new(),
             jit: Vec::new(),
+            executors: EXECUTORS.iter().collect(),
             args: Vec::new(),
             env: Vec::new(),
             stdin: Vec::new(),
@@ -277,6 +282,7 @@ impl Case {
             "libs" => self.libs = words(),
             "native" => self.native = words(),
             "jit" => self.jit = words(),
+            "executor" => self.executors = vec![executor(value)?],
             "args" => self.args = words(),
             "env" => {
                 let (name, value) = value.split_once('=').ok_or("no `=`")?;
@@ -322,6 +328,39 @@ impl Case {
     }
 }
 
+/// A place for programs to run in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Executor {
+    /// Its name.
+    pub name: &'static str,
+    /// What makes `orc-jit run` use it.
+    pub flags: &'static [&'static str],
+}
+
+/// All of them.
+pub const EXECUTORS: &[Executor] = &[
+    Executor {
+        name: "in-process",
+        flags: &[],
+    },
+    Executor {
+        name: "spawn",
+        flags: &["--executor=spawn"],
+    },
+];
+
+/// The executor that a directive names; the reason must be there.
+fn executor(value: &str) -> Result<&'static Executor, String> {
+    let (name, reason) = value.split_once(',').ok_or("no reason")?;
+    if reason.trim().is_empty() {
+        return Err("no reason".to_owned());
+    }
+    let known = EXECUTORS
+        .iter()
+        .find(|executor| executor.name == name.trim());
+    known.ok_or_else(|| format!("no executor `{name}`"))
+}
+
 fn library(value: &str) -> Result<Library, String> {
     let (file, sources) = value.split_once('=').ok_or("no `=`")?;
     let sources = sources.split_whitespace().map(str::to_owned).collect();
@@ -356,6 +395,17 @@ mod tests {
         assert_eq!(case.ending, Ending::Signal(6));
         assert_eq!(case.archives[0].sources, ["a.c", "b.c"]);
         assert_eq!(case.modes.len(), 3);
+    }
+
+    #[test]
+    fn a_case_for_one_executor_says_why() {
+        let parse = |text: &str| Case::parse("x".into(), split("x.c", text));
+        let both = parse("int main() {}\n").unwrap();
+        assert_eq!(both.executors.len(), 2);
+        let one = parse("//# executor: in-process, it counts threads\n").unwrap();
+        assert_eq!(one.executors, [&EXECUTORS[0]]);
+        assert!(parse("//# executor: in-process\n").is_err());
+        assert!(parse("//# executor: nowhere, why\n").is_err());
     }
 
     #[test]

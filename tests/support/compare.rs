@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::build::{Built, program};
-use crate::case::Case;
+use crate::case::{Case, Executor};
 use crate::command::Behaviour;
 use crate::workspace_root;
 
@@ -46,11 +46,11 @@ fn find_or_build_orc_jit() -> Option<PathBuf> {
     Some(profile.join("orc-jit"))
 }
 
-/// Runs `built` under the JIT and checks that it behaves as the native program.
+/// Runs `built` under the JIT, in `executor`, and checks that it behaves as the native program.
 ///
 /// # Errors
 /// The differences, with the command to repeat the run.
-pub fn check(case: &Case, built: &Built) -> Result<(), String> {
+pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), String> {
     let place = built.directory.display();
     if built.native.ending != case.ending {
         let native = show(&built.native);
@@ -63,6 +63,7 @@ pub fn check(case: &Case, built: &Built) -> Result<(), String> {
         return Ok(());
     };
     let mut argv: Vec<OsString> = vec![command.into(), "run".into()];
+    argv.extend(executor.flags.iter().map(OsString::from));
     argv.extend(case.jit.iter().chain(&built.inputs).map(OsString::from));
     argv.push("--".into());
     let invocation = program(case, argv);

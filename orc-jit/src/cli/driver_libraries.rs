@@ -10,7 +10,6 @@ use platform_elf::library_search::FoundContent;
 
 use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
-use super::restart;
 
 /// Adds the libraries that the line's options ask for: sanitizers' runtimes before all inputs, as
 /// they replace functions of other libraries, and the others behind them.
@@ -74,17 +73,17 @@ fn clangs_sanitizer(compiler: &str, kind: &str) -> Option<InputName> {
     Some(InputName::File(PathBuf::from(path.trim())))
 }
 
-/// Starts the command again if one of its libraries replaces the allocator and is not loaded: that
-/// has to be there before the first allocation.
-pub(super) fn preload_allocator(opened: &[Opened]) {
+/// The library that replaces the allocator, if there is one: it has to be there before the first
+/// allocation.
+pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<&Path> {
     use jit_core::native::NativeLibrary as _;
-    for input in opened.iter().filter(|input| !input.as_needed) {
+    let replaces = |input: &&Opened| {
         let FoundContent::Shared(library) = &input.found.content else {
-            continue;
+            return false;
         };
         let is_libc = library.soname().starts_with("libc.so");
-        if !is_libc && library.find(b"malloc").is_some() && library.find(b"free").is_some() {
-            restart::preloading(&input.found.path);
-        }
-    }
+        !is_libc && library.find(b"malloc").is_some() && library.find(b"free").is_some()
+    };
+    let mut named = opened.iter().filter(|input| !input.as_needed);
+    named.find(replaces).map(|input| input.found.path.as_path())
 }

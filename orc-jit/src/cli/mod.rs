@@ -1,6 +1,7 @@
 //! The `orc-jit` command.
 
 mod driver_libraries;
+mod executor;
 mod explain;
 mod image;
 mod inputs;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser};
+use jit_core::remote::Place;
 
 /// Runs relocatable objects, static archives and source files as a program, without a link step.
 #[derive(Parser, Debug)]
@@ -59,6 +60,20 @@ pub struct RunOptions {
     #[arg(long, value_name = "PATH")]
     pub orc_runtime: Option<PathBuf>,
 
+    /// Run the program in another process: a child (spawn), an orc-executor that listens (unix:PATH,
+    /// tcp:HOST:PORT), or what a command leads to (stdio:COMMAND, ssh:HOST)
+    #[arg(long, value_name = "WHERE")]
+    pub executor: Option<Place>,
+
+    /// How long that process may keep silent before it is given up, in seconds; 0 for ever
+    /// [default: 30]
+    #[arg(long, value_name = "SECONDS", requires = "executor", value_parser = seconds)]
+    pub executor_timeout: Option<f64>,
+
+    /// The secret to show behind tcp:HOST:PORT [default: that in $ORC_EXECUTOR_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "executor")]
+    pub executor_token_file: Option<PathBuf>,
+
     /// What the program sees as its own name [default: the name of -o, or of the first input]
     #[arg(long, value_name = "NAME")]
     pub argv0: Option<String>,
@@ -74,11 +89,21 @@ pub struct RunOptions {
 )]
 pub struct ExplainOptions {}
 
+/// Reads a time.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    seconds.ok_or_else(|| "not a number of seconds".to_owned())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   orc-jit run main.o util.o libfoo.a -lz -- --verbose   objects, archives, libraries
   orc-jit run -O2 main.cpp util.c                       sources are compiled on the way
   orc-jit run main.rs                                   so are Rust programs
+  orc-jit run --executor=spawn main.o                   in a process of its own
   rustc -C linker=orc-jit main.rs                       as a linker, from build tools
   orc-jit explain deflate main.o -lz                    where a symbol comes from
 
@@ -121,8 +146,9 @@ Options of a linker that work here, alone or after -Wl, :
                              system's libraries are used as needed)
 Options about the output file, such as -o, -pie and --build-id, are accepted and do nothing.
 
-The program runs in this process: its exit status is the command's. Status 1 also means that linking
-failed, and 2 that the command line was wrong; the message says which.";
+The program runs in this process, or where --executor says: its exit status is the command's, and a
+signal that ends it ends the command. Status 1 also means that linking failed, and 2 that the command
+line was wrong; the message says which.";
 
 impl RunOptions {
     /// Whether an option is this command's own, and if so whether a value follows it.

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use orc_target_process::tls::{Reserve, SETTING};
+use orc_target_process::tls::SETTING;
 
 const TUNABLES: &str = "GLIBC_TUNABLES";
 const PRELOAD: &str = "LD_PRELOAD";
@@ -75,15 +75,19 @@ pub(super) fn is_repeated() -> bool {
     start.surplus != 0 || start.preload.is_some()
 }
 
-/// Starts the command again if a lack of thread-local storage is what was in its way. Returns if it
-/// was not, or if that does not help. No destructor is run.
-pub(super) fn if_it_helps() {
-    let start = started_with();
-    let surplus = Reserve::get().wanted().unwrap_or(0);
+/// Whether a lack of thread-local storage was in the way, and starting again would help. `wanted` are
+/// the bytes of surplus that would have been enough where the program was to run.
+pub(super) fn would_help(wanted: Option<u64>) -> bool {
     // A process that was given this much and still lacks it is not helped by being given it again.
-    if surplus > start.surplus {
-        again(&Start { surplus, ..start });
-    }
+    wanted.unwrap_or(0) > started_with().surplus
+}
+
+/// Starts the command again with that much surplus. Returns if that fails. No destructor is run.
+pub(super) fn with_surplus(wanted: Option<u64>) {
+    again(&Start {
+        surplus: wanted.unwrap_or(0),
+        ..started_with()
+    });
 }
 
 /// Starts the command again with `library` taking part from the start, unless it was started so.
@@ -106,36 +110,43 @@ fn again(start: &Start) {
     let name = args.next().unwrap_or_default();
     let mut command = Command::new(command);
     command.arg0(name).args(args);
-    if start.surplus != 0 {
-        let setting = std::format!("{SETTING}={}", start.surplus);
-        // The last of several settings counts.
-        change(
-            &mut command,
-            0,
-            start.surplus.to_string().as_ref(),
-            |before| joined(before, setting.as_ref()),
-        );
-    }
-    if let Some(library) = &start.preload {
-        change(&mut command, 1, library, |before| {
-            joined(Some(library), before.unwrap_or_default())
-        });
+    for (place, ours, value) in changes(start) {
+        let (saved, variable) = SAVED[place];
+        let before = std::env::var_os(variable);
+        command.env(saved, format(&ours, before.as_deref()));
+        command.env(variable, value);
     }
     // Where it fails, the error of the link is what the user should see.
     let _ = command.exec();
 }
 
-/// Sets the variable of a place in [`SAVED`], and what puts it back.
-fn change(
-    command: &mut Command,
-    place: usize,
-    ours: &OsStr,
-    value: impl Fn(Option<&OsStr>) -> OsString,
-) {
-    let (saved, variable) = SAVED[place];
-    let before = std::env::var_os(variable);
-    command.env(saved, format(ours, before.as_deref()));
-    command.env(variable, value(before.as_deref()));
+/// What a process is to find in its environment to be started so: places in [`SAVED`], what is ours
+/// there, and the values with what the user has set.
+fn changes(start: &Start) -> Vec<(usize, OsString, OsString)> {
+    let mut changes = Vec::new();
+    let before = |place: usize| std::env::var_os(SAVED[place].1);
+    if start.surplus != 0 {
+        let setting = std::format!("{SETTING}={}", start.surplus);
+        // The last of several settings counts.
+        let value = joined(before(0).as_deref(), setting.as_ref());
+        changes.push((0, start.surplus.to_string().into(), value));
+    }
+    if let Some(library) = &start.preload {
+        let value = joined(Some(library), &before(1).unwrap_or_default());
+        changes.push((1, library.clone(), value));
+    }
+    changes
+}
+
+/// Variables of the environment that a child process has to start with, for the loader there to do
+/// what the program needs.
+pub(super) fn variables(preload: Option<&Path>) -> Vec<(&'static str, OsString)> {
+    let start = Start {
+        preload: preload.map(Into::into),
+        ..started_with()
+    };
+    let changes = changes(&start).into_iter();
+    changes.map(|(place, _, value)| (SAVED[place].1, value)).collect()
 }
 
 /// Two values of a list whose items are separated by `:`.

@@ -12,8 +12,10 @@ use super::link_line::{InputName, LinkLine};
 use super::options::RunOptions;
 use super::sources::Language;
 use super::timings::Timings;
-use super::{Failure, driver_libraries, image, response_file, restart, show_graph, threads};
-use crate::{Jit, Program, ProgramInput, ProgramSettings, Undefined};
+use super::{
+    Failure, driver_libraries, executor, image, response_file, restart, show_graph, threads,
+};
+use crate::{Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -60,10 +62,15 @@ fn run(
     let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
     let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
     let inputs = inputs::open(&mut line, dir, threads::limit(options.threads))?;
-    driver_libraries::preload_allocator(&inputs.opened);
+    let preload = driver_libraries::replaced_allocator(&inputs.opened);
+    if let (None, Some(library)) = (&options.executor, preload) {
+        restart::preloading(library);
+    }
+    let start_with = restart::variables(preload);
     timings.done("open inputs, compile sources");
 
-    let jit = start(&options)?;
+    let executor = executor::start(&options, start_with)?;
+    let jit = start(&options, executor.as_ref())?;
     timings.done("start the runtime");
 
     let Inputs {
@@ -97,8 +104,8 @@ fn run(
         Ok(_) => {}
         Err(error) => {
             drop(scratch);
-            restart::if_it_helps();
-            return Err(error.to_string().into());
+            restart_if_it_helps(&jit);
+            return executor::status(executor.as_ref(), &error);
         }
     }
     timings.done("resolve, link and load");
@@ -112,13 +119,29 @@ fn run(
     if options.no_exec {
         return Ok(0);
     }
-    let status = program.run().map_err(|e| e.to_string())?;
-    // Only with a runtime that cannot end the process itself.
-    std::process::exit(status)
+    executor::stand_aside(&options, executor.as_ref());
+    match program.run() {
+        // With a runtime that cannot end the process itself.
+        Ok(status) => std::process::exit(status),
+        Err(error) => executor::status(executor.as_ref(), &error),
+    }
 }
 
-fn start(options: &RunOptions) -> Result<Jit, Failure> {
+/// Starts the command again if it was the process's room for thread-locals that was in the way.
+fn restart_if_it_helps(jit: &Jit) {
+    let executor = jit.executor();
+    let wanted = executor.control().wanted_surplus();
+    if restart::would_help(wanted) {
+        executor.end();
+        restart::with_surplus(wanted);
+    }
+}
+
+fn start(options: &RunOptions, executor: Option<&Executor>) -> Result<Jit, Failure> {
     let mut builder = Jit::builder();
+    if let Some(executor) = executor {
+        builder = builder.executor(executor.clone());
+    }
     if let Some(path) = &options.orc_runtime {
         builder = builder.runtime(path);
     }

@@ -1,0 +1,77 @@
+//! Running the program in another process: which one, and how its end becomes this command's.
+//!
+//! A spawned executor is a child of this command and part of its job: it has the same standard
+//! streams, working directory, environment and process group. What a terminal or another process
+//! does to this command is meant for the program, so while there is one, this command stands aside:
+//! it passes signals on, and ends as the program did.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use jit_core::executor::{Disconnect, signal_name};
+use jit_core::remote::Place;
+use orc_target_process::bystander;
+
+use super::options::RunOptions;
+use super::Failure;
+use crate::{Error, Executor};
+
+/// Starts or reaches the executor that the options name; `None` for this process.
+/// Its process is to start with these variables, which the program does not see.
+pub(super) fn start(
+    options: &RunOptions,
+    start_with: Vec<(&'static str, OsString)>,
+) -> Result<Option<Executor>, Failure> {
+    let Some(place) = &options.executor else {
+        return Ok(None);
+    };
+    let mut wanted = Executor::options().forward_input();
+    if let Some(seconds) = options.executor_timeout {
+        let limit = Duration::try_from_secs_f64(seconds).ok();
+        wanted = wanted.silence_limit(limit.filter(|limit| !limit.is_zero()));
+    }
+    if let Some(path) = &options.executor_token_file {
+        let secret = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        wanted = wanted.token(secret);
+    }
+    let is_child = matches!(place, Place::Spawn(_));
+    let surplus: Option<(&str, OsString)> = restart::setting().filter(|_| is_child);
+    if let Some((name, value)) = &surplus {
+        wanted
+            .start_variables
+            .push(((*name).to_owned(), value.clone()));
+    }
+    let executor = wanted.at(place).map_err(|e| e.to_string())?;
+    let is_reached = matches!(place, Place::Unix(_) | Place::Tcp(_)) && executor.is_same_host();
+    if is_special || is_reached {
+        executor.adopt_surroundings().map_err(|e| e.to_string())?;
+    }
+    Ok(Some(executor))
+}
+
+/// The program is about to run: what happens to this process is meant for it, if it is a child.
+pub(super) fn stand_aside(options: &RunOptions, executor: Option<&Executor>) {
+    let is_child = matches!(options.executor, Some(Place::Spawn(_)));
+    let pid = executor.filter(|_| is_child).and_then(Executor::pid);
+    if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+        bystander::stand_aside(pid);
+    }
+}
+
+/// What an error of the link or of the run is to the user: the program's end, if that is what it is.
+/// Does not return if a signal ended the program.
+pub(super) fn status(executor: Option<&Executor>, error: &Error) -> Result<i32, Failure> {
+    match executor.and_then(Executor::lost) {
+        Some(Disconnect::Ended(status, _)) if !status.signaled => Ok(status.value),
+        Some(Disconnect::Ended(status, crash)) => {
+            let signal = status.value;
+            super::report(&format!("the program was ended by {}", signal_name(signal)));
+            if let Some(crash) = crash {
+                eprintln!("{crash:#x?}");
+            }
+            bystander::end_by_signal(signal)
+        }
+        Some(lost) => Err(Failure::Failed(format!("the executor is gone: {lost}"))),
+        None => Err(Failure::Failed(error.to_string())),
+    }
+}

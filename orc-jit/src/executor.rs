@@ -1,0 +1,232 @@
+//! Where code runs: in this process, in another one, on another host.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jit_core::executor::{Disconnect, ExecutorControl, ExecutorError};
+use jit_core::in_process::InProcessExecutor;
+use jit_core::remote::{Launch, Limits, Place, RemoteExecutor, Token};
+use orc_shared::remote::services::Prepare;
+
+use crate::error::Error;
+
+/// The program that spawned executors run, built with this crate.
+static PROGRAM: &[u8] = include_bytes!(env!("ORC_EXECUTOR"));
+
+/// Where a [`crate::Jit`] runs its code. A handle, cheap to clone.
+///
+/// Code in another process cannot harm this one: if it crashes, what is asked of its executor
+/// from then on fails with [`jit_core::executor::ExecutorError::Disconnected`], which says how it
+/// ended, and other executors go on. The process of a spawned executor ends when the last handle
+/// of it, or of the JIT that uses it, is dropped.
+#[derive(Clone)]
+pub struct Executor {
+    control: Arc<dyn ExecutorControl>,
+    remote: Option<Arc<RemoteExecutor>>,
+}
+
+/// How an executor is started or reached.
+#[derive(Clone, Debug)]
+pub struct ExecutorOptions {
+    limits: Limits,
+    token: Option<Vec<u8>>,
+    forward_input: bool,
+    /// Variables that only the start of the process is to see.
+    pub(crate) start_variables: Vec<(&'static str, std::ffi::OsString)>,
+}
+
+impl Executor {
+    /// Code runs in this process.
+    #[must_use]
+    pub fn in_process() -> Self {
+        Self::from(Arc::new(InProcessExecutor::new()) as Arc<dyn ExecutorControl>)
+    }
+
+    /// Code runs in a new child process.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn() -> Result<Self, Error> {
+        Self::options().at(&Place::Spawn(None))
+    }
+
+    /// Code runs in an executor that is reached as `place` says: "unix:PATH" and "tcp:HOST:PORT" for
+    /// one that listens there, "stdio:COMMAND" for what a command leads to, "ssh:HOST",
+    /// "spawn:PATH" for a child process of that file.
+    ///
+    /// # Errors
+    /// When `place` has another form; when the executor cannot be reached, or is none for this
+    /// release.
+    pub fn connect(place: &str) -> Result<Self, Error> {
+        Self::options().connect(place)
+    }
+
+    /// Options for starting or reaching an executor.
+    #[must_use]
+    pub fn options() -> ExecutorOptions {
+        ExecutorOptions {
+            limits: Limits::default(),
+            token: None,
+            forward_input: false,
+            start_variables: Vec::new(),
+        }
+    }
+
+    /// The process that code runs in, as its host knows it; `None` if it does not tell.
+    #[must_use]
+    pub fn pid(&self) -> Option<u64> {
+        match &self.remote {
+            Some(remote) => remote.pid(),
+            None => Some(u64::from(std::process::id())),
+        }
+    }
+
+    /// How the executor has ended, if it has.
+    #[must_use]
+    pub fn lost(&self) -> Option<Disconnect> {
+        self.remote.as_ref()?.lost()
+    }
+
+    /// Whether it sees the files that this process sees.
+    #[must_use]
+    pub fn is_same_host(&self) -> bool {
+        !self.control.has_own_files()
+    }
+
+    /// Gives code in another process this process's working directory and environment.
+    ///
+    /// # Errors
+    /// When the executor cannot go to that directory.
+    pub fn adopt_surroundings(&self) -> Result<(), Error> {
+        use std::os::unix::ffi::OsStringExt as _;
+        let Some(remote) = &self.remote else {
+            return Ok(());
+        };
+        let directory = std::env::current_dir().ok();
+        let variables = std::env::vars_os().map(|(name, value)| {
+            let mut variable = name.into_vec();
+            variable.push(b'=');
+            variable.extend(value.into_vec());
+            variable
+        });
+        Ok(remote.prepare(&Prepare {
+            directory: directory.map(|path| path.into_os_string().into_vec()),
+            environment: Some(variables.collect()),
+        })?)
+    }
+
+    /// Ends the executor's process, whatever it does. Everything that is asked of it from then on
+    /// fails. An executor that is this process goes on.
+    pub fn end(&self) {
+        if let Some(remote) = &self.remote {
+            remote.end();
+        }
+    }
+
+    /// The boundary below, for what this interface does not offer.
+    #[must_use]
+    pub fn control(&self) -> &Arc<dyn ExecutorControl> {
+        &self.control
+    }
+}
+
+impl From<Arc<dyn ExecutorControl>> for Executor {
+    fn from(control: Arc<dyn ExecutorControl>) -> Self {
+        Self {
+            control,
+            remote: None,
+        }
+    }
+}
+
+impl ExecutorOptions {
+    /// How long the executor may keep silent while something is asked of it; 30 seconds if this is
+    /// not called. `None` for ever.
+    #[must_use]
+    pub fn silence_limit(mut self, limit: Option<Duration>) -> Self {
+        self.limits.silence = limit;
+        self
+    }
+
+    /// Bytes of the largest message that is accepted; 1 GiB if this is not called.
+    #[must_use]
+    pub fn message_limit(mut self, bytes: u64) -> Self {
+        self.limits.max_message = bytes;
+        self
+    }
+
+    /// The secret that executors behind a TCP port want to see. If this is not called, it is the value of
+    /// the environment variable `ORC_EXECUTOR_TOKEN`.
+    #[must_use]
+    pub fn token(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.token = Some(secret.into());
+        self
+    }
+
+    /// Lets code read this process's standard input, where that has to be sent to it. If this is not
+    /// called, it finds its end there. (A child process shares it anyway.)
+    #[must_use]
+    pub fn forward_input(mut self) -> Self {
+        self.forward_input = true;
+        self
+    }
+
+    /// Starts a child process.
+    ///
+    /// # Errors
+    /// As for [`Executor::spawn`].
+    pub fn spawn(&self) -> Result<Executor, Error> {
+        self.at(&Place::Spawn(None))
+    }
+
+    /// Starts a child process of an `orc-executor` that is a file.
+    ///
+    /// # Errors
+    /// As for [`Executor::spawn`].
+    pub fn spawn_file(&self, path: impl AsRef<Path>) -> Result<Executor, Error> {
+        self.at(&Place::Spawn(Some(path.as_ref().to_owned())))
+    }
+
+    /// Reaches an executor, as [`Executor::connect`] does.
+    ///
+    /// # Errors
+    /// As for [`Executor::connect`].
+    pub fn connect(&self, place: &str) -> Result<Executor, Error> {
+        self.at(&place.parse::<Place>().map_err(Error::Place)?)
+    }
+
+    /// Starts or reaches an executor.
+    pub(crate) fn at(&self, place: &Place) -> Result<Executor, Error> {
+        let mut launch = Launch::default().program(PROGRAM).limits(self.limits);
+        for (name, value) in &self.start_variables {
+            launch = launch.variable(name, value);
+        }
+        if let (Place::Tcp(_), Some(secret)) = (place, self.secret()) {
+            let token = Token::new(&secret);
+            launch = launch.token(token.map_err(|error| Error::Place(error.to_string()))?);
+        }
+        let remote = Arc::new(launch.start(place)?);
+        if self.forward_input {
+            remote.forward_input();
+        } else {
+            remote.end_input();
+        }
+        Ok(Executor {
+            control: remote.clone(),
+            remote: Some(remote),
+        })
+    }
+
+    fn secret(&self) -> Option<Vec<u8>> {
+        use std::os::unix::ffi::OsStringExt as _;
+        let variable = || std::env::var_os(orc_shared::remote::token::VARIABLE);
+        self.token.clone().or_else(|| Some(variable()?.into_vec()))
+    }
+}
+
+impl From<ExecutorError> for Error {
+    fn from(error: ExecutorError) -> Self {
+        Self::Link(error.into())
+    }
+}
