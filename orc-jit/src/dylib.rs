@@ -204,8 +204,12 @@ impl Tracker {
             return Ok(self.tracker.add_library(library, Some(bias))?);
         }
         let executor = self.jit.0.session.executor();
+        let name = match executor.has_own_files() {
+            true => library.soname(),
+            false => library.path(),
+        };
         executor
-            .open_library(library.path())
+            .open_library(name)
             .map_err(jit_core::error::LinkError::from)?;
         Ok(self.tracker.add_library(library, None)?)
     }

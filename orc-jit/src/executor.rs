@@ -131,6 +131,12 @@ impl Executor {
     }
 }
 
+/// Runs `orc-executor`, as it is carried along, in the place of this process. Returns what is in the
+/// way.
+pub(crate) fn become_executor(args: &[std::ffi::OsString]) -> std::io::Error {
+    jit_core::remote::become_program(PROGRAM, "orc-executor", args)
+}
+
 impl From<Arc<dyn ExecutorControl>> for Executor {
     fn from(control: Arc<dyn ExecutorControl>) -> Self {
         Self {

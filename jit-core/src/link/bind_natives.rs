@@ -141,12 +141,14 @@ pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Import
         copy.to = address(pending.part, pending.symbol);
         copy
     });
+    // On another host the loader has to find its own.
+    let elsewhere = link.context.executor.has_own_files();
+    let needed = program.libraries.iter().map(|library| match elsewhere {
+        true => library.soname().to_owned(),
+        false => library.path().to_owned(),
+    });
     ProgramImage {
-        needed: program
-            .libraries
-            .iter()
-            .map(|l| l.path().to_owned())
-            .collect(),
+        needed: needed.collect(),
         search_path: program.search_path.clone(),
         // A definition that pruning took out is no longer there to be exported.
         exports: exports.filter(|export| !export.addr.is_null()).collect(),

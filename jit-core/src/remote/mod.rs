@@ -24,6 +24,7 @@ pub use connection::Limits;
 pub use executor::RemoteExecutor;
 pub use launch::{Launch, Token};
 pub use place::{PLACES, Place};
+pub use process::become_program;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Processes that this side has started: executors, and commands that lead to one.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -197,6 +198,19 @@ pub(super) fn program_in_memory(name: &str, bytes: &[u8]) -> io::Result<OwnedFd>
     let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
     rustix::fs::fcntl_add_seals(&file, seals)?;
     Ok(file)
+}
+
+/// Runs a program that exists in memory only in the place of this process. Returns what is in the way.
+#[must_use]
+pub fn become_program(
+    bytes: &[u8],
+    name: &str,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> io::Error {
+    match program_in_memory(name, bytes) {
+        Ok(file) => command_of(&file, name).args(args).exec(),
+        Err(error) => error,
+    }
 }
 
 /// The command that runs such a file as `name`.

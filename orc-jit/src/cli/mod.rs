@@ -88,6 +88,12 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
         "run" => run::command(&args[2..]),
         image::SUBCOMMAND => run::image_command(&args[2..]),
         "explain" => explain::command(&args[2..]),
+        "executor" => {
+            let error = crate::executor::become_executor(&args[2..]);
+            Err(Failure::Failed(format!(
+                "cannot start the executor: {error}"
+            )))
+        }
         "" | "-h" | "--help" | "-V" | "--version" | "help" => {
             options::Options::try_parse_from(&args)?;
             Err(Failure::Usage("nothing to do".to_owned()))

@@ -28,6 +28,16 @@ pub enum Command {
     Run(RunOptions),
     /// Tell who defines a symbol, who asked for it, and why an archive member was pulled
     Explain(ExplainOptions),
+    /// Be an orc-executor, which runs code for another orc-jit: `orc-jit executor --help`
+    Executor(ExecutorOptions),
+}
+
+/// What follows `orc-jit executor`.
+#[derive(Parser, Debug, Default, Clone)]
+pub struct ExecutorOptions {
+    /// Arguments of orc-executor
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<std::ffi::OsString>,
 }
 
 /// Options of `orc-jit run` beside those of compiler drivers.
@@ -104,6 +114,7 @@ Examples:
   orc-jit run -O2 main.cpp util.c                       sources are compiled on the way
   orc-jit run main.rs                                   so are Rust programs
   orc-jit run --executor=spawn main.o                   in a process of its own
+  orc-jit executor --listen unix:/tmp/orc               where others can have it run
   rustc -C linker=orc-jit main.rs                       as a linker, from build tools
   orc-jit explain deflate main.o -lz                    where a symbol comes from
 
