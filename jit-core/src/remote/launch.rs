@@ -13,6 +13,7 @@ use orc_shared::remote::token;
 
 use super::connection::{Connection, Limits, Peer};
 use super::executor::RemoteExecutor;
+use super::guest;
 use super::place::Place;
 use super::process::{self, Process, ReachedExecutor, SpawnedExecutor};
 use super::requests::gone;
@@ -52,6 +53,7 @@ impl Token {
 #[derive(Default)]
 pub struct Launch {
     program: Option<&'static [u8]>,
+    guest: Option<&'static [u8]>,
     environment: Vec<(OsString, OsString)>,
     limits: Limits,
     token: Option<Token>,
@@ -62,6 +64,13 @@ impl Launch {
     #[must_use]
     pub fn program(mut self, bytes: &'static [u8]) -> Self {
         self.program = Some(bytes);
+        self
+    }
+
+    /// What LLVM's executors lack is in this shared object, built from `orc-executor-guest`.
+    #[must_use]
+    pub fn guest(mut self, bytes: &'static [u8]) -> Self {
+        self.guest = Some(bytes);
         self
     }
 
@@ -95,6 +104,7 @@ impl Launch {
     pub fn start(&self, place: &Place) -> ExecutorResult<RemoteExecutor> {
         let (stream, peer, streams) = match place {
             Place::Spawn(path) => self.spawn(path.as_deref()),
+            Place::Llvm(path) => self.llvm(path.as_deref()),
             Place::Unix(path) => unix(path),
             Place::Tcp(address) => self.tcp(address),
             Place::Command(command) => self.command(shell(command), command),
@@ -119,10 +129,24 @@ impl Launch {
             (None, Some(file)) => process::command_of(file, NAME),
             (None, None) => Command::new(NAME),
         };
-        command.envs(self.variables()).arg("--fd");
-        let child = process::spawn_with_socket(command, theirs.into())?;
+        command.envs(self.variables());
+        let sockets = vec![theirs.into()];
+        let (child, ()) = process::spawn_with_sockets(command, sockets, |numbers, command| {
+            command.arg("--fd").arg(numbers[0].to_string());
+        })?;
         let peer = Box::new(SpawnedExecutor(child));
         Ok((Stream::Unix(own), peer, Streams::Inherited))
+    }
+
+    fn llvm(&self, path: Option<&Path>) -> io::Result<Started> {
+        let library = self
+            .guest
+            .ok_or_else(|| io::Error::other("no library is given"))?;
+        let mut command = Command::new(guest::find_host(path)?);
+        command.envs(self.variables());
+        let (stream, peer) =
+            guest::start(command, library, &self.limits).map_err(io::Error::other)?;
+        Ok((stream, peer, Streams::Inherited))
     }
 
     fn tcp(&self, address: &str) -> io::Result<Started> {

@@ -8,6 +8,7 @@
 mod calls;
 mod connection;
 mod executor;
+mod guest;
 mod host;
 mod incoming;
 mod launch;

@@ -9,6 +9,9 @@ use std::str::FromStr;
 pub enum Place {
     /// A child process of this one: of the executor that this program carries, or of this file.
     Spawn(Option<PathBuf>),
+    /// A child process of this one: LLVM's executor, at this path or where commands are, with our
+    /// services loaded into it.
+    Llvm(Option<PathBuf>),
     /// Behind a Unix socket.
     Unix(PathBuf),
     /// Behind a TCP port, "HOST:PORT".
@@ -20,7 +23,8 @@ pub enum Place {
 }
 
 /// The forms of [`Place`], for messages.
-pub const PLACES: &str = "spawn, spawn:PATH, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST";
+pub const PLACES: &str =
+    "spawn, spawn:PATH, llvm, llvm:PATH, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST";
 
 impl FromStr for Place {
     type Err = String;
@@ -35,6 +39,9 @@ impl FromStr for Place {
             ("spawn", None) if rest.is_none() => Ok(Self::Spawn(None)),
             ("spawn", Some(path)) => Ok(Self::Spawn(Some(path.into()))),
             ("spawn", None) => lacks("the path of an orc-executor"),
+            ("llvm", None) if rest.is_none() => Ok(Self::Llvm(None)),
+            ("llvm", Some(path)) => Ok(Self::Llvm(Some(path.into()))),
+            ("llvm", None) => lacks("the path of an llvm-jitlink-executor"),
             ("unix", Some(path)) => Ok(Self::Unix(path.into())),
             ("unix", None) => lacks("the path of a socket"),
             ("tcp", Some(address)) if has_port(address) => Ok(Self::Tcp(address.to_owned())),
@@ -58,6 +65,8 @@ impl fmt::Display for Place {
         match self {
             Self::Spawn(None) => f.write_str("spawn"),
             Self::Spawn(Some(path)) => write!(f, "spawn:{}", path.display()),
+            Self::Llvm(None) => f.write_str("llvm"),
+            Self::Llvm(Some(path)) => write!(f, "llvm:{}", path.display()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
             Self::Command(command) => write!(f, "stdio:{command}"),
@@ -75,6 +84,8 @@ mod tests {
         for text in [
             "spawn",
             "spawn:/bin/orc-executor",
+            "llvm",
+            "llvm:/usr/bin/llvm-jitlink-executor-22",
             "unix:/run/orc:1",
             "tcp:[::1]:4000",
             "stdio:docker run -i x orc-executor --stdio",
@@ -88,7 +99,7 @@ mod tests {
     #[test]
     fn what_is_no_place_is_explained() {
         let error = |text: &str| text.parse::<Place>().expect_err(text);
-        assert!(error("Spawn").contains("spawn, spawn:PATH, unix:PATH"));
+        assert!(error("Spawn").contains("spawn, spawn:PATH, llvm, llvm:PATH, unix:PATH"));
         assert_eq!(
             error("unix:"),
             "`unix:` must be followed by the path of a socket"

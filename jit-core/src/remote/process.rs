@@ -161,25 +161,34 @@ fn announced(told: &Told) -> services::ExitStatus {
     }
 }
 
-/// Starts a command with `socket` under a high number, which is added to its arguments.
+/// Starts a command with `sockets` under high numbers, which `mention` tells it of.
 ///
 /// # Errors
 /// When it does not start.
-pub(super) fn spawn_with_socket(mut command: Command, socket: OwnedFd) -> io::Result<Process> {
-    let high = |lowest| rustix::io::fcntl_dupfd_cloexec(&socket, lowest).ok();
-    let parent_fd = match high(HIGH_DESCRIPTOR).or_else(|| high(64)) {
-        Some(moved) => moved,
-        None => socket,
-    };
-    let child_fd = std::os::fd::AsRawFd::as_raw_fd(&parent_fd);
-    command.arg(child_fd.to_string());
-    command
-        .fd_mappings(vec![FdMapping {
-            parent_fd,
-            child_fd,
-        }])
-        .map_err(io::Error::other)?;
-    Ok(Process::new(command.spawn()?))
+pub(super) fn spawn_with_sockets<T>(
+    mut command: Command,
+    sockets: Vec<OwnedFd>,
+    mention: impl FnOnce(&[i32], &mut Command) -> T,
+) -> io::Result<(Process, T)> {
+    let mappings: Vec<FdMapping> = sockets
+        .into_iter()
+        .map(|socket| {
+            let high = |lowest| rustix::io::fcntl_dupfd_cloexec(&socket, lowest).ok();
+            let parent_fd = match high(HIGH_DESCRIPTOR).or_else(|| high(64)) {
+                Some(moved) => moved,
+                None => socket,
+            };
+            let child_fd = std::os::fd::AsRawFd::as_raw_fd(&parent_fd);
+            FdMapping {
+                parent_fd,
+                child_fd,
+            }
+        })
+        .collect();
+    let numbers: Vec<i32> = mappings.iter().map(|mapping| mapping.child_fd).collect();
+    let mentioned = mention(&numbers, &mut command);
+    command.fd_mappings(mappings).map_err(io::Error::other)?;
+    Ok((Process::new(command.spawn()?), mentioned))
 }
 
 /// A file that exists in memory only, with the bytes of a program.

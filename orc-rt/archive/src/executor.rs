@@ -1,4 +1,5 @@
-//! Compiles `orc-executor`, the program that runs linked code for a controller in another process.
+//! Compiles `orc-executor`, the program that runs linked code for a controller in another process, and
+//! the same as a library for the process of LLVM's executor.
 
 use std::path::{Path, PathBuf};
 
@@ -17,26 +18,41 @@ const NAME: &str = "orc-executor";
 /// When it does not compile, or is too large.
 pub fn build_executor(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
     let arguments = ["build", "--bin", NAME, "--features", "tls-reserve"];
-    cargo::run(request, package_dir(), NAME, &arguments)?;
-    let path = request
-        .target_dir
-        .join(&request.target)
-        .join(NAME)
-        .join(NAME);
-    let program = match std::fs::read(&path) {
-        Ok(program) => program,
+    build_file(request, package_dir(), &arguments, NAME)
+}
+
+/// Builds the executor as a shared library, and returns the file's bytes.
+///
+/// # Errors
+/// When it does not compile, or is too large.
+pub fn build_guest(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
+    let directory = package_dir().join("guest");
+    build_file(request, &directory, &["build"], "liborc_executor_guest.so")
+}
+
+fn build_file(
+    request: &BuildRequest,
+    directory: &Path,
+    arguments: &[&str],
+    file: &str,
+) -> Result<Vec<u8>, ArchiveError> {
+    cargo::run(request, directory, NAME, arguments)?;
+    let directory = request.target_dir.join(&request.target).join(NAME);
+    let path = directory.join(file);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) => return Err(ArchiveError::Read { path, error }),
     };
-    match program.len() {
+    match bytes.len() {
         size if size > EXECUTOR_SIZE_MAX => Err(ArchiveError::ExecutorTooLarge { size }),
-        _ => Ok(program),
+        _ => Ok(bytes),
     }
 }
 
 /// The files and directories that the executor is made from, for `rerun-if-changed`.
 #[must_use]
 pub fn executor_sources() -> Vec<PathBuf> {
-    let own = ["src", "build.rs", "Cargo.toml"].map(|name| package_dir().join(name));
+    let own = ["src", "guest", "build.rs", "Cargo.toml"].map(|name| package_dir().join(name));
     // What the runtime shares with it: the wire format, the profiles, the versions.
     own.into_iter().chain(sources()).collect()
 }

@@ -9,7 +9,7 @@
 //!    (`combine`), which also refuses what a simple linker could not link: thread-locals, and
 //!    relocations beyond the few that position-independent code needs.
 //!
-//! [`build_executor`] compiles the other thing that a controller carries with it, `orc-executor`.
+//! [`build_executor`] and [`build_guest`] compile what else a controller carries with it.
 //!
 //! `orc-jit`'s build script embeds both; `cargo xtask orc-rt` writes the archive to a file.
 
@@ -21,7 +21,7 @@ mod members;
 mod tests;
 
 pub use cargo::{BuildRequest, build, compile, sources};
-pub use executor::{EXECUTOR_SIZE_MAX, build_executor, executor_sources};
+pub use executor::{EXECUTOR_SIZE_MAX, build_executor, build_guest, executor_sources};
 
 use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
 
