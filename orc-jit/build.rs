@@ -1,10 +1,11 @@
 //! Builds what a controller carries with it, for embedding: the runtime's archive, `liborc_rt.a`, and
-//! the program that runs code in another process, `orc-executor`. They are found through the
-//! environment variables `ORC_RT_ARCHIVE` and `ORC_EXECUTOR` at compile time.
+//! the program that runs code in another process, `orc-executor`, also as a library for the process of
+//! LLVM's executor. They are found through the environment variables `ORC_RT_ARCHIVE`, `ORC_EXECUTOR`
+//! and `ORC_EXECUTOR_GUEST` at compile time.
 
 use std::path::{Path, PathBuf};
 
-use orc_rt_archive::{BuildRequest, build, build_executor, executor_sources, sources};
+use orc_rt_archive::{BuildRequest, build, build_executor, build_guest, executor_sources, sources};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for source in sources().into_iter().chain(executor_sources()) {
@@ -26,6 +27,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let executor = build_executor(&request("executor")?)
         .inspect_err(|error| eprintln!("orc-executor could not be built: {error}"))?;
     embed("ORC_EXECUTOR", &out_dir.join("orc-executor"), &executor)?;
+    let guest = build_guest(&request("executor")?)
+        .inspect_err(|error| eprintln!("orc-executor-guest could not be built: {error}"))?;
+    let path = out_dir.join("liborc_executor_guest.so");
+    embed("ORC_EXECUTOR_GUEST", &path, &guest)?;
     Ok(())
 }
 

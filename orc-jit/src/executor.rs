@@ -14,6 +14,9 @@ use crate::error::Error;
 /// The program that spawned executors run, built with this crate.
 static PROGRAM: &[u8] = include_bytes!(env!("ORC_EXECUTOR"));
 
+/// What is loaded into LLVM's executor, built with this crate.
+static GUEST: &[u8] = include_bytes!(env!("ORC_EXECUTOR_GUEST"));
+
 /// Where a [`crate::Jit`] runs its code. A handle, cheap to clone.
 ///
 /// Code in another process cannot harm this one: if it crashes, what is asked of its executor
@@ -53,7 +56,7 @@ impl Executor {
 
     /// Code runs in an executor that is reached as `place` says: "unix:PATH" and "tcp:HOST:PORT" for
     /// one that listens there, "stdio:COMMAND" for what a command leads to, "ssh:HOST",
-    /// "spawn:PATH" for a child process of that file.
+    /// "spawn:PATH" for a child process of that file, "llvm:PATH" for one of LLVM's executor.
     ///
     /// # Errors
     /// When `place` has another form; when the executor cannot be reached, or is none for this
@@ -204,7 +207,7 @@ impl ExecutorOptions {
 
     /// Starts or reaches an executor.
     pub(crate) fn at(&self, place: &Place) -> Result<Executor, Error> {
-        let mut launch = Launch::default().program(PROGRAM).limits(self.limits);
+        let mut launch = Launch::default().program(PROGRAM).guest(GUEST).limits(self.limits);
         for (name, value) in &self.start_variables {
             launch = launch.variable(name, value);
         }
