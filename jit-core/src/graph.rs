@@ -47,7 +47,7 @@ pub enum SectionKind {
 }
 
 /// A section: what blocks of one output section of one object share.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section {
     /// The output section, as in ".text": sections of one output name are contiguous in a batch,
     /// and `__start_`/`__stop_`-like symbols refer to it.
@@ -195,6 +195,15 @@ pub struct LinkGraph {
     pub frames: Vec<Frame>,
     /// Names blocks and local symbols for messages: the format's own section and symbol names.
     pub describe: Option<Arc<dyn DescribeGraph>>,
+}
+
+/// The capacity to give to a graph's vector that the object itself fills with `own` elements.
+///
+/// Linking adds a few symbols, blocks and edges to a graph: entries of its GOT, stubs. Without
+/// room, adding the first would move the whole vector. Room that stays unused is never touched.
+#[must_use]
+pub const fn with_room(own: usize) -> usize {
+    own + own / 16 + 16
 }
 
 impl LinkGraph {

@@ -13,6 +13,7 @@ pub mod graph;
 pub mod in_process;
 pub mod link;
 pub mod name;
+mod name_pages;
 pub mod native;
 pub mod object;
 pub mod platform;

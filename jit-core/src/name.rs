@@ -37,6 +37,9 @@ const SHARDS: usize = 1 << SHARD_BITS;
 /// several names, small enough for the first-level cache.
 const CHUNK: usize = 1024;
 
+/// Fewer names are interned one by one.
+const FEW: usize = 32;
+
 /// Names that are searched for together, so that their cache misses overlap.
 const GROUP: usize = 64;
 
@@ -107,10 +110,7 @@ impl Default for NameTable {
 impl NameTable {
     /// The id of `name`, made if new. New names are copied.
     pub fn intern(&self, name: &[u8]) -> NameId {
-        let name = self.incoming(name, None);
-        let shard = shard_of(name.hash);
-        let mut names = self.shards[shard].0.lock();
-        id(shard, names.intern(name, &self.inputs))
+        self.intern_one(self.incoming(name, None))
     }
 
     /// Appends the ids of all `names` to `ids`, in order. New names are copied.
@@ -198,12 +198,23 @@ impl NameTable {
         Incoming { hash, bytes, kept }
     }
 
+    fn intern_one(&self, name: Incoming<'_>) -> NameId {
+        let shard = shard_of(name.hash);
+        let mut names = self.shards[shard].0.lock();
+        id(shard, names.intern(name, &self.inputs))
+    }
+
     fn intern_chunks<'a>(
         &self,
         mut names: impl Iterator<Item = Incoming<'a>>,
         ids: &mut Vec<NameId>,
     ) {
-        let mut chunk = Vec::with_capacity(names.size_hint().0.clamp(16, CHUNK));
+        let count = names.size_hint();
+        if count.1.is_some_and(|most| most <= FEW) {
+            ids.extend(names.map(|name| self.intern_one(name)));
+            return;
+        }
+        let mut chunk = Vec::with_capacity(count.0.clamp(16, CHUNK));
         let mut order = Vec::new();
         loop {
             chunk.clear();

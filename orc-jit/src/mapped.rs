@@ -43,8 +43,13 @@ impl InputOpener for MapFiles {
             let map = unsafe { memmap2::Mmap::map(&file)? };
             return Ok(Arc::new(Mapped(map)));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-        file.read_to_end(&mut bytes)?;
+        // Reading to the end would ask for the size again, and for an end that is known.
+        let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
+        if metadata.is_file() && !bytes.is_empty() {
+            file.read_exact(&mut bytes)?;
+        } else {
+            file.read_to_end(&mut bytes)?;
+        }
         Ok(Arc::new(OwnedBytes::from(bytes)))
     }
 }

@@ -33,6 +33,23 @@ const R_X86_64_PLT32_BND: u32 = 40;
 /// What the relocation number means.
 #[inline]
 pub(crate) fn meaning(r_type: RelocationType) -> Meaning {
+    const NUMBERS: usize = 256;
+    static MEANINGS: [Meaning; NUMBERS] = {
+        let mut meanings = [Meaning::Unsupported; NUMBERS];
+        let mut number = 0;
+        while number < NUMBERS {
+            meanings[number] = meaning_of(RelocationType(number as u32));
+            number += 1;
+        }
+        meanings
+    };
+    match MEANINGS.get(r_type.0 as usize) {
+        Some(&meaning) => meaning,
+        None => Meaning::Unsupported,
+    }
+}
+
+const fn meaning_of(r_type: RelocationType) -> Meaning {
     use Meaning::{Edge, Ignored, Unsupported};
     match r_type {
         elf::R_X86_64_NONE => Edge(Kind::None, 0),

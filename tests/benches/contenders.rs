@@ -8,6 +8,12 @@ use tests::toolchain::{compilers, find_program};
 
 use crate::workloads::Workload;
 
+/// Stands for all inputs in a linker's command line.
+const INPUTS: &str = "inputs.o";
+
+/// Linkers whose work goes on in a process of its own, unless told otherwise.
+const FORKING: [&str; 2] = ["mold", "wild"];
+
 /// A way to run objects.
 pub struct Contender {
     /// What it is called.
@@ -85,6 +91,15 @@ impl Contender {
             }
         }
     }
+
+    /// The first command in a form whose memory can be measured from outside.
+    pub fn in_one_process(&self, command: &[String]) -> Vec<String> {
+        let mut command = command.to_vec();
+        if FORKING.contains(&self.name) {
+            command.insert(1, "--no-fork".to_owned());
+        }
+        command
+    }
 }
 
 /// What the compiler would pass to the linker: so a linker is timed without the compiler's
@@ -92,9 +107,9 @@ impl Contender {
 fn linker_arguments(arguments: &[String], executable: &str, directory: &Path) -> Vec<String> {
     let driver = &compilers()[0].cxx;
     let output = Command::new(driver)
-        .arg("-###")
-        .args(arguments)
-        .args(["-o", executable])
+        // The driver would put what a response file names into one of its own, for the time of
+        // the link.
+        .args(["-###", INPUTS, "-o", executable])
         .current_dir(directory)
         .output()
         .expect("the compiler runs");
@@ -115,6 +130,8 @@ fn linker_arguments(arguments: &[String], executable: &str, directory: &Path) ->
         // The plugin is for link-time optimization, and not every linker has it.
         if word == "-plugin" {
             words.next();
+        } else if word == INPUTS {
+            kept.extend_from_slice(arguments);
         } else if !word.starts_with("-plugin-opt") {
             kept.push(word);
         }

@@ -1,7 +1,8 @@
 //! How fast programs are linked and run, beside every linker that is installed.
 //!
 //! `cargo bench -p tests --bench link [-- FILTER]`. All contenders of a workload run in turn, round
-//! by round, so that a busy moment of the machine hits them all; what is shown are medians.
+//! by round, so that a busy moment of the machine hits them all; what is shown are medians. A
+//! linker's figures are those of linking and of running what it made.
 
 mod contenders;
 mod measure;
@@ -11,8 +12,8 @@ mod workloads;
 use std::path::Path;
 
 use contenders::{Contender, contenders};
-use measure::{median, peak_memory, timed};
-use workloads::{Workload, workloads};
+use measure::{Cost, median, timed};
+use workloads::{Inputs, Workload, workloads};
 
 /// Rounds of a workload. The first is not counted: it fills the page cache.
 const ROUNDS: usize = 11;
@@ -36,6 +37,15 @@ fn main() {
     }
 }
 
+/// What a contender did on a workload.
+struct Entry {
+    contender: Contender,
+    commands: Vec<Vec<String>>,
+    /// One per round.
+    costs: Vec<Cost>,
+    failure: Option<String>,
+}
+
 /// Builds a workload's objects, and prints a line per contender.
 fn run(workload: &Workload, directory: &Path) {
     std::fs::create_dir_all(directory).expect("a fresh directory");
@@ -47,53 +57,64 @@ fn run(workload: &Workload, directory: &Path) {
         return;
     };
     println!("{}: {}", workload.name, inputs.describe());
-    let mut results: Vec<_> = contenders()
-        .into_iter()
-        .filter(|contender| contender.can_run(workload))
-        .map(|contender| (contender, Vec::new(), None))
+    let contenders = contenders().into_iter();
+    let able = contenders.filter(|contender| contender.can_run(workload));
+    let mut entries: Vec<Entry> = able
+        .map(|contender| Entry {
+            commands: contender.commands(&inputs.arguments, directory),
+            contender,
+            costs: Vec::new(),
+            failure: None,
+        })
         .collect();
     for round in 0..ROUNDS {
-        for (contender, times, failure) in &mut results {
-            if failure.is_some() {
-                continue;
-            }
-            match time_once(contender, &inputs.arguments, directory) {
-                Ok(seconds) if round > 0 => times.push(seconds),
+        for entry in entries.iter_mut().filter(|entry| entry.failure.is_none()) {
+            match run_once(&entry.commands, directory) {
+                Ok(cost) if round > 0 => entry.costs.push(cost),
                 Ok(_) => {}
-                Err(message) => *failure = Some(message),
+                Err(message) => entry.failure = Some(message),
             }
         }
     }
-    let ours = results
-        .first()
-        .map_or(f64::NAN, |(_, times, _)| median(times));
-    for (contender, times, failure) in &results {
-        match failure {
-            Some(message) => println!("  {:<14} fails: {message}", contender.name),
-            None => {
-                let seconds = median(times);
-                let peak = peak_memory(
-                    &contender.commands(&inputs.arguments, directory)[0],
-                    directory,
-                );
-                println!(
-                    "  {:<14} {:>9.1} ms   x{:<6.2} peak {peak} {}",
-                    contender.name,
-                    seconds * 1e3,
-                    seconds / ours,
-                    inputs.rates(seconds),
-                );
-            }
-        }
+    println!(
+        "  {:<14} {:>12} {:>7} {:>12} {:>9}",
+        "", "wall", "", "processor", "peak"
+    );
+    for entry in &entries {
+        print(entry, &entries[0].costs, &inputs, directory);
     }
     println!();
 }
 
-/// Seconds that all commands of a contender take.
-fn time_once(contender: &Contender, arguments: &[String], directory: &Path) -> Result<f64, String> {
-    let commands = contender.commands(arguments, directory);
-    commands
-        .iter()
-        .map(|command| timed(command, directory).map(|run| run.seconds))
-        .sum()
+/// Prints what a contender did, with its time as a multiple of ours: the median of the rounds'
+/// ratios, since what slows a round down slows all of it.
+fn print(entry: &Entry, ours: &[Cost], inputs: &Inputs, directory: &Path) {
+    let name = entry.contender.name;
+    if let Some(message) = &entry.failure {
+        return println!("  {name:<14} fails: {message}");
+    }
+    let wall = median(entry.costs.iter().map(|cost| cost.wall));
+    let cpu = median(entry.costs.iter().map(|cost| cost.cpu));
+    let pairs = entry.costs.iter().zip(ours);
+    let ratio = median(pairs.map(|(theirs, ours)| theirs.wall / ours.wall));
+    let link = entry.contender.in_one_process(&entry.commands[0]);
+    let peak = timed(&link, directory).map_or(f64::NAN, |run| run.cost.peak);
+    println!(
+        "  {name:<14} {:>9.1} ms  x{ratio:<5.2} {:>9.0} ms {peak:>6.0} MB {}",
+        wall * 1e3,
+        cpu * 1e3,
+        inputs.rates(wall),
+    );
+}
+
+/// What all commands of a contender cost, one after the other.
+fn run_once(commands: &[Vec<String>], directory: &Path) -> Result<Cost, String> {
+    let mut total = Cost::default();
+    for command in commands {
+        let cost = timed(command, directory)?.cost;
+        total.wall += cost.wall;
+        total.cpu += cost.cpu;
+        total.peak = total.peak.max(cost.peak);
+    }
+    Ok(total)
 }

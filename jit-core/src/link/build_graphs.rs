@@ -78,6 +78,7 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
 
 /// Refuses a graph whose ids or offsets are out of bounds.
 fn check(graph: &LinkGraph) -> Result<(), String> {
+    let plain = plain_kinds();
     let symbols = graph.symbols.len() as u32;
     for (index, block) in graph.blocks.iter().enumerate() {
         let name = || graph.block_name(BlockId(index as u32));
@@ -103,7 +104,7 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
             return Err(format!("section {}: malformed frames", name()));
         }
         for edge in edges {
-            let plain = Kind::from_edge(edge.kind).is_some_and(|k| k.group() != KindGroup::Rewrite);
+            let plain = plain[usize::from(edge.kind.0)];
             let inside = u64::from(edge.offset) < block.size || edge.kind == Kind::None.edge();
             if !plain || !inside || edge.target.0 >= symbols {
                 return Err(format!(
@@ -116,6 +117,15 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
         }
     }
     check_symbols_and_frames(graph)
+}
+
+/// Per kind: whether an object may have edges of it.
+fn plain_kinds() -> [bool; 256] {
+    let mut plain = [false; 256];
+    for &kind in Kind::ALL {
+        plain[kind as usize] = kind.group() != KindGroup::Rewrite;
+    }
+    plain
 }
 
 fn check_symbols_and_frames(graph: &LinkGraph) -> Result<(), String> {
@@ -149,32 +159,20 @@ fn check_symbols_and_frames(graph: &LinkGraph) -> Result<(), String> {
 /// The blocks that hold frames, with those of their edges that belong to no frame.
 fn frame_blocks(graph: &LinkGraph) -> Vec<FrameBlock> {
     let mut blocks: Vec<BlockId> = Vec::new();
-    let mut spans: Vec<(u32, u32)> = Vec::with_capacity(graph.frames.len());
+    let mut in_frames = vec![false; graph.edges.len()];
     for frame in &graph.frames {
         if blocks.last() != Some(&frame.block) && !blocks.contains(&frame.block) {
             blocks.push(frame.block);
         }
-        spans.push(frame.edges);
+        in_frames[frame.edges.0 as usize..frame.edges.1 as usize].fill(true);
     }
     blocks.sort_unstable();
-    spans.sort_unstable();
-    let outside = |block: BlockId| {
-        let mut outside = Vec::new();
+    let with_edges = |&block: &BlockId| {
         let edges = graph.blocks[block.0 as usize].edges.clone();
-        let mut at = edges.start;
-        let first = spans.partition_point(|&(_, end)| end <= at);
-        for &(start, end) in spans[first..].iter().take_while(|s| s.0 < edges.end) {
-            outside.extend(at..start.max(at));
-            at = at.max(end);
-        }
-        outside.extend(at..edges.end.max(at));
-        outside
-    };
-    blocks
-        .iter()
-        .map(|&block| FrameBlock {
+        FrameBlock {
             block,
-            record_edges: outside(block),
-        })
-        .collect()
+            record_edges: edges.filter(|edge| !in_frames[*edge as usize]).collect(),
+        }
+    };
+    blocks.iter().map(with_edges).collect()
 }

@@ -1,10 +1,11 @@
 //! Last step: memory becomes final, with frames, thread-locals and actions.
 
 use orc_shared::ExecutorAddrRange;
+use rayon::prelude::*;
 
 use super::layout;
 use super::name_functions;
-use super::parallel;
+use super::parallel::{self, PARALLEL_WORK};
 use super::record_places;
 use super::state::{Group, Link, Part};
 use crate::batch::{NativeBinding, TrackerId};
@@ -138,7 +139,11 @@ fn frames_of_groups(link: &Link) -> Vec<Vec<FrameEntry>> {
     }
     for frames in &mut of_groups {
         // A stable sort, because it makes use of the long runs that are in order already.
-        frames.sort();
+        if frames.len() < PARALLEL_WORK {
+            frames.sort();
+        } else {
+            frames.par_sort();
+        }
     }
     of_groups
 }

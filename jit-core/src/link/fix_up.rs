@@ -169,8 +169,7 @@ fn run(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
         let (copied, zeros) = bytes.split_at_mut(content.len());
         copied.copy_from_slice(content);
         zeros.fill(0);
-        for number in block.edges.clone() {
-            let edge = &part.graph.edges[number as usize];
+        for (number, edge) in block.edges.clone().zip(part.graph.edges_of(id)) {
             if let Err(error) = fix_edge(part, edge, bytes, block.address, task.got_base)
                 && failures.len() < FAILURES_PER_TASK
             {

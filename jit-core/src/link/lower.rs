@@ -15,10 +15,10 @@ use super::parallel;
 use super::ranges;
 use super::state::{Bound, External, Ifunc, Link, Needs, OWN, Part, join_errors};
 use super::tables::Tables;
-use crate::arch::x86_64::lower::{Lowered, TargetClass, has_place, lower};
-use crate::arch::x86_64::{Group as KindGroup, Kind, stubs};
+use crate::arch::x86_64::lower::{Lowered, TargetClass, has_place, lower, near};
+use crate::arch::x86_64::{Kind, stubs};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Edge, SectionId, SectionKind, SymbolId, Target};
+use crate::graph::{BlockId, Edge, EdgeKind, SectionId, SectionKind, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::SymbolKind;
 
@@ -45,15 +45,14 @@ impl Shared<'_> {
     }
 }
 
-/// Per kind: whether an edge of the kind to a near target, outside thread-local storage, stays as
-/// it is.
-fn kinds_that_stay() -> [bool; 128] {
-    let mut stays = [false; 128];
+/// Per kind: what an edge of the kind to a near target becomes, outside thread-local storage, if no
+/// closer look is needed.
+fn near_kinds() -> [Option<EdgeKind>; 128] {
+    let mut kinds = [None; 128];
     for &kind in Kind::ALL {
-        let offset = matches!(kind, Kind::TpOffset32 | Kind::TpOffset64);
-        stays[kind as usize] = kind.group() == KindGroup::Fixup && !offset;
+        kinds[kind as usize] = near(kind).map(Kind::edge);
     }
-    stays
+    kinds
 }
 
 /// Lowers every live edge of the batch.
@@ -157,6 +156,10 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
             class,
             outside: false,
         };
+        // No live edge asks.
+        if part.uses.get(index).is_some_and(|uses| uses.is_empty()) {
+            return own(None);
+        }
         match symbol.target {
             Target::Defined { block, .. } => {
                 let block = &graph.blocks[block.0 as usize];
@@ -191,7 +194,7 @@ fn lower_part(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
         part,
         shared,
         facts,
-        stays: kinds_that_stay(),
+        near: near_kinds(),
         tables: Tables::new(part),
         refused: Vec::new(),
     };
@@ -215,7 +218,7 @@ struct Lowering<'a> {
     part: &'a Part,
     shared: &'a Shared<'a>,
     facts: Vec<Facts>,
-    stays: [bool; 128],
+    near: [Option<EdgeKind>; 128],
     tables: Tables,
     refused: Vec<(BlockId, Edge, Refused)>,
 }
@@ -231,11 +234,16 @@ impl Lowering<'_> {
             let edge = edges[at];
             let target = self.facts[edge.target.0 as usize];
             at += 1;
-            // Most edges are what they should be already.
+            if edge.kind == Kind::None.edge() {
+                continue;
+            }
             let near = matches!(target.class, Some(TargetClass::Near | TargetClass::NearLow));
-            let stays = near && kind != SectionKind::ThreadLocal;
-            if edge.kind == Kind::None.edge() || (stays && self.stays[edge.kind.0 as usize & 127]) {
-                if target.outside && edge.kind != Kind::None.edge() {
+            if near
+                && kind != SectionKind::ThreadLocal
+                && let Some(near) = self.near[edge.kind.0 as usize & 127]
+            {
+                edges[at - 1].kind = near;
+                if target.outside {
                     let external = self.part.externals[edge.target.0 as usize];
                     self.shared.need(external, Needs::VALUE);
                 }

@@ -5,13 +5,14 @@
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::parallel::{self, PARALLEL_WORK};
-use super::state::{Bound, External, Link, OWN, Uses};
+use super::parallel;
+use super::state::{Bound, External, Link, OWN, Uses, table_of_symbols};
 use crate::arch::x86_64::lower::TargetClass;
 use crate::batch::{DylibId, Resolution};
 use crate::error::LinkError;
 use crate::graph::{SymbolId, Target};
 use crate::name::NameId;
+use crate::name_pages::NamePages;
 use crate::platform::LinkerDefined;
 
 /// Names that one question to the session carries, so that questions are answered in parallel.
@@ -26,17 +27,29 @@ pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
             .filter_map(|(index, symbol)| Some((SymbolId(index as u32), symbol.name?)))
             .collect()
     });
-    let mut externals = Externals::sized_for(&undefined);
+    let mut externals = Externals::default();
+    let mut numbers = Vec::with_capacity(undefined.len());
     for (index, names) in undefined.iter().enumerate() {
         let dylib = link.dylib_of(index as u32);
-        let numbers = names.iter().map(|(_, name)| externals.number(dylib, *name));
-        let numbers: Vec<u32> = numbers.collect();
-        let part = &mut link.parts[index];
-        part.externals = vec![OWN; part.graph.symbols.len()];
-        for ((symbol, _), number) in names.iter().zip(numbers) {
-            part.externals[symbol.0 as usize] = number;
-        }
+        let of_dylib = externals.numbers.entry(dylib).or_default();
+        let number = |(_, name): &(SymbolId, NameId)| {
+            let next = externals.list.len() as u32;
+            let number = *of_dylib.place(*name).get_or_insert(next);
+            if number == next {
+                externals.list.push((dylib, *name));
+            }
+            number
+        };
+        numbers.push(names.iter().map(number).collect::<Vec<u32>>());
     }
+    parallel::each_part(&mut link.parts, |index, part| {
+        part.externals = table_of_symbols(part, OWN);
+        let names = &undefined[index as usize];
+        for ((symbol, _), number) in names.iter().zip(&numbers[index as usize]) {
+            part.externals[symbol.0 as usize] = *number;
+        }
+        Ok(())
+    })?;
     let resolutions = ask(link, &externals.list);
     for ((dylib, name), resolution) in externals.list.into_iter().zip(resolutions) {
         let resolution = null_if_absent(link, dylib, resolution?);
@@ -142,50 +155,8 @@ fn bind(
 }
 
 /// Numbers (dylib, name) pairs in the order of their first appearance.
+#[derive(Default)]
 struct Externals {
     list: Vec<(DylibId, NameId)>,
-    numbers: Numbers,
-}
-
-/// A table over all names pays where most of it is used; for a small batch in a large session a
-/// hash map does.
-enum Numbers {
-    Dense(HashMap<DylibId, Vec<u32>>, usize),
-    Hashed(HashMap<(DylibId, NameId), u32>),
-}
-
-impl Externals {
-    fn sized_for(undefined: &[Vec<(SymbolId, NameId)>]) -> Self {
-        let all = || undefined.iter().flatten();
-        let count = all().count();
-        let largest = all().map(|(_, name)| name.index()).max().unwrap_or(0);
-        let numbers = if count >= PARALLEL_WORK && largest / 8 < count {
-            Numbers::Dense(HashMap::new(), largest + 1)
-        } else {
-            Numbers::Hashed(HashMap::with_capacity(count))
-        };
-        Self {
-            list: Vec::new(),
-            numbers,
-        }
-    }
-
-    fn number(&mut self, dylib: DylibId, name: NameId) -> u32 {
-        let next = self.list.len() as u32;
-        let number = match &mut self.numbers {
-            Numbers::Dense(tables, size) => {
-                let table = tables.entry(dylib).or_insert_with(|| vec![OWN; *size]);
-                let number = &mut table[name.index()];
-                if *number == OWN {
-                    *number = next;
-                }
-                *number
-            }
-            Numbers::Hashed(map) => *map.entry((dylib, name)).or_insert(next),
-        };
-        if number == next {
-            self.list.push((dylib, name));
-        }
-        number
-    }
+    numbers: HashMap<DylibId, NamePages<u32>>,
 }

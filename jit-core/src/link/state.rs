@@ -17,7 +17,7 @@ use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::InFlight;
 use crate::executor::api::{CopyRelocation, Export, RangeId, TlsBlock};
-use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target};
+use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target, with_room};
 use crate::link::LinkContext;
 use crate::link::layout::Layout;
 use crate::link::name_functions::FunctionNames;
@@ -179,6 +179,14 @@ pub(super) struct PendingCopy {
     pub(super) copy: CopyRelocation,
     pub(super) part: u32,
     pub(super) symbol: SymbolId,
+}
+
+/// A table with a value per symbol of a part, and room for symbols to come.
+pub(super) fn table_of_symbols<T: Copy>(part: &Part, value: T) -> Vec<T> {
+    let symbols = part.graph.symbols.len();
+    let mut table = Vec::with_capacity(with_room(symbols));
+    table.resize(symbols, value);
+    table
 }
 
 impl Part {

@@ -4,7 +4,7 @@
 //! objects have as the code's start, which unwinders skip.
 
 use super::parallel;
-use super::state::{Link, OWN, Part, Uses};
+use super::state::{Link, OWN, Part, Uses, table_of_symbols};
 use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::lower;
 use crate::error::LinkError;
@@ -49,8 +49,8 @@ fn drop_dead_frames(part: &mut Part) {
 
 fn survey_part(part: &mut Part) {
     let table = uses_of_kinds();
+    let mut uses = table_of_symbols(part, Uses::empty());
     let graph = &part.graph;
-    let mut uses = vec![Uses::empty(); graph.symbols.len()];
     for block in graph.blocks.iter().filter(|block| block.live) {
         for edge in &graph.edges[block.edges.start as usize..block.edges.end as usize] {
             uses[edge.target.0 as usize] |= table[edge.kind.0 as usize & 127];

@@ -16,7 +16,7 @@ use super::Inner;
 use super::effects::Effects;
 use super::ids::{BatchKey, IdHash, IdMap};
 use super::query::Countdown;
-use super::resolve::{Answer, Resolver, Slot, slot_key};
+use super::resolve::{Answer, Resolver, Slot, SlotNumbers};
 use super::state::{Phase, State};
 use super::unit::UnitState;
 
@@ -27,7 +27,7 @@ pub(super) struct Host {
     batch: BatchKey,
     units: Vec<BatchUnit>,
     positions: IdMap<UnitId, u32>,
-    slots_by_name: IdMap<u64, u32>,
+    numbers: SlotNumbers,
     slots: Vec<Slot>,
     extras: Vec<Resolution>,
     /// Whether the linker has said how it ended.
@@ -47,7 +47,7 @@ impl Host {
             batch: resolver.batch,
             units,
             positions,
-            slots_by_name: resolver.take_slots(),
+            numbers: resolver.take_numbers(),
             slots: std::mem::take(&mut resolver.slots),
             extras: std::mem::take(&mut resolver.extras),
             finished: AtomicBool::new(false),
@@ -55,8 +55,8 @@ impl Host {
     }
 
     fn answer(&self, dylib: DylibId, name: NameId) -> Resolution {
-        let slot = self.slots_by_name.get(&slot_key(dylib, name));
-        let slot = slot.and_then(|slot| self.slots.get(*slot as usize));
+        let slot = self.numbers.get(dylib, name);
+        let slot = slot.and_then(|slot| self.slots.get(slot));
         let answer = match slot.map(|slot| slot.answer) {
             Some(Answer::Mine { unit, index }) => self.in_batch(unit, index),
             Some(Answer::Extra(extra)) => self.extras.get(extra as usize).cloned(),

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use crate::batch::{DylibId, NativeBinding, ProgramLink, Resolution, UnitId};
 use crate::error::LinkError;
 use crate::name::NameId;
+use crate::name_pages::NamePages;
 
 use super::Inner;
 use super::effects::Effects;
 use super::form::Formed;
-use super::ids::{BatchKey, IdHash, IdMap, IdSet};
+use super::ids::{BatchKey, IdMap, IdSet};
 use super::query::Then;
 use super::state::{Phase, State};
 use super::unit::{Source, UnitState};
@@ -116,7 +117,7 @@ pub(super) struct Resolver<'a> {
     pub(super) fresh: Vec<(DylibId, Source, Vec<u32>)>,
     /// Batches of clients' units that this lookup started.
     pub(super) clients: Vec<BatchKey>,
-    slots_by_name: IdMap<u64, u32>,
+    numbers: SlotNumbers,
     pub(super) slots: Vec<Slot>,
     pub(super) extras: Vec<Resolution>,
     pub(super) wants: Vec<Want>,
@@ -126,9 +127,22 @@ pub(super) struct Resolver<'a> {
     pub(super) undefined_allowed: bool,
 }
 
-/// The key of a name in a dylib.
-pub(super) fn slot_key(dylib: DylibId, name: NameId) -> u64 {
-    u64::from(dylib.0) << 32 | u64::from(name.0)
+/// The number of the slot of each name that a dylib refers to.
+#[derive(Default)]
+pub(super) struct SlotNumbers(IdMap<DylibId, NamePages<u32>>);
+
+impl SlotNumbers {
+    /// The slot's number, if the name was wanted.
+    pub(super) fn get(&self, dylib: DylibId, name: NameId) -> Option<usize> {
+        let number = self.0.get(&dylib)?.get(name)?;
+        Some(*number as usize)
+    }
+
+    /// The slot's number; `next`, if the name is new.
+    fn get_or_insert(&mut self, dylib: DylibId, name: NameId, next: u32) -> u32 {
+        let place = self.0.entry(dylib).or_default().place(name);
+        *place.get_or_insert(next)
+    }
 }
 
 impl<'a> Resolver<'a> {
@@ -146,7 +160,7 @@ impl<'a> Resolver<'a> {
             units: Vec::new(),
             fresh: Vec::new(),
             clients: Vec::new(),
-            slots_by_name: IdMap::with_hasher(IdHash),
+            numbers: SlotNumbers::default(),
             slots: Vec::new(),
             extras: Vec::new(),
             wants: Vec::new(),
@@ -232,10 +246,7 @@ impl<'a> Resolver<'a> {
     /// Wants a name as seen from a dylib.
     pub(super) fn want(&mut self, dylib: DylibId, name: NameId, strong: bool, by_object: bool) {
         let next = self.slots.len() as u32;
-        let slot = *self
-            .slots_by_name
-            .entry(slot_key(dylib, name))
-            .or_insert(next);
+        let slot = self.numbers.get_or_insert(dylib, name, next);
         if slot == next {
             self.slots.push(Slot {
                 dylib,
@@ -343,8 +354,7 @@ impl<'a> Resolver<'a> {
 
     /// The place of a name's slot, if the name was wanted.
     pub(super) fn slot_index(&self, dylib: DylibId, name: NameId) -> Option<usize> {
-        let slot = self.slots_by_name.get(&slot_key(dylib, name))?;
-        Some(*slot as usize)
+        self.numbers.get(dylib, name)
     }
 
     /// The slot of a name, if it was wanted.
@@ -353,8 +363,8 @@ impl<'a> Resolver<'a> {
     }
 
     /// The finished map of names to slots.
-    pub(super) fn take_slots(&mut self) -> IdMap<u64, u32> {
-        std::mem::replace(&mut self.slots_by_name, IdMap::with_hasher(IdHash))
+    pub(super) fn take_numbers(&mut self) -> SlotNumbers {
+        std::mem::take(&mut self.numbers)
     }
 
     /// Gives up: everything claimed goes back, and all who wait get the error.

@@ -310,10 +310,8 @@ impl State {
     ) -> Result<(UnitId, Vec<NameId>), Vec<Clash>> {
         let (dylib, tracker, rank) = (unit.dylib, unit.tracker, unit.rank);
         let starts = !unit.is_pulled() && unit.source.interface().has_initializers;
-        let names = unit.source.interface().definitions.len();
         let id = self.units.add(unit);
         let state = &mut self.dylibs[dylib.0 as usize];
-        state.table.reserve(names.min(64));
         let merged = state.table.merge(&mut self.units, id, forming);
         if !merged.clashes.is_empty() {
             // The caller still holds the object, so nothing is destroyed here.
@@ -342,7 +340,6 @@ impl DylibState {
     /// Adds an archive's names as lazy ones, after everything the dylib has.
     pub(super) fn add_archive(&mut self, objects: Arc<dyn LazyObjects>, tracker: TrackerId) -> u32 {
         let rank = self.next_rank();
-        self.table.reserve(objects.index().len());
         for (name, member) in objects.index() {
             self.table.offer_lazy(*name, rank, *member);
         }

@@ -1,6 +1,6 @@
 //! The symbol table of a dylib: which definition of a name is in force.
 //!
-//! One hash map holds everything the dylib could offer under a name, so a lookup is one probe:
+//! One map holds everything the dylib could offer under a name, so a lookup is one probe:
 //! definitions of objects (linked or not), and the names of archive members (*lazy* entries).
 //! Linkage rules are applied when an object is added, or when an archive's member is pulled:
 //!
@@ -21,6 +21,7 @@
 
 use crate::batch::UnitId;
 use crate::name::NameId;
+use crate::name_pages::NamePages;
 use crate::object::{Definition, Linkage, Scope};
 
 use super::ids::{BatchKey, NameMap};
@@ -104,8 +105,8 @@ struct KeptGroup {
 /// Names of one dylib.
 #[derive(Default)]
 pub(super) struct SymbolTable {
-    names: NameMap<Entry>,
-    groups: NameMap<KeptGroup>,
+    names: NamePages<Entry>,
+    groups: NamePages<KeptGroup>,
     /// Largest size and alignment seen of each common symbol.
     commons: NameMap<(u64, u64)>,
 }
@@ -155,21 +156,18 @@ enum Outcome {
 
 impl SymbolTable {
     pub(super) fn get(&self, name: NameId) -> Option<&Entry> {
-        self.names.get(&name)
-    }
-
-    pub(super) fn reserve(&mut self, names: usize) {
-        self.names.reserve(names);
+        self.names.get(name)
     }
 
     /// Every name the table knows.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NameId, &Entry)> {
-        self.names.iter().map(|(name, entry)| (*name, entry))
+        self.names.iter()
     }
 
     /// Adds a lazy name unless the table has the name.
     pub(super) fn offer_lazy(&mut self, name: NameId, rank: u32, member: u32) {
-        let entry = self.names.entry(name).or_insert(Entry::lazy(rank, member));
+        let place = self.names.place(name);
+        let entry = place.get_or_insert(Entry::lazy(rank, member));
         if !entry.lazy {
             entry.over_lazy = true;
         }
@@ -178,8 +176,8 @@ impl SymbolTable {
     /// Removes a lazy entry of this archive (and member, if given).
     pub(super) fn withdraw_lazy(&mut self, name: NameId, rank: u32, member: Option<u32>) {
         let ours = |e: &Entry| e.lazy && e.owner == rank && member.is_none_or(|m| m == e.index);
-        if self.names.get(&name).is_some_and(ours) {
-            self.names.remove(&name);
+        if self.names.get(name).is_some_and(ours) {
+            self.names.remove(name);
         }
     }
 
@@ -191,7 +189,7 @@ impl SymbolTable {
     /// Makes `unit`'s definition `index` the one in force, whatever was there: a client's unit hands
     /// its names to the object it produced.
     pub(super) fn hand_over(&mut self, name: NameId, unit: UnitId, index: u32) {
-        if let Some(entry) = self.names.get_mut(&name) {
+        if let Some(entry) = self.names.get_mut(name) {
             entry.owner = unit.0;
             entry.index = index;
         }
@@ -237,7 +235,7 @@ impl SymbolTable {
         let mut forgotten = Forgotten::default();
         for definition in &interface.definitions {
             let ours = |e: &&mut Entry| e.unit() == Some(id);
-            if let Some(entry) = self.names.get_mut(&definition.name).filter(ours) {
+            if let Some(entry) = self.names.get_mut(definition.name).filter(ours) {
                 forgotten.contested |= entry.contested;
                 if entry.over_lazy {
                     forgotten.over_lazy.push(definition.name);
@@ -245,13 +243,13 @@ impl SymbolTable {
                 if entry.strength == Strength::Common {
                     self.commons.remove(&definition.name);
                 }
-                self.names.remove(&definition.name);
+                self.names.remove(definition.name);
             }
         }
         for signature in &interface.groups {
-            if let Some(group) = self.groups.get(signature).filter(|g| g.unit == id) {
+            if let Some(group) = self.groups.get(*signature).filter(|g| g.unit == id) {
                 forgotten.contested |= group.contested;
-                self.groups.remove(signature);
+                self.groups.remove(*signature);
             }
         }
         forgotten
@@ -276,7 +274,8 @@ struct Merging<'a> {
 
 impl Merging<'_> {
     fn group(&mut self, group: u32, signature: NameId) {
-        let kept = self.table.groups.entry(signature).or_insert_with(|| {
+        let place = self.table.groups.place(signature);
+        let kept = place.get_or_insert_with(|| {
             self.new_groups.push(signature);
             KeptGroup {
                 unit: self.id,
@@ -301,7 +300,7 @@ impl Merging<'_> {
         }
         let new = Entry::defined(self.id, index, definition);
         self.has_commons |= new.strength == Strength::Common;
-        let Some(old) = self.table.names.get(&definition.name).copied() else {
+        let Some(old) = self.table.names.get(definition.name).copied() else {
             self.replace(definition, None, new);
             return;
         };
@@ -333,7 +332,7 @@ impl Merging<'_> {
             Outcome::Old => {
                 self.lost.push(new.index);
                 self.undo.push((definition.name, Some(old)));
-                self.table.names.insert(definition.name, merged);
+                *self.table.names.place(definition.name) = Some(merged);
             }
             Outcome::New => {
                 self.new_losers.push((old_unit, old.index));
@@ -402,20 +401,17 @@ impl Merging<'_> {
             *kept = (kept.0.max(size), kept.1.max(align));
         }
         self.undo.push((definition.name, old));
-        self.table.names.insert(definition.name, new);
+        *self.table.names.place(definition.name) = Some(new);
     }
 
     fn finish(self) -> Merged {
         if !self.merged.clashes.is_empty() {
             // Reversed, because a name may have been replaced twice by a malformed object.
             for (name, old) in self.undo.into_iter().rev() {
-                match old {
-                    Some(entry) => self.table.names.insert(name, entry),
-                    None => self.table.names.remove(&name),
-                };
+                *self.table.names.place(name) = old;
             }
             for signature in self.new_groups {
-                self.table.groups.remove(&signature);
+                self.table.groups.remove(signature);
             }
             return self.merged;
         }

@@ -137,10 +137,16 @@ impl Archive {
         let number = |entries: &[(&[u8], u64)]| {
             let mut ids = Vec::with_capacity(entries.len());
             names.intern_from(&input, entries.iter().map(|entry| entry.0), &mut ids);
-            let member = |offset| members.partition_point(|&member| member < offset) as u32;
-            let numbered = ids
-                .into_iter()
-                .zip(entries.iter().map(|entry| member(entry.1)));
+            // Names of one member stand together.
+            let mut last = (u64::MAX, 0);
+            let member = |entry: &(&[u8], u64)| {
+                if entry.1 != last.0 {
+                    let at = members.partition_point(|&member| member < entry.1);
+                    last = (entry.1, at as u32);
+                }
+                last.1
+            };
+            let numbered = ids.into_iter().zip(entries.iter().map(member));
             numbered.collect::<Vec<_>>()
         };
         self.index = if entries.len() <= NAMES_PER_TASK {

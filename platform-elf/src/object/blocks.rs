@@ -1,8 +1,7 @@
 //! Sections and blocks of a graph: which input sections take part, where they go, what they hold.
 
-use std::collections::HashMap;
-
-use jit_core::graph::{Block, BlockId, Content, Section, SectionId, SectionKind};
+use hashbrown::HashMap;
+use jit_core::graph::{Block, BlockId, Content, Section, SectionId, SectionKind, with_room};
 use jit_core::name::{NameId, NameTable};
 use object::LittleEndian as LE;
 use object::elf::{
@@ -69,7 +68,7 @@ impl Blocks {
             .count();
         let mut blocks = Self {
             sections: Vec::with_capacity(16),
-            blocks: Vec::with_capacity(in_memory),
+            blocks: Vec::with_capacity(with_room(in_memory)),
             owned: Vec::new(),
             fates: Vec::with_capacity(view.sections.len()),
             block_sections: Vec::with_capacity(in_memory),
@@ -115,14 +114,14 @@ impl Blocks {
             Known::ThreadBss => SectionKind::ThreadLocal,
             _ => SectionKind::ReadWrite,
         };
-        let key = Key {
+        let section = Section {
             output: self.table.known_name(names, output),
             kind,
             order: output_section::COMMON_ORDER,
             retained: false,
             bounds_retained: false,
         };
-        let section = self.table.section(&mut self.sections, key);
+        let section = self.table.section(&mut self.sections, section);
         check_size_and_align(size, align).map_err(|what| format!("a common symbol {what}"))?;
         Ok(self.push(section, Content::Zero, size, align.max(1)))
     }
@@ -190,7 +189,7 @@ impl Blocks {
                 )
             }
         };
-        let key = Key {
+        let section = Section {
             output,
             kind,
             order: placement.order,
@@ -198,8 +197,8 @@ impl Blocks {
             bounds_retained,
         };
         match placement.output {
-            Some(known) => self.table.known_section(&mut self.sections, known, key),
-            None => self.table.section(&mut self.sections, key),
+            Some(known) => self.table.known_section(&mut self.sections, known, section),
+            None => self.table.section(&mut self.sections, section),
         }
     }
 
@@ -296,28 +295,29 @@ fn check_size_and_align(size: u64, align: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// What makes two blocks share a section.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Key {
-    output: NameId,
-    kind: SectionKind,
-    order: u32,
-    retained: bool,
-    bounds_retained: bool,
-}
-
 /// Finds the section for a block. Nearly all blocks go to a few known sections, which are found
 /// without hashing.
-#[derive(Default)]
 struct SectionTable {
     names: [Option<NameId>; Known::COUNT],
     last_own: Option<(Vec<u8>, NameId)>,
     /// The section most recently used for each known output and low rank.
-    recent: [[Option<(Key, SectionId)>; RECENT_ORDERS]; Known::COUNT],
+    recent: [[SectionId; RECENT_ORDERS]; Known::COUNT],
     others: HashMap<(NameId, u32, u8), SectionId>,
 }
 
 const RECENT_ORDERS: usize = 8;
+const NO_SECTION: SectionId = SectionId(u32::MAX);
+
+impl Default for SectionTable {
+    fn default() -> Self {
+        Self {
+            names: [None; Known::COUNT],
+            last_own: None,
+            recent: [[NO_SECTION; RECENT_ORDERS]; Known::COUNT],
+            others: HashMap::new(),
+        }
+    }
+}
 
 impl SectionTable {
     fn known_name(&mut self, names: &NameTable, known: Known) -> NameId {
@@ -335,33 +335,30 @@ impl SectionTable {
         }
     }
 
-    fn known_section(&mut self, sections: &mut Vec<Section>, known: Known, key: Key) -> SectionId {
-        let order = key.order as usize % RECENT_ORDERS;
-        if let Some((recent, id)) = self.recent[known as usize][order]
-            && recent == key
-        {
-            return id;
+    fn known_section(
+        &mut self,
+        sections: &mut Vec<Section>,
+        known: Known,
+        section: Section,
+    ) -> SectionId {
+        let place = (known as usize, section.order as usize % RECENT_ORDERS);
+        let recent = self.recent[place.0][place.1];
+        if sections.get(recent.0 as usize) == Some(&section) {
+            return recent;
         }
-        let id = self.section(sections, key);
-        self.recent[known as usize][order] = Some((key, id));
+        let id = self.section(sections, section);
+        self.recent[place.0][place.1] = id;
         id
     }
 
-    fn section(&mut self, sections: &mut Vec<Section>, key: Key) -> SectionId {
-        let flags =
-            key.kind as u8 | u8::from(key.retained) << 6 | u8::from(key.bounds_retained) << 7;
-        *self
-            .others
-            .entry((key.output, key.order, flags))
-            .or_insert_with(|| {
-                sections.push(Section {
-                    output: key.output,
-                    kind: key.kind,
-                    order: key.order,
-                    retained: key.retained,
-                    bounds_retained: key.bounds_retained,
-                });
-                SectionId(sections.len() as u32 - 1)
-            })
+    fn section(&mut self, sections: &mut Vec<Section>, section: Section) -> SectionId {
+        let flags = section.kind as u8
+            | u8::from(section.retained) << 6
+            | u8::from(section.bounds_retained) << 7;
+        let key = (section.output, section.order, flags);
+        *self.others.entry(key).or_insert_with(|| {
+            sections.push(section);
+            SectionId(sections.len() as u32 - 1)
+        })
     }
 }

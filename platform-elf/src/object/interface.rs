@@ -34,12 +34,9 @@ pub(super) fn scan(
     names: &NameTable,
 ) -> Result<Scan, String> {
     let globals = &view.symbols[view.first_global as usize..];
-    let mut has_versions = false;
-    let own_names = globals.iter().map(|symbol| {
-        let name = view.symbol_name(symbol).unwrap_or_default();
-        has_versions |= name.contains(&b'@');
-        name
-    });
+    let own_names = globals
+        .iter()
+        .map(|symbol| view.symbol_name(symbol).unwrap_or_default());
     let mut global_names = Vec::with_capacity(globals.len());
     names.intern_from(input, own_names, &mut global_names);
     let groups = Groups::read(view, names, &global_names)?;
@@ -69,7 +66,7 @@ pub(super) fn scan(
         }
         scan.add(view, index, symbol, name)?;
     }
-    if has_versions {
+    if view.is_in_symbol_names(b'@') {
         scan.split_versions(view, names);
     }
     scan.reject_slim_lto(names)?;

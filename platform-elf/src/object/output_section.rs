@@ -199,6 +199,10 @@ fn plain(output: Known, order: u32) -> Option<Placement> {
 }
 
 fn text_order(rest: &[u8]) -> u32 {
+    // Nearly all sections are named after functions.
+    if !matches!(rest.get(1), Some(b'u' | b'e' | b's' | b'h')) {
+        return ORDINARY_TEXT;
+    }
     let groups: [&[u8]; 5] = [b".unlikely", b".exit", b".startup", b".hot", b".sorted"];
     let found = groups.iter().position(|group| {
         rest.strip_prefix(*group)

@@ -1,6 +1,6 @@
 //! Relocations become edges: one flat vector, the edges of a block next to each other.
 
-use jit_core::graph::{Block, BlockId, Content, Edge, SymbolId};
+use jit_core::graph::{Block, BlockId, Content, Edge, SymbolId, with_room};
 use object::LittleEndian as LE;
 use object::elf::{Rel64, Rela64, RelocationType, SHT_CREL, SHT_REL, SHT_RELA, SectionHeader64};
 use object::read::elf::{Crel, SectionHeader};
@@ -33,7 +33,7 @@ pub(super) fn read(
     let mut reader = Reader {
         view,
         symbol_count,
-        edges: Vec::with_capacity(count + keep_alive.len()),
+        edges: Vec::with_capacity(with_room(count + keep_alive.len())),
         unsupported: Vec::new(),
         block_size: 0,
     };

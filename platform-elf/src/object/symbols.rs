@@ -1,10 +1,10 @@
 //! The symbols of a graph: one for each of the object's, under its number.
 
-use jit_core::graph::{Block, Section, SectionKind, Symbol, SymbolId, Target};
+use jit_core::graph::{Block, Section, SectionKind, Symbol, SymbolId, Target, with_room};
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, Scope, SymbolKind};
 use object::LittleEndian as LE;
-use object::elf::{STB_LOCAL, STB_WEAK, STT_SECTION, STT_TLS, Sym64};
+use object::elf::{SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_SECTION, STT_TLS, Sym64};
 
 use super::blocks::{Blocks, Fate};
 use super::interface;
@@ -31,17 +31,46 @@ pub(super) fn read(
         blocks,
         common_symbols: Vec::new(),
     };
-    let mut symbols = Vec::with_capacity(view.symbols.len());
+    let mut symbols = Vec::with_capacity(with_room(view.symbols.len()));
     for (index, symbol) in (0u32..).zip(locals) {
-        symbols.push(reader.local(index, symbol)?);
+        let target = reader.local_target(index, symbol)?;
+        symbols.push(new_symbol(symbol, None, target));
     }
-    let mut lost = claims.lost_symbols.iter().copied().peekable();
     for ((index, symbol), &name) in (view.first_global..).zip(globals).zip(global_names) {
-        while lost.next_if(|&lost| lost < index).is_some() {}
-        let is_lost = lost.peek() == Some(&index);
-        symbols.push(reader.global(index, symbol, name, is_lost)?);
+        // The null symbol comes first in every table, however its symbols are counted.
+        let (name, target) = if index == 0 {
+            (None, reader.local_target(index, symbol)?)
+        } else {
+            (Some(name), reader.global_target(index, symbol)?)
+        };
+        symbols.push(new_symbol(symbol, name, target));
+    }
+    for &lost in &claims.lost_symbols {
+        if let Some(symbol) = symbols.get_mut(lost as usize) {
+            symbol.target = Target::External;
+        }
     }
     Ok((symbols, reader.common_symbols))
+}
+
+fn new_symbol(symbol: &Sym64<LE>, name: Option<NameId>, target: Target) -> Symbol {
+    let scope = match name {
+        Some(_) => interface::scope(symbol),
+        None => Scope::Local,
+    };
+    Symbol {
+        name,
+        target,
+        size: symbol.st_size.get(LE),
+        scope,
+        kind: interface::kind(symbol),
+        weak: target == Target::External && is_weak_undefined(symbol),
+    }
+}
+
+/// Whether the symbol is a reference that may stay undefined.
+fn is_weak_undefined(symbol: &Sym64<LE>) -> bool {
+    symbol.st_bind() == STB_WEAK && symbol.st_shndx.get(LE) == SHN_UNDEF
 }
 
 struct Reader<'a> {
@@ -53,16 +82,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn local(&mut self, index: u32, symbol: &Sym64<LE>) -> Result<Symbol, String> {
+    fn local_target(&mut self, index: u32, symbol: &Sym64<LE>) -> Result<Target, String> {
         if symbol.st_bind() == STB_LOCAL || index == 0 {
-            let target = match self.target(index, symbol)? {
+            return Ok(match self.target(index, symbol)? {
                 // The null symbol, by whose absence a relocation has none, has the value 0.
                 Target::External => Target::Absolute(0),
                 target => target,
-            };
-            return Ok(Symbol {
-                target,
-                ..self.symbol(symbol, None)
             });
         }
         Err(format!(
@@ -71,46 +96,12 @@ impl Reader<'_> {
         ))
     }
 
-    fn global(
-        &mut self,
-        index: u32,
-        symbol: &Sym64<LE>,
-        name: NameId,
-        is_lost: bool,
-    ) -> Result<Symbol, String> {
-        if index == 0 {
-            return self.local(index, symbol);
-        }
-        let undefined = self.view.place(index, symbol)? == Place::Undefined;
-        let target = if is_lost && !undefined {
-            Target::External
-        } else {
-            match self.target(index, symbol)? {
-                // The group's winner defines the name.
-                Target::Discarded => Target::External,
-                target => target,
-            }
-        };
-        Ok(Symbol {
-            target,
-            weak: undefined && symbol.st_bind() == STB_WEAK,
-            ..self.symbol(symbol, Some(name))
+    fn global_target(&mut self, index: u32, symbol: &Sym64<LE>) -> Result<Target, String> {
+        Ok(match self.target(index, symbol)? {
+            // The group's winner defines the name.
+            Target::Discarded => Target::External,
+            target => target,
         })
-    }
-
-    fn symbol(&self, symbol: &Sym64<LE>, name: Option<NameId>) -> Symbol {
-        Symbol {
-            name,
-            target: Target::External,
-            size: symbol.st_size.get(LE),
-            scope: if name.is_none() {
-                Scope::Local
-            } else {
-                interface::scope(symbol)
-            },
-            kind: interface::kind(symbol),
-            weak: false,
-        }
     }
 
     fn target(&mut self, index: u32, symbol: &Sym64<LE>) -> Result<Target, String> {
@@ -132,6 +123,9 @@ impl Reader<'_> {
     }
 
     fn common(&mut self, index: u32, symbol: &Sym64<LE>, large: bool) -> Result<Target, String> {
+        if self.claims.lost_symbols.binary_search(&index).is_ok() {
+            return Ok(Target::External);
+        }
         let claimed = self
             .claims
             .commons

@@ -3,8 +3,6 @@
 //! Parsing a view costs a walk over the section headers and allocates nothing. It is made anew
 //! for each use, because an object cannot hold references into the input it owns.
 
-use std::ffi::CStr;
-
 use object::LittleEndian as LE;
 use object::elf::{
     self, SHN_COMMON, SHN_UNDEF, SHN_XINDEX, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SectionHeader64, Sym64,
@@ -150,6 +148,11 @@ impl<'a> View<'a> {
         until_nul(self.symbol_names.get(symbol.st_name.get(LE) as usize..)?)
     }
 
+    /// Whether the byte occurs in any symbol's name: one search instead of one per name.
+    pub fn is_in_symbol_names(&self, byte: u8) -> bool {
+        memchr::memchr(byte, self.symbol_names).is_some()
+    }
+
     /// The symbol's name for messages; a section symbol's is its section's.
     pub fn symbol_text(&self, index: u32) -> String {
         let Some(symbol) = self.symbols.get(index as usize) else {
@@ -238,5 +241,5 @@ fn section_names<'a>(
 }
 
 fn until_nul(tail: &[u8]) -> Option<&[u8]> {
-    CStr::from_bytes_until_nul(tail).ok().map(CStr::to_bytes)
+    tail.get(..memchr::memchr(0, tail)?)
 }

@@ -3,8 +3,8 @@
 //! The decision is a pure function of the edge, the instruction around it and the target's
 //! [`TargetClass`]; `link::lower` makes the table entries and stubs it asks for.
 
-use super::Kind;
 use super::tls;
+use super::{Group, Kind};
 use crate::graph::Edge;
 
 /// What is known, before anything has an address, of where an edge's target will lie.
@@ -109,6 +109,20 @@ pub const fn has_place(kind: Kind) -> bool {
             | Kind::TpOffset64
             | Kind::TpOffset32
     )
+}
+
+/// What [`lower`] makes of an edge of `kind` to a near target outside thread-local storage, where
+/// that does not depend on the instruction: what nearly all edges become.
+#[must_use]
+pub const fn near(kind: Kind) -> Option<Kind> {
+    match kind {
+        Kind::Branch32 => Some(Kind::Delta32),
+        Kind::TpOffset32 | Kind::TpOffset64 => None,
+        _ => match kind.group() {
+            Group::Fixup => Some(kind),
+            Group::Request | Group::Rewrite => None,
+        },
+    }
 }
 
 /// Lowers one edge: `content` is its block's bytes, `next` the edge after it in the block, and

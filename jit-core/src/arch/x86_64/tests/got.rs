@@ -196,3 +196,17 @@ fn branches_and_tables() {
     assert_eq!(one(Kind::Size32, Far), via(Kind::Pointer32, Via::Size));
     assert_eq!(one(Kind::Size64, Far), via(Kind::Pointer64, Via::Size));
 }
+
+#[test]
+fn the_short_way_agrees_with_the_long_one() {
+    use TargetClass::{Near, NearLow};
+    for &kind in Kind::ALL {
+        let Some(near) = crate::arch::x86_64::lower::near(kind) else {
+            continue;
+        };
+        for class in [Near, NearLow] {
+            let lowered = lowered(&[0; 16], edge(8, kind, -4), None, class);
+            assert_eq!(lowered, Ok(Lowered::direct(near)), "{}", kind.name());
+        }
+    }
+}
