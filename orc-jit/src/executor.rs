@@ -207,7 +207,10 @@ impl ExecutorOptions {
 
     /// Starts or reaches an executor.
     pub(crate) fn at(&self, place: &Place) -> Result<Executor, Error> {
-        let mut launch = Launch::default().program(PROGRAM).guest(GUEST).limits(self.limits);
+        let mut launch = Launch::default()
+            .program(PROGRAM)
+            .guest(GUEST)
+            .limits(self.limits);
         for (name, value) in &self.start_variables {
             launch = launch.variable(name, value);
         }

@@ -12,8 +12,8 @@ use jit_core::executor::{Disconnect, signal_name};
 use jit_core::remote::Place;
 use orc_target_process::bystander;
 
-use super::options::RunOptions;
 use super::Failure;
+use super::options::RunOptions;
 use crate::{Error, Executor};
 
 /// Starts or reaches the executor that the options name; `None` for this process.
@@ -34,12 +34,12 @@ pub(super) fn start(
         let secret = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
         wanted = wanted.token(secret);
     }
-    let is_child = matches!(place, Place::Spawn(_));
-    let surplus: Option<(&str, OsString)> = restart::setting().filter(|_| is_child);
-    if let Some((name, value)) = &surplus {
-        wanted
-            .start_variables
-            .push(((*name).to_owned(), value.clone()));
+    // LLVM's executor is started with variables of its own in any case.
+    let is_llvms = matches!(place, Place::Llvm(_));
+    let is_child = is_llvms || matches!(place, Place::Spawn(_));
+    let is_special = is_llvms || (is_child && !start_with.is_empty());
+    if is_child {
+        wanted.start_variables = start_with;
     }
     let executor = wanted.at(place).map_err(|e| e.to_string())?;
     let is_reached = matches!(place, Place::Unix(_) | Place::Tcp(_)) && executor.is_same_host();
@@ -51,7 +51,7 @@ pub(super) fn start(
 
 /// The program is about to run: what happens to this process is meant for it, if it is a child.
 pub(super) fn stand_aside(options: &RunOptions, executor: Option<&Executor>) {
-    let is_child = matches!(options.executor, Some(Place::Spawn(_)));
+    let is_child = matches!(options.executor, Some(Place::Spawn(_) | Place::Llvm(_)));
     let pid = executor.filter(|_| is_child).and_then(Executor::pid);
     if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
         bystander::stand_aside(pid);

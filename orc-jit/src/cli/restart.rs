@@ -146,7 +146,9 @@ pub(super) fn variables(preload: Option<&Path>) -> Vec<(&'static str, OsString)>
         ..started_with()
     };
     let changes = changes(&start).into_iter();
-    changes.map(|(place, _, value)| (SAVED[place].1, value)).collect()
+    changes
+        .map(|(place, _, value)| (SAVED[place].1, value))
+        .collect()
 }
 
 /// Two values of a list whose items are separated by `:`.
