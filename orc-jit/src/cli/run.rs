@@ -122,7 +122,12 @@ fn run(
     executor::stand_aside(&options, executor.as_ref());
     match program.run() {
         // With a runtime that cannot end the process itself.
-        Ok(status) => std::process::exit(status),
+        Ok(status) => {
+            if let Some(executor) = &executor {
+                executor.end();
+            }
+            std::process::exit(status)
+        }
         Err(error) => executor::status(executor.as_ref(), &error),
     }
 }
