@@ -200,10 +200,11 @@ pub struct LinkGraph {
 /// The capacity to give to a graph's vector that the object itself fills with `own` elements.
 ///
 /// Linking adds a few symbols, blocks and edges to a graph: entries of its GOT, stubs. Without
-/// room, adding the first would move the whole vector. Room that stays unused is never touched.
+/// room, adding the first would move the whole vector. Room that stays unused is never touched;
+/// small vectors get none, because moving them costs nothing.
 #[must_use]
 pub const fn with_room(own: usize) -> usize {
-    own + own / 16 + 16
+    own + own / 16
 }
 
 impl LinkGraph {

@@ -8,11 +8,6 @@
 
 use std::ffi::{c_char, c_int};
 
-/// The linker's memory is its own, and the program finds the C library's heap as it would be
-/// without us. Besides, a thread's heap of that library grows by a system call per page or two.
-#[global_allocator]
-static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What the C library calls.
 // SAFETY: the name is the C library's for this very function, and the signature agrees.
 #[unsafe(no_mangle)]
