@@ -1,4 +1,5 @@
-//! Builds the thread-local reserve, if the feature `tls-reserve` asks for it.
+//! Builds what a program that runs linked code has to have itself, if the feature `tls-reserve` asks for it:
+//! the thread-local reserve, and the symbols that debuggers look for.
 //!
 //! `ORC_TLS_RESERVE_SIZE` sets its size in bytes, a multiple of 64; the default is 64 KiB. Each
 //! thread of the executable has a copy.
@@ -18,6 +19,7 @@ const LARGEST: u64 = 16 << 20;
 fn main() {
     println!("cargo::rerun-if-env-changed={SIZE_OPTION}");
     println!("cargo::rerun-if-changed=src/tls/reserve.c");
+    println!("cargo::rerun-if-changed=src/debugger.c");
     let target = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if env::var_os("CARGO_FEATURE_TLS_RESERVE").is_none() || target != "linux" {
         return;
@@ -40,4 +42,18 @@ fn main() {
         .define("ORC_TLS_RESERVE_SIZE", size.to_string().as_str())
         .define("ORC_TLS_RESERVE_ALIGNMENT", ALIGNMENT.to_string().as_str())
         .compile("orc_target_process_tls_reserve");
+    export_debugger_interface();
+}
+
+/// Links the symbols of the debuggers' interface into `orc-executor`, where nothing refers to them but
+/// debuggers, and lets the loader find them.
+fn export_debugger_interface() {
+    cc::Build::new()
+        .file("src/debugger.c")
+        .compile("orc_target_process_debugger");
+    for symbol in ["__jit_debug_register_code", "__jit_debug_descriptor"] {
+        for option in ["--undefined", "--export-dynamic-symbol"] {
+            println!("cargo::rustc-link-arg-bin=orc-executor=-Wl,{option}={symbol}");
+        }
+    }
 }

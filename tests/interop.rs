@@ -1,8 +1,9 @@
-//! Each half with LLVM 22's other half: our runtime under `llvm-jitlink`, and LLVM's runtime under
-//! `orc-jit`.
+//! Each half with LLVM 22's other half: our runtime under `llvm-jitlink`, in process and in our
+//! executor, and LLVM's runtime under `orc-jit`.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::orc_jit;
@@ -69,41 +70,162 @@ fn assert_same(native: &Behaviour, other: &Behaviour) {
     assert_eq!(native.ending, other.ending, "{}", text(&other.stderr));
 }
 
+/// Runs Cargo in this workspace.
+fn cargo(arguments: &[&str], last: Option<&Path>) {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).args(last);
+    let output = command.current_dir(workspace_root()).output();
+    let output = output.expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Our runtime, as an archive.
+fn our_runtime(scratch: &Scratch) -> PathBuf {
+    let runtime = scratch.file("liborc_rt.a");
+    let build = ["run", "--quiet", "--package", "orc-rt-archive", "--"];
+    cargo(&build, Some(&runtime));
+    runtime
+}
+
+/// Our executor.
+fn our_executor() -> PathBuf {
+    const NAME: &str = "orc-executor";
+    let mut build = vec![
+        "build",
+        "--quiet",
+        "--package",
+        "orc-target-process",
+        "--bin",
+        NAME,
+    ];
+    build.extend(["--features", "tls-reserve"]);
+    let test = std::env::current_exe().expect("a running program has a path");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in target/PROFILE/deps");
+    if profile.file_name().is_some_and(|name| name == "release") {
+        build.push("--release");
+    }
+    cargo(&build, None);
+    profile.join(NAME)
+}
+
+/// `llvm-jitlink` about to run the program, which needs libraries that the executor has not loaded.
+fn jitlink_runs(
+    jitlink: &Path,
+    options: &[String],
+    runtime: &Path,
+    objects: &[PathBuf],
+) -> Invocation {
+    let mut command = Invocation::new([jitlink]);
+    for option in options {
+        command = command.arg(option);
+    }
+    command = command.arg(format!("-orc-runtime={}", runtime.display()));
+    for library in ["libstdc++.so.6", "libm.so.6"] {
+        command = command.arg(format!("-preload=/usr/lib/x86_64-linux-gnu/{library}"));
+    }
+    command.argv.extend(objects.iter().map(Into::into));
+    // What follows is argv from the name on.
+    command.arg("-args").arg("program").arg("argument")
+}
+
 #[test]
 fn our_runtime_under_llvm_jitlink() {
     let scratch = Scratch::new();
     let (Some(jitlink), Some(objects)) = (llvm_jitlink(), objects(&scratch)) else {
         return;
     };
-    let runtime = scratch.file("liborc_rt.a");
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    let mut build = Command::new(cargo);
-    build
-        .args(["run", "--quiet", "--package", "orc-rt-archive", "--"])
-        .arg(&runtime);
-    let built = build
-        .current_dir(workspace_root())
-        .output()
-        .expect("cargo runs");
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
-
-    let mut command = Invocation::new([jitlink]).arg(format!("-orc-runtime={}", runtime.display()));
-    for library in ["libstdc++.so.6", "libm.so.6"] {
-        command = command.arg(format!("-preload=/usr/lib/x86_64-linux-gnu/{library}"));
-    }
-    command.argv.extend(objects.iter().map(Into::into));
-    // What follows is argv from the name on.
-    let behaviour = command
-        .arg("-args")
-        .arg("program")
-        .arg("argument")
+    let runtime = our_runtime(&scratch);
+    let behaviour = jitlink_runs(&jitlink, &[], &runtime, &objects)
         .run_in(scratch.path())
         .expect("it starts");
     assert_same(&native(&scratch, &objects), &behaviour);
+}
+
+/// What LLVM's runtime makes of the program in another process: it forgets `atexit` handlers, and
+/// destroys the thread-locals of the main thread last.
+fn as_llvms_runtime_runs_it(native: &Behaviour) -> Behaviour {
+    let text = String::from_utf8_lossy(&native.stdout);
+    let kept = text.lines().filter(|line| !line.starts_with("atexit, "));
+    let stdout: String = kept.flat_map(|line| [line, "\n"]).collect();
+    Behaviour {
+        stdout: last_line_moved_to_the_end(stdout.as_bytes(), "-thread-local object"),
+        ..native.clone()
+    }
+}
+
+#[test]
+fn our_executor_under_llvm_jitlink() {
+    let scratch = Scratch::new();
+    let (Some(jitlink), Some(objects), Some(llvms)) =
+        (llvm_jitlink(), objects(&scratch), llvm_runtime())
+    else {
+        return;
+    };
+    let executor = our_executor();
+    let native = native(&scratch, &objects);
+    let ours = our_runtime(&scratch);
+    let started = format!("-oop-executor={}", executor.display());
+    for (runtime, expected) in [
+        (&*ours, native.clone()),
+        (llvms, as_llvms_runtime_runs_it(&native)),
+    ] {
+        for manager in ["default", "simple-remote", "shared"] {
+            let options = [started.clone(), format!("-use-memmgr={manager}")];
+            let behaviour = jitlink_runs(&jitlink, &options, runtime, &objects)
+                .run_in(scratch.path())
+                .expect("it starts");
+            assert_same(&expected, &behaviour);
+        }
+        let listening = Listening::new(&executor);
+        let options = [format!("-oop-executor-connect={}", listening.address)];
+        let mut behaviour = jitlink_runs(&jitlink, &options, runtime, &objects)
+            .run_in(scratch.path())
+            .expect("it starts");
+        // The program's output is the executor's.
+        behaviour.stdout = listening.output();
+        assert_same(&expected, &behaviour);
+    }
+}
+
+/// Our executor, waiting for one of LLVM's controllers.
+struct Listening {
+    child: Child,
+    address: String,
+}
+
+impl Listening {
+    fn new(executor: &Path) -> Self {
+        let mut child = Command::new(executor)
+            .args(["listen=127.0.0.1:0", "--insecure-no-token"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let errors = child.stderr.take().expect("a pipe");
+        BufReader::new(errors).read_line(&mut line).expect("text");
+        let address = line.trim().rsplit("tcp:").next().unwrap_or_default();
+        let address = address.to_owned();
+        Self { child, address }
+    }
+
+    /// All that it wrote, once it has ended by itself.
+    fn output(mut self) -> Vec<u8> {
+        let mut output = Vec::new();
+        let mut stdout = self.child.stdout.take().expect("a pipe");
+        stdout.read_to_end(&mut output).expect("can be read");
+        assert!(self.child.wait().expect("a child").success());
+        output
+    }
 }
 
 /// LLVM's runtime destroys the thread-locals of the main thread last of all, with the process.

@@ -143,6 +143,8 @@ impl Reader {
                 Ok(_) if descriptors.len() > DESCRIPTORS_MAX => {
                     return Err(ReceiveError::Descriptors(descriptors.len()));
                 }
+                // What was waiting for bytes goes on doing so when the descriptor is closed.
+                Ok(0) if self.fd.get().is_none() => return Err(ReceiveError::Gone),
                 Ok(count) => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) if self.fd.get().is_none() => return Err(ReceiveError::Gone),

@@ -166,8 +166,8 @@ impl Listener {
                     });
                 }
             }
-            for connection in accepted {
-                self.serve(connection, &mut unknown)?;
+            while let Some(connection) = accepted.pop() {
+                self.serve(connection, &mut unknown, &mut accepted)?;
             }
         }
     }
@@ -222,11 +222,18 @@ impl Listener {
     }
 
     /// Starts a process for a controller.
-    fn serve(&self, connection: OwnedFd, unknown: &mut Vec<Unknown>) -> io::Result<()> {
+    fn serve(
+        &self,
+        connection: OwnedFd,
+        unknown: &mut Vec<Unknown>,
+        others: &mut Vec<OwnedFd>,
+    ) -> io::Result<()> {
         match sys::process::fork() {
             Ok(Forked::Parent(_)) => Ok(()),
             Ok(Forked::Child) => {
+                // A copy that stays open would hide the end of another's connection.
                 unknown.clear();
+                others.clear();
                 close(self.raw());
                 let output = connection.try_clone()?;
                 let outer = Outer {
@@ -278,7 +285,9 @@ pub fn listen_once(address: &str) -> io::Result<Server> {
         );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
     }
-    let (connection, _) = TcpListener::bind(&addresses[..])?.accept()?;
+    let listener = TcpListener::bind(&addresses[..])?;
+    eprintln!("orc-executor: listening on tcp:{}", listener.local_addr()?);
+    let (connection, _) = listener.accept()?;
     Ok(Server::over_socket(connection.into())?.ends_when_unused(true))
 }
 

@@ -198,11 +198,11 @@ impl Session {
     fn wait_and_serve(self: &Arc<Self>, sequence: u64) -> Result<Vec<u8>, CallError> {
         let mut state = self.state.lock();
         loop {
-            if let Some(answer) = take_answer(&mut state, sequence) {
-                return Ok(answer);
-            }
+            // Calls first: once this thread goes on with its own work, nobody would serve them.
             if let Some(call) = state.main_calls.pop_front() {
                 MutexGuard::unlocked(&mut state, || self.run(call));
+            } else if let Some(answer) = take_answer(&mut state, sequence) {
+                return Ok(answer);
             } else if state.ended.is_some() {
                 return self.after_the_end(state);
             } else {
@@ -428,12 +428,15 @@ impl Session {
         let until = Instant::now() + LAST_CALLS_MAX;
         while state.open_calls > 0 && !self.call_ended.wait_until(&mut state, until).timed_out() {}
         let hangs = state.open_calls > 0;
-        let broken = matches!(state.ended, Some(End::Broken(_)));
+        let end = state.ended.clone();
         drop(state);
         if !hangs {
             std::thread::sleep(EXIT_MAX);
+        } else if let Some(End::Broken(problem)) = &end {
+            // The serving thread, which would say so, is busy.
+            eprintln!("orc-executor: the connection to the controller was ended: {problem}");
         }
-        sys::process::exit_now(i32::from(hangs || broken));
+        sys::process::exit_now(i32::from(hangs || end != Some(End::Closed)));
     }
 }
 

@@ -1,6 +1,8 @@
 //! What tests that change the whole process need: a process each, and small libraries.
 #![allow(dead_code)]
 
+pub mod controller;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -143,7 +143,9 @@ impl Relay {
             it.pass_down(&inputs);
             // Nobody will want anything from the executor any more.
             thread::sleep(END_MAX);
-            sys::process::kill(child);
+            if it.end.lock().is_some() {
+                sys::process::kill(child);
+            }
         })?;
         let it = Arc::clone(&relay);
         let mut last = vec![start("relay-up", move || it.pass_up())?];
