@@ -194,7 +194,8 @@ fn a_unix_socket_is_for_its_user() {
 
 fn programs(name: &str) -> String {
     let source = "#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n#include <signal.h>\n\
-        void say(void) { write(1, \"out\\n\", 4); }\n\
+        typedef struct { char *data; size_t size; } result;\n\
+        result say(void) { write(1, \"out\\n\", 4); return (result){0, 0}; }\n\
         void much(void) {\n\
             for (int i = 0; i < 100000; ++i) printf(\"line %d\\n\", i);\n\
             fprintf(stderr, \"error\\n\");\n\
@@ -304,11 +305,11 @@ fn all_output_arrives_and_then_how_it_ended() {
         "copy",
         &[b"first\n", b"second\n", b""],
     );
+    assert_eq!(seen.exit, status(4, false), "{seen:?}");
     assert_eq!(
         String::from_utf8_lossy(&seen.output),
         "<first\n><second\n>end"
     );
-    assert_eq!(seen.exit, status(4, false));
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub(super) struct Session {
     /// The thread that serves, and the signals that it blocks.
     main: u64,
     signals: sys::thread::SignalMask,
+    /// Whether somebody has begun to end it.
+    ending: AtomicBool,
     state: Mutex<State>,
     main_wakes: Condvar,
     workers_wake: Condvar,
@@ -110,6 +112,7 @@ impl Session {
             silence_max_ms: AtomicU64::new(0),
             main: sys::thread::current(),
             signals: sys::thread::SignalMask::current(),
+            ending: AtomicBool::new(false),
             state: Mutex::default(),
             main_wakes: Condvar::new(),
             workers_wake: Condvar::new(),
@@ -396,11 +399,19 @@ impl Session {
 
     /// Ends the connection, once.
     fn end(&self, end: End) {
-        let mut state = self.state.lock();
-        if state.ended.is_some() {
+        if self.ending.swap(true, Ordering::AcqRel) {
             return;
         }
-        state.ended = Some(end.clone());
+        // The last word comes before anybody wakes, and perhaps ends the process.
+        match &end {
+            End::Broken(problem) => {
+                let body = sps::encode(&SpsError(Err(problem.clone())));
+                self.writer.end(Some(&body));
+            }
+            End::Closed | End::Gone => self.writer.end(None),
+        }
+        let mut state = self.state.lock();
+        state.ended = Some(end);
         for waiting in state.waiting.values() {
             if let Some(wakes) = &waiting.wakes {
                 wakes.notify_all();
@@ -408,14 +419,6 @@ impl Session {
         }
         self.main_wakes.notify_all();
         self.workers_wake.notify_all();
-        drop(state);
-        match end {
-            End::Broken(problem) => {
-                let body = sps::encode(&SpsError(Err(problem)));
-                self.writer.end(Some(&body));
-            }
-            End::Closed | End::Gone => self.writer.end(None),
-        }
     }
 
     /// Lets the calls that are about to end do so, then ends the process; and also if the serving

@@ -232,10 +232,14 @@ impl Relay {
                 let Some(body) = collect()? else {
                     return Ok(false);
                 };
-                // Nobody takes it only if the program has closed its input, which is answered.
+                let Ok(bytes) = sps::decode(&body.bytes) else {
+                    // The executor says what is wrong with it.
+                    self.send_down(&head)?;
+                    return self.send_down(&body).map(|()| true);
+                };
                 let input = Input {
                     sequence: Some(header.sequence),
-                    bytes: body.bytes,
+                    bytes,
                 };
                 Ok(inputs.send(input).is_ok())
             }

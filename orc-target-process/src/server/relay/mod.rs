@@ -60,10 +60,10 @@ pub(super) fn serve(outer: Outer, limits: Limits) -> io::Result<Infallible> {
     match sys::process::fork()? {
         Forked::Child => {
             let streams = [input.into(), program_output.into(), program_error.into()];
-            let [input, output, error] = &streams;
-            sys::process::replace_standard_streams([input, output, error])?;
+            let [first, second, third] = &streams;
+            sys::process::replace_standard_streams([first, second, third])?;
             let descriptors = passes_descriptors(&outer);
-            drop((streams, outer, own, to_program));
+            drop((streams, outer, own, to_program, output, error));
             run_executor(inner, limits, descriptors)
         }
         Forked::Parent(child) => {
