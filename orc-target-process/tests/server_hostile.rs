@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::llvm::LlvmService;
-use orc_shared::remote::services::{Accept, Accepted, Service, Streams, VERSION};
+use orc_shared::remote::services::{
+    Accept, Accepted, CrashReport, Notice, Service, Streams, VERSION,
+};
 use orc_shared::remote::{HEADER_SIZE, Opcode};
 use orc_shared::sps::{self, SpsError};
 use support::controller::{Spawned, message};
@@ -260,11 +262,17 @@ fn a_program_may_close_every_descriptor() {
 }
 
 #[test]
-fn a_crash_is_a_signal() {
-    let it = running(
+fn a_crash_is_reported_and_is_a_signal() {
+    let mut it = running(
         "hostile_crash",
-        "void run(void) { *(volatile int *)0 = 1; }",
+        "void run(void) { *(volatile int *)16 = 1; }",
     );
+    let crashed = it.controller.receive().expect("a report");
+    assert_eq!(crashed.tag, Notice::Crashed.tag());
+    let report: CrashReport = sps::decode(&crashed.body).expect("a report");
+    assert_eq!(report.signal, libc::SIGSEGV);
+    assert_eq!(report.fault_address, ExecutorAddr::new(16));
+    assert!(it.controller.is_closed());
     assert_eq!(it.ended().0.signal(), Some(libc::SIGSEGV));
 }
 

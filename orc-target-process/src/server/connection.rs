@@ -248,6 +248,24 @@ impl Writer {
         })
     }
 
+    /// Sends a whole message, or nothing if that cannot be done at once. For signal handlers: takes
+    /// no memory and waits for nothing.
+    pub(super) fn send_at_once(&self, message: &[u8]) -> bool {
+        if self.is_forked() {
+            return false;
+        }
+        let Some(mut state) = self.state.try_lock() else {
+            return false;
+        };
+        let Some(fd) = self.fd.get().filter(|_| !state.ended) else {
+            return false;
+        };
+        let sent = socket::write_at_once(fd, self.kind, message);
+        // Part of it may be sent, and nothing comes after it.
+        state.ended = true;
+        sent
+    }
+
     /// Tells the controller that nothing more comes, with a last word if it listens. Waits
     /// neither for it nor, for long, for a message that it does not read.
     pub(super) fn end(&self, goodbye: Option<&[u8]>) {
@@ -266,7 +284,8 @@ impl Writer {
                 tag: ExecutorAddr::NULL,
             };
             let message = [&header.encode()[..], body].concat();
-            socket::write_if_possible(fd, self.kind, &message);
+            // Whoever does not read will not be told.
+            let _ = socket::write_at_once(fd, self.kind, &message);
         }
         socket::end_writing(fd);
         if goodbye.is_some() {

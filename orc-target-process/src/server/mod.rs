@@ -19,6 +19,7 @@
 //! process's main thread. `orc-executor` is this, with a command line.
 
 mod connection;
+mod crash;
 mod listen;
 mod llvm;
 mod relay;

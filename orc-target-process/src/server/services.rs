@@ -13,12 +13,15 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
 use super::connection::Message;
+use super::crash;
 use super::session::Session;
 use crate::api::{
     Allocated, AllocationRequest, Finalization, Import, ImportValue, Placement, ProgramImage,
 };
+use crate::crash::disguise;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::memory::{self, SharedContent};
+use crate::native::NativeError;
 use crate::tls::Reserve;
 use crate::{native, process, sys, trusted};
 
@@ -67,7 +70,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
     };
     let services = &session.services;
     Some(match service {
-        Service::Accept => arguments.expected(|it| accept(session, it, &call.descriptors)),
+        Service::Accept => arguments.expected(|it| accept(session, &it, &call.descriptors)),
         Service::Ping => arguments.plain(|()| ()),
         Service::Prepare => arguments.error(|it| prepare(&it)),
         Service::Input => arguments.error(|_: &[u8]| {
@@ -86,7 +89,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         Service::Release => arguments.error(|it: Vec<u64>| services.release(&it)),
         Service::Libraries => arguments.expected(|()| Ok::<_, Failure>(native::loaded_libraries())),
         Service::OpenLibrary => arguments.error(native::open_library),
-        Service::BindImports => arguments.expected(|it: Vec<Import>| native::bind_imports(&it)),
+        Service::BindImports => arguments.expected(|it: Vec<Import>| bind_imports(&it)),
         Service::OpenProgram => arguments.error(|it| open_program(session, &it)),
         Service::RedirectNewLibraries => {
             arguments.error(|()| services.local.redirect_new_libraries())
@@ -156,7 +159,11 @@ impl<'a> Arguments<'a> {
     }
 }
 
-fn accept(session: &Session, accept: Accept, descriptors: &[OwnedFd]) -> Result<Accepted, Failure> {
+fn accept(
+    session: &Arc<Session>,
+    accept: &Accept,
+    descriptors: &[OwnedFd],
+) -> Result<Accepted, Failure> {
     if accept.version != VERSION {
         return Err(Failure(format!(
             "this executor has version {VERSION} of its services, the controller wants version {}",
@@ -181,6 +188,9 @@ fn accept(session: &Session, accept: Accept, descriptors: &[OwnedFd]) -> Result<
     let silence = accept.silence_max_ms;
     session.silence_max_ms.store(silence, Ordering::Relaxed);
     session.accepted.store(true, Ordering::Release);
+    if session.settings.ends_process {
+        crash::report_to(session);
+    }
     Ok(Accepted {
         version: VERSION,
         streams,
@@ -340,10 +350,23 @@ fn shared_content(descriptors: &[OwnedFd]) -> Result<Option<SharedContent>, Fail
     }
 }
 
+/// Binds imports to what is loaded. Our handlers of crashes stay invisible.
+fn bind_imports(imports: &[Import]) -> Result<Vec<Option<ImportValue>>, NativeError> {
+    let mut values = native::bind_imports(imports)?;
+    for (import, value) in imports.iter().zip(&mut values) {
+        if let Some(value) = value {
+            disguise::substitute(std::slice::from_ref(import), std::slice::from_mut(value));
+        }
+    }
+    Ok(values)
+}
+
 /// Enters a program. The controller completes it while the loader waits, on this thread.
 fn open_program(session: &Arc<Session>, image: &ProgramImage) -> Result<(), Failure> {
     let relocated = &mut |values: &[ImportValue]| {
-        let arguments = sps::encode(values);
+        let mut values = values.to_vec();
+        disguise::substitute(&image.imports, &mut values);
+        let arguments = sps::encode(&values);
         let answer = session
             .call(Notice::Relocated.tag(), &[&arguments])
             .map_err(|error| error.to_string())?;

@@ -24,6 +24,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
+use crate::crash::AlternateStack;
 use crate::sys;
 use crate::trusted;
 
@@ -127,6 +128,8 @@ impl Session {
 
     /// Serves calls until the connection ends.
     pub(super) fn serve(self: &Arc<Self>) -> End {
+        // So that an overflow of this thread's own stack can be reported.
+        let _stack = AlternateStack::of_this_thread();
         let mut state = self.state.lock();
         loop {
             if let Some(call) = state.main_calls.pop_front() {
@@ -378,6 +381,7 @@ impl Session {
 
     /// Serves calls on a thread of ours.
     fn work(self: &Arc<Self>) {
+        let _stack = AlternateStack::of_this_thread();
         let mut state = self.state.lock();
         loop {
             if let Some(call) = state.worker_calls.pop_front() {

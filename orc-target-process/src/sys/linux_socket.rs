@@ -326,22 +326,45 @@ fn without_broken_pipe_signal(write: impl FnOnce() -> isize) -> io::Result<usize
     result
 }
 
-/// Writes as much as goes without waiting.
-pub(crate) fn write_if_possible(fd: RawFd, kind: StreamKind, bytes: &[u8]) {
-    let ready = {
-        let mut poll = libc::pollfd {
-            fd,
-            events: libc::POLLOUT,
-            revents: 0,
+/// Writes without waiting; whether all was written. Takes no memory.
+pub(crate) fn write_at_once(fd: RawFd, kind: StreamKind, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let count = match kind {
+            StreamKind::Pipe if !is_writable(fd) => return false,
+            // A pipe that is ready takes so many bytes.
+            StreamKind::Pipe => {
+                let piece = &rest[..rest.len().min(libc::PIPE_BUF)];
+                without_broken_pipe_signal(|| {
+                    // SAFETY: the piece is what it says.
+                    unsafe { libc::write(fd, piece.as_ptr().cast(), piece.len()) }
+                })
+            }
+            StreamKind::UnixSocket | StreamKind::Socket => {
+                let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+                // SAFETY: the rest is what it says.
+                let count = unsafe { libc::send(fd, rest.as_ptr().cast(), rest.len(), flags) };
+                usize::try_from(count).map_err(|_| io::Error::last_os_error())
+            }
         };
-        // SAFETY: `poll` is one valid entry.
-        let count = unsafe { libc::poll(&raw mut poll, 1, 0) };
-        count == 1 && poll.revents & libc::POLLOUT != 0
-    };
-    // A pipe that is ready takes a page at least.
-    if ready && bytes.len() <= libc::PIPE_BUF {
-        let _ = write_all(fd, kind, &[bytes], &[]);
+        match count {
+            Ok(count @ 1..) => rest = &rest[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return false,
+        }
     }
+    true
+}
+
+fn is_writable(fd: RawFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one valid entry.
+    let count = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    count == 1 && poll.revents & libc::POLLOUT != 0
 }
 
 /// Wakes those who read: nothing more comes.
