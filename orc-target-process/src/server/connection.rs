@@ -20,6 +20,9 @@ const PIECE: usize = 1 << 20;
 /// How long to wait for the end of a message before the connection is ended without a word.
 const GOODBYE_MAX: Duration = Duration::from_millis(100);
 
+/// How often the end of a message is looked for, a millisecond apart, in a signal handler.
+const ATTEMPTS: usize = 50;
+
 /// A message that has arrived.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -249,12 +252,20 @@ impl Writer {
     }
 
     /// Sends a whole message, or nothing if that cannot be done at once. For signal handlers: takes
-    /// no memory and waits for nothing.
+    /// no memory, and waits for a moment only.
     pub(super) fn send_at_once(&self, message: &[u8]) -> bool {
         if self.is_forked() {
             return false;
         }
-        let Some(mut state) = self.state.try_lock() else {
+        // Another thread may be about to end its message.
+        let attempts = std::iter::repeat_with(|| {
+            let lock = self.state.try_lock();
+            if lock.is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            lock
+        });
+        let Some(mut state) = attempts.take(ATTEMPTS).flatten().next() else {
             return false;
         };
         let Some(fd) = self.fd.get().filter(|_| !state.ended) else {

@@ -84,7 +84,8 @@ struct State {
     next_sequence: u64,
     /// Calls to the controller, by number.
     waiting: HashMap<u64, Waiting>,
-    main_waits: bool,
+    /// The serving thread waits, or is about to, and takes calls.
+    main_is_free: bool,
     main_calls: VecDeque<Message>,
     worker_calls: VecDeque<Message>,
     idle_workers: usize,
@@ -114,7 +115,10 @@ impl Session {
             main: sys::thread::current(),
             signals: sys::thread::SignalMask::current(),
             ending: AtomicBool::new(false),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                main_is_free: true,
+                ..State::default()
+            }),
             main_wakes: Condvar::new(),
             workers_wake: Condvar::new(),
             call_ended: Condvar::new(),
@@ -132,8 +136,9 @@ impl Session {
         let _stack = AlternateStack::of_this_thread();
         let mut state = self.state.lock();
         loop {
+            state.main_is_free = true;
             if let Some(call) = state.main_calls.pop_front() {
-                MutexGuard::unlocked(&mut state, || self.run(call));
+                self.run_on_main(&mut state, call);
             } else if let Some(end) = &state.ended {
                 let end = end.clone();
                 while state.open_calls > 0 && end != End::Gone {
@@ -141,15 +146,19 @@ impl Session {
                 }
                 return end;
             } else {
-                self.wait_on_main(&mut state);
+                self.main_wakes.wait(&mut state);
             }
         }
     }
 
-    fn wait_on_main(&self, state: &mut MutexGuard<'_, State>) {
-        state.main_waits = true;
-        self.main_wakes.wait(state);
-        state.main_waits = false;
+    fn run_on_main(self: &Arc<Self>, state: &mut MutexGuard<'_, State>, call: Message) {
+        state.main_is_free = false;
+        MutexGuard::unlocked(state, || {
+            self.run(call, || {
+                // Before the result is sent: what the controller calls next is for this thread.
+                self.state.lock().main_is_free = true;
+            });
+        });
     }
 
     /// Calls the controller and waits for the answer; serves the controller meanwhile if this is the
@@ -166,20 +175,31 @@ impl Session {
         let wakes = (!on_main).then(|| Arc::new(Condvar::new()));
         let sequence = self.expect_answer(wakes.clone())?;
         let header = (Opcode::CallWrapper, sequence, tag);
-        if let Err(error) = self.writer.send(header, arguments) {
-            self.state.lock().waiting.remove(&sequence);
-            return Err(error.into());
+        let sent = self.writer.send(header, arguments);
+        if sent.is_err() {
+            // What would have come as the answer: it wakes this thread as usual.
+            let mut state = self.state.lock();
+            if let Some(waiting) = state.waiting.get_mut(&sequence) {
+                waiting.answer = Some(Vec::new());
+            }
         }
-        match wakes {
+        let answer = match wakes {
             Some(wakes) => self.wait_elsewhere(sequence, &wakes),
             None => self.wait_and_serve(sequence),
-        }
+        };
+        sent?;
+        answer
     }
 
     fn expect_answer(&self, wakes: Option<Arc<Condvar>>) -> Result<u64, CallError> {
         let mut state = self.state.lock();
         if state.ended.is_some() {
             return self.after_the_end(state);
+        }
+        if wakes.is_none() {
+            // What the controller calls because of this call must find the thread free, even if it
+            // does so before the thread waits: it may hold the lock that the other call needs.
+            state.main_is_free = true;
         }
         let sequence = state.next_sequence;
         state.next_sequence += 1;
@@ -206,13 +226,15 @@ impl Session {
         loop {
             // Calls first: once this thread goes on with its own work, nobody would serve them.
             if let Some(call) = state.main_calls.pop_front() {
-                MutexGuard::unlocked(&mut state, || self.run(call));
+                self.run_on_main(&mut state, call);
             } else if let Some(answer) = take_answer(&mut state, sequence) {
+                state.main_is_free = false;
                 return Ok(answer);
             } else if state.ended.is_some() {
+                state.main_is_free = false;
                 return self.after_the_end(state);
             } else {
-                self.wait_on_main(&mut state);
+                self.main_wakes.wait(&mut state);
             }
         }
     }
@@ -226,10 +248,12 @@ impl Session {
         Err(CallError::Ended)
     }
 
-    /// Serves one call and sends its result.
-    fn run(self: &Arc<Self>, call: Message) {
+    /// Serves one call and sends its result; `served` is called in between.
+    fn run(self: &Arc<Self>, call: Message, served: impl FnOnce()) {
         let (sequence, size) = (call.sequence, call.body.len() as u64);
-        match self.answer(call) {
+        let answer = self.answer(call);
+        served();
+        match answer {
             Ok(result) => {
                 let header = (Opcode::Result, sequence, ExecutorAddr::NULL);
                 match self.writer.send(header, &[&result]) {
@@ -347,11 +371,11 @@ impl Session {
         }
         if services::is_quick(message.tag) {
             drop(state);
-            self.run(message);
+            self.run(message, || {});
         } else if !self.is_accepted() {
             drop(state);
             self.start_thread_for(message)?;
-        } else if state.main_waits && state.main_calls.is_empty() {
+        } else if state.main_is_free && state.main_calls.is_empty() {
             state.main_calls.push_back(message);
             self.main_wakes.notify_all();
         } else {
@@ -376,7 +400,7 @@ impl Session {
     /// to come before the program's memory is released.
     fn start_thread_for(self: &Arc<Self>, call: Message) -> Result<(), End> {
         let session = Arc::clone(self);
-        start_thread(move || session.signals.during(|| session.run(call)))
+        start_thread(move || session.signals.during(|| session.run(call, || {})))
     }
 
     /// Serves calls on a thread of ours.
@@ -387,7 +411,7 @@ impl Session {
             if let Some(call) = state.worker_calls.pop_front() {
                 MutexGuard::unlocked(&mut state, || {
                     // Linked code may need the signals of its own faults.
-                    self.signals.during(|| self.run(call));
+                    self.signals.during(|| self.run(call, || {}));
                 });
                 continue;
             }
