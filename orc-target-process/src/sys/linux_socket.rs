@@ -55,13 +55,17 @@ pub(crate) fn kind_of(fd: &impl AsRawFd) -> StreamKind {
 
 /// Sends small messages at once, if this is a TCP socket.
 pub(crate) fn send_at_once(fd: &impl AsRawFd) {
+    set_tcp_option(fd.as_raw_fd(), libc::TCP_NODELAY);
+}
+
+fn set_tcp_option(fd: RawFd, option: libc::c_int) {
     let on: libc::c_int = 1;
     // SAFETY: the option's value is a valid place. Other sockets refuse, which does not matter.
     unsafe {
         libc::setsockopt(
-            fd.as_raw_fd(),
+            fd,
             libc::IPPROTO_TCP,
-            libc::TCP_NODELAY,
+            option,
             (&raw const on).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         );
@@ -150,6 +154,12 @@ pub(crate) fn read(
     let free = buffer.spare_capacity_mut();
     let size = free.len().min(limit);
     let start = free.as_mut_ptr().cast::<libc::c_void>();
+    if kind == StreamKind::Socket {
+        // LLVM's controllers send a header and then a body, and their system waits with the body
+        // until the header is acknowledged: 40 ms a call, unless that is done at once. The option
+        // holds for the next packet only.
+        set_tcp_option(fd, libc::TCP_QUICKACK);
+    }
     let count = if kind == StreamKind::UnixSocket {
         receive(fd, start, size, descriptors)?
     } else {
