@@ -253,6 +253,11 @@ impl Session {
         let (sequence, size) = (call.sequence, call.body.len() as u64);
         let answer = self.answer(call);
         served();
+        self.reply((sequence, size), answer);
+    }
+
+    /// Sends the result of a call with this number and size of arguments.
+    fn reply(self: &Arc<Self>, (sequence, size): (u64, u64), answer: Result<Vec<u8>, Violation>) {
         match answer {
             Ok(result) => {
                 let header = (Opcode::Result, sequence, ExecutorAddr::NULL);
@@ -395,12 +400,20 @@ impl Session {
         start_thread(move || session.work())
     }
 
-    /// Serves a call of one of LLVM's controllers on a thread that ends with it, as LLVM's executor
-    /// does. LLVM's runtime leaves destructors of thread-locals to the end of the thread, and that has
-    /// to come before the program's memory is released.
+    /// Serves a call of one of LLVM's controllers on a thread that ends before the result is sent.
+    /// LLVM's runtime leaves destructors of thread-locals to the end of the thread, and the controller
+    /// releases the program's memory once it has the result.
     fn start_thread_for(self: &Arc<Self>, call: Message) -> Result<(), End> {
         let session = Arc::clone(self);
-        start_thread(move || session.signals.during(|| session.run(call, || {})))
+        start_thread(move || {
+            let which = (call.sequence, call.body.len() as u64);
+            let serving = Arc::clone(&session);
+            let serve = move || serving.signals.during(|| serving.answer(call));
+            let thread = sys::thread::spawn_without_signals("orc-call", serve);
+            let answer = thread.and_then(|thread| thread.join().ok());
+            let none = || Err(Violation("the system refuses another thread".to_owned()));
+            session.reply(which, answer.unwrap_or_else(none));
+        })
     }
 
     /// Serves calls on a thread of ours.

@@ -49,10 +49,10 @@ impl SignalMask {
 }
 
 /// Starts a thread that receives none of the program's signals. `None` if the system refuses.
-pub(crate) fn spawn_without_signals(
+pub(crate) fn spawn_without_signals<T: Send + 'static>(
     name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Option<JoinHandle<()>> {
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<JoinHandle<T>> {
     let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both sets are valid places; sigfillset initializes the first, and the mask of the

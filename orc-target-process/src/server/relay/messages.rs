@@ -95,7 +95,7 @@ impl Source {
     fn read(&self, size: usize) -> io::Result<Option<Piece>> {
         let kind = socket::kind_of(&self.fd);
         let mut piece = Piece {
-            bytes: Vec::with_capacity(size),
+            bytes: Vec::new(),
             descriptors: Vec::new(),
         };
         while piece.bytes.len() < size {
@@ -103,6 +103,14 @@ impl Source {
                 return Ok(None);
             }
             let left = size - piece.bytes.len();
+            if piece.bytes.len() == piece.bytes.capacity() {
+                // Memory grows with what arrives, whatever was announced.
+                let more = left.min(piece.bytes.len().max(PIECE));
+                piece
+                    .bytes
+                    .try_reserve_exact(more)
+                    .map_err(io::Error::other)?;
+            }
             let (bytes, descriptors) = (&mut piece.bytes, &mut piece.descriptors);
             match socket::read(self.fd, kind, bytes, left, descriptors) {
                 Ok(0) => return Ok(None),
