@@ -57,20 +57,19 @@ impl Relay {
     pub(super) fn feed(&self, to_program: PipeWriter, waiting: &Receiver<Input>) {
         let mut to_program = Some(to_program);
         for Input { sequence, bytes } in waiting {
-            if bytes.is_empty() {
-                to_program = None;
-            }
             let written = match &mut to_program {
                 _ if bytes.is_empty() => Ok(()),
                 Some(pipe) => pipe.write_all(&bytes),
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             };
-            if written.is_err() {
-                to_program = None;
-            }
+            let ends = bytes.is_empty() || written.is_err();
             if let Some(sequence) = sequence {
                 let answer = sps::encode(&SpsError::from(written));
                 self.controller.answer(sequence, &answer);
+            }
+            // After the answer: the end of its input may be the end of the program.
+            if ends {
+                to_program = None;
             }
         }
     }
