@@ -394,8 +394,14 @@ fn executors_end_with_their_controllers() {
     let alive = || Path::new(&format!("/proc/{pid}")).exists();
     assert!(alive());
     drop(it);
+    let children = format!("/proc/{0}/task/{0}/children", listening.child.id());
+    let has_children = || {
+        !std::fs::read_to_string(&children)
+            .expect("is there")
+            .is_empty()
+    };
     let until = Instant::now() + TIME_MAX;
-    while alive() {
+    while alive() || has_children() {
         assert!(Instant::now() < until, "it outlives its controller");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -133,13 +133,12 @@ impl Listener {
     /// When the system fails in a way that waiting does not mend.
     pub fn run(self) -> io::Result<std::convert::Infallible> {
         let mut unknown: Vec<Unknown> = Vec::new();
+        sys::process::forget_children(true);
         loop {
-            sys::process::reap();
             let now = Instant::now();
             unknown.retain(|client| client.until > now);
             let mut fds = vec![self.raw()];
             fds.extend(unknown.iter().map(|client| client.connection.as_raw_fd()));
-            // Without anybody to wait for, a child's end is noticed late, and that does not matter.
             let next = unknown.iter().map(|client| client.until).min();
             let ready = socket::wait_for_any(&fds, next.map(|until| until - now))?;
             let mut ready = ready.into_iter();
@@ -231,6 +230,7 @@ impl Listener {
         match sys::process::fork() {
             Ok(Forked::Parent(_)) => Ok(()),
             Ok(Forked::Child) => {
+                sys::process::forget_children(false);
                 // A copy that stays open would hide the end of another's connection.
                 unknown.clear();
                 others.clear();

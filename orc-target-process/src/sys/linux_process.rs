@@ -65,10 +65,11 @@ pub(crate) fn wait_for(pid: libc::pid_t) -> io::Result<ExitStatus> {
     }
 }
 
-/// Forgets children that have ended.
-pub(crate) fn reap() {
-    // SAFETY: nobody else waits for children of this process.
-    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+/// Whether children that end are forgotten at once, instead of waiting to be waited for.
+pub(crate) fn forget_children(forget: bool) {
+    let action = if forget { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: no handler is installed, and none was.
+    unsafe { libc::signal(libc::SIGCHLD, action) };
 }
 
 /// A copy of a descriptor that no program started later inherits.
