@@ -5,10 +5,12 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use tests::build::build;
+use tests::case::read_all;
 use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::orc_jit;
 use tests::scratch::Scratch;
-use tests::toolchain::find_program;
+use tests::toolchain::{compilers, find_program, mode};
 use tests::{in_ci, workspace_root};
 
 /// LLVM's JIT linker, or nothing where it is not installed.
@@ -250,6 +252,52 @@ fn llvms_runtime_under_orc_jit() {
     let mut native = native(&scratch, &objects);
     native.stdout = last_line_moved_to_the_end(&native.stdout, "-thread-local object");
     assert_same(&native, &behaviour);
+}
+
+/// The whole tour runs with LLVM's runtime, but for what that runtime's model lacks: finalizer arrays
+/// do not run, and thread-locals of the main thread are destroyed last of all.
+#[test]
+fn the_tour_with_llvms_runtime() {
+    let (Some(runtime), Some(orc_jit)) = (llvm_runtime(), orc_jit()) else {
+        return;
+    };
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
+    let cases = read_all(&programs).expect("the cases can be read");
+    let tour = cases
+        .iter()
+        .find(|case| case.name == "tour")
+        .expect("it is there");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop");
+    for compiler in compilers() {
+        let mode = mode("default").expect("a mode of this name");
+        let built = build(tour, compiler, mode, &cache).expect("it compiles");
+        let mut command = Invocation::new([orc_jit.clone()])
+            .arg("run")
+            .arg("--orc-runtime")
+            .arg(runtime);
+        command.argv.extend(built.inputs.iter().map(Into::into));
+        command = command.arg("--");
+        command.argv.extend(tour.args.iter().map(Into::into));
+        let behaviour = command.run_in(&built.directory).expect("it starts");
+        let mut native = built.native.clone();
+        let main_thread = "thread-local object of the main thread destroyed";
+        native.stdout = last_line_moved_to_the_end(&native.stdout, main_thread);
+        let text = String::from_utf8_lossy(&native.stdout).into_owned();
+        let runs = |line: &&str| !line.starts_with("destructor function, ");
+        native.stdout = text
+            .lines()
+            .filter(runs)
+            .flat_map(|line| [line.as_bytes(), b"\n"].concat())
+            .collect();
+        assert!(native.stdout.len() < text.len(), "the tour has finalizers");
+        // The last line is written when the process ends, without a line break of its own.
+        let ours = |behaviour: &Behaviour| {
+            let text = String::from_utf8_lossy(&behaviour.stdout).into_owned();
+            text.trim_end().to_owned()
+        };
+        assert_eq!(ours(&native), ours(&behaviour), "{}", compiler.name);
+        assert_eq!(native.ending, behaviour.ending);
+    }
 }
 
 /// `text` with the last of the lines that are `line` moved to its end.

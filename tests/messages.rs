@@ -271,7 +271,7 @@ fn an_executable_is_not_an_object() {
         &["run", "program"],
         expect![[r#"
             exit code 1
-            orc-jit: error: program: is an executable, not a shared library
+            orc-jit: error: program: is an executable, linked already: run it as it is, or name the objects and libraries that it is made of
         "#]],
     );
 }
@@ -492,6 +492,110 @@ fn value_that_is_no_number() {
             error: invalid value 'many' for '--threads <N>': invalid digit found in string
 
             For more information, try '--help'.
+        "#]],
+    );
+}
+
+#[test]
+fn objects_for_link_time_optimization() {
+    let scratch = Scratch::new();
+    scratch.compile_with("main.o", "int main(void) { return 0; }", &["-flto"]);
+    check(&scratch, &["run", "main.o"], expect![[r#"
+        exit code 1
+        orc-jit: error: main.o: holds gcc's internal code (-flto) and no machine code: compile without -flto, or with -ffat-lto-objects
+    "#]]);
+}
+
+#[test]
+fn shared_library_in_the_programs_place() {
+    let scratch = Scratch::new();
+    scratch.compile_with("lib.o", "int f(void) { return 1; }", &["-fPIC"]);
+    let linked = std::process::Command::new(&tests::toolchain::compilers()[0].cc)
+        .args(["-shared", "lib.o", "-o", "lib.so"])
+        .current_dir(scratch.path())
+        .status();
+    assert!(linked.expect("the compiler runs").success());
+    check(&scratch, &["run", "lib.so"], expect![[r#"
+        exit code 1
+        orc-jit: error: no input defines `main`, where the program starts; add the object that does, or name another entry point
+    "#]]);
+}
+
+#[test]
+fn a_pipe() {
+    let scratch = with_main();
+    let made = std::process::Command::new("mkfifo")
+        .arg(scratch.file("pipe.o"))
+        .status();
+    assert!(made.expect("mkfifo runs").success());
+    check(&scratch, &["run", "main.o", "pipe.o"], expect![[r#"
+        exit code 1
+        orc-jit: error: pipe.o: is a pipe or a socket; write what comes from it into a file
+    "#]]);
+}
+
+#[test]
+fn output_that_is_no_program() {
+    check(
+        &with_main(),
+        &["run", "-shared", "main.o"],
+        expect![[r#"
+            exit code 2
+            orc-jit: error: -shared asks for a shared library, and `run` runs a program: leave it out
+            Try `orc-jit --help`.
+        "#]],
+    );
+}
+
+#[test]
+fn layout_script() {
+    check(
+        &with_main(),
+        &["run", "main.o", "-T", "script.ld"],
+        expect![[r#"
+            exit code 2
+            orc-jit: error: linker script script.ld: layout scripts are not supported; the platform's layout is used
+            Try `orc-jit --help`.
+        "#]],
+    );
+}
+
+#[test]
+fn a_file_without_a_subcommand() {
+    check(&with_main(), &["main.o"], expect![[r#"
+        exit code 2
+        orc-jit: error: `main.o` is no subcommand, but a file: `orc-jit run main.o` runs it
+        Try `orc-jit --help`.
+    "#]]);
+}
+
+#[test]
+fn object_without_symbols() {
+    let scratch = Scratch::new();
+    scratch.compile("empty.o", "");
+    check(&scratch, &["run", "empty.o"], expect![[r#"
+        exit code 1
+        orc-jit: error: no input defines `main`, where the program starts; add the object that does, or name another entry point
+    "#]]);
+}
+
+#[test]
+fn runtime_that_is_none() {
+    let scratch = with_main();
+    check(
+        &scratch,
+        &["run", "--orc-runtime", "main.o", "main.o"],
+        expect![[r#"
+            exit code 1
+            orc-jit: error: main.o: is not an archive: it lacks the mark "!<arch>"
+        "#]],
+    );
+    check(
+        &scratch,
+        &["run", "--orc-runtime", "missing.a", "main.o"],
+        expect![[r#"
+            exit code 1
+            orc-jit: error: missing.a: no such file
         "#]],
     );
 }

@@ -4,7 +4,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::batch::DylibId;
 use crate::error::LinkError;
-use crate::executor::AllocActionPair;
+use crate::executor::{AllocActionPair, ExecutorControl, ExecutorResult};
 use crate::graph::LinkGraph;
 use crate::name::{NameId, NameTable};
 
@@ -99,4 +99,20 @@ pub trait Platform: Send + Sync {
         group: &LaidOutGroup<'_>,
         names: &NameTable,
     ) -> Result<Vec<AllocActionPair>, LinkError>;
+
+    /// Memory of a dylib is about to be given back: runs the exit handlers that lead into `ranges`,
+    /// and returns how many calls into them are left for other threads to make. Called without any
+    /// lock; what it runs may look up and remove.
+    ///
+    /// # Errors
+    /// When the runtime cannot be asked; the memory is then given back.
+    fn before_release(
+        &self,
+        executor: &dyn ExecutorControl,
+        dylib: DylibId,
+        ranges: &[ExecutorAddrRange],
+    ) -> ExecutorResult<u64> {
+        let _ = (executor, dylib, ranges);
+        Ok(0)
+    }
 }

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +32,12 @@ pub struct MapFiles;
 
 impl InputOpener for MapFiles {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
+        // Opening a pipe that nobody writes to would wait for somebody.
+        let kind = std::fs::metadata(path)?.file_type();
+        if kind.is_fifo() || kind.is_socket() {
+            let problem = "is a pipe or a socket; write what comes from it into a file";
+            return Err(io::Error::other(problem));
+        }
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jit_core::batch::{Batch, BatchHost, NativeBinding};
+use jit_core::batch::{Batch, BatchHost, DylibId, NativeBinding};
 use jit_core::native::{LibrarySymbol, NativeLibrary};
 use jit_core::session::{JitLinker, Linker};
 use jit_core::symbolize::PlacedCode;
@@ -144,5 +144,9 @@ impl Linker for ProgramLinker {
 
     fn placed_code(&self) -> Option<Arc<PlacedCode>> {
         self.linker.placed_code()
+    }
+
+    fn forget_dylib(&self, dylib: DylibId) {
+        self.linker.forget_dylib(dylib);
     }
 }

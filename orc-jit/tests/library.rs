@@ -23,18 +23,24 @@ impl Scratch {
 
     /// Compiles a C source and returns the object's path.
     fn compile(&self, name: &str, source: &str) -> PathBuf {
+        self.compile_with(name, source, &["-c"], "o")
+    }
+
+    /// Compiles a C source with flags into a file with that extension.
+    fn compile_with(&self, name: &str, source: &str, flags: &[&str], extension: &str) -> PathBuf {
         let file = self.path().join(format!("{name}.c"));
         std::fs::write(&file, source).unwrap();
-        let object = file.with_extension("o");
+        let output = file.with_extension(extension);
         let mut cc = Command::new("cc");
         let done = cc
-            .args(["-O1", "-c"])
+            .arg("-O1")
+            .args(flags)
             .arg(&file)
             .arg("-o")
-            .arg(&object)
+            .arg(&output)
             .status();
         assert!(done.unwrap().success());
-        object
+        output
     }
 
     fn bytes(&self, name: &str, source: &str) -> Vec<u8> {
@@ -296,4 +302,128 @@ fn a_program_runs_and_returns() {
     let empty = Program::new(&jit, ProgramSettings::default()).unwrap();
     let error = empty.link().unwrap_err().to_string();
     assert!(error.contains("no input defines `main`"), "{error}");
+}
+
+#[test]
+fn exit_handlers_of_removed_code_run_before_it_goes() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    app.add_object_bytes(
+        "log.o",
+        scratch.bytes("log", "int log_;int ended(void){return log_;}"),
+    )
+    .unwrap();
+    assert_eq!(call(&app, "ended").unwrap(), 0);
+    let tracker = app.tracker();
+    let object = scratch.bytes(
+        "a",
+        "int atexit(void (*)(void)); extern int log_;
+         static void one(void) { log_ = log_ * 10 + 1; } static void two(void) { log_ = log_ * 10 + 2; }
+         __attribute__((constructor)) static void c(void) { atexit(one); atexit(two); }
+         int f(void) { return 7; }",
+    );
+    tracker.add_object_bytes("a.o", object).unwrap();
+    assert_eq!(call(&app, "f").unwrap(), 7);
+    assert_eq!(call(&app, "ended").unwrap(), 0);
+    assert_eq!(tracker.remove().unwrap(), Removal::Released);
+    assert_eq!(call(&app, "ended").unwrap(), 21);
+}
+
+#[test]
+fn code_stays_until_threads_have_run_its_destructors() {
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    app.add_object_bytes(
+        "log.o",
+        scratch.bytes("log", "int log_;int ended(void){return log_;}"),
+    )
+    .unwrap();
+    assert_eq!(call(&app, "ended").unwrap(), 0);
+    let tracker = app.tracker();
+    let object = scratch.bytes(
+        "a",
+        "int __cxa_thread_atexit(void (*)(void *), void *, void *); extern int log_;
+         extern void *__dso_handle; static int object;
+         static void destroy(void *p) { log_ += p == &object ? 4 : 100; }
+         int f(void) { return __cxa_thread_atexit(destroy, &object, &__dso_handle); }",
+    );
+    tracker.add_object_bytes("a.o", object).unwrap();
+    // SAFETY: that is its type.
+    let function = unsafe { app.function::<extern "C" fn() -> i32>("f") }.unwrap();
+    let (registered, wait) = std::sync::mpsc::channel();
+    let (finish, end) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        registered.send(function.call()).unwrap();
+        drop(function);
+        end.recv().unwrap();
+    });
+    assert_eq!(wait.recv().unwrap(), 0);
+    let removal = loop {
+        let removal = tracker.remove().unwrap();
+        // The thread may be about to drop its handle.
+        if !matches!(removal, Removal::Deferred { guards: 1.., .. }) {
+            break removal;
+        }
+    };
+    let waits = Removal::Deferred {
+        guards: 0,
+        used_by: Vec::new(),
+        thread_destructors: 1,
+    };
+    assert_eq!(removal, waits);
+    finish.send(()).unwrap();
+    thread.join().unwrap();
+    assert_eq!(call(&app, "ended").unwrap(), 4);
+    assert_eq!(tracker.remove().unwrap(), Removal::Released);
+}
+
+/// Links and calls `name` of the dylib that a test has put here.
+fn link_now(name: &str) -> i32 {
+    let app = BUSY.get().expect("set by the test");
+    call(app, name).expect("links while the loader is busy")
+}
+
+static BUSY: std::sync::OnceLock<orc_jit::Dylib> = std::sync::OnceLock::new();
+
+#[test]
+fn code_is_linked_while_the_loader_is_busy() {
+    extern "C" fn from_constructor() -> i32 {
+        link_now("first")
+    }
+    unsafe extern "C" fn visit(
+        _: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        result: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: the integer that is passed below.
+        unsafe { *result.cast::<i32>() = link_now("second") };
+        1
+    }
+    let scratch = Scratch::new();
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    for (name, flags) in [("first", "-fPIC"), ("second", "-fno-pie")] {
+        // Code that is not position-independent needs a range of its own kind.
+        let text = format!(
+            "static int x[2] = {{4, 5}}; int {name}(void) {{ volatile int i = 1; return x[i]; }}"
+        );
+        let object = scratch.compile_with(name, &text, &["-c", flags], "o");
+        app.add_object_file(object).unwrap();
+    }
+    assert!(BUSY.set(app).is_ok());
+    let function = from_constructor as *const () as usize;
+    let text = format!(
+        "static int seen; int constructed(void) {{ return seen; }}
+         __attribute__((constructor)) static void c(void) {{ seen = ((int (*)(void)){function})(); }}"
+    );
+    let library = scratch.compile_with("constructed", &text, &["-shared", "-fPIC"], "so");
+    let other = jit.dylib("other").unwrap();
+    other.add_shared_library(library).unwrap();
+    assert_eq!(call(&other, "constructed").unwrap(), 5);
+    let mut result = 0;
+    // SAFETY: the callback gets the integer that it expects.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut result).cast()) };
+    assert_eq!(result, 5);
 }

@@ -5,7 +5,9 @@
 //! runtime. So they are taken from the C library's own handle.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::num::NonZeroUsize;
+
+use once_cell::race::OnceNonZeroUsize;
 
 use crate::addr;
 use orc_shared::ExecutorAddr;
@@ -22,28 +24,24 @@ pub type Environment = *mut *mut c_char;
 /// One function, looked up once.
 struct HostFunction {
     name: &'static CStr,
-    /// Its address; 0 not yet asked, 1 absent.
-    addr: AtomicUsize,
+    /// Its address, or 1 if it is absent. Two threads may ask at once; both get the same answer.
+    addr: OnceNonZeroUsize,
 }
 
-const ABSENT: usize = 1;
+const ABSENT: NonZeroUsize = NonZeroUsize::MIN;
 
 impl HostFunction {
     const fn new(name: &'static CStr) -> Self {
         Self {
             name,
-            addr: AtomicUsize::new(0),
+            addr: OnceNonZeroUsize::new(),
         }
     }
 
     fn get(&self) -> Option<ExecutorAddr> {
-        let mut found = self.addr.load(Ordering::Relaxed);
-        if found == 0 {
-            // Two threads may ask at once; both get the same answer.
-            found = find_in_libc(self.name).max(ABSENT);
-            self.addr.store(found, Ordering::Relaxed);
-        }
-        (found != ABSENT).then_some(ExecutorAddr::new(found as u64))
+        let ask = || NonZeroUsize::new(find_in_libc(self.name)).unwrap_or(ABSENT);
+        let found = self.addr.get_or_init(ask);
+        (found != ABSENT).then_some(ExecutorAddr::new(found.get() as u64))
     }
 }
 

@@ -11,32 +11,27 @@
 //!                 from the moment the record has nothing more to do
 //! ```
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::num::NonZeroUsize;
+
+use once_cell::race::OnceNonZeroUsize;
 
 use crate::addr;
 use crate::arch;
 use crate::host::ExitFunction;
 use orc_shared::ExecutorAddr;
 
-static THUNK: AtomicUsize = AtomicUsize::new(0);
+static THUNK: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
 /// The thunk, or nothing if the system refuses a page for it.
 pub fn get() -> Option<ExitFunction> {
-    let mut thunk = THUNK.load(Ordering::Acquire);
-    if thunk == 0 {
-        let page = make_page()?;
-        // If another thread was faster, its page is used and this one is left over, once.
-        thunk = match THUNK.compare_exchange(0, page, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => page,
-            Err(other) => other,
-        };
-    }
+    // If another thread is faster, its page is used and this one's is left over, once.
+    let thunk = THUNK.get_or_try_init(|| make_page().ok_or(())).ok()?;
     // SAFETY: the page starts with the code of a function of this type.
-    Some(unsafe { addr::to_function(ExecutorAddr::new(thunk as u64)) })
+    Some(unsafe { addr::to_function(ExecutorAddr::new(thunk.get() as u64)) })
 }
 
 /// Maps a page with the thunk's code: written first, then made executable.
-fn make_page() -> Option<usize> {
+fn make_page() -> Option<NonZeroUsize> {
     let size = arch::RECORD_THUNK.len();
     // SAFETY: a new mapping, which nothing else uses; the size is rounded up by the kernel.
     unsafe {
@@ -57,6 +52,6 @@ fn make_page() -> Option<usize> {
             libc::munmap(page, size);
             return None;
         }
-        Some(page.expose_provenance())
+        NonZeroUsize::new(page.expose_provenance())
     }
 }

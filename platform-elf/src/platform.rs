@@ -16,9 +16,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jit_core::batch::DylibId;
 use jit_core::error::LinkError;
-use jit_core::executor::AllocActionPair;
+use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError, ExecutorResult};
 use jit_core::name::NameTable;
 use jit_core::platform::{LaidOutGroup, LinkerDefined, Passes, Platform};
+use orc_shared::sps::{self, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 pub use self::initializers::RuntimeFunctions;
@@ -81,6 +82,11 @@ impl ElfPlatform {
         let early = std::mem::take(&mut state.early);
         let actions = early.iter().flat_map(|group| group.actions(&runtime));
         actions.collect()
+    }
+
+    /// The runtime is about to stop: nothing of it may be called any more.
+    pub(crate) fn runtime_stops(&self) {
+        self.state().runtime = None;
     }
 
     /// The dylib that has its header at this address.
@@ -176,5 +182,27 @@ impl Platform for ElfPlatform {
                 Ok(Vec::new())
             }
         }
+    }
+
+    fn before_release(
+        &self,
+        executor: &dyn ExecutorControl,
+        dylib: DylibId,
+        ranges: &[ExecutorAddrRange],
+    ) -> ExecutorResult<u64> {
+        let runtime = self.state().runtime;
+        let function = runtime.and_then(|runtime| runtime.finalize_range);
+        let (Some(function), Some(header)) = (function, self.header_of(dylib)) else {
+            return Ok(0);
+        };
+        let mut pending = 0_u64;
+        for range in ranges {
+            let answer = executor.call_wrapper(function, &sps::encode(&(header, *range)))?;
+            let count: SpsExpected<u64> =
+                sps::decode(&answer).map_err(|error| ExecutorError::Failed(error.to_string()))?;
+            // A call may lead into several of the ranges.
+            pending = pending.max(count.0.map_err(ExecutorError::Failed)?);
+        }
+        Ok(pending)
     }
 }

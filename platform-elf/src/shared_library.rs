@@ -65,7 +65,10 @@ impl SharedLibrary {
         if library.tables.is_executable {
             return Err(LibraryError {
                 path: library.path,
-                message: "is an executable, not a shared library".to_owned(),
+                message:
+                    "is an executable, linked already: run it as it is, or name the objects and \
+                          libraries that it is made of"
+                        .to_owned(),
             });
         }
         Ok(library)

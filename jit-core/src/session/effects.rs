@@ -3,6 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use orc_shared::ExecutorAddrRange;
+
+use crate::batch::{DylibId, TrackerId};
 use crate::error::LinkError;
 use crate::executor::{ExecutorError, Finalized};
 
@@ -17,6 +20,8 @@ use super::unit::Source;
 /// What to call once the lock is released.
 #[derive(Default)]
 pub(super) struct Effects {
+    /// Trackers whose code is to be asked whether it can go.
+    pub(super) leaving: Vec<Leaving>,
     /// Memory to give back, with the order in which it became final: newest goes first.
     pub(super) releases: Vec<(u64, Box<dyn Finalized>)>,
     /// Links to continue.
@@ -25,6 +30,15 @@ pub(super) struct Effects {
     pub(super) queries: Vec<(Arc<Query>, Collected)>,
     /// Clients' objects that the session is done with: dropping them may run anything.
     pub(super) garbage: Vec<Garbage>,
+}
+
+/// A removed tracker that nothing uses any more, except perhaps what it has left to be called later.
+pub(super) struct Leaving {
+    pub(super) tracker: TrackerId,
+    pub(super) dylib: DylibId,
+    /// The order in which its newest memory became final.
+    pub(super) order: u64,
+    pub(super) ranges: Vec<ExecutorAddrRange>,
 }
 
 /// Something of a client's that the session has let go.
@@ -39,7 +53,7 @@ pub(super) enum Garbage {
 impl Effects {
     /// Does everything; failures to give memory back go to the session's error handler.
     pub(super) fn run(mut self, session: &Inner) {
-        if let Err(error) = self.release() {
+        if let Err(error) = self.release(session) {
             (session.on_error)(&error.into());
         }
         for (countdown, outcome) in self.resolved {
@@ -50,8 +64,35 @@ impl Effects {
         }
     }
 
+    /// Lets code go that nothing uses: runs what it has left to be called, and gives its memory back
+    /// unless some of that has to wait.
+    pub(super) fn release(&mut self, session: &Inner) -> Result<(), ExecutorError> {
+        let mut failures = Vec::new();
+        while !self.leaving.is_empty() {
+            let mut leaving = std::mem::take(&mut self.leaving);
+            leaving.sort_by_key(|leaving| Reverse(leaving.order));
+            for Leaving {
+                tracker,
+                dylib,
+                ranges,
+                ..
+            } in leaving
+            {
+                let executor = &*session.executor;
+                let pending = session.platform.before_release(executor, dylib, &ranges);
+                let pending = pending.unwrap_or_else(|error| {
+                    failures.push(error);
+                    0
+                });
+                session.state.lock().has_left(tracker, pending, self);
+            }
+        }
+        failures.extend(self.give_back().err());
+        ExecutorError::joined(failures)
+    }
+
     /// Gives memory back, newest first, all of it even if some fails.
-    pub(super) fn release(&mut self) -> Result<(), ExecutorError> {
+    pub(super) fn give_back(&mut self) -> Result<(), ExecutorError> {
         self.releases.sort_by_key(|(order, _)| Reverse(*order));
         let released = self.releases.drain(..);
         ExecutorError::joined(released.filter_map(|(_, memory)| memory.release().err()))

@@ -77,6 +77,11 @@ pub trait Linker: Send + Sync {
     fn placed_code(&self) -> Option<Arc<PlacedCode>> {
         None
     }
+
+    /// A dylib was removed; nothing will be linked into it any more.
+    fn forget_dylib(&self, dylib: DylibId) {
+        let _ = dylib;
+    }
 }
 
 /// The JIT linker of [`crate::link`].
@@ -89,6 +94,10 @@ impl Linker for JitLinker {
 
     fn placed_code(&self) -> Option<Arc<PlacedCode>> {
         Some(self.0.placed.clone())
+    }
+
+    fn forget_dylib(&self, dylib: DylibId) {
+        self.0.forget_dylib(dylib);
     }
 }
 
@@ -230,6 +239,7 @@ impl Session {
                 }
             }
         }
+        self.0.linker.forget_dylib(dylib.id);
         self.finish(effects)
     }
 
@@ -262,7 +272,7 @@ impl Session {
     }
 
     fn finish(&self, mut effects: Effects) -> Result<(), LinkError> {
-        let released = effects.release();
+        let released = effects.release(&self.0);
         effects.run(&self.0);
         Ok(released?)
     }
@@ -280,15 +290,19 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let mut effects = Effects::default();
         let state = self.state.get_mut();
-        for (_, tracker) in state.trackers.drain() {
-            effects.releases.extend(tracker.allocations);
+        let called = state.called_by_threads();
+        for (id, tracker) in state.trackers.drain() {
+            // Memory that is dropped stays where it is.
+            if !called.contains(&id) {
+                effects.releases.extend(tracker.allocations);
+            }
         }
         for (_, batch) in state.batches.drain() {
             let memory = batch.allocations.into_iter();
             let memory = memory.map(|(_, order, memory)| (order, memory));
             effects.releases.extend(memory);
         }
-        if let Err(error) = effects.release() {
+        if let Err(error) = effects.give_back() {
             (self.on_error)(&error.into());
         }
     }

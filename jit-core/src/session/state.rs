@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) units: Units,
     pub(super) trackers: IdMap<TrackerId, TrackerState>,
     pub(super) batches: IdMap<BatchKey, BatchState>,
+    /// Removed trackers whose code other threads will still call.
+    pub(super) waiting_for_threads: Vec<TrackerId>,
     next_tracker: u32,
     next_batch: u64,
     next_allocation: u64,
@@ -96,8 +98,24 @@ pub(super) struct TrackerState {
     /// Trackers whose code refers to its code.
     pub(super) dependents: IdSet<TrackerId>,
     pub(super) removed: bool,
+    pub(super) exits: Exits,
     /// Its first object's name, once its units are forgotten.
     pub(super) described: Option<String>,
+}
+
+/// What a removed tracker's code has left to be called later: exit handlers, destructors of
+/// thread-locals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Exits {
+    /// Nobody has asked.
+    #[default]
+    Unknown,
+    /// Somebody is asking, and exit handlers run.
+    Asking,
+    /// So many calls are left to be made by threads that live.
+    Pending(u64),
+    /// Nothing.
+    Done,
 }
 
 /// How far a batch has come.
@@ -182,6 +200,7 @@ impl State {
                 allocations: Vec::new(),
                 guards: 0,
                 busy: 0,
+                exits: Exits::default(),
                 depends_on: IdSet::default(),
                 dependents: IdSet::default(),
                 removed: false,

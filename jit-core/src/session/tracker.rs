@@ -8,6 +8,10 @@
 //! loaded refers to it. References are known per tracker, from resolution. So removing code that
 //! others use is safe: its memory outlives its names until the last user is removed too. Cycles of
 //! removed trackers go together.
+//!
+//! What code has left to be called later goes with it: exit handlers that lead into it run before its
+//! memory is given back. Destructors of thread-locals are for their threads to run; until they have,
+//! the memory stays.
 
 use std::sync::Arc;
 
@@ -15,9 +19,9 @@ use crate::batch::{DylibId, TrackerId, UnitId};
 use crate::error::LinkError;
 use crate::name::NameId;
 
-use super::effects::{Effects, Garbage};
+use super::effects::{Effects, Garbage, Leaving};
 use super::ids::IdSet;
-use super::state::State;
+use super::state::{Exits, State, TrackerState};
 use super::table::Forgotten;
 use super::unit::{Source, UnitState};
 use super::{Dylib, Inner};
@@ -41,6 +45,9 @@ pub enum Removal {
         guards: u32,
         /// Objects of other trackers whose code refers to it: one per tracker, at most eight.
         used_by: Vec<String>,
+        /// Destructors of its thread-locals that other threads will run when they end. Its memory is
+        /// given back at the next removal after that.
+        thread_destructors: u64,
     },
 }
 
@@ -60,18 +67,19 @@ impl Tracker {
         }
     }
 
-    /// Removes everything that was added through it. Removing it again does nothing.
+    /// Removes everything that was added through it, once its exit handlers have run. Removing it
+    /// again does nothing, unless its memory can go now.
     ///
     /// # Errors
     /// When memory cannot be given back or an undo fails; its names are gone all the same.
     pub fn remove(&self) -> Result<Removal, LinkError> {
         let mut effects = Effects::default();
-        let removal = self
-            .session
+        self.session
             .state
             .lock()
             .remove_tracker(self.id, &mut effects);
-        let released = effects.release();
+        let released = effects.release(&self.session);
+        let removal = self.session.state.lock().removal(self.id);
         effects.run(&self.session);
         released?;
         Ok(removal)
@@ -85,10 +93,11 @@ impl std::fmt::Debug for Tracker {
 }
 
 impl State {
-    pub(super) fn remove_tracker(&mut self, id: TrackerId, effects: &mut Effects) -> Removal {
+    pub(super) fn remove_tracker(&mut self, id: TrackerId, effects: &mut Effects) {
+        self.ask_again(effects);
         let tracker = match self.trackers.get_mut(&id) {
             Some(tracker) if !tracker.removed => tracker,
-            _ => return self.removal(id),
+            _ => return,
         };
         tracker.removed = true;
         let dylib = tracker.dylib;
@@ -126,7 +135,6 @@ impl State {
             }
         }
         self.release_if_unused(id, effects);
-        self.removal(id)
     }
 
     /// Removes everything that was added to a dylib.
@@ -139,6 +147,7 @@ impl State {
         effects.garbage.extend(generators.map(Garbage::Generator));
     }
 
+    /// What became of a removed tracker's memory.
     fn removal(&self, id: TrackerId) -> Removal {
         let Some(tracker) = self.trackers.get(&id) else {
             return Removal::Released;
@@ -147,6 +156,10 @@ impl State {
         Removal::Deferred {
             guards: tracker.guards,
             used_by: used_by.map(|t| self.describe_tracker(*t)).collect(),
+            thread_destructors: match tracker.exits {
+                Exits::Pending(count) => count,
+                Exits::Unknown | Exits::Asking | Exits::Done => 0,
+            },
         }
     }
 
@@ -219,7 +232,11 @@ impl State {
     pub(super) fn release_if_unused(&mut self, id: TrackerId, effects: &mut Effects) {
         let mut candidates = vec![id];
         while let Some(id) = candidates.pop() {
-            for unused in self.unused_with(id).unwrap_or_default() {
+            let unused = self.unused_with(id).unwrap_or_default();
+            if self.ask_whether_they_can_leave(&unused, effects) {
+                continue;
+            }
+            for unused in unused {
                 let Some(tracker) = self.trackers.remove(&unused) else {
                     continue;
                 };
@@ -234,6 +251,58 @@ impl State {
         }
     }
 
+    /// Arranges for trackers to be asked what their code has left to be called; false if all were.
+    fn ask_whether_they_can_leave(&mut self, unused: &[TrackerId], effects: &mut Effects) -> bool {
+        let mut any = false;
+        for id in unused {
+            let Some(tracker) = self.trackers.get_mut(id) else {
+                continue;
+            };
+            if tracker.exits == Exits::Unknown && !tracker.allocations.is_empty() {
+                tracker.exits = Exits::Asking;
+                effects.leaving.push(tracker.leaving(*id));
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Asks those again whose code had calls left.
+    fn ask_again(&mut self, effects: &mut Effects) {
+        for id in std::mem::take(&mut self.waiting_for_threads) {
+            if let Some(tracker) = self.trackers.get_mut(&id) {
+                tracker.exits = Exits::Asking;
+                effects.leaving.push(tracker.leaving(id));
+            }
+        }
+    }
+
+    /// A tracker's code has so many calls left.
+    pub(super) fn has_left(&mut self, id: TrackerId, pending: u64, effects: &mut Effects) {
+        let Some(tracker) = self.trackers.get_mut(&id) else {
+            return;
+        };
+        if pending > 0 {
+            tracker.exits = Exits::Pending(pending);
+            self.waiting_for_threads.push(id);
+            return;
+        }
+        tracker.exits = Exits::Done;
+        self.release_if_unused(id, effects);
+    }
+
+    /// Trackers whose code threads will still call, and all that it refers to.
+    pub(super) fn called_by_threads(&self) -> IdSet<TrackerId> {
+        let mut reached: IdSet<TrackerId> = self.waiting_for_threads.iter().copied().collect();
+        let mut all = self.waiting_for_threads.clone();
+        while let Some(id) = all.pop() {
+            if let Some(tracker) = self.trackers.get(&id) {
+                all.extend(tracker.depends_on.iter().filter(|d| reached.insert(**d)));
+            }
+        }
+        reached
+    }
+
     /// The tracker and all that refer to it, if each was removed and is not kept by anything else.
     fn unused_with(&self, id: TrackerId) -> Option<Vec<TrackerId>> {
         let mut reached: IdSet<TrackerId> = IdSet::default();
@@ -243,7 +312,8 @@ impl State {
         while let Some(id) = all.get(at) {
             at += 1;
             let tracker = self.trackers.get(id)?;
-            if !tracker.removed || tracker.guards > 0 || tracker.busy > 0 {
+            let called = matches!(tracker.exits, Exits::Asking | Exits::Pending(_));
+            if !tracker.removed || tracker.guards > 0 || tracker.busy > 0 || called {
                 return None;
             }
             all.extend(tracker.dependents.iter().filter(|d| reached.insert(**d)));
@@ -263,5 +333,19 @@ impl State {
         let ours = |name: &NameId| table.get(*name).and_then(|e| e.unit()) == Some(id);
         let names = unit.source.interface().definitions.iter().map(|d| d.name);
         names.filter(ours).collect()
+    }
+}
+
+impl TrackerState {
+    fn leaving(&self, tracker: TrackerId) -> Leaving {
+        let memory = self.allocations.iter();
+        Leaving {
+            tracker,
+            dylib: self.dylib,
+            order: memory.clone().map(|(order, _)| *order).max().unwrap_or(0),
+            ranges: memory
+                .flat_map(|(_, memory)| memory.ranges().iter().copied())
+                .collect(),
+        }
     }
 }

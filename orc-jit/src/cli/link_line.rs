@@ -101,6 +101,17 @@ pub enum OutputKind {
     Relocatable,
 }
 
+impl OutputKind {
+    /// What was asked for, for messages; nothing for a program.
+    pub fn other_than_a_program(self) -> Option<&'static str> {
+        match self {
+            Self::Program => None,
+            Self::SharedLibrary => Some("-shared asks for a shared library"),
+            Self::Relocatable => Some("-r asks for an object"),
+        }
+    }
+}
+
 impl Default for LinkLine {
     fn default() -> Self {
         Self {
@@ -127,10 +138,16 @@ impl Default for LinkLine {
     }
 }
 
+/// Whether an option that starts with `-T` and goes on like this gives a section's address, which is
+/// not for a linker of code in memory to choose.
+fn is_address(rest: &str) -> bool {
+    let sections = ["text", "data", "bss", "rodata-segment", "ldata-segment"];
+    sections.iter().any(|section| rest.starts_with(section))
+}
+
 /// Options of compilers that take their value from the next argument and change nothing here.
 const IGNORED_WITH_VALUE: &[&str] = &[
     "-B",
-    "-T",
     "-MF",
     "-MT",
     "-MQ",
@@ -258,6 +275,10 @@ impl LinkLine {
                 self.state.language = Some(language).filter(|l| l != "none");
             }
             "-u" => self.undefined.push(utf8(next()?)?),
+            "-T" => {
+                let script = utf8(next()?)?;
+                ld_options::apply(self, "-T", &mut || Ok(script.clone()))?;
+            }
             "-e" => self.entry = Some(utf8(next()?)?),
             "-Xlinker" => {
                 let option = utf8(next()?)?;
@@ -344,6 +365,8 @@ impl LinkLine {
             }
         } else if let Some(keyword) = text.strip_prefix("-z") {
             ld_options::keyword(self, keyword);
+        } else if let Some(script) = text.strip_prefix("-T").filter(|rest| !is_address(rest)) {
+            ld_options::apply(self, "-T", &mut || Ok(script.to_owned()))?;
         } else if !["-B", "-T"].iter().any(|p| text.starts_with(p)) {
             self.own_options.push(text.into());
         }

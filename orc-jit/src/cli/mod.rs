@@ -18,6 +18,7 @@ mod threads;
 mod timings;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -99,6 +100,10 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
             Err(Failure::Usage("nothing to do".to_owned()))
         }
         _ if linker::is_linker_call(&args[1..]) => linker::command(&args[1..]),
+        // Whoever names a file wants it run.
+        _ if Path::new(first).exists() => Err(Failure::Usage(format!(
+            "`{first}` is no subcommand, but a file: `orc-jit run {first}` runs it"
+        ))),
         _ => {
             options::Options::try_parse_from(&args)?;
             Err(Failure::Usage(format!("`{first}` is no subcommand")))

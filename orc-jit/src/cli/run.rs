@@ -31,6 +31,10 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     for warning in line.warnings.iter().filter(|_| !restart::is_repeated()) {
         eprintln!("orc-jit: warning: {warning}");
     }
+    if let Some(other) = line.output_kind.other_than_a_program() {
+        let message = format!("{other}, and `run` runs a program: leave it out");
+        return Err(Failure::Usage(message));
+    }
     if line.inputs.is_empty() {
         return Err(Failure::Usage("no input files".to_owned()));
     }

@@ -26,6 +26,9 @@ pub struct RuntimeFunctions {
     /// `__orc_rt_elfnix_register_fini_sections` and its counterpart. LLVM 22's runtime has none:
     /// `.fini_array` does not run there.
     pub fini_sections: Option<(ExecutorAddr, ExecutorAddr)>,
+    /// `__orc_rt_ext_elfnix_finalize_range`. LLVM's runtime has none: exit handlers that lead into
+    /// removed code stay.
+    pub finalize_range: Option<ExecutorAddr>,
 }
 
 /// The `.preinit_array` of a program's group.
@@ -140,6 +143,7 @@ mod tests {
         register_init_sections: ExecutorAddr::new(3),
         deregister_init_sections: ExecutorAddr::new(4),
         fini_sections: Some((ExecutorAddr::new(5), ExecutorAddr::new(6))),
+        finalize_range: Some(ExecutorAddr::new(7)),
     };
 
     fn range(start: u64, end: u64) -> ExecutorAddrRange {

@@ -14,9 +14,9 @@ use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError};
 use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects, ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
+use orc_shared::ExecutorAddr;
 use orc_shared::names::{dispatch, elf, ext_elf, rt};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::handlers;
 use super::support::{HEADER, SupportObject};
@@ -43,7 +43,6 @@ struct Functions {
     dlopen: ExecutorAddr,
     dlupdate: ExecutorAddr,
     initialize: ExecutorAddr,
-    finalize_range: ExecutorAddr,
     close: ExecutorAddr,
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
@@ -109,7 +108,7 @@ impl ElfRuntime {
             ],
             false,
         )?;
-        let (fini_sections, functions) = further_functions(&dylib)?;
+        let (fini_sections, finalize_range, functions) = further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
         call_for_error(&*executor, bootstrap, &header)?;
         let early = platform.runtime_ready(RuntimeFunctions {
@@ -118,6 +117,7 @@ impl ElfRuntime {
             register_init_sections: register_init,
             deregister_init_sections: deregister_init,
             fini_sections,
+            finalize_range: Some(finalize_range).filter(|function| !function.is_null()),
         });
         run_actions(&*executor, &early)?;
         Ok(Self {
@@ -197,25 +197,6 @@ impl ElfRuntime {
         Ok(())
     }
 
-    /// Part of a dylib goes away: runs the exit handlers that lead into `range` and forgets them.
-    /// Returns how many destructors of thread-locals other threads still have to run there. With
-    /// LLVM's runtime nothing happens.
-    ///
-    /// # Errors
-    /// When the dylib is not registered.
-    pub fn finalize_range(
-        &self,
-        dylib: &Dylib,
-        range: ExecutorAddrRange,
-    ) -> Result<u64, LinkError> {
-        if self.functions.finalize_range.is_null() {
-            return Ok(0);
-        }
-        let header = self.register(dylib)?;
-        let function = self.functions.finalize_range;
-        call_for_value(&*self.executor, function, &(header, range))
-    }
-
     /// Closes a dylib: its exit handlers and finalizers run. With LLVM's runtime nothing happens.
     /// Returns how many destructors of its thread-locals other threads still have to run.
     ///
@@ -263,6 +244,7 @@ impl ElfRuntime {
     /// # Errors
     /// What the runtime reports.
     pub fn shut_down(&self) -> Result<(), LinkError> {
+        self.platform.runtime_stops();
         call_for_error(&*self.executor, self.functions.shutdown, &())
     }
 }
@@ -326,7 +308,14 @@ fn lookup<const N: usize>(
 #[allow(clippy::type_complexity)]
 fn further_functions(
     dylib: &Dylib,
-) -> Result<(Option<(ExecutorAddr, ExecutorAddr)>, Functions), LinkError> {
+) -> Result<
+    (
+        Option<(ExecutorAddr, ExecutorAddr)>,
+        ExecutorAddr,
+        Functions,
+    ),
+    LinkError,
+> {
     let [run_program, dlopen, shutdown] = lookup(
         dylib,
         [
@@ -363,13 +352,13 @@ fn further_functions(
         dlopen,
         dlupdate,
         initialize,
-        finalize_range,
         close,
         run_main,
         shutdown,
     };
     Ok((
         has_fini.then_some((register_fini, deregister_fini)),
+        finalize_range,
         functions,
     ))
 }

@@ -38,11 +38,13 @@ fn guards_keep_memory_of_what_they_use_too() {
     let used = Removal::Deferred {
         guards: 0,
         used_by: vec!["a.o".to_owned()],
+        thread_destructors: 0,
     };
     assert_eq!(b.remove().expect("is deferred"), used);
     let guarded = Removal::Deferred {
         guards: 1,
         used_by: vec![],
+        thread_destructors: 0,
     };
     assert_eq!(a.remove().expect("is deferred"), guarded);
     assert_eq!(f.live(), 2);
