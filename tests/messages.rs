@@ -500,10 +500,14 @@ fn value_that_is_no_number() {
 fn objects_for_link_time_optimization() {
     let scratch = Scratch::new();
     scratch.compile_with("main.o", "int main(void) { return 0; }", &["-flto"]);
-    check(&scratch, &["run", "main.o"], expect![[r#"
+    check(
+        &scratch,
+        &["run", "main.o"],
+        expect![[r#"
         exit code 1
         orc-jit: error: main.o: holds gcc's internal code (-flto) and no machine code: compile without -flto, or with -ffat-lto-objects
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -515,10 +519,14 @@ fn shared_library_in_the_programs_place() {
         .current_dir(scratch.path())
         .status();
     assert!(linked.expect("the compiler runs").success());
-    check(&scratch, &["run", "lib.so"], expect![[r#"
+    check(
+        &scratch,
+        &["run", "lib.so"],
+        expect![[r#"
         exit code 1
         orc-jit: error: no input defines `main`, where the program starts; add the object that does, or name another entry point
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -528,10 +536,14 @@ fn a_pipe() {
         .arg(scratch.file("pipe.o"))
         .status();
     assert!(made.expect("mkfifo runs").success());
-    check(&scratch, &["run", "main.o", "pipe.o"], expect![[r#"
+    check(
+        &scratch,
+        &["run", "main.o", "pipe.o"],
+        expect![[r#"
         exit code 1
         orc-jit: error: pipe.o: is a pipe or a socket; write what comes from it into a file
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -562,21 +574,29 @@ fn layout_script() {
 
 #[test]
 fn a_file_without_a_subcommand() {
-    check(&with_main(), &["main.o"], expect![[r#"
+    check(
+        &with_main(),
+        &["main.o"],
+        expect![[r#"
         exit code 2
         orc-jit: error: `main.o` is no subcommand, but a file: `orc-jit run main.o` runs it
         Try `orc-jit --help`.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn object_without_symbols() {
     let scratch = Scratch::new();
     scratch.compile("empty.o", "");
-    check(&scratch, &["run", "empty.o"], expect![[r#"
+    check(
+        &scratch,
+        &["run", "empty.o"],
+        expect![[r#"
         exit code 1
         orc-jit: error: no input defines `main`, where the program starts; add the object that does, or name another entry point
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
