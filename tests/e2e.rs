@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tests::build::build;
 use tests::case::{Case, read_all};
 use tests::compare::{check, orc_jit};
+use tests::conformance;
 use tests::in_ci;
 use tests::toolchain::{compilers, is_installed};
 
@@ -59,7 +60,9 @@ fn trials(case: Case) -> Vec<Trial> {
                     let build = || build(&case, compiler, mode, &cache).map_err(|e| e.to_string());
                     let built: &Result<_, String> = built.get_or_init(build);
                     let built = built.as_ref().map_err(Failed::from)?;
-                    check(&case, built, executor).map_err(Failed::from)
+                    let outcome = check(&case, built, executor);
+                    conformance::record(&case, built, outcome.is_ok());
+                    outcome.map_err(Failed::from)
                 };
                 trials.push(Trial::test(format!("{name}::{}", executor.name), run));
             }

@@ -232,5 +232,27 @@ impl NativeLibrary for SharedLibrary {
     }
 }
 
+/// Reads arbitrary bytes as a library and searches it: the entry of the fuzz target. Never panics.
+pub fn fuzz_library(bytes: &[u8]) {
+    let input = Arc::new(OwnedBytes::from(bytes.to_vec()));
+    let Ok(library) = SharedLibrary::of_process(Path::new("/fuzz.so"), input) else {
+        return;
+    };
+    let mut names = vec![b"malloc".to_vec()];
+    library.for_each_interposable(&mut |name| {
+        if names.len() < 64 {
+            names.push(name.to_vec());
+        }
+    });
+    for name in &names {
+        let found = library.find(name);
+        let _ = library.version(name);
+        if let Some(found) = found {
+            library.for_each_alias(found.file_addr, &mut |_| {});
+        }
+    }
+    let _ = (library.needed(), library.run_path());
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@ pub mod build;
 pub mod case;
 pub mod command;
 pub mod compare;
+pub mod conformance;
+pub mod features;
 pub mod scratch;
 pub mod source;
 pub mod toolchain;

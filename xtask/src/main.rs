@@ -2,6 +2,8 @@
 
 mod checks;
 mod command;
+mod conformance;
+mod fuzz;
 mod runtime;
 mod tour;
 
@@ -45,6 +47,18 @@ const TASKS: &[Task] = &[
         arguments: "[FILTER]",
         help: "the benchmarks, beside the linkers that are installed",
         run: checks::bench,
+    },
+    Task {
+        name: "conformance",
+        arguments: "",
+        help: "run the end-to-end tests and write docs/CONFORMANCE.md",
+        run: conformance::run,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "SECONDS [TARGET]",
+        help: "feed damaged files to the parsers, each target for so long",
+        run: fuzz::run,
     },
     Task {
         name: "runtime",

@@ -195,6 +195,27 @@ impl Archive {
     }
 }
 
+/// Reads arbitrary bytes as an archive, its members too: the entry of the fuzz target. No file is
+/// opened. Never panics.
+pub fn fuzz_archive(bytes: &[u8]) {
+    struct NoFiles;
+    impl InputOpener for NoFiles {
+        fn open(&self, _: &Path) -> std::io::Result<Arc<dyn InputBytes>> {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
+    }
+    let names = Arc::new(NameTable::default());
+    let input = Arc::new(crate::input::OwnedBytes::from(bytes.to_vec()));
+    let archive = Archive::with_opener("fuzz.a", input, &names, "", Arc::new(NoFiles));
+    if let Ok(archive) = archive {
+        for member in 0..=archive.len() {
+            // An error is as good as an object.
+            let _ = archive.load(member);
+        }
+        let _ = archive.members();
+    }
+}
+
 impl LazyObjects for Archive {
     fn name(&self) -> &str {
         &self.name
