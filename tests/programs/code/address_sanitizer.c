@@ -1,3 +1,4 @@
+//# executor: in-process, such a library has to be in the process from the start
 //# flags: -fsanitize=address -g
 //# native: -fsanitize=address
 //# jit: -fsanitize=address

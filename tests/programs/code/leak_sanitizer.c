@@ -1,3 +1,4 @@
+//# executor: in-process, such a library has to be in the process from the start
 //# flags: -fsanitize=leak
 //# native: -fsanitize=leak
 //# jit: -fsanitize=leak
