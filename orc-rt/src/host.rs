@@ -4,8 +4,10 @@
 //! names for JIT'd code, in the dylib that the runtime itself is linked in, and have them lead to the
 //! runtime. So they are taken from the C library's own handle.
 
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::num::NonZeroUsize;
+use core::ptr::NonNull;
 
 use once_cell::race::OnceNonZeroUsize;
 
@@ -146,6 +148,46 @@ pub fn register_atfork(
             addr::to_function::<RegisterAtFork>(addr)(prepare, parent, child, addr::to_ptr(dso));
         }
     }
+}
+
+/// The entries of an environment, without the null pointer that ends it.
+///
+/// # Safety
+/// `environment` is null, or leads to pointers that end with a null pointer.
+pub unsafe fn entries(environment: Environment) -> Vec<*mut c_char> {
+    let mut entries = Vec::new();
+    if !environment.is_null() {
+        // SAFETY: what is read lies before the end, or is the end.
+        while let Some(entry) = NonNull::new(unsafe { environment.add(entries.len()).read() }) {
+            entries.push(entry.as_ptr());
+        }
+    }
+    entries
+}
+
+/// What the kernel told the process about itself: pairs of a kind and a value, the last of which is
+/// of kind 0. Nothing but that pair where the system does not show it.
+pub fn auxiliary_vector() -> Vec<usize> {
+    let mut words = Vec::new();
+    let mut pair = [0usize; 2];
+    let size = size_of_val(&pair);
+    // SAFETY: the path is a C string; what is read fits the pair.
+    unsafe {
+        let file = libc::open(
+            c"/proc/self/auxv".as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC,
+        );
+        while libc::read(file, pair.as_mut_ptr().cast(), size) == size as isize {
+            words.extend(pair);
+        }
+        if file >= 0 {
+            libc::close(file);
+        }
+    }
+    if words.last_chunk() != Some(&[0, 0]) {
+        words.extend([0, 0]);
+    }
+    words
 }
 
 /// The environment now. It is asked for by name each time, as a program may have its own copy of the

@@ -12,11 +12,12 @@ use orc_shared::ExecutorAddr;
 use crate::call::wrapper_functions;
 use crate::loader::{self, Loader};
 use crate::registry::{self, Arguments, Outcome};
-use crate::{dlfcn, log, thread_exit};
+use crate::{dlfcn, host, log, thread_exit};
 
 impl Arguments {
     /// A command line made of these strings. It lives as long as the process: programs keep pointers
-    /// to it, and exit handlers use them.
+    /// to it, and exit handlers use them. The environment and the auxiliary vector follow it, as the
+    /// kernel lays them out (psABI, process initialization): Go's runtime looks for them there.
     ///
     /// # Errors
     /// When a string contains a NUL.
@@ -29,6 +30,14 @@ impl Arguments {
         }
         let argc = c_int::try_from(argv.len()).map_err(|_| "too many arguments".to_string())?;
         argv.push(core::ptr::null_mut());
+        // SAFETY: the process's environment ends with a null pointer.
+        argv.extend(unsafe { host::entries(host::environment()) });
+        argv.push(core::ptr::null_mut());
+        argv.extend(
+            host::auxiliary_vector()
+                .into_iter()
+                .map(core::ptr::without_provenance_mut),
+        );
         let argv = Box::leak(argv.into_boxed_slice()).as_mut_ptr();
         Ok(Self { argc, argv })
     }
