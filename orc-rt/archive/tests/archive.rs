@@ -66,6 +66,7 @@ const DEMANDS: &[&str] = &[
     "__unw_remove_dynamic_eh_frame_section",
     "abort",
     "bcmp",
+    "close",
     "dlopen",
     "dlsym",
     "exit",
@@ -77,7 +78,9 @@ const DEMANDS: &[&str] = &[
     "mmap",
     "mprotect",
     "munmap",
+    "open",
     "posix_memalign",
+    "read",
     "strlen",
     "write",
 ];
