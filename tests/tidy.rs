@@ -38,6 +38,11 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("orc-jit/tests/", "says what types compiled functions have"),
     (
+        "tests/benches/remote.rs",
+        "calls a wrapper function of its own making",
+    ),
+    ("tests/remote.rs", "calls wrapper functions of known types"),
+    (
         "tests/session.rs",
         "says what types compiled functions have",
     ),

@@ -1,4 +1,5 @@
 //# modes: one
+//# executor: in-process, an executor has a thread that receives
 // The program finds the descriptors it was given and no others, and is alone in its process.
 #define _GNU_SOURCE
 #include <dirent.h>

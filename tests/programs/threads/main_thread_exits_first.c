@@ -1,5 +1,6 @@
 //# flags: -pthread
 //# modes: one
+//# executor: in-process, the threads of an executor keep its process when main has ended
 // pthread_exit in main: the process goes on until the last thread ends, and exits with 0.
 #include <pthread.h>
 #include <stdio.h>

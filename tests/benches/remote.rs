@@ -1,0 +1,232 @@
+//! What another process costs: calls, the start of a program, and links, in this process and in
+//! others.
+//!
+//! `cargo bench -p tests --bench remote`. As in `main.rs`, contenders run in turn, round by round.
+
+#[path = "measure.rs"]
+#[allow(
+    dead_code,
+    reason = "the figures of GNU time are for the other benchmark"
+)]
+mod measure;
+#[path = "workloads.rs"]
+#[allow(dead_code, reason = "one workload of many is linked here")]
+mod workloads;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use orc_jit::{Executor, Jit};
+use tests::compare::orc_jit;
+use tests::toolchain::find_program;
+
+use measure::{median, timed};
+use workloads::{compile, workloads};
+
+/// Rounds of a measurement. The first is not counted.
+const ROUNDS: usize = 15;
+
+/// The secret of the executor behind a TCP port.
+const TOKEN: &str = "a secret of the benchmarks";
+
+fn main() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let listener = Listener::start();
+    calls(directory.path(), &listener.place);
+    first_instruction(directory.path());
+    links(directory.path(), &listener.place);
+}
+
+/// An executor that listens at a TCP port.
+struct Listener {
+    process: Child,
+    place: String,
+}
+
+impl Listener {
+    fn start() -> Self {
+        let mut process = Command::new(command())
+            .args(["executor", "--listen", "tcp:127.0.0.1:0"])
+            .env("ORC_EXECUTOR_TOKEN", TOKEN)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("a pipe");
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let place = line
+            .trim()
+            .rsplit(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        Self { process, place }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command() -> String {
+    let command = orc_jit().expect("the benchmarks need orc-jit");
+    command.to_string_lossy().into_owned()
+}
+
+/// The round trip of a call that does nothing.
+fn calls(directory: &Path, tcp: &str) {
+    const CALLS: u32 = 2000;
+    let text = "#include <stddef.h>\nstruct result { char *pointer; size_t size; };
+        struct result nothing(const char *data, size_t size) { struct result none = {0}; return none; }";
+    compile(directory, "nothing.c", text, &["-O2"]);
+    let object = directory.join("nothing.o");
+    println!("a call that does nothing");
+    let executors: [(&str, Executor); 3] = [
+        ("in process", Executor::in_process()),
+        ("spawn", Executor::spawn().expect("it starts")),
+        (
+            "tcp",
+            Executor::options()
+                .token(TOKEN)
+                .connect(tcp)
+                .expect("it is there"),
+        ),
+    ];
+    for (name, executor) in executors {
+        let jit = Jit::builder()
+            .executor(executor)
+            .build()
+            .expect("it starts");
+        let app = jit.dylib("app").expect("a new name");
+        app.add_object_file(&object).expect("a good object");
+        let nothing = app.symbol("nothing").expect("it links");
+        let round = || {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                // SAFETY: a wrapper function that looks at nothing.
+                unsafe { jit.call_wrapper(&nothing, &[]) }.expect("it returns");
+            }
+            start.elapsed().as_secs_f64() / f64::from(CALLS)
+        };
+        let seconds = median((0..ROUNDS).map(|_| round()).skip(1));
+        println!("  {name:<30} {:>9.2} us", seconds * 1e6);
+    }
+    println!();
+}
+
+/// Time from the start of a command to the first instruction of its program.
+fn first_instruction(directory: &Path) {
+    let text = "#include <stdio.h>\n#include <time.h>
+        int main(void) { struct timespec now; clock_gettime(CLOCK_REALTIME, &now);
+        printf(\"%lld\\n\", now.tv_sec * 1000000000LL + now.tv_nsec); return 0; }";
+    compile(directory, "first.c", text, &["-O1", "-fPIC"]);
+    let ours = command();
+    let line = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut contenders = vec![
+        ("in process", line(&[&ours, "run", "first.o"])),
+        (
+            "spawn",
+            line(&[&ours, "run", "--executor=spawn", "first.o"]),
+        ),
+    ];
+    let runtime = "/usr/lib/llvm-22/lib/clang/22/lib/linux/liborc_rt-x86_64.a";
+    let theirs = ["llvm-jitlink-22", "llvm-jitlink-executor-22"].map(find_program);
+    if let ([Some(jitlink), Some(executor)], true) = (&theirs, Path::new(runtime).exists()) {
+        let jitlink = jitlink.to_string_lossy().into_owned();
+        let runtime = format!("-orc-runtime={runtime}");
+        let executor = format!("-oop-executor={}", executor.display());
+        contenders.push(("llvm-jitlink", line(&[&jitlink, &runtime, "first.o"])));
+        let words = line(&[&jitlink, &runtime, &executor, "first.o"]);
+        contenders.push(("llvm-jitlink -oop-executor", words));
+    }
+    println!("from the command to the first instruction of main");
+    compare(&contenders, |words| {
+        let start = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock");
+        let output = Command::new(&words[0])
+            .args(&words[1..])
+            .current_dir(directory)
+            .output();
+        let output = output.map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let there: f64 = text
+            .trim()
+            .parse()
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        Ok(there / 1e9 - start.as_secs_f64())
+    });
+}
+
+/// Links of sqlite's archive with a program that uses it, which then runs.
+fn links(directory: &Path, tcp: &str) {
+    let all = workloads();
+    let sqlite = all.iter().find(|workload| workload.name == "sqlite");
+    let inputs = sqlite.and_then(|workload| (workload.prepare)(directory));
+    let Some(inputs) = inputs else {
+        return println!("sqlite: left out, its library is not installed");
+    };
+    let token = directory.join("token");
+    std::fs::write(&token, TOKEN).expect("a writable directory");
+    let token = format!("--executor-token-file={}", token.display());
+    let tcp = format!("--executor={tcp}");
+    let line = |options: &[&str]| {
+        let mut words = vec![command(), "run".to_owned()];
+        words.extend(options.iter().map(|option| (*option).to_owned()));
+        words.extend(inputs.arguments.iter().cloned());
+        words
+    };
+    let contenders = [
+        ("in process", line(&[])),
+        ("spawn, shared memory", line(&["--executor=spawn"])),
+        ("tcp", line(&[&tcp, &token])),
+    ];
+    println!("sqlite, linked and run: {}", inputs.describe());
+    compare(&contenders, |words| Ok(timed(words, directory)?.cost.wall));
+}
+
+/// Prints the medians of what `measure` says of each contender's command, in seconds.
+fn compare(contenders: &[(&str, Vec<String>)], measure: impl Fn(&[String]) -> Result<f64, String>) {
+    let mut results: Vec<Result<Vec<f64>, String>> =
+        contenders.iter().map(|_| Ok(Vec::new())).collect();
+    for round in 0..ROUNDS {
+        for ((_, words), result) in contenders.iter().zip(&mut results) {
+            let Ok(times) = result else { continue };
+            match measure(words) {
+                Ok(seconds) if round > 0 => times.push(seconds),
+                Ok(_) => {}
+                Err(message) => *result = Err(message),
+            }
+        }
+    }
+    let medians = results.into_iter().map(|result| result.map(median));
+    let medians: Vec<Result<f64, String>> = medians.collect();
+    let first = medians
+        .first()
+        .and_then(|first| first.as_ref().ok())
+        .copied();
+    let first = first.unwrap_or(f64::NAN);
+    for ((name, _), seconds) in contenders.iter().zip(&medians) {
+        match seconds {
+            Ok(seconds) => println!(
+                "  {name:<30} {:>9.2} ms   x{:.2}",
+                seconds * 1e3,
+                seconds / first
+            ),
+            Err(message) => println!("  {name:<30} fails: {message}"),
+        }
+    }
+    println!();
+}
