@@ -16,8 +16,7 @@ use super::Failure;
 use super::options::RunOptions;
 use crate::{Error, Executor};
 
-/// Starts or reaches the executor that the options name; `None` for this process.
-/// Its process is to start with these variables, which the program does not see.
+/// Starts or reaches the executor that the options name; `None` for this process. Its process is to start with these variables, which the program does not see.
 pub(super) fn start(
     options: &RunOptions,
     start_with: Vec<(&'static str, OsString)>,
@@ -64,12 +63,10 @@ pub(super) fn status(executor: Option<&Executor>, error: &Error) -> Result<i32, 
     match executor.and_then(Executor::lost) {
         Some(Disconnect::Ended(status, _)) if !status.signaled => Ok(status.value),
         Some(Disconnect::Ended(status, crash)) => {
-            let signal = status.value;
-            super::report(&format!("the program was ended by {}", signal_name(signal)));
-            if let Some(crash) = crash {
-                eprintln!("{crash:#x?}");
-            }
-            bystander::end_by_signal(signal)
+            let crash = crash.map(|crash| crash.to_string()).unwrap_or_default();
+            let signal = signal_name(status.value);
+            super::report(&format!("the program was ended by {signal}{crash}"));
+            bystander::end_by_signal(status.value)
         }
         Some(lost) => Err(Failure::Failed(format!("the executor is gone: {lost}"))),
         None => Err(Failure::Failed(error.to_string())),
