@@ -184,7 +184,7 @@ fn wrong_places_are_explained() {
     let nowhere = message("nowhere");
     assert!(nowhere.contains("exit code 2"), "{nowhere}");
     assert!(
-        nowhere.contains("spawn, spawn:PATH, unix:PATH, tcp:HOST:PORT"),
+        nowhere.contains("unix:PATH, tcp:HOST:PORT, stdio:COMMAND"),
         "{nowhere}"
     );
     assert!(message("tcp:localhost").contains("a host and a port"));

@@ -18,7 +18,7 @@ use super::place::Place;
 use super::process::{self, Process, ReachedExecutor, SpawnedExecutor};
 use super::requests::gone;
 use super::stream::Stream;
-use crate::executor::{ExecutorError, ExecutorResult};
+use crate::executor::{Disconnect, ExecutorError, ExecutorResult};
 
 /// What the executor is called in lists of processes.
 const NAME: &str = "orc-executor";
@@ -113,8 +113,26 @@ impl Launch {
         .map_err(|error| {
             ExecutorError::failed(format_args!("cannot reach the executor {place}: {error}"))
         })?;
-        let (connection, setup) = Connection::open(stream, peer, self.limits).map_err(gone)?;
+        let opened = Connection::open(stream, peer, self.limits);
+        let (connection, setup) = opened.map_err(|how| self.refused(place, how))?;
         RemoteExecutor::accept(connection, &setup, &self.limits, streams)
+    }
+
+    /// The error of an executor that does not introduce itself.
+    fn refused(&self, place: &Place, how: Disconnect) -> ExecutorError {
+        // That is all that it says to strangers.
+        let says_nothing = matches!(how, Disconnect::EndOfFile | Disconnect::Silent(_));
+        match (place, &self.token) {
+            (Place::Tcp(_), Some(_)) if says_nothing => ExecutorError::Mismatch(format!(
+                "the executor {place} closed the connection without a word: it knows another token"
+            )),
+            (Place::Tcp(_), None) if says_nothing => ExecutorError::Mismatch(format!(
+                "the executor {place} closed the connection without a word: it wants a token, in a \
+                 file or in the environment variable {}",
+                token::VARIABLE
+            )),
+            _ => gone(how),
+        }
     }
 
     fn spawn(&self, path: Option<&Path>) -> io::Result<Started> {
