@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod bystander;
+pub mod command;
 pub mod crash;
 mod debugger;
 pub mod dispatch;

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use crate::server::{Address, Limits, Token, inherited_descriptor};
 use orc_shared::remote::token::VARIABLE;
-use orc_target_process::server::{Address, Limits, Token, inherited_descriptor};
 
-pub(crate) const HELP: &str = "\
+pub(super) const HELP: &str = "\
 Runs code that a controller in another process, or on another host, links into it.
 
 Usage: orc-executor [OPTIONS] TRANSPORT
@@ -39,7 +39,7 @@ Options:
 
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) enum Action {
+pub(super) enum Action {
     Help,
     Version,
     Serve(Arguments),
@@ -47,14 +47,14 @@ pub(crate) enum Action {
 
 /// How to serve.
 #[derive(Debug)]
-pub(crate) struct Arguments {
-    pub(crate) transport: Transport,
-    pub(crate) limits: Limits,
+pub(super) struct Arguments {
+    pub(super) transport: Transport,
+    pub(super) limits: Limits,
 }
 
 /// How the controller is reached.
 #[derive(Debug)]
-pub(crate) enum Transport {
+pub(super) enum Transport {
     Socket(OwnedFd),
     Pipes(OwnedFd, OwnedFd),
     StandardStreams,
@@ -83,7 +83,7 @@ enum Wanted {
 ///
 /// # Errors
 /// With a message for the user.
-pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Action, String> {
+pub(super) fn parse(arguments: Vec<OsString>) -> Result<Action, String> {
     let mut options = Options::default();
     let mut arguments = VecDeque::from(arguments);
     while let Some(argument) = arguments.pop_front() {

@@ -1,26 +1,19 @@
-//! The `orc-executor` command: runs code that a controller in another process links into it.
-//!
-//! Programs run in this process, so its `main` is the C one: Rust's own start-up would ignore
-//! `SIGPIPE`, open closed standard descriptors and take over the signals of a stack overflow, and a
-//! program would notice each of these.
-#![no_main]
+//! What the `orc-executor` command does.
 
 mod arguments;
 
-use std::ffi::{c_char, c_int};
-
-use orc_target_process::server::{
-    Listener, Server, listen_once, serve_and_report, serve_standard_streams,
-};
+use std::ffi::OsString;
+use std::io;
 
 use self::arguments::{Action, Arguments, HELP, Transport};
+use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
 
-/// What the C library calls.
-// SAFETY: the name is the C library's for this very function, and the signature agrees.
-#[unsafe(no_mangle)]
-pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    let arguments = std::env::args_os().skip(1);
-    match arguments::parse(arguments.collect()) {
+/// Runs the command with these arguments, its name not among them. The exit code.
+///
+/// Programs run on the calling thread; the process must have no other.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> i32 {
+    match arguments::parse(arguments) {
         Ok(Action::Help) => {
             print!("{HELP}");
             0
@@ -40,7 +33,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     }
 }
 
-fn serve(arguments: Arguments) -> std::io::Result<c_int> {
+fn serve(arguments: Arguments) -> io::Result<i32> {
     let limits = arguments.limits;
     let server = match arguments.transport {
         Transport::Socket(socket) => Server::over_socket(socket)?,
@@ -49,14 +42,10 @@ fn serve(arguments: Arguments) -> std::io::Result<c_int> {
         Transport::StandardStreams => match serve_standard_streams(limits)? {},
         Transport::Listen(address, token) => {
             let listener = Listener::new(&address, token, limits)
-                .map_err(|error| named(&address.to_string(), &error))?;
+                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
             println!("orc-executor: listening on {}", listener.place()?);
             match listener.run()? {}
         }
     };
     Ok(serve_and_report(server.limits(limits)))
-}
-
-fn named(what: &str, error: &std::io::Error) -> std::io::Error {
-    std::io::Error::new(error.kind(), format!("{what}: {error}"))
 }
