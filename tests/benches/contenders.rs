@@ -11,6 +11,9 @@ use crate::workloads::Workload;
 /// Stands for all inputs in a linker's command line.
 const INPUTS: &str = "inputs.o";
 
+/// Says what is linked, so it concerns the compiler's driver: the linker gets other words for it.
+pub const NO_PIE: &str = "-no-pie";
+
 /// Linkers whose work goes on in a process of its own, unless told otherwise.
 const FORKING: [&str; 2] = ["mold", "wild"];
 
@@ -106,10 +109,13 @@ impl Contender {
 /// driver around it.
 fn linker_arguments(arguments: &[String], executable: &str, directory: &Path) -> Vec<String> {
     let driver = &compilers()[0].cxx;
+    let (kind, arguments): (Vec<String>, Vec<String>) =
+        arguments.iter().cloned().partition(|word| word == NO_PIE);
     let output = Command::new(driver)
         // The driver would put what a response file names into one of its own, for the time of
         // the link.
         .args(["-###", INPUTS, "-o", executable])
+        .args(kind)
         .current_dir(directory)
         .output()
         .expect("the compiler runs");
@@ -131,7 +137,7 @@ fn linker_arguments(arguments: &[String], executable: &str, directory: &Path) ->
         if word == "-plugin" {
             words.next();
         } else if word == INPUTS {
-            kept.extend_from_slice(arguments);
+            kept.extend_from_slice(&arguments);
         } else if !word.starts_with("-plugin-opt") {
             kept.push(word);
         }

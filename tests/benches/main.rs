@@ -1,7 +1,7 @@
 //! How fast programs are linked and run, beside every linker that is installed.
 //!
-//! `cargo bench -p tests --bench link [-- FILTER]`. All contenders of a workload run in turn, round
-//! by round, so that a busy moment of the machine hits them all; what is shown are medians. A
+//! `cargo bench -p tests --bench link [-- FILTER] [--rounds=N]`. All contenders of a workload run in
+//! turn, round by round, so that a busy moment of the machine hits them all; what is shown are medians. A
 //! linker's figures are those of linking and of running what it made.
 
 mod contenders;
@@ -15,24 +15,30 @@ use contenders::{Contender, contenders};
 use measure::{Cost, median, timed};
 use workloads::{Inputs, Workload, workloads};
 
-/// Rounds of a workload. The first is not counted: it fills the page cache.
-const ROUNDS: usize = 11;
+/// Rounds of a workload, unless another number is asked for. One more, which fills the page cache,
+/// is not counted.
+const ROUNDS: usize = 10;
 
 fn main() {
     // Cargo passes `--bench`; what else there is filters workloads by name.
-    let filter = std::env::args()
-        .skip(1)
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let filter = arguments
+        .iter()
         .find(|argument| !argument.starts_with("--"));
-    let wanted = |name: &str| filter.as_deref().is_none_or(|filter| name.contains(filter));
+    let rounds = arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix("--rounds="))
+        .map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
+    let wanted = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
     let directory = tempfile::tempdir().expect("a temporary directory");
     for workload in workloads() {
         if wanted(workload.name) {
-            run(&workload, &directory.path().join(workload.name));
+            run(&workload, rounds, &directory.path().join(workload.name));
         }
     }
     for program in self_timed::PROGRAMS {
         if wanted(program.name) {
-            self_timed::run(program, &directory.path().join(program.name));
+            self_timed::run(program, rounds, &directory.path().join(program.name));
         }
     }
 }
@@ -47,7 +53,7 @@ struct Entry {
 }
 
 /// Builds a workload's objects, and prints a line per contender.
-fn run(workload: &Workload, directory: &Path) {
+fn run(workload: &Workload, rounds: usize, directory: &Path) {
     std::fs::create_dir_all(directory).expect("a fresh directory");
     let Some(inputs) = (workload.prepare)(directory) else {
         println!(
@@ -67,7 +73,7 @@ fn run(workload: &Workload, directory: &Path) {
             failure: None,
         })
         .collect();
-    for round in 0..ROUNDS {
+    for round in 0..=rounds {
         for entry in entries.iter_mut().filter(|entry| entry.failure.is_none()) {
             match run_once(&entry.commands, directory) {
                 Ok(cost) if round > 0 => entry.costs.push(cost),

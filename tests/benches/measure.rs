@@ -10,7 +10,7 @@ use std::time::Instant;
 pub struct Cost {
     /// Wall-clock seconds from start to end.
     pub wall: f64,
-    /// Seconds of processor time, of the command and of all it started; in steps of 10 ms.
+    /// Seconds of processor time, of the command and of all it waited for; in steps of 10 ms.
     pub cpu: f64,
     /// Peak resident memory in MB.
     pub peak: f64,

@@ -47,11 +47,9 @@ const THROW: [(&str, &str); 2] = [
     ("throw_there.cpp", include_str!("programs/throw_there.cpp")),
 ];
 
-const ROUNDS: usize = 9;
-
 /// Compares the program linked by the system's linker with the program run here, with default
 /// flags and with `-fPIC`.
-pub fn run(program: &Program, directory: &Path) {
+pub fn run(program: &Program, rounds: usize, directory: &Path) {
     for mode in ["", "-fPIC"] {
         fs::create_dir_all(directory).expect("a fresh directory");
         let mut objects = Vec::new();
@@ -75,12 +73,12 @@ pub fn run(program: &Program, directory: &Path) {
             program.name,
             if mode.is_empty() { "default" } else { mode }
         );
-        compare(&arguments, directory);
+        compare(&arguments, rounds, directory);
     }
     println!();
 }
 
-fn compare(arguments: &[String], directory: &Path) {
+fn compare(arguments: &[String], rounds: usize, directory: &Path) {
     // Everything stays: a linker would, too, without --gc-sections.
     let ours = orc_jit()
         .expect("the benchmarks need orc-jit")
@@ -100,7 +98,7 @@ fn compare(arguments: &[String], directory: &Path) {
     timed(&native[0], directory)
         .unwrap_or_else(|error| panic!("the program does not link: {error}"));
     let (mut theirs, mut mine) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (command, results) in [(&native[1], &mut theirs), (&jit, &mut mine)] {
             match timed(command, directory) {
                 Ok(run) => results.push(figures(&run.stdout)),

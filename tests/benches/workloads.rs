@@ -6,6 +6,8 @@ use std::process::Command;
 
 use tests::toolchain::{compilers, is_installed};
 
+use crate::contenders::NO_PIE;
+
 /// A program, and how to make its objects.
 pub struct Workload {
     /// Its name.
@@ -157,9 +159,8 @@ fn python(directory: &Path) -> Option<Inputs> {
         include_str!("programs/python.c"),
         &include,
     )?;
-    // The configuration's directory comes first there, and has the archive; `-Bstatic` concerns it
-    // alone.
-    let mut arguments = vec!["python.o".to_owned()];
+    // Its code is not position-independent.
+    let mut arguments = vec!["python.o".to_owned(), NO_PIE.to_owned()];
     for word in output_of(config, &["--embed", "--ldflags"])? {
         match word.strip_prefix("-lpython") {
             Some(version) => arguments.push(format!("-l:libpython{version}.a")),

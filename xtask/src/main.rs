@@ -44,7 +44,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[FILTER]",
+        arguments: "[FILTER] [--rounds=N]",
         help: "the benchmarks, beside the linkers that are installed",
         run: checks::bench,
     },
@@ -92,7 +92,7 @@ fn print_help() {
     println!("cargo run -p xtask -- TASK\n");
     for task in TASKS {
         println!(
-            "  {:<16} {}",
+            "  {:<28} {}",
             format!("{} {}", task.name, task.arguments),
             task.help
         );
