@@ -1,6 +1,9 @@
 //! What `orc-jit` says when something is wrong. `UPDATE_EXPECT=1 cargo test` rewrites the messages;
 //! read them as somebody who has just typed the command.
 
+#[path = "messages/command_line.rs"]
+mod command_line;
+
 use expect_test::{Expect, expect};
 use tests::scratch::Scratch;
 
@@ -440,63 +443,6 @@ fn source_that_does_not_compile() {
 }
 
 #[test]
-fn no_input() {
-    check(
-        &Scratch::new(),
-        &["run"],
-        expect![[r#"
-        exit code 2
-        orc-jit: error: no input files
-        Try `orc-jit --help`.
-    "#]],
-    );
-}
-
-#[test]
-fn unknown_option() {
-    check(
-        &with_main(),
-        &["run", "--no-such-option", "main.o"],
-        expect![[r#"
-            exit code 2
-            error: unexpected argument '--no-such-option' found
-
-            Usage: orc-jit run [OPTIONS] INPUT... [-- ARGS...]
-
-            For more information, try '--help'.
-        "#]],
-    );
-}
-
-#[test]
-fn option_without_its_value() {
-    check(
-        &with_main(),
-        &["run", "main.o", "--threads"],
-        expect![[r#"
-        exit code 2
-        error: a value is required for '--threads <N>' but none was supplied
-
-        For more information, try '--help'.
-    "#]],
-    );
-}
-
-#[test]
-fn value_that_is_no_number() {
-    check(
-        &with_main(),
-        &["run", "--threads=many", "main.o"],
-        expect![[r#"
-            exit code 2
-            error: invalid value 'many' for '--threads <N>': invalid digit found in string
-
-            For more information, try '--help'.
-        "#]],
-    );
-}
-
-#[test]
 fn objects_for_link_time_optimization() {
     let scratch = Scratch::new();
     scratch.compile_with("main.o", "int main(void) { return 0; }", &["-flto"]);
@@ -569,19 +515,6 @@ fn layout_script() {
             orc-jit: error: linker script script.ld: layout scripts are not supported; the platform's layout is used
             Try `orc-jit --help`.
         "#]],
-    );
-}
-
-#[test]
-fn a_file_without_a_subcommand() {
-    check(
-        &with_main(),
-        &["main.o"],
-        expect![[r#"
-        exit code 2
-        orc-jit: error: `main.o` is no subcommand, but a file: `orc-jit run main.o` runs it
-        Try `orc-jit --help`.
-    "#]],
     );
 }
 
