@@ -1,10 +1,15 @@
 //! Names for the addresses of a JIT's code.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use jit_core::executor::ExecutorControl;
+use jit_core::graph::InputBytes;
 use jit_core::symbolize::{Location, Symbolizer};
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::services::CrashReport;
+use platform_elf::input::{InputOpener, OwnedBytes};
 use platform_elf::native_code::ProcessMap;
 
 use crate::crash;
@@ -39,7 +44,7 @@ impl Jit {
         match self.0.session.executor().read_file(PROCESS_MAP) {
             Ok(text) => {
                 let text = String::from_utf8_lossy(&text);
-                let map = ProcessMap::parse(&text, Arc::new(MapFiles));
+                let map = ProcessMap::parse(&text, self.files());
                 symbolizer.with_natives(Arc::new(map))
             }
             Err(error) => {
@@ -56,10 +61,30 @@ impl Jit {
         crash::explain(report, self.0.session.placed_code(), Arc::new(MapFiles))
     }
 
+    /// The files that code was loaded from, as the executor's process finds them.
+    fn files(&self) -> Arc<dyn InputOpener> {
+        let executor = self.0.session.executor();
+        match executor.has_own_files() {
+            true => Arc::new(ExecutorFiles(executor.clone())),
+            false => Arc::new(MapFiles),
+        }
+    }
+
     /// What is at an address: the function with its object or library, and its file and line if there is
     /// debug information. `None` if nothing is known to be there.
     #[must_use]
     pub fn symbolize(&self, addr: ExecutorAddr) -> Option<Location> {
         self.symbolizer().locate(addr)
+    }
+}
+
+/// Files of the executor's host.
+struct ExecutorFiles(Arc<dyn ExecutorControl>);
+
+impl InputOpener for ExecutorFiles {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
+        let bytes = self.0.read_file(&path.to_string_lossy());
+        let bytes = bytes.map_err(io::Error::other)?;
+        Ok(Arc::new(OwnedBytes::from(bytes)))
     }
 }

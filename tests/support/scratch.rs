@@ -86,6 +86,16 @@ impl Scratch {
         self
     }
 
+    /// Links objects to a shared library.
+    pub fn shared_library(&self, library: &str, objects: &[&str]) -> &Self {
+        let mut command = Command::new(&compilers()[0].cxx);
+        command.args(["-shared", "-o", library]).args(objects);
+        let status = command.current_dir(self.path()).status();
+        let linked = status.expect("the compiler runs").success();
+        assert!(linked, "{library} cannot be made");
+        self
+    }
+
     /// Runs `orc-jit` here; nothing if the tests run without it.
     pub fn orc_jit(&self, arguments: &[&str]) -> Option<Behaviour> {
         let command = orc_jit()?.into_os_string();

@@ -87,10 +87,14 @@ unsafe extern "C" fn visit(context: *mut UnwindContext, walk: *mut c_void) -> c_
     let mut before = 0;
     // SAFETY: the unwinder's own context, and a place for an `int`.
     let address = unsafe { _Unwind_GetIPInfo(context, &raw mut before) } as u64;
+    // Where frames say that there is no caller, the unwinder finds one at 0.
+    if address == 0 {
+        return URC_END_OF_STACK;
+    }
     walk.followed += 1;
     walk.arrived |= before != 0 && address == walk.from;
     let room = !walk.arrived || walk.frames.push(address);
-    if room && address != 0 && walk.followed < FRAMES_MAX + 64 {
+    if room && walk.followed < FRAMES_MAX + 64 {
         URC_NO_REASON
     } else {
         URC_END_OF_STACK

@@ -112,7 +112,7 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
             INFO.store(info, Ordering::Release);
             CONTEXT.store(context.cast(), Ordering::Release);
             // SAFETY: this thread is the reporter, and the context is the kernel's.
-            unsafe { collect(&mut *context.cast()) };
+            unsafe { collect(context.cast()) };
             // SAFETY: the records live until this handler returns, which it does not.
             unsafe { send(*sink) };
         }
@@ -144,11 +144,14 @@ fn wait() {
 ///
 /// # Safety
 /// Called in the handler, by the reporter, with the context that the kernel passed.
-unsafe fn collect(context: &mut libc::ucontext_t) {
-    let (counter, stack) = (
-        registers::program_counter(context),
-        registers::stack_pointer(context),
-    );
+unsafe fn collect(context: *mut libc::ucontext_t) {
+    // SAFETY: the kernel's record, which nobody else looks at here.
+    let (counter, stack) = unsafe {
+        (
+            registers::program_counter(&*context),
+            registers::stack_pointer(&*context),
+        )
+    };
     let (mut is_code, mut has_stack) = (false, false);
     // SAFETY: the reporter's memory.
     let map = unsafe { &mut *WORKSPACE.map.get() };
@@ -169,11 +172,14 @@ unsafe fn collect(context: &mut libc::ucontext_t) {
         // unwinder would read instructions there, so it is shown the caller.
         frames.push(counter);
         if has_stack {
-            let registers = context.uc_mcontext.gregs;
-            // SAFETY: the stack pointer leads to readable memory.
-            unsafe { registers::return_from_call(context) };
-            frames::follow(frames, registers::program_counter(context));
-            context.uc_mcontext.gregs = registers;
+            // SAFETY: the stack pointer leads to readable memory, and the context is the kernel's. The
+            // unwinder reads it where it lies.
+            unsafe {
+                let before = registers::return_from_call(context);
+                let caller = registers::program_counter(&*context);
+                frames::follow(frames, caller);
+                registers::put_back(context, before);
+            }
         }
     }
     set_blocked(libc::SIG_BLOCK, &[libc::SIGSEGV, libc::SIGBUS]);

@@ -47,15 +47,49 @@ pub(super) fn stack_pointer(context: &libc::ucontext_t) -> u64 {
     get(context, libc::REG_RSP)
 }
 
-/// Makes it look as if the call had returned that led to where the thread is: `ret`, undone.
+/// Program counter and stack pointer.
+pub(super) struct Place {
+    counter: i64,
+    stack: i64,
+}
+
+/// Makes it look as if the call had returned that led to where the thread is: `ret`, undone. Returns
+/// what was there before.
 ///
 /// # Safety
-/// The stack pointer of the context must lead to readable memory.
-pub(super) unsafe fn return_from_call(context: &mut libc::ucontext_t) {
-    let stack = stack_pointer(context);
+/// The context is that of a signal, and its stack pointer leads to readable memory.
+pub(super) unsafe fn return_from_call(context: *mut libc::ucontext_t) -> Place {
+    // SAFETY: the caller says so.
+    let (counter, stack) = unsafe { (program_counter(&*context), stack_pointer(&*context)) };
     // SAFETY: the caller says so; reading does not need alignment here.
     let address = unsafe { crate::native::host::read::<u64>(stack) };
-    let registers = &mut context.uc_mcontext.gregs;
-    registers[libc::REG_RIP as usize] = address.cast_signed();
-    registers[libc::REG_RSP as usize] = stack.wrapping_add(8).cast_signed();
+    let caller = Place {
+        counter: address.cast_signed(),
+        stack: stack.wrapping_add(8).cast_signed(),
+    };
+    // SAFETY: the same context.
+    unsafe { put_back(context, caller) };
+    Place {
+        counter: counter.cast_signed(),
+        stack: stack.cast_signed(),
+    }
+}
+
+/// Sets both.
+///
+/// # Safety
+/// The context is that of a signal.
+pub(super) unsafe fn put_back(context: *mut libc::ucontext_t, place: Place) {
+    // SAFETY: the caller says so. The unwinder reads what is written here, of which the compiler
+    // knows nothing: to it these writes must not be in vain.
+    unsafe {
+        let registers = &raw mut (*context).uc_mcontext.gregs;
+        let registers = registers.cast::<libc::greg_t>();
+        registers
+            .add(libc::REG_RIP as usize)
+            .write_volatile(place.counter);
+        registers
+            .add(libc::REG_RSP as usize)
+            .write_volatile(place.stack);
+    }
 }
