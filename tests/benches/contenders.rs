@@ -6,13 +6,10 @@ use std::process::Command;
 use tests::compare::orc_jit;
 use tests::toolchain::{compilers, find_program};
 
-use crate::workloads::Workload;
+use crate::workloads::{NO_PIE, Workload};
 
 /// Stands for all inputs in a linker's command line.
 const INPUTS: &str = "inputs.o";
-
-/// Says what is linked, so it concerns the compiler's driver: the linker gets other words for it.
-pub const NO_PIE: &str = "-no-pie";
 
 /// Linkers whose work goes on in a process of its own, unless told otherwise.
 const FORKING: [&str; 2] = ["mold", "wild"];

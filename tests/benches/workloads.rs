@@ -6,7 +6,8 @@ use std::process::Command;
 
 use tests::toolchain::{compilers, is_installed};
 
-use crate::contenders::NO_PIE;
+/// Says what is linked, so it concerns the compiler's driver: the linker gets other words for it.
+pub const NO_PIE: &str = "-no-pie";
 
 /// A program, and how to make its objects.
 pub struct Workload {
