@@ -61,6 +61,12 @@ pub(super) fn is_quick(tag: ExecutorAddr) -> bool {
     )
 }
 
+/// Whether a call is for the serving thread, even if that is busy: it calls the controller with the
+/// loader's lock held, and what the controller asks for then has to run on the same thread.
+pub(super) fn is_for_main(tag: ExecutorAddr) -> bool {
+    Service::from_tag(tag) == Some(Service::OpenProgram)
+}
+
 /// Serves a call of one of our services. `None` if it is none.
 pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Vec<u8>, Violation>> {
     let service = Service::from_tag(call.tag)?;

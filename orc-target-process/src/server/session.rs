@@ -301,6 +301,10 @@ impl Session {
 
     /// Receives until the connection ends, and sees to it that the process ends then.
     pub(super) fn receive(self: &Arc<Self>, mut reader: Reader) {
+        // What a thread needs to wait is registered with the loader the first time, under the
+        // loader's lock. Later the serving thread may hold that, and wait for this one.
+        self.call_ended
+            .wait_for(&mut self.state.lock(), Duration::from_nanos(1));
         let end = loop {
             let message = match reader.receive() {
                 Ok(Some(message)) => message,
@@ -380,7 +384,9 @@ impl Session {
         } else if !self.is_accepted() {
             drop(state);
             self.start_thread_for(message)?;
-        } else if state.main_is_free && state.main_calls.is_empty() {
+        } else if services::is_for_main(message.tag)
+            || state.main_is_free && state.main_calls.is_empty()
+        {
             state.main_calls.push_back(message);
             self.main_wakes.notify_all();
         } else {
