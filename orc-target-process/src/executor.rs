@@ -16,6 +16,7 @@ mod program;
 mod tests;
 mod tls;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -71,6 +72,8 @@ pub enum Released {
 pub struct LocalExecutor {
     memory: MemoryManager,
     program: Mutex<SharedProgram>,
+    /// Where the stubs are that lead to functions of this executable.
+    stubs: Mutex<HashMap<ExecutorAddr, ExecutorAddr>>,
 }
 
 impl LocalExecutor {
@@ -80,6 +83,7 @@ impl LocalExecutor {
         Self {
             memory: MemoryManager::new(config),
             program: Mutex::default(),
+            stubs: Mutex::default(),
         }
     }
 
@@ -87,6 +91,19 @@ impl LocalExecutor {
     #[must_use]
     pub fn memory(&self) -> &MemoryManager {
         &self.memory
+    }
+
+    /// Code near the process's libraries that jumps to `target`, made once for each target. `None`
+    /// if there is no place for it.
+    #[must_use]
+    pub fn stub_near_libraries(&self, target: ExecutorAddr) -> Option<ExecutorAddr> {
+        let mut stubs = self.stubs.lock();
+        if let Some(stub) = stubs.get(&target) {
+            return Some(*stub);
+        }
+        let stub = self.memory.stub_near_libraries(target).ok()??;
+        stubs.insert(target, stub);
+        Some(stub)
     }
 
     /// Opens a new range.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::build::{Built, program};
 use crate::case::{Case, Executor};
-use crate::command::Behaviour;
+use crate::command::{Behaviour, Ending};
 use crate::workspace_root;
 
 /// The `orc-jit` command: `$ORC_JIT`, or this workspace's, which is brought up to date first.
@@ -70,7 +70,7 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
     let jit = invocation
         .run_in(&built.directory)
         .map_err(|error| error.to_string())?;
-    let differences = differences(case, &built.native, &jit);
+    let differences = differences(case, &built.native, &without_report(jit));
     match (&case.gap, differences.is_empty()) {
         (None, true) | (Some(_), false) => return Ok(()),
         (Some(gap), true) => {
@@ -84,6 +84,19 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
         "(cd {place}; {})\n{differences}",
         invocation.shell_line()
     ))
+}
+
+/// What the program itself has done. If a signal ends it in another process, the command says so, and
+/// says where, behind what the program wrote.
+fn without_report(mut behaviour: Behaviour) -> Behaviour {
+    const REPORT: &[u8] = b"orc-jit: error: the program was ended by ";
+    let stderr = &behaviour.stderr;
+    let is_line = |at: usize| at == 0 || stderr[at - 1] == b'\n';
+    let report = (0..stderr.len()).find(|&at| is_line(at) && stderr[at..].starts_with(REPORT));
+    if let (Ending::Signal(_), Some(at)) = (&behaviour.ending, report) {
+        behaviour.stderr.truncate(at);
+    }
+    behaviour
 }
 
 fn differences(case: &Case, native: &Behaviour, jit: &Behaviour) -> String {

@@ -22,10 +22,18 @@ fn stand_in(name: &[u8]) -> Option<*const ()> {
 }
 
 /// Puts the stand-ins in place of what the loader found in the C library, once reports are sent.
-pub fn substitute(imports: &[Import], values: &mut [ImportValue]) {
+///
+/// Linked code may reach no further than to the libraries, and this executable is elsewhere. So it
+/// gets what `stub_for` makes of a stand-in: code near the libraries that leads there. Where there is
+/// none, it gets the C library's function.
+pub fn substitute(
+    imports: &[Import],
+    values: &mut [ImportValue],
+    stub_for: impl Fn(ExecutorAddr) -> Option<ExecutorAddr>,
+) {
     for (import, value) in imports.iter().zip(values) {
-        if let Some(stand_in) = stand_in_for(import, value) {
-            value.value = stand_in.value();
+        if let Some(stub) = stand_in_for(import, value).and_then(&stub_for) {
+            value.value = stub.value();
         }
     }
 }

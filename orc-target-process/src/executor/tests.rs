@@ -215,3 +215,25 @@ fn a_batch_is_allocated_whole_or_not_at_all() {
     assert!(executor.allocate(&[good, unknown]).is_err());
     assert_eq!(segments_in_use(&executor), 0);
 }
+
+#[test]
+fn a_stub_near_the_libraries_leads_anywhere() {
+    extern "C" fn here(value: u64) -> u64 {
+        value + 1
+    }
+    let executor = LocalExecutor::new(memory::Config::default());
+    let target = ExecutorAddr::new((here as *const ()).addr() as u64);
+    assert_eq!(executor.stub_near_libraries(target), None, "no range yet");
+    executor.open_range(Placement::Low2GiB).expect("opens");
+    assert_eq!(executor.stub_near_libraries(target), None, "none is near");
+    let (_, near) = executor
+        .open_range(Placement::NearLibraries)
+        .expect("opens");
+    let stub = executor.stub_near_libraries(target).expect("has a place");
+    assert!(near.contains(stub));
+    assert_eq!(executor.stub_near_libraries(target), Some(stub));
+    // SAFETY: the stub leads to a function of this type, and stays.
+    let stub: extern "C" fn(u64) -> u64 =
+        unsafe { std::mem::transmute(stub.value() as usize as *const ()) };
+    assert_eq!(stub(41), 42);
+}

@@ -53,7 +53,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use orc_shared::ExecutorAddrRange;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
@@ -228,6 +228,39 @@ impl MemoryManager {
             })
             .collect();
         InFlight::new(range, self.writer.clone(), segments).map(Some)
+    }
+
+    /// Code near the process's libraries that jumps to `target`, which may be anywhere: what
+    /// takes the place of a library's function has to be where references to that reach. It stays for
+    /// good. `None` if no range near the libraries is open, or it is full.
+    ///
+    /// # Errors
+    /// When the system refuses memory.
+    pub fn stub_near_libraries(
+        &self,
+        target: ExecutorAddr,
+    ) -> Result<Option<ExecutorAddr>, MemoryError> {
+        let near = |range: &Arc<Range>| range.placement == Placement::NearLibraries;
+        let Some(index) = self.ranges.read().iter().position(near) else {
+            return Ok(None);
+        };
+        let stub = arch::jump_stub(target.value());
+        let request = SegmentRequest {
+            kind: SegmentKind::Text,
+            content_size: stub.len() as u64,
+            size: stub.len() as u64,
+            align: 16,
+        };
+        let range = RangeId(u32::try_from(index).unwrap_or(u32::MAX));
+        let Some(mut memory) = self.allocate_with_frames(range, &[request], Some(0))? else {
+            return Ok(None);
+        };
+        for bytes in memory.working_memory() {
+            bytes.copy_from_slice(&stub);
+        }
+        // Dropped without being released, it stays.
+        let finalized = memory.finalize(Vec::new(), None)?;
+        Ok(finalized.ranges().first().map(|range| range.start))
     }
 
     fn wants(

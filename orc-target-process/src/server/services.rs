@@ -95,7 +95,9 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         Service::Release => arguments.error(|it: Vec<u64>| services.release(&it)),
         Service::Libraries => arguments.expected(|()| Ok::<_, Failure>(native::loaded_libraries())),
         Service::OpenLibrary => arguments.error(native::open_library),
-        Service::BindImports => arguments.expected(|it: Vec<Import>| bind_imports(&it)),
+        Service::BindImports => {
+            arguments.expected(|it: Vec<Import>| bind_imports(&services.local, &it))
+        }
         Service::OpenProgram => arguments.error(|it| open_program(session, &it)),
         Service::RedirectNewLibraries => {
             arguments.error(|()| services.local.redirect_new_libraries())
@@ -357,11 +359,15 @@ fn shared_content(descriptors: &[OwnedFd]) -> Result<Option<SharedContent>, Fail
 }
 
 /// Binds imports to what is loaded. Our handlers of crashes stay invisible.
-fn bind_imports(imports: &[Import]) -> Result<Vec<Option<ImportValue>>, NativeError> {
+fn bind_imports(
+    local: &LocalExecutor,
+    imports: &[Import],
+) -> Result<Vec<Option<ImportValue>>, NativeError> {
     let mut values = native::bind_imports(imports)?;
     for (import, value) in imports.iter().zip(&mut values) {
         if let Some(value) = value {
-            disguise::substitute(std::slice::from_ref(import), std::slice::from_mut(value));
+            let (import, value) = (std::slice::from_ref(import), std::slice::from_mut(value));
+            disguise::substitute(import, value, |it| local.stub_near_libraries(it));
         }
     }
     Ok(values)
@@ -369,9 +375,12 @@ fn bind_imports(imports: &[Import]) -> Result<Vec<Option<ImportValue>>, NativeEr
 
 /// Enters a program. The controller completes it while the loader waits, on this thread.
 fn open_program(session: &Arc<Session>, image: &ProgramImage) -> Result<(), Failure> {
+    let local = &session.services.local;
     let relocated = &mut |values: &[ImportValue]| {
         let mut values = values.to_vec();
-        disguise::substitute(&image.imports, &mut values);
+        disguise::substitute(&image.imports, &mut values, |it| {
+            local.stub_near_libraries(it)
+        });
         let arguments = sps::encode(&values);
         let answer = session
             .call(Notice::Relocated.tag(), &[&arguments])
@@ -379,7 +388,7 @@ fn open_program(session: &Arc<Session>, image: &ProgramImage) -> Result<(), Fail
         let SpsError(outcome) = sps::decode(&answer).map_err(|error| error.to_string())?;
         outcome
     };
-    session.services.local.open_program(image, relocated)
+    local.open_program(image, relocated)
 }
 
 /// The content of a regular file.

@@ -35,3 +35,20 @@ pub(crate) fn flush_instruction_cache(range: Range<u64>) {
     // SAFETY: barriers.
     unsafe { asm!("dsb ish", "isb", options(nostack)) };
 }
+
+/// Code that jumps to `target`, wherever that is, and what lies behind the code:
+///
+/// ```text
+///    0  5f 24 03 d5            bti  c
+///    4  70 00 00 58            ldr  x16, 16
+///    8  00 02 1f d6            br   x16
+///   16  .quad target
+/// ```
+pub(crate) fn jump_stub(target: u64) -> Vec<u8> {
+    let mut stub = vec![
+        0x5f, 0x24, 0x03, 0xd5, 0x70, 0, 0, 0x58, 0, 0x02, 0x1f, 0xd6,
+    ];
+    stub.resize(16, 0);
+    stub.extend(target.to_le_bytes());
+    stub
+}

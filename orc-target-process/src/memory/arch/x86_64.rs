@@ -10,3 +10,17 @@ pub(crate) const RETURN_ADDRESS_COLUMN: u8 = 16;
 
 /// Makes code that was written to `range` visible to instruction fetch. Nothing to do here.
 pub(crate) fn flush_instruction_cache(_range: Range<u64>) {}
+
+/// Code that jumps to `target`, wherever that is, and what lies behind the code:
+///
+/// ```text
+///    0  f3 0f 1e fa            endbr64
+///    4  ff 25 06 00 00 00      jmp  *6(%rip)
+///   16  .quad target
+/// ```
+pub(crate) fn jump_stub(target: u64) -> Vec<u8> {
+    let mut stub = vec![0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0x06, 0, 0, 0];
+    stub.resize(16, 0xcc);
+    stub.extend(target.to_le_bytes());
+    stub
+}
