@@ -3,6 +3,7 @@
 mod checks;
 mod command;
 mod conformance;
+mod faults;
 mod fuzz;
 mod runtime;
 mod tour;
@@ -59,6 +60,12 @@ const TASKS: &[Task] = &[
         arguments: "SECONDS [TARGET]",
         help: "feed damaged files to the parsers, each target for so long",
         run: fuzz::run,
+    },
+    Task {
+        name: "faults",
+        arguments: "[NUMBER]",
+        help: "break that many sessions with executors in each of many ways (1000)",
+        run: faults::run,
     },
     Task {
         name: "runtime",

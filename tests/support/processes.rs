@@ -1,0 +1,77 @@
+//! What the system knows of this process and of others: to see that nothing is left behind.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// What this process holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holdings {
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Children, those that have ended included.
+    pub children: usize,
+    /// Mappings.
+    pub mappings: usize,
+    /// Memory in use, in KiB.
+    pub resident_kib: u64,
+}
+
+impl Holdings {
+    /// What it holds now.
+    ///
+    /// # Panics
+    /// Without Linux's `/proc`.
+    pub fn now() -> Self {
+        let entries = |path: &str| fs::read_dir(path).expect("Linux has it").count();
+        let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
+        let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+        let resident = status.lines().find_map(|line| {
+            let number = line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?;
+            number.trim().parse().ok()
+        });
+        Self {
+            // The directory that is read is open, too.
+            descriptors: entries("/proc/self/fd") - 1,
+            threads: entries("/proc/self/task"),
+            children: children(),
+            mappings: maps.lines().count(),
+            resident_kib: resident.expect("a process has memory"),
+        }
+    }
+}
+
+/// The children of all threads of this process.
+fn children() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux has it");
+    let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children"));
+    let lists = tasks.filter_map(|task| of_task(task.ok()?).ok());
+    lists.map(|list| list.split_whitespace().count()).sum()
+}
+
+/// Processes whose environment has this variable, ended ones aside.
+pub fn with_variable(variable: &str) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("Linux has it");
+    let has_it = |process: fs::DirEntry| {
+        let id: u32 = process.file_name().to_str()?.parse().ok()?;
+        let environment = fs::read(process.path().join("environ")).ok()?;
+        let mut variables = environment.split(|&byte| byte == 0);
+        variables.any(|v| v == variable.as_bytes()).then_some(id)
+    };
+    processes
+        .filter_map(|process| has_it(process.ok()?))
+        .collect()
+}
+
+/// Waits until no process has the variable, and returns those that still have it then.
+pub fn wait_until_gone(variable: &str, limit: Duration) -> Vec<u32> {
+    let start = Instant::now();
+    loop {
+        let left = with_variable(variable);
+        if left.is_empty() || start.elapsed() > limit {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
