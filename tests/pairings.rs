@@ -34,7 +34,7 @@ fn behaves_as_linked(name: &str) {
         return;
     }
     let case = case(name);
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pairings");
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e");
     for compiler in compilers() {
         for mode in case.modes.iter().filter(|_| case.wants(compiler.name)) {
             let built = build(&case, compiler, mode, &cache).expect("it builds");
