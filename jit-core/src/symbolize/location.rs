@@ -23,7 +23,7 @@ pub struct Location {
 pub enum Image {
     /// An object that this session linked.
     Linked {
-        /// The object, as in "libfoo.a(bar.o)"; "<linker>" for stubs and tables.
+        /// The object, as in "libfoo.a(bar.o)"; `<linker>` for stubs and tables.
         object: String,
         /// The section of the object, as in ".text.startup"; empty if it is not known.
         section: String,

@@ -28,7 +28,7 @@ pub struct Mapping {
     pub permissions: String,
     /// The offset in its file, in bytes.
     pub offset: u64,
-    /// Its file's path, or a name as in "[stack]"; empty for anonymous memory.
+    /// Its file's path, or a name as in `[stack]`; empty for anonymous memory.
     pub name: String,
 }
 
