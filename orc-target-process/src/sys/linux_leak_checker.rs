@@ -6,6 +6,7 @@
 
 use std::ffi::CStr;
 use std::ops::Range as Addresses;
+use std::sync::OnceLock;
 
 type RegionFunction = unsafe extern "C" fn(*const libc::c_void, libc::size_t);
 
@@ -17,12 +18,23 @@ pub(crate) struct RootRegion {
     unregister: RegionFunction,
 }
 
+/// The leak checker's functions to register and unregister regions, if the process has one.
+static FUNCTIONS: OnceLock<Option<(RegionFunction, RegionFunction)>> = OnceLock::new();
+
+/// Finds the process's leak checker. Needs the loader's lock, which [`RootRegion::new`] must not: ranges
+/// are opened while others hold that.
+pub(crate) fn prepare() {
+    FUNCTIONS.get_or_init(|| {
+        let register = function(c"__lsan_register_root_region")?;
+        Some((register, function(c"__lsan_unregister_root_region")?))
+    });
+}
+
 impl RootRegion {
     /// Registers `range`, of which only pages that can be read will be searched. `None` if the
-    /// process has no leak checker.
+    /// process has no leak checker, as far as [`prepare`] has found.
     pub(crate) fn new(range: &Addresses<u64>) -> Option<Self> {
-        let register = function(c"__lsan_register_root_region")?;
-        let unregister = function(c"__lsan_unregister_root_region")?;
+        let (register, unregister) = (*FUNCTIONS.get()?)?;
         let size = usize::try_from(range.end - range.start).ok()?;
         // SAFETY: the region is only noted; pages of it that cannot be read are passed over.
         unsafe { register(range.start as *const libc::c_void, size) };
