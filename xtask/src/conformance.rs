@@ -9,7 +9,10 @@ use crate::command::{cargo, root, run_cargo, run_in};
 const VARIABLE: &str = "ORC_CONFORMANCE";
 
 /// Runs the tests and writes the page.
-pub fn run(_: &[String]) -> Result<(), String> {
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    if arguments == ["--check"] {
+        return check();
+    }
     let lines = setting(&fresh()?);
     let cargo = cargo().to_string_lossy().into_owned();
     let words = [
