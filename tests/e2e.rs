@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tests::build::build;
-use tests::case::{Case, read_all};
+use tests::case::{Case, EXECUTORS, Executor, read_all};
 use tests::compare::{check, orc_jit};
 use tests::conformance;
 use tests::in_ci;
@@ -24,12 +24,15 @@ fn main() -> ExitCode {
         // Built before the first trial, so that no trial waits for it.
         orc_jit();
     }
-    let trials = cases.into_iter().flat_map(trials).collect();
+    let mut trials: Vec<(&Executor, Trial)> = cases.into_iter().flat_map(trials).collect();
+    // Trials of one directory wait for each other, so they are kept apart.
+    trials.sort_by_key(|(executor, _)| EXECUTORS.iter().position(|it| it == *executor));
+    let trials = trials.into_iter().map(|(_, trial)| trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// One trial per compiler, mode and executor; none if something that the case needs is not installed.
-fn trials(case: Case) -> Vec<Trial> {
+fn trials(case: Case) -> Vec<(&'static Executor, Trial)> {
     let missing: Vec<_> = case
         .needs
         .iter()
@@ -39,7 +42,8 @@ fn trials(case: Case) -> Vec<Trial> {
     if !missing.is_empty() {
         let message = format!("{} needs {}", case.name, missing.join(", "));
         return if in_ci() {
-            vec![Trial::test(case.name, move || Err(message.into()))]
+            let trial = Trial::test(case.name, move || Err(message.into()));
+            vec![(&EXECUTORS[0], trial)]
         } else {
             Vec::new()
         };
@@ -52,19 +56,22 @@ fn trials(case: Case) -> Vec<Trial> {
     {
         for mode in &case.modes {
             let name = format!("{}::{}-{}", case.name, compiler.name, mode.name);
-            let built = Arc::new(OnceLock::new());
+            // Programs write files where they run: one at a time.
+            let place = Arc::new(Mutex::new(None));
             for executor in &case.executors {
                 let (case, cache, mode, executor) = (case.clone(), cache.clone(), *mode, *executor);
-                let built = built.clone();
+                let place = place.clone();
                 let run = move || {
+                    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
                     let build = || build(&case, compiler, mode, &cache).map_err(|e| e.to_string());
-                    let built: &Result<_, String> = built.get_or_init(build);
+                    let built: &mut Result<_, String> = place.get_or_insert_with(build);
                     let built = built.as_ref().map_err(Failed::from)?;
                     let outcome = check(&case, built, executor);
                     conformance::record(&case, built, outcome.is_ok());
                     outcome.map_err(Failed::from)
                 };
-                trials.push(Trial::test(format!("{name}::{}", executor.name), run));
+                let name = format!("{name}::{}", executor.name);
+                trials.push((executor, Trial::test(name, run)));
             }
         }
     }

@@ -43,6 +43,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("tests/remote.rs", "calls wrapper functions of known types"),
     (
+        "tests/support/processes.rs",
+        "asks the allocator for what it has that is free",
+    ),
+    (
         "tests/session.rs",
         "says what types compiled functions have",
     ),

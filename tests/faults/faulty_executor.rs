@@ -3,7 +3,7 @@
 //! Starts COMMAND, an executor that speaks through its standard streams, and passes messages between it
 //! and the controller, which has started this program in its place. The message with that number, both
 //! directions counted together, meets the fault; nothing happens if there are not that many. How many
-//! there were is written to the file that `FAULTY_COUNT` names.
+//! there have been is in the file that `FAULTY_COUNT` names, at any time.
 
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio, exit};
@@ -116,7 +116,18 @@ fn pump(plan: &Plan, from: &mut impl Read, to: &mut impl Write) -> io::Result<()
         }
         to.write_all(&message)?;
         to.flush()?;
+        write_count();
         drop(passing);
+    }
+}
+
+fn write_count() {
+    let Some(file) = std::env::var_os("FAULTY_COUNT") else {
+        return;
+    };
+    let count = COUNT.load(Ordering::Relaxed).to_string();
+    if let Err(error) = std::fs::write(file, count) {
+        eprintln!("faulty-executor: {error}");
     }
 }
 
@@ -167,11 +178,6 @@ fn finish(plan: &Plan) -> ! {
 }
 
 fn finish_now() -> ! {
-    if let Some(file) = std::env::var_os("FAULTY_COUNT") {
-        let count = COUNT.load(Ordering::Relaxed).to_string();
-        if let Err(error) = std::fs::write(file, count) {
-            eprintln!("faulty-executor: {error}");
-        }
-    }
+    write_count();
     exit(0)
 }

@@ -1,11 +1,16 @@
 //! What must hold before a change goes in.
 
-use crate::command::run_cargo;
+use crate::command::{cargo, root, run_cargo, run_in};
+use crate::conformance;
 
 /// Everything, in the order in which it fails fastest.
 pub fn all(_: &[String]) -> Result<(), String> {
     lint(&[])?;
-    test(&[])?;
+    let lines = conformance::setting(&conformance::fresh()?);
+    let cargo = cargo().to_string_lossy().into_owned();
+    let words = [&lines, &cargo, "test", "--workspace", "--no-fail-fast"];
+    run_in(&root(), "env", &words)?;
+    conformance::check()?;
     crate::tour::run(&[])
 }
 

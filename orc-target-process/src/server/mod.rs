@@ -18,6 +18,7 @@
 //! [`Server::serve`] is for the thread that programs are to run on; those expect the
 //! process's main thread. `orc-executor` is this, with a command line.
 
+mod budget;
 mod connection;
 mod crash;
 mod listen;

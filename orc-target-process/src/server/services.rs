@@ -12,6 +12,7 @@ use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
+use super::budget::{Budget, Share};
 use super::connection::Message;
 use super::crash;
 use super::session::Session;
@@ -31,22 +32,22 @@ pub(super) struct Violation(pub(super) String);
 /// Memory, and what it is called in messages.
 pub(super) struct Services {
     pub(super) local: LocalExecutor,
+    budget: Arc<Budget>,
     memory: Mutex<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
     next_id: u64,
-    in_flight: HashMap<u64, (InFlight, u64)>,
-    finalized: HashMap<u64, (Finalized, u64)>,
-    /// Bytes of all allocations.
-    bytes: u64,
+    in_flight: HashMap<u64, (InFlight, Share)>,
+    finalized: HashMap<u64, (Finalized, Share)>,
 }
 
 impl Services {
-    pub(super) fn new(config: memory::Config) -> Self {
+    pub(super) fn new(config: memory::Config, budget: Arc<Budget>) -> Self {
         Self {
             local: LocalExecutor::new(config),
+            budget,
             memory: Mutex::default(),
         }
     }
@@ -84,10 +85,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
             Err(Failure(problem.to_owned()))
         }),
         Service::OpenRange => arguments.expected(|at: Placement| services.local.open_range(at)),
-        Service::Allocate => arguments.expected(|it: Vec<_>| {
-            let limit = session.settings.limits.max_memory;
-            services.allocate(&it, limit)
-        }),
+        Service::Allocate => arguments.expected(|it: Vec<_>| services.allocate(&it)),
         Service::Finalize => {
             arguments.expected(|it: Vec<_>| services.finalize(it, &call.descriptors))
         }
@@ -221,35 +219,23 @@ fn prepare(prepare: &Prepare) -> Result<(), Failure> {
 }
 
 impl Services {
-    fn allocate(
-        &self,
-        requests: &[AllocationRequest],
-        limit: u64,
-    ) -> Result<Vec<Option<Allocated>>, Failure> {
-        let sizes: Vec<u64> = requests.iter().map(size_of_request).collect();
-        let total = sizes
+    fn allocate(&self, requests: &[AllocationRequest]) -> Result<Vec<Option<Allocated>>, Failure> {
+        let shares = requests
             .iter()
-            .fold(0, |sum: u64, size| sum.saturating_add(*size));
-        let used = self.memory.lock().bytes;
-        if used.saturating_add(total) > limit {
-            return Err(Failure(format!(
-                "{total} bytes more than the {used} in use exceed the executor's limit of {limit} \
-                 bytes of memory"
-            )));
-        }
+            .map(|request| self.budget.take(size_of_request(request)))
+            .collect::<Result<Vec<Share>, Failure>>()?;
         let allocated = self.local.allocate(requests)?;
         let mut memory = self.memory.lock();
-        let answers = allocated.into_iter().zip(sizes).map(|(allocated, size)| {
+        let answers = allocated.into_iter().zip(shares).map(|(allocated, share)| {
             let in_flight = allocated?;
             let id = memory.next_id;
             memory.next_id += 1;
-            memory.bytes += size;
             let answer = Allocated {
                 id,
                 addresses: in_flight.addresses().to_vec(),
                 tls: in_flight.tls(),
             };
-            memory.in_flight.insert(id, (in_flight, size));
+            memory.in_flight.insert(id, (in_flight, share));
             Some(answer)
         });
         Ok(answers.collect())
@@ -261,38 +247,24 @@ impl Services {
         descriptors: &[OwnedFd],
     ) -> Result<Vec<Vec<ExecutorAddrRange>>, Failure> {
         let ids: Vec<u64> = batch.iter().map(|it| it.id).collect();
-        let (in_flight, sizes) = self.take_all(&ids)?;
-        let finalized = self.fill_and_finalize(in_flight, batch, descriptors);
-        let mut memory = self.memory.lock();
-        match finalized {
-            Ok(finalized) => {
-                let ranges = finalized.iter().map(|it| it.ranges().to_vec()).collect();
-                let entries = ids.into_iter().zip(finalized.into_iter().zip(sizes));
-                memory.finalized.extend(entries);
-                Ok(ranges)
-            }
-            // Nothing of the batch is left.
-            Err(failure) => {
-                memory.bytes -= sizes.iter().sum::<u64>();
-                Err(failure)
-            }
-        }
+        let (in_flight, shares) = self.take_all(&ids)?;
+        let finalized = self.fill_and_finalize(in_flight, batch, descriptors)?;
+        let ranges = finalized.iter().map(|it| it.ranges().to_vec()).collect();
+        let entries = ids.into_iter().zip(finalized.into_iter().zip(shares));
+        self.memory.lock().finalized.extend(entries);
+        Ok(ranges)
     }
 
     /// Takes allocations out of the table. If one is missing, the others are abandoned.
-    fn take_all(&self, ids: &[u64]) -> Result<(Vec<InFlight>, Vec<u64>), Failure> {
-        let mut memory = self.memory.lock();
-        let (mut taken, mut sizes) = (Vec::new(), Vec::new());
-        for id in ids {
-            let Some((in_flight, size)) = memory.in_flight.remove(id) else {
-                memory.bytes -= sizes.iter().sum::<u64>();
-                drop(memory);
-                return Err(unknown_allocation(*id));
-            };
-            taken.push(in_flight);
-            sizes.push(size);
-        }
-        Ok((taken, sizes))
+    fn take_all(&self, ids: &[u64]) -> Result<(Vec<InFlight>, Vec<Share>), Failure> {
+        let taken: Vec<Option<(InFlight, Share)>> = {
+            let mut memory = self.memory.lock();
+            ids.iter().map(|id| memory.in_flight.remove(id)).collect()
+        };
+        let known = ids.iter().zip(taken);
+        let known = known.map(|(id, taken)| taken.ok_or_else(|| unknown_allocation(*id)));
+        let known: Vec<_> = known.collect::<Result<_, Failure>>()?;
+        Ok(known.into_iter().unzip())
     }
 
     fn fill_and_finalize(
@@ -311,13 +283,9 @@ impl Services {
 
     fn abandon(&self, ids: &[u64]) -> Result<(), Failure> {
         let each = ids.iter().map(|id| {
-            let mut memory = self.memory.lock();
-            let taken = memory.in_flight.remove(id);
-            let (in_flight, size) = taken.ok_or_else(|| unknown_allocation(*id))?;
-            memory.bytes -= size;
-            drop(memory);
-            drop(in_flight);
-            Ok(())
+            // Dropped without the lock.
+            let taken = self.memory.lock().in_flight.remove(id);
+            taken.map(drop).ok_or_else(|| unknown_allocation(*id))
         });
         Failure::all(each.map(Result::err))
     }
@@ -325,11 +293,9 @@ impl Services {
     fn release(&self, ids: &[u64]) -> Result<(), Failure> {
         let each = ids.iter().map(|id| {
             let taken = self.memory.lock().finalized.remove(id);
-            let (finalized, size) = taken.ok_or_else(|| unknown_allocation(*id))?;
+            let (finalized, _share) = taken.ok_or_else(|| unknown_allocation(*id))?;
             // Linked code runs in here, and may call the controller.
-            let released = finalized.release();
-            self.memory.lock().bytes -= size;
-            released.map(|_| ())
+            finalized.release().map(|_| ())
         });
         Failure::all(each.map(Result::err))
     }

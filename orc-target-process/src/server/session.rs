@@ -21,6 +21,7 @@ use orc_shared::remote::services::NUMBER_END;
 use orc_shared::sps::{self, SpsError};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::budget::Budget;
 use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
@@ -105,9 +106,10 @@ struct Waiting {
 impl Session {
     /// A session that is served by this thread.
     pub(super) fn new(settings: Settings, writer: Writer) -> Self {
+        let budget = Budget::new(settings.limits.max_memory);
         Self {
-            services: Services::new(settings.memory),
-            llvm: llvm::Llvm::default(),
+            services: Services::new(settings.memory, Arc::clone(&budget)),
+            llvm: llvm::Llvm::new(budget),
             settings,
             writer,
             accepted: AtomicBool::new(false),

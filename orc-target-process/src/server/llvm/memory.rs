@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, impl_sps_struct};
 use parking_lot::Mutex;
 
+use super::super::budget::{Budget, Share};
 use crate::executor::{Failure, run_action};
 use crate::memory::MemoryError;
 use crate::sys;
@@ -52,13 +54,14 @@ impl_sps_struct!(InitializeRequest {
 });
 
 /// Reservations by their first address.
-#[derive(Default)]
-pub(super) struct SimpleMemory(Mutex<State>);
+pub(super) struct SimpleMemory {
+    budget: Arc<Budget>,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     reservations: BTreeMap<u64, Reservation>,
-    bytes: u64,
     was_used: bool,
 }
 
@@ -66,6 +69,8 @@ struct Reservation {
     memory: sys::memory::Reservation,
     /// What has been initialized, by its first address, in the order of time.
     initialized: Vec<(u64, Vec<AllocAction>)>,
+    /// The bytes of it.
+    _share: Share,
 }
 
 impl State {
@@ -77,32 +82,32 @@ impl State {
 }
 
 impl SimpleMemory {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        let state = Mutex::default();
+        Self { budget, state }
+    }
+
     /// Whether there was memory, and all of it is released.
     pub(super) fn is_used_up(&self) -> bool {
-        let state = self.0.lock();
+        let state = self.state.lock();
         state.was_used && state.reservations.is_empty()
     }
 
-    pub(super) fn reserve(&self, size: u64, limit: u64) -> Result<ExecutorAddr, Failure> {
+    pub(super) fn reserve(&self, size: u64) -> Result<ExecutorAddr, Failure> {
         let page = sys::memory::page_size();
-        let size = size.checked_next_multiple_of(page).unwrap_or(u64::MAX);
-        let mut state = self.0.lock();
-        if state.bytes.saturating_add(size) > limit {
-            return Err(Failure(format!(
-                "{size} bytes more than the {} in use exceed the executor's limit of {limit} bytes \
-                 of memory",
-                state.bytes
-            )));
-        }
-        let memory = sys::memory::Reservation::writable(size.max(page))
+        let size = size.max(page).checked_next_multiple_of(page);
+        let size = size.unwrap_or(u64::MAX);
+        let share = self.budget.take(size)?;
+        let memory = sys::memory::Reservation::writable(size)
             .map_err(|error| Failure(format!("cannot reserve {size:#x} bytes: {error}")))?;
         let start = memory.range().start;
-        state.bytes += size;
+        let mut state = self.state.lock();
         state.was_used = true;
         let initialized = Vec::new();
         let reservation = Reservation {
             memory,
             initialized,
+            _share: share,
         };
         state.reservations.insert(start, reservation);
         Ok(ExecutorAddr::new(start))
@@ -113,14 +118,14 @@ impl SimpleMemory {
         let InitializeRequest { segments, actions } = request;
         let key = segments.iter().map(|it| it.addr.value()).min();
         let key = key.ok_or_else(|| Failure("a request without segments".to_owned()))?;
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         for segment in &segments {
             state.place(segment)?;
         }
         drop(state);
         // Linked code runs in here, and may ask for more memory.
         let undo = run_actions(actions)?;
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let holder = state.holder(&(key..key)).ok_or_else(|| {
             Failure(format!(
                 "the memory at {key:#x} was released while it was initialized"
@@ -135,7 +140,7 @@ impl SimpleMemory {
         let each = keys.iter().rev().map(|key| {
             let key = key.value();
             let taken = {
-                let mut state = self.0.lock();
+                let mut state = self.state.lock();
                 let holder = state.holder(&(key..key));
                 holder.and_then(|holder| {
                     let at = holder.initialized.iter().position(|(it, _)| *it == key)?;
@@ -154,7 +159,7 @@ impl SimpleMemory {
         // The last that was made goes first: it may be a part of what came before.
         let each = bases.iter().rev().map(|base| {
             let initialized = {
-                let mut state = self.0.lock();
+                let mut state = self.state.lock();
                 let reservation = state.reservations.get_mut(&base.value());
                 reservation.map(|it| std::mem::take(&mut it.initialized))
             };
@@ -162,11 +167,9 @@ impl SimpleMemory {
                 initialized.ok_or_else(|| Failure(format!("no memory was reserved at {base}")))?;
             let undone = initialized.iter().rev().map(|(_, undo)| undo_actions(undo));
             let outcome = Failure::all(undone.map(Result::err));
-            let mut state = self.0.lock();
-            if let Some(reservation) = state.reservations.remove(&base.value()) {
-                let range = reservation.memory.range();
-                state.bytes -= range.end - range.start;
-            }
+            // Unmapped without the lock.
+            let reservation = self.state.lock().reservations.remove(&base.value());
+            drop(reservation);
             outcome
         });
         Failure::all(each.map(Result::err))

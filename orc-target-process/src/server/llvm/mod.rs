@@ -14,6 +14,7 @@ use orc_shared::remote::llvm::LlvmService;
 use self::dylibs::Dylibs;
 use self::memory::SimpleMemory;
 use self::shared_memory::SharedMemory;
+use super::budget::Budget;
 use super::connection::Message;
 use super::services::{Arguments, Violation};
 use super::session::Session;
@@ -22,7 +23,6 @@ use crate::trusted;
 pub(crate) use self::objects::{deregister_frames, register_debug_object, register_frames};
 
 /// What the services keep.
-#[derive(Default)]
 pub(super) struct Llvm {
     memory: SimpleMemory,
     shared: SharedMemory,
@@ -30,6 +30,14 @@ pub(super) struct Llvm {
 }
 
 impl Llvm {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            memory: SimpleMemory::new(Arc::clone(&budget)),
+            shared: SharedMemory::new(budget),
+            dylibs: Dylibs::default(),
+        }
+    }
+
     /// Whether there was memory, and all of it is released.
     pub(super) fn is_used_up(&self) -> bool {
         self.memory.is_used_up() || self.shared.is_used_up()
@@ -69,8 +77,9 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         LlvmService::ReadPointers => arguments.plain(access::read_values::<ExecutorAddr>),
         LlvmService::ReadBuffers => access::read_buffers(&arguments, largest),
         LlvmService::ReadStrings => access::read_strings(&arguments, largest),
-        LlvmService::Reserve => arguments
-            .expected(|(_, size): (Instance, u64)| llvm.memory.reserve(size, limits.max_memory)),
+        LlvmService::Reserve => {
+            arguments.expected(|(_, size): (Instance, u64)| llvm.memory.reserve(size))
+        }
         LlvmService::Initialize => {
             arguments.expected(|(_, request): (Instance, _)| llvm.memory.initialize(request))
         }
@@ -87,8 +96,9 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
                 llvm.dylibs.resolve(handle, &names)
             })
         }
-        LlvmService::SharedMemoryReserve => arguments
-            .expected(|(_, size): (Instance, u64)| llvm.shared.reserve(size, limits.max_memory)),
+        LlvmService::SharedMemoryReserve => {
+            arguments.expected(|(_, size): (Instance, u64)| llvm.shared.reserve(size))
+        }
         LlvmService::SharedMemoryInitialize => arguments
             .expected(|(_, base, request): (Instance, _, _)| llvm.shared.initialize(base, request)),
         LlvmService::SharedMemoryDeinitialize => arguments

@@ -4,10 +4,12 @@
 //! forked children too, which a program may notice: our own controllers do it another way.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, impl_sps_struct};
 use parking_lot::Mutex;
 
+use super::super::budget::{Budget, Share};
 use super::memory::{Protection, protect, run_actions, undo_actions};
 use crate::executor::Failure;
 use crate::sys;
@@ -35,14 +37,15 @@ impl_sps_struct!(InitializeRequest {
 });
 
 /// Reservations by their first address.
-#[derive(Default)]
-pub(super) struct SharedMemory(Mutex<State>);
+pub(super) struct SharedMemory {
+    budget: Arc<Budget>,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     reservations: BTreeMap<u64, Reservation>,
     initialized: BTreeMap<u64, Vec<AllocAction>>,
-    bytes: u64,
     was_used: bool,
 }
 
@@ -50,36 +53,38 @@ struct Reservation {
     memory: sys::shared::NamedMemory,
     /// Keys of what has been initialized, in the order of time.
     initialized: Vec<u64>,
+    /// The bytes of it.
+    _share: Share,
 }
 
 impl SharedMemory {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        let state = Mutex::default();
+        Self { budget, state }
+    }
+
     /// Whether there was memory, and all of it is released.
     pub(super) fn is_used_up(&self) -> bool {
-        let state = self.0.lock();
+        let state = self.state.lock();
         state.was_used && state.reservations.is_empty()
     }
 
     /// Reserves memory; the controller finds it under the name.
-    pub(super) fn reserve(&self, size: u64, limit: u64) -> Result<(ExecutorAddr, String), Failure> {
+    pub(super) fn reserve(&self, size: u64) -> Result<(ExecutorAddr, String), Failure> {
         let page = sys::memory::page_size();
-        let size = size.checked_next_multiple_of(page).unwrap_or(u64::MAX);
-        let mut state = self.0.lock();
-        if state.bytes.saturating_add(size) > limit {
-            return Err(Failure(format!(
-                "{size} bytes more than the {} in use exceed the executor's limit of {limit} bytes \
-                 of memory",
-                state.bytes
-            )));
-        }
-        let memory = sys::shared::NamedMemory::new(size.max(page))
+        let size = size.max(page).checked_next_multiple_of(page);
+        let size = size.unwrap_or(u64::MAX);
+        let share = self.budget.take(size)?;
+        let memory = sys::shared::NamedMemory::new(size)
             .map_err(|error| Failure(format!("cannot share {size:#x} bytes: {error}")))?;
         let (start, name) = (memory.range().start, memory.name().to_owned());
-        state.bytes += size;
+        let mut state = self.state.lock();
         state.was_used = true;
         let initialized = Vec::new();
         let reservation = Reservation {
             memory,
             initialized,
+            _share: share,
         };
         state.reservations.insert(start, reservation);
         Ok((ExecutorAddr::new(start), name))
@@ -93,7 +98,7 @@ impl SharedMemory {
     ) -> Result<ExecutorAddr, Failure> {
         let InitializeRequest { segments, actions } = request;
         let page = sys::memory::page_size();
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let holder = state.reservations.get_mut(&base.value());
         let holder = holder.ok_or_else(|| no_memory(base))?;
         let all = holder.memory.range();
@@ -117,7 +122,7 @@ impl SharedMemory {
         drop(state);
         // Linked code runs in here, and may ask for more memory.
         let undo = run_actions(actions)?;
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let holder = state.reservations.get_mut(&base.value());
         holder.ok_or_else(|| no_memory(base))?.initialized.push(key);
         state.initialized.insert(key, undo);
@@ -128,7 +133,7 @@ impl SharedMemory {
     pub(super) fn deinitialize(&self, keys: &[ExecutorAddr]) -> Result<(), Failure> {
         let each = keys.iter().rev().map(|key| {
             let taken = {
-                let mut state = self.0.lock();
+                let mut state = self.state.lock();
                 for reservation in state.reservations.values_mut() {
                     reservation.initialized.retain(|it| *it != key.value());
                 }
@@ -146,7 +151,7 @@ impl SharedMemory {
         // The last that was made goes first: it may be a part of what came before.
         let each = bases.iter().rev().map(|base| {
             let keys = {
-                let state = self.0.lock();
+                let state = self.state.lock();
                 let reservation = state.reservations.get(&base.value());
                 reservation
                     .ok_or_else(|| no_memory(*base))?
@@ -155,11 +160,9 @@ impl SharedMemory {
             };
             let keys: Vec<_> = keys.into_iter().map(ExecutorAddr::new).collect();
             let outcome = self.deinitialize(&keys);
-            let mut state = self.0.lock();
-            if let Some(reservation) = state.reservations.remove(&base.value()) {
-                let range = reservation.memory.range();
-                state.bytes -= range.end - range.start;
-            }
+            // Unmapped without the lock.
+            let reservation = self.state.lock().reservations.remove(&base.value());
+            drop(reservation);
             outcome
         });
         Failure::all(each.map(Result::err))
