@@ -2,7 +2,6 @@
 //! and every way in which one can end.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use orc_jit::{Disconnect, Executor, Jit};
 use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::orc_jit;
+use tests::listener::Listener;
 use tests::scratch::Scratch;
 
 /// Tells what a program finds around it, copies its input, and ends with the number it is given.
@@ -28,43 +28,6 @@ const PROGRAM: &str = "
         fprintf(stderr, \"an error message\\n\");
         return atoi(argv[1]);
     }";
-
-/// An executor that listens, and the place where it does. Ended when dropped.
-struct Listener {
-    process: Child,
-    place: String,
-}
-
-impl Listener {
-    fn start(arguments: &[&str], token: Option<&str>) -> Self {
-        let mut command = Command::new(command());
-        command.arg("executor").args(arguments);
-        if let Some(token) = token {
-            command.env("ORC_EXECUTOR_TOKEN", token);
-        }
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("it starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("a pipe");
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("it says where it listens");
-        let place = line
-            .trim()
-            .rsplit(' ')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        assert!(place.contains(':'), "{line}");
-        Self { process, place }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn command() -> PathBuf {
     orc_jit().expect("these tests need the command")
@@ -134,7 +97,7 @@ fn another_host_through_ssh() {
 fn a_unix_socket() {
     let scratch = Scratch::new();
     let place = format!("unix:{}", scratch.file("socket").display());
-    let listener = Listener::start(&["--listen", &place], None);
+    let listener = Listener::start(&command(), &["--listen", &place], None);
     // Each controller has an executor of its own.
     for _ in 0..2 {
         runs(&scratch, &listener.place, &[], true);
@@ -145,7 +108,7 @@ fn a_unix_socket() {
 fn a_tcp_port_with_a_token() {
     const TOKEN: &str = "a secret of the tests";
     let scratch = Scratch::new();
-    let listener = Listener::start(&["--listen", "tcp:127.0.0.1:0"], Some(TOKEN));
+    let listener = Listener::start(&command(), &["--listen", "tcp:127.0.0.1:0"], Some(TOKEN));
     runs(
         &scratch,
         &listener.place,

@@ -190,13 +190,14 @@ pub fn register(
 unsafe extern "C" fn run_at_exit(argument: *mut c_void) {
     let record = RecordPtr::from_argument(argument);
     // SAFETY: until this call ends, the record exists.
+    let kept = unsafe { record.get() };
     let Record {
         function,
         argument,
         dylib,
         sequence,
         ..
-    } = *unsafe { record.get() };
+    } = *kept;
     let pending = registry::lock().records(dylib).at_exit.remove(sequence);
     // SAFETY: the C library calls once, and the record is out of the registry.
     unsafe { record.free() };
@@ -218,12 +219,13 @@ pub unsafe fn finalize_range(dylib: ExecutorAddr, range: ExecutorAddrRange) {
         let newest = handlers.iter().rfind(|record| leads_into(*record, range));
         let Some(record) = newest else { return };
         // SAFETY: the record is in the registry.
+        let kept = unsafe { record.get() };
         let Record {
             function,
             argument,
             sequence,
             ..
-        } = *unsafe { record.get() };
+        } = *kept;
         registry.records(dylib).at_exit.remove(sequence);
         // SAFETY: it was just taken out of the registry.
         unsafe { record.neutralize() };

@@ -61,13 +61,14 @@ pub unsafe extern "C" fn __cxa_thread_atexit(
 unsafe extern "C" fn run_at_thread_exit(argument: *mut c_void) {
     let record = RecordPtr::from_argument(argument);
     // SAFETY: until this call ends, the record exists.
+    let kept = unsafe { record.get() };
     let Record {
         function,
         argument,
         dylib,
         sequence,
         ..
-    } = *unsafe { record.get() };
+    } = *kept;
     let pending = registry::lock()
         .records(dylib)
         .at_thread_exit
@@ -92,13 +93,14 @@ pub unsafe fn run_for_current_thread(since: u64, program: ExecutorAddr) {
             return;
         };
         // SAFETY: the record is in the registry.
+        let kept = unsafe { record.get() };
         let Record {
             function,
             argument,
             dylib,
             sequence,
             ..
-        } = *unsafe { record.get() };
+        } = *kept;
         registry.records(dylib).at_thread_exit.remove(sequence);
         // SAFETY: it was just taken out of the registry.
         unsafe { record.neutralize() };

@@ -107,6 +107,17 @@ impl fmt::Display for HeaderError {
 impl core::error::Error for HeaderError {}
 
 impl MessageHeader {
+    /// The header of a message whose body consists of `parts`.
+    #[must_use]
+    pub fn of(opcode: Opcode, sequence: u64, tag: ExecutorAddr, parts: &[&[u8]]) -> Self {
+        Self {
+            body_size: parts.iter().map(|part| part.len() as u64).sum(),
+            opcode,
+            sequence,
+            tag,
+        }
+    }
+
     /// The header's bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_SIZE] {

@@ -52,8 +52,9 @@ impl Listening {
 
     fn connect_with_token(&self) -> Controller<TcpStream> {
         let mut stream = self.connect();
-        let token = token::bytes(TOKEN.as_bytes()).expect("is long enough");
-        stream.write_all(&token).expect("can be sent");
+        let token = token::Token::new(TOKEN.as_bytes()).expect("is long enough");
+        let token = token.bytes();
+        stream.write_all(token).expect("can be sent");
         Controller::new(stream)
     }
 }
@@ -88,7 +89,9 @@ fn only_the_token_opens_the_door() {
         "{}",
         listening.place
     );
-    let right = token::bytes(TOKEN.as_bytes()).expect("is long enough");
+    let right = *token::Token::new(TOKEN.as_bytes())
+        .expect("is long enough")
+        .bytes();
     for index in [0, 5, TOKEN.len() - 1, TOKEN.len(), token::SIZE - 1] {
         let mut wrong = right;
         wrong[index] ^= 1;

@@ -13,13 +13,13 @@ mod measure;
 #[allow(dead_code, reason = "one workload of many is linked here")]
 mod workloads;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use orc_jit::{Executor, Jit};
 use tests::compare::orc_jit;
+use tests::listener::Listener;
 use tests::toolchain::find_program;
 
 use measure::{median, timed};
@@ -33,46 +33,14 @@ const TOKEN: &str = "a secret of the benchmarks";
 
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let listener = Listener::start();
+    let listener = Listener::start(
+        command().as_ref(),
+        &["--listen", "tcp:127.0.0.1:0"],
+        Some(TOKEN),
+    );
     calls(directory.path(), &listener.place);
     first_instruction(directory.path());
     links(directory.path(), &listener.place);
-}
-
-/// An executor that listens at a TCP port.
-struct Listener {
-    process: Child,
-    place: String,
-}
-
-impl Listener {
-    fn start() -> Self {
-        let mut process = Command::new(command())
-            .args(["executor", "--listen", "tcp:127.0.0.1:0"])
-            .env("ORC_EXECUTOR_TOKEN", TOKEN)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("a pipe");
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("it says where it listens");
-        let place = line
-            .trim()
-            .rsplit(' ')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        Self { process, place }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn command() -> String {

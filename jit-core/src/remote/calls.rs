@@ -42,6 +42,11 @@ impl Slot {
         }
     }
 
+    /// The next event, if it has happened already.
+    pub(super) fn try_next(&self) -> Option<Event> {
+        self.events.lock().pop_front()
+    }
+
     pub(super) fn push(&self, event: Event) {
         self.events.lock().push_back(event);
         self.changed.notify_one();

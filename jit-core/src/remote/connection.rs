@@ -226,6 +226,12 @@ impl Connection {
             }
         });
         self.program.lock().take();
+        // What came between the result and now is too late.
+        while let Some(event) = slot.try_next() {
+            if let Event::Call { sequence, .. } = event {
+                self.answer(sequence, &no_program());
+            }
+        }
         outcome
     }
 
@@ -426,7 +432,7 @@ impl Connection {
         if tag == Notice::Relocated.tag() {
             match &*self.program.lock() {
                 Some(slot) => slot.push(Event::Call { sequence, args }),
-                None => self.answer_soon(sequence, |_| refuse("no program is being opened")),
+                None => self.answer_soon(sequence, |_| no_program()),
             }
             return Ok(());
         }
@@ -500,8 +506,9 @@ impl Connection {
     }
 }
 
-fn refuse(message: &str) -> Vec<u8> {
-    sps::encode(&SpsError(Err(message.to_owned())))
+/// The answer to [`Notice::Relocated`] while nothing waits for it.
+fn no_program() -> Vec<u8> {
+    sps::encode(&SpsError(Err("no program is being opened".to_owned())))
 }
 
 /// What the watch over the executor's silence looks at.

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use orc_shared::remote::services::Streams;
-use orc_shared::remote::token;
+pub use orc_shared::remote::token::Token;
+use orc_shared::remote::token::VARIABLE;
 
 use super::connection::{Connection, Limits, Peer};
 use super::executor::RemoteExecutor;
@@ -23,30 +24,16 @@ use crate::executor::{Disconnect, ExecutorError, ExecutorResult};
 /// What the executor is called in lists of processes.
 const NAME: &str = "orc-executor";
 
-/// A secret that an executor behind a TCP port wants to see before it says a word.
-#[derive(Clone)]
-pub struct Token([u8; token::SIZE]);
-
-impl Token {
-    /// The token that this text is, white space around it aside.
-    ///
-    /// # Errors
-    /// When it is too short to be a secret, or too long.
-    pub fn new(text: &[u8]) -> Result<Self, token::BadLength> {
-        token::bytes(text).map(Self)
-    }
-
-    /// Sends it, before anything else.
-    fn show(&self, stream: &Stream) -> io::Result<()> {
-        let mut rest = &self.0[..];
-        while !rest.is_empty() {
-            match stream.send(&[IoSlice::new(rest)], &[])? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => rest = &rest[count..],
-            }
+/// Shows the token, before anything else is sent.
+fn show(token: &Token, stream: &Stream) -> io::Result<()> {
+    let mut rest = &token.bytes()[..];
+    while !rest.is_empty() {
+        match stream.send(&[IoSlice::new(rest)], &[])? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => rest = &rest[count..],
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// How to get at an executor.
@@ -129,7 +116,7 @@ impl Launch {
             (Place::Tcp(_), None) if says_nothing => ExecutorError::Mismatch(format!(
                 "the executor {place} closed the connection without a word: it wants a token, in a \
                  file or in the environment variable {}",
-                token::VARIABLE
+                VARIABLE
             )),
             _ => gone(how),
         }
@@ -176,7 +163,7 @@ impl Launch {
                     socket.set_nodelay(true)?;
                     let stream = Stream::Tcp(socket);
                     if let Some(token) = &self.token {
-                        token.show(&stream)?;
+                        show(token, &stream)?;
                     }
                     let peer = Box::new(ReachedExecutor { command: None });
                     return Ok((stream, peer, Streams::Forwarded));

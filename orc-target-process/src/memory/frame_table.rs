@@ -35,8 +35,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::arch::RETURN_ADDRESS_COLUMN;
 use super::error::MemoryError;
-use crate::api::{FrameEntry, SegmentKind};
-use crate::sys;
+use super::growing::GrowingMemory;
+use crate::api::FrameEntry;
 
 /// Offset of the header (`PT_GNU_EH_FRAME`) in the table's memory. Entries follow 12 bytes later
 /// and are then aligned to 8 bytes, so that one store writes an entry.
@@ -48,25 +48,18 @@ const ENTRY_SIZE: u64 = 8;
 /// Offset of the empty FDE in the table's memory.
 const EMPTY_FDE: u64 = 20;
 
-/// Bytes of the table made writable at first; doubled when they are full.
-const FIRST_PAGES: u64 = 64 << 10;
-
 /// The table of one range, in memory that the loader reserved for it.
 #[derive(Debug)]
 pub(crate) struct FrameTable {
-    memory: Range<u64>,
-    writable_end: u64,
+    memory: GrowingMemory,
     count: u32,
 }
 
 impl FrameTable {
     /// Makes a table in `memory`, which is zero and not writable.
     pub(crate) fn new(memory: Range<u64>) -> Result<Self, MemoryError> {
-        let writable_end = memory.end.min(memory.start + FIRST_PAGES);
-        sys::memory::protect(memory.start..writable_end, SegmentKind::ReadWrite)?;
         let mut table = Self {
-            memory,
-            writable_end,
+            memory: GrowingMemory::new(memory)?,
             count: 0,
         };
         let section = empty_section();
@@ -76,7 +69,7 @@ impl FrameTable {
         table.store_bytes(0, &section);
         table.store_bytes(HEADER + 4, &header[4..]);
         // An entry that starts before all code: the search always has something to end at.
-        table.store(0, table.memory.start + HEADER, None);
+        table.store(0, table.memory.start() + HEADER, None);
         table.publish(1);
         let first_word = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
         table
@@ -92,7 +85,7 @@ impl FrameTable {
 
     /// Number of entries that still fit.
     pub(crate) fn room(&self) -> u32 {
-        let capacity = (self.memory.end - self.memory.start - ENTRIES) / ENTRY_SIZE;
+        let capacity = (self.memory.size() - ENTRIES) / ENTRY_SIZE;
         u32::try_from(capacity).unwrap_or(u32::MAX) - self.count
     }
 
@@ -170,23 +163,14 @@ impl FrameTable {
 
     fn make_room(&mut self, count: u32) -> Result<Range<u32>, MemoryError> {
         let end = self.count.saturating_add(count);
-        let needed = self.memory.start + ENTRIES + u64::from(end) * ENTRY_SIZE;
-        if needed > self.memory.end {
+        let needed = self.memory.start() + ENTRIES + u64::from(end) * ENTRY_SIZE;
+        if needed > self.memory.end() {
             return Err(MemoryError::Frames {
-                code: self.memory.end,
+                code: self.memory.end(),
                 reason: "the range's frame table is full",
             });
         }
-        if needed > self.writable_end {
-            let doubled = self.memory.start + 2 * (self.writable_end - self.memory.start);
-            let page = sys::memory::page_size();
-            let end = needed
-                .next_multiple_of(page)
-                .max(doubled)
-                .min(self.memory.end);
-            sys::memory::protect(self.writable_end..end, SegmentKind::ReadWrite)?;
-            self.writable_end = end;
-        }
+        self.memory.grow_to(needed)?;
         Ok(self.count..end)
     }
 
@@ -196,7 +180,7 @@ impl FrameTable {
     }
 
     fn store(&self, slot: u32, pc: u64, fde: Option<u64>) {
-        let fde = fde.unwrap_or(self.memory.start + EMPTY_FDE);
+        let fde = fde.unwrap_or(self.memory.start() + EMPTY_FDE);
         let start = u64::from(self.offset(pc));
         self.entry(slot)
             .store(start | u64::from(self.offset(fde)) << 32, Ordering::Release);
@@ -208,24 +192,25 @@ impl FrameTable {
     }
 
     fn header(&self) -> u64 {
-        self.memory.start + HEADER
+        self.memory.start() + HEADER
     }
 
     fn entry(&self, slot: u32) -> &AtomicU64 {
         let offset = ENTRIES + u64::from(slot) * ENTRY_SIZE;
         assert!(
-            self.memory.start + offset + ENTRY_SIZE <= self.writable_end,
+            self.memory
+                .is_writable_to(self.memory.start() + offset + ENTRY_SIZE),
             "a slot of the table"
         );
         // SAFETY: the entry is in the writable part of the table, aligned, and only accessed
         // atomically.
-        unsafe { AtomicU64::from_ptr((self.memory.start + offset) as *mut u64) }
+        unsafe { AtomicU64::from_ptr((self.memory.start() + offset) as *mut u64) }
     }
 
     fn atomic_u32(&self, offset: u64) -> &AtomicU32 {
         // SAFETY: the header is in the writable part of the table, aligned to 4 bytes, and after
         // its first publication only accessed atomically.
-        unsafe { AtomicU32::from_ptr((self.memory.start + offset) as *mut u32) }
+        unsafe { AtomicU32::from_ptr((self.memory.start() + offset) as *mut u32) }
     }
 
     fn store_bytes(&mut self, offset: u64, bytes: &[u8]) {
@@ -234,7 +219,7 @@ impl FrameTable {
         unsafe {
             std::ptr::copy_nonoverlapping(
                 bytes.as_ptr(),
-                (self.memory.start + offset) as *mut u8,
+                (self.memory.start() + offset) as *mut u8,
                 bytes.len(),
             );
         }

@@ -24,26 +24,23 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::error::MemoryError;
+use super::growing::GrowingMemory;
 use super::image;
-use crate::api::{FunctionName, SegmentKind};
+use crate::api::FunctionName;
 use crate::sys;
 
 const COUNT: u64 = 4;
 const ENTRIES: u64 = 24;
 const ENTRY_SIZE: u64 = size_of::<libc::Elf64_Sym>() as u64;
 
-/// Bytes of the table made writable at first; doubled when they are full.
-const FIRST_PAGES: u64 = 64 << 10;
-
 /// The symbol table of one range, in memory that the loader reserved for it.
 #[derive(Debug)]
 pub(crate) struct FunctionNames {
-    memory: Range<u64>,
+    memory: GrowingMemory,
     /// Addresses of the whole object; names are offsets from its start.
     object: Range<u64>,
     /// Difference between addresses in memory and in the image.
     bias: u64,
-    writable_end: u64,
     count: u32,
     free: Vec<u32>,
 }
@@ -63,13 +60,10 @@ impl FunctionNames {
         object: Range<u64>,
         bias: u64,
     ) -> Result<Self, MemoryError> {
-        let writable_end = memory.end.min(memory.start + FIRST_PAGES);
-        sys::memory::protect(memory.start..writable_end, SegmentKind::ReadWrite)?;
         let table = Self {
-            memory,
+            memory: GrowingMemory::new(memory)?,
             object,
             bias,
-            writable_end,
             count: 1,
             free: Vec::new(),
         };
@@ -108,20 +102,11 @@ impl FunctionNames {
     }
 
     fn make_room(&mut self, wanted: usize) -> Result<Range<u32>, MemoryError> {
-        let capacity = (self.memory.end - self.memory.start - ENTRIES) / ENTRY_SIZE;
+        let capacity = (self.memory.size() - ENTRIES) / ENTRY_SIZE;
         let room = capacity.saturating_sub(u64::from(self.count));
         let end = self.count + u32::try_from(room.min(wanted as u64)).unwrap_or(0);
-        let needed = self.memory.start + ENTRIES + u64::from(end) * ENTRY_SIZE;
-        if needed > self.writable_end {
-            let doubled = self.memory.start + 2 * (self.writable_end - self.memory.start);
-            let page = sys::memory::page_size();
-            let end = needed
-                .next_multiple_of(page)
-                .max(doubled)
-                .min(self.memory.end);
-            sys::memory::protect(self.writable_end..end, SegmentKind::ReadWrite)?;
-            self.writable_end = end;
-        }
+        let needed = self.memory.start() + ENTRIES + u64::from(end) * ENTRY_SIZE;
+        self.memory.grow_to(needed)?;
         Ok(self.count..end)
     }
 
@@ -152,13 +137,13 @@ impl FunctionNames {
             (
                 image::HASH_ENTRY,
                 start + image::HASH_TABLE,
-                self.memory.start,
+                self.memory.start(),
             ),
             (image::STRINGS_ENTRY, start + image::STRING_TABLE, start),
             (
                 image::SYMBOLS_ENTRY,
                 start + image::SYMBOL_TABLE,
-                self.memory.start + ENTRIES,
+                self.memory.start() + ENTRIES,
             ),
         ];
         for (entry, from, to) in moves {
@@ -174,9 +159,9 @@ impl FunctionNames {
 
     fn entry(&self, slot: u32) -> [&AtomicU64; 3] {
         let offset = ENTRIES + u64::from(slot) * ENTRY_SIZE;
-        let start = self.memory.start + offset;
+        let start = self.memory.start() + offset;
         assert!(
-            start + ENTRY_SIZE <= self.writable_end,
+            self.memory.is_writable_to(start + ENTRY_SIZE),
             "a slot of the table"
         );
         [0, 8, 16].map(|field| long(start + field))
@@ -185,7 +170,7 @@ impl FunctionNames {
     fn word(&self, offset: u64) -> &AtomicU32 {
         // SAFETY: the header is in the writable part of the table, aligned to 4 bytes, and only
         // accessed atomically by us.
-        unsafe { AtomicU32::from_ptr((self.memory.start + offset) as *mut u32) }
+        unsafe { AtomicU32::from_ptr((self.memory.start() + offset) as *mut u32) }
     }
 }
 

@@ -39,6 +39,7 @@ mod fill;
 pub(crate) mod frame_table;
 mod free_list;
 mod function_names;
+mod growing;
 pub(crate) mod image;
 mod opener;
 mod prefault;

@@ -227,18 +227,11 @@ impl Writer {
         if self.is_forked() {
             return Err(SendError::Forked);
         }
-        let body_size = parts.iter().map(|part| part.len() as u64).sum();
-        let header = MessageHeader {
-            body_size,
-            opcode,
-            sequence,
-            tag,
-        };
-        let header = header.encode();
-        let mut all: Vec<&[u8]> = vec![&header];
-        all.extend(parts);
+        let header = MessageHeader::of(opcode, sequence, tag, parts);
+        let bytes = header.encode();
+        let all = [&[&bytes[..]], parts].concat();
         let mut state = self.state.lock();
-        let (size, limit) = (body_size + HEADER_SIZE as u64, state.max_message);
+        let (size, limit) = (header.body_size + HEADER_SIZE as u64, state.max_message);
         if size > limit {
             return Err(SendError::TooLarge { size, limit });
         }
@@ -288,12 +281,7 @@ impl Writer {
         }
         let Some(fd) = self.fd.get() else { return };
         if let Some(body) = goodbye {
-            let header = MessageHeader {
-                body_size: body.len() as u64,
-                opcode: Opcode::Hangup,
-                sequence: 0,
-                tag: ExecutorAddr::NULL,
-            };
+            let header = MessageHeader::of(Opcode::Hangup, 0, ExecutorAddr::NULL, &[body]);
             let message = [&header.encode()[..], body].concat();
             // Whoever does not read will not be told.
             let _ = socket::write_at_once(fd, self.kind, &message);

@@ -13,7 +13,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use orc_shared::remote::token;
+use orc_shared::remote::token::SIZE as TOKEN_SIZE;
+pub use orc_shared::remote::token::Token;
 
 use super::relay::{self, Outer};
 use super::{Limits, Server};
@@ -45,33 +46,6 @@ impl std::fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
         }
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token")
-    }
-}
-
-/// The secret that a controller has to show.
-#[derive(Clone)]
-pub struct Token([u8; token::SIZE]);
-
-impl Token {
-    /// The token that this text is.
-    ///
-    /// # Errors
-    /// When it is too short or too long.
-    pub fn new(text: &[u8]) -> Result<Self, token::BadLength> {
-        token::bytes(text).map(Self)
-    }
-
-    /// Whether these are its bytes. Takes the same time for all others.
-    fn is(&self, bytes: &[u8; token::SIZE]) -> bool {
-        let pairs = self.0.iter().zip(bytes);
-        let difference = pairs.fold(0, |all, (a, b)| std::hint::black_box(all | (a ^ b)));
-        std::hint::black_box(difference) == 0
     }
 }
 
@@ -160,7 +134,7 @@ impl Listener {
                     }
                     unknown.push(Unknown {
                         connection,
-                        shown: Vec::with_capacity(token::SIZE),
+                        shown: Vec::with_capacity(TOKEN_SIZE),
                         until: now + TOKEN_TIME_MAX,
                     });
                 }
@@ -207,12 +181,12 @@ impl Listener {
 
     /// Reads what a client shows: whether it may come in, once that is known.
     fn hear(&self, client: &mut Unknown) -> Option<bool> {
-        let left = token::SIZE - client.shown.len();
+        let left = TOKEN_SIZE - client.shown.len();
         let (fd, kind) = (client.connection.as_raw_fd(), StreamKind::Socket);
         match socket::read(fd, kind, &mut client.shown, left, &mut Vec::new()) {
             Ok(0) => Some(false),
             Ok(_) => {
-                let shown = client.shown.first_chunk::<{ token::SIZE }>()?;
+                let shown = client.shown.first_chunk::<{ TOKEN_SIZE }>()?;
                 Some(self.token.as_ref().is_some_and(|token| token.is(shown)))
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,

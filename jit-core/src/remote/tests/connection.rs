@@ -1,6 +1,6 @@
 //! What a connection does with a peer that keeps to the protocol.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -69,7 +69,8 @@ fn the_executor_calls_back_while_its_answer_is_waited_for() {
 
 #[test]
 fn the_program_is_relocated_on_the_thread_that_opens_it() {
-    let (connection, script) = connect(|mut peer| {
+    let (refused, wait_until_refused) = mpsc::channel();
+    let (connection, script) = connect(move |mut peer| {
         let (call, _) = peer.next().expect("a call");
         let tag = Notice::Relocated.tag().value();
         peer.send(Opcode::CallWrapper, 9, tag, b"values");
@@ -80,6 +81,7 @@ fn the_program_is_relocated_on_the_thread_that_opens_it() {
         peer.send(Opcode::CallWrapper, 10, tag, b"values");
         let (_, body) = peer.next().expect("an answer");
         assert!(String::from_utf8_lossy(&body).contains("no program is being opened"));
+        refused.send(()).expect("the test waits");
         peer.until_the_end();
     });
     let this = thread::current().id();
@@ -93,7 +95,7 @@ fn the_program_is_relocated_on_the_thread_that_opens_it() {
         (opened, &seen[..]),
         (Ok(b"opened".to_vec()), &b"values"[..])
     );
-    thread::sleep(Duration::from_millis(50));
+    wait_until_refused.recv().expect("the script goes on");
     connection.close(Duration::from_secs(1));
     script.join().expect("the script ends");
 }

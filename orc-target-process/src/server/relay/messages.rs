@@ -1,6 +1,6 @@
 //! Messages that pass through, in both directions.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::mpsc::SyncSender;
@@ -39,7 +39,7 @@ pub(super) struct Controller {
 struct Calls {
     next: u64,
     /// Own calls that are open.
-    open: HashMap<u64, ()>,
+    open: HashSet<u64>,
     /// No answer will come any more.
     ended: bool,
 }
@@ -139,16 +139,8 @@ impl Controller {
 
     /// Sends a message of the relay's own.
     fn send(&self, (opcode, sequence, tag): (Opcode, u64, ExecutorAddr), parts: &[&[u8]]) {
-        let body_size = parts.iter().map(|part| part.len() as u64).sum();
-        let header = MessageHeader {
-            body_size,
-            opcode,
-            sequence,
-            tag,
-        };
-        let header = header.encode();
-        let mut all: Vec<&[u8]> = vec![&header];
-        all.extend(parts);
+        let header = MessageHeader::of(opcode, sequence, tag, parts).encode();
+        let all = [&[&header[..]], parts].concat();
         let mut broken = self.broken.lock();
         self.write(&mut broken, &all, &[]);
     }
@@ -172,7 +164,7 @@ impl Controller {
         let sequence = self.open_call();
         self.send((Opcode::CallWrapper, sequence, tag), parts);
         let mut calls = self.calls.lock();
-        while calls.open.contains_key(&sequence) && !calls.ended {
+        while calls.open.contains(&sequence) && !calls.ended {
             self.answered.wait(&mut calls);
         }
     }
@@ -181,7 +173,7 @@ impl Controller {
         let mut calls = self.calls.lock();
         let sequence = OWN_CALLS + calls.next;
         calls.next += 1;
-        calls.open.insert(sequence, ());
+        calls.open.insert(sequence);
         sequence
     }
 
