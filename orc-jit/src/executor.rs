@@ -35,6 +35,7 @@ pub struct ExecutorOptions {
     limits: Limits,
     token: Option<Vec<u8>>,
     forward_input: bool,
+    arguments: Vec<std::ffi::OsString>,
     /// Variables that only the start of the process is to see.
     pub(crate) start_variables: Vec<(&'static str, std::ffi::OsString)>,
 }
@@ -72,6 +73,7 @@ impl Executor {
             limits: Limits::default(),
             token: None,
             forward_input: false,
+            arguments: Vec::new(),
             start_variables: Vec::new(),
         }
     }
@@ -181,6 +183,15 @@ impl ExecutorOptions {
         self
     }
 
+    /// An argument for the `orc-executor` that is started, as in `--max-memory=1G`, `--read-only` or
+    /// `--no-network`; `orc-executor --help` has them all. An executor that is not started here takes
+    /// none, and reaching it fails.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<std::ffi::OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
     /// Starts a child process.
     ///
     /// # Errors
@@ -213,6 +224,9 @@ impl ExecutorOptions {
             .limits(self.limits);
         for (name, value) in &self.start_variables {
             launch = launch.variable(name, value);
+        }
+        for argument in &self.arguments {
+            launch = launch.option(argument);
         }
         if let (Place::Tcp(_), Some(secret)) = (place, self.secret()) {
             let token = Token::new(&secret);

@@ -1,6 +1,7 @@
 //! What the `orc-executor` command does.
 
 mod arguments;
+mod confine;
 
 use std::ffi::OsString;
 use std::io;
@@ -35,17 +36,24 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
 
 fn serve(arguments: Arguments) -> io::Result<i32> {
     let limits = arguments.limits;
+    // Last, but before anything of a controller is read: what a listener needs is open by then.
+    let confine = || arguments.confinement.enter();
     let server = match arguments.transport {
         Transport::Socket(socket) => Server::over_socket(socket)?,
         Transport::Pipes(input, output) => Server::over_pipes(input, output),
         Transport::ListenOnce(address) => listen_once(&address)?,
-        Transport::StandardStreams => match serve_standard_streams(limits)? {},
+        Transport::StandardStreams => {
+            confine()?;
+            match serve_standard_streams(limits)? {}
+        }
         Transport::Listen(address, token) => {
             let listener = Listener::new(&address, token, limits)
                 .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+            confine()?;
             println!("orc-executor: listening on {}", listener.place()?);
             match listener.run()? {}
         }
     };
+    confine()?;
     Ok(serve_and_report(server.limits(limits)))
 }

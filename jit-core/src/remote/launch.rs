@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,6 +43,7 @@ pub struct Launch {
     program: Option<&'static [u8]>,
     guest: Option<&'static [u8]>,
     environment: Vec<(OsString, OsString)>,
+    options: Vec<OsString>,
     limits: Limits,
     token: Option<Token>,
 }
@@ -70,6 +72,14 @@ impl Launch {
         self
     }
 
+    /// An argument for the `orc-executor` that is started, as in `--max-memory=1G` or `--read-only`. Those
+    /// that others have started, or that are not ours, are refused from then on.
+    #[must_use]
+    pub fn option(mut self, argument: impl Into<OsString>) -> Self {
+        self.options.push(argument.into());
+        self
+    }
+
     /// Bounds of the connection.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -89,13 +99,21 @@ impl Launch {
     /// # Errors
     /// When it cannot be started or reached, or is none for this controller.
     pub fn start(&self, place: &Place) -> ExecutorResult<RemoteExecutor> {
+        let takes_options = matches!(place, Place::Spawn(_) | Place::Ssh(_));
+        if let (Some(option), false) = (self.options.first(), takes_options) {
+            let option = option.display();
+            return Err(ExecutorError::failed(format_args!(
+                "the executor {place} cannot be given options ({option}): only what is started here, \
+                 with spawn or ssh, takes them"
+            )));
+        }
         let (stream, peer, streams) = match place {
             Place::Spawn(path) => self.spawn(path.as_deref()),
             Place::Llvm(path) => self.llvm(path.as_deref()),
             Place::Unix(path) => unix(path),
             Place::Tcp(address) => self.tcp(address),
             Place::Command(command) => self.command(shell(command), command),
-            Place::Ssh(host) => self.command(ssh(host), &format!("ssh {host}")),
+            Place::Ssh(host) => self.command(ssh(host, &self.options), &format!("ssh {host}")),
         }
         .map_err(|error| {
             ExecutorError::failed(format_args!("cannot reach the executor {place}: {error}"))
@@ -134,7 +152,7 @@ impl Launch {
             (None, Some(file)) => process::command_of(file, NAME),
             (None, None) => Command::new(NAME),
         };
-        command.envs(self.variables());
+        command.envs(self.variables()).args(&self.options);
         let sockets = vec![theirs.into()];
         let (child, ()) = process::spawn_with_sockets(command, sockets, |numbers, command| {
             command.arg("--fd").arg(numbers[0].to_string());
@@ -209,8 +227,46 @@ fn shell(line: &str) -> Command {
     command
 }
 
-fn ssh(host: &str) -> Command {
+/// What follows the host is read by a shell there, so options are quoted for it.
+fn ssh(host: &str, options: &[OsString]) -> Command {
     let mut command = Command::new("ssh");
     command.args(["--", host, NAME, "--stdio"]);
+    command.args(options.iter().map(|option| quoted(option)));
     command
+}
+
+/// The argument as a POSIX shell reads it.
+fn quoted(argument: &OsStr) -> OsString {
+    let mut text = OsString::from("'");
+    for (index, part) in argument.as_bytes().split(|byte| *byte == b'\'').enumerate() {
+        if index > 0 {
+            text.push(r"'\''");
+        }
+        text.push(OsStr::from_bytes(part));
+    }
+    text.push("'");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_reach_the_other_host_as_they_are() {
+        let options = ["--writable=/a b".into(), "it's $HOME".into()];
+        let command = ssh("host", &options);
+        let arguments: Vec<_> = command.get_args().skip(4).collect();
+        assert_eq!(arguments, ["'--writable=/a b'", r"'it'\''s $HOME'"]);
+    }
+
+    #[test]
+    fn options_are_for_those_that_are_started() {
+        let launch = Launch::default().option("--read-only");
+        for place in ["tcp:127.0.0.1:1", "unix:/nobody", "llvm", "stdio:false"] {
+            let place = place.parse::<Place>().expect("a place");
+            let error = launch.start(&place).err().expect("is refused");
+            assert!(error.to_string().contains("--read-only"), "{error}");
+        }
+    }
 }

@@ -16,7 +16,8 @@ use super::Failure;
 use super::options::RunOptions;
 use crate::{Error, Executor};
 
-/// Starts or reaches the executor that the options name; `None` for this process. Its process is to start with these variables, which the program does not see.
+/// Starts or reaches the executor that the options name; `None` for this process. Its process is to
+/// start with these variables, which the program does not see.
 pub(super) fn start(
     options: &RunOptions,
     start_with: Vec<(&'static str, OsString)>,
@@ -32,6 +33,9 @@ pub(super) fn start(
     if let Some(path) = &options.executor_token_file {
         let secret = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
         wanted = wanted.token(secret);
+    }
+    for argument in &options.executor_option {
+        wanted = wanted.argument(argument);
     }
     // LLVM's executor is started with variables of its own in any case.
     let is_llvms = matches!(place, Place::Llvm(_));

@@ -1,5 +1,6 @@
 //! The command's own options, and its help.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser};
@@ -83,6 +84,16 @@ pub struct RunOptions {
     /// The secret to show behind tcp:HOST:PORT [default: that in $ORC_EXECUTOR_TOKEN]
     #[arg(long, value_name = "FILE", requires = "executor")]
     pub executor_token_file: Option<PathBuf>,
+
+    /// An option for the orc-executor that is started (spawn, ssh), as in
+    /// --executor-option=--read-only; `orc-jit executor --help` has them all
+    #[arg(
+        long,
+        value_name = "OPTION",
+        requires = "executor",
+        allow_hyphen_values = true
+    )]
+    pub executor_option: Vec<OsString>,
 
     /// What the program sees as its own name [default: the name of -o, or of the first input]
     #[arg(long, value_name = "NAME")]

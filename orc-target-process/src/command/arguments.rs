@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::confine::Confinement;
 use crate::server::{Address, Limits, Token, inherited_descriptor};
 use orc_shared::remote::token::VARIABLE;
 
@@ -35,6 +36,12 @@ Options:
   --max-memory SIZE           Memory for linked code [default: no limit]
   -h, --help                  Print this
   -V, --version               Print the version
+
+What the program, and everything that it starts, shall not be able to do (Linux only):
+  --no-new-privileges         Gain anything by starting set-user-ID programs
+  --read-only                 Change, make, move or remove files; what was open stays open
+  --writable PATH             The same, except for PATH and all below it; may be repeated
+  --no-network                Make sockets other than Unix sockets
 ";
 
 /// What is to be done.
@@ -50,6 +57,7 @@ pub(super) enum Action {
 pub(super) struct Arguments {
     pub(super) transport: Transport,
     pub(super) limits: Limits,
+    pub(super) confinement: Confinement,
 }
 
 /// How the controller is reached.
@@ -69,6 +77,7 @@ struct Options {
     token_file: Option<OsString>,
     no_token: bool,
     limits: Limits,
+    confinement: Confinement,
 }
 
 enum Wanted {
@@ -111,6 +120,13 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Action, String> {
             "listen" => options.transports.push(Wanted::ListenOnce(utf8(value()?)?)),
             "--token-file" => options.token_file = Some(value()?),
             "--insecure-no-token" => options.no_token = true,
+            "--no-new-privileges" => options.confinement.no_new_privileges = true,
+            "--read-only" => options.confinement.read_only = true,
+            "--writable" => {
+                options.confinement.read_only = true;
+                options.confinement.writable.push(PathBuf::from(value()?));
+            }
+            "--no-network" => options.confinement.no_network = true,
             "--max-message" => options.limits.max_message = size(name, &utf8(value()?)?)?,
             "--max-memory" => options.limits.max_memory = size(name, &utf8(value()?)?)?,
             "--max-calls" => {
@@ -158,6 +174,7 @@ impl Options {
         Ok(Arguments {
             transport,
             limits: self.limits,
+            confinement: self.confinement,
         })
     }
 
@@ -282,6 +299,8 @@ mod tests {
             "--listen",
             "--token-file",
             "--max-memory",
+            "--read-only",
+            "--no-network",
             "filedescs=",
         ] {
             assert!(HELP.contains(option), "{option}");

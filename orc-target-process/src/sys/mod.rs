@@ -4,6 +4,9 @@
 #[path = "linux_code_writer.rs"]
 pub(crate) mod code_writer;
 #[cfg(target_os = "linux")]
+#[path = "linux_confinement.rs"]
+pub(crate) mod confinement;
+#[cfg(target_os = "linux")]
 #[path = "linux_fd.rs"]
 pub(crate) mod fd;
 #[cfg(target_os = "linux")]
