@@ -74,6 +74,30 @@ fn a_command() {
 }
 
 #[test]
+fn a_host_with_files_of_its_own() {
+    // Whoever has other mounts is taken for another host: its libraries are read there, by name.
+    let unshare = match rustix::process::geteuid().is_root() {
+        true => "unshare --mount",
+        false => "unshare --user --map-root-user --mount",
+    };
+    let place = format!("stdio:{unshare} {} executor --stdio", command().display());
+    let scratch = Scratch::new();
+    runs(&scratch, &place, &[], true);
+    let executor = Executor::connect(&place).expect("it is reached");
+    assert!(!executor.is_same_host());
+    // Needs what this process never loads: constants and functions of a library there.
+    scratch.compile(
+        "zlib.o",
+        "const char *zlibVersion(void); unsigned long crc32(unsigned long, const char *, unsigned);
+         int main(void) { return zlibVersion()[0] != '1' || crc32(0, \"abc\", 3) != 0x352441c2; }",
+    );
+    let executor = format!("--executor={place}");
+    let behaviour = scratch.orc_jit(&["run", &executor, "zlib.o", "-l:libz.so.1"]);
+    let behaviour = behaviour.expect("the command");
+    assert_eq!(behaviour.ending, Ending::Exit(0), "{behaviour:?}");
+}
+
+#[test]
 fn another_host_through_ssh() {
     let scratch = Scratch::new();
     // Takes the place of `ssh -- HOST orc-executor --stdio`.
