@@ -23,6 +23,7 @@ mod connection;
 mod crash;
 mod listen;
 mod llvm;
+mod main_thread;
 mod relay;
 mod services;
 mod session;
@@ -187,6 +188,9 @@ impl Server {
         let receive = move || receiving.receive(reader);
         if sys::thread::spawn_without_signals("orc-receive", receive).is_none() {
             return Err(ServeError::Broken("the system refuses a thread".to_owned()));
+        }
+        if session.settings.ends_process {
+            main_thread::may_end_first();
         }
         match session.serve() {
             End::Closed | End::Gone => Ok(()),

@@ -1,6 +1,81 @@
 //! Threads of our own in somebody else's process.
 
+use std::collections::HashSet;
+use std::ffi::c_void;
+use std::io;
 use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+/// The threads of our own, by the kernel's number.
+static OWN: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
+
+/// A thread of our own is in [`OWN`] while this lives.
+struct Listed(i32);
+
+impl Listed {
+    fn new() -> Self {
+        // SAFETY: no precondition.
+        let number = unsafe { libc::gettid() };
+        OWN.lock().get_or_insert_default().insert(number);
+        Self(number)
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(own) = &mut *OWN.lock() {
+            own.remove(&self.0);
+        }
+    }
+}
+
+/// Whether this is the thread that the process was started with.
+pub(crate) fn is_first() -> bool {
+    // SAFETY: no precondition.
+    unsafe { libc::gettid() == libc::getpid() }
+}
+
+/// Whether any thread lives beside the first one and those of our own.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn has_others() -> io::Result<bool> {
+    let first = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/task")? {
+        let number = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        all.push(number.ok_or(io::ErrorKind::InvalidData)?);
+    }
+    // Asked afterwards: one of ours that has started since is in neither, and one that ends now is
+    // taken for another's, until the next time.
+    let own = OWN.lock();
+    let is_own = |number| own.as_ref().is_some_and(|own| own.contains(number));
+    Ok(all.iter().any(|number| *number != first && !is_own(number)))
+}
+
+/// Calls `notify` when this thread ends, not when the process does. One thread may ask for it.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn when_this_thread_ends(notify: extern "C" fn(*mut c_void)) -> io::Result<()> {
+    let mut key = 0;
+    // SAFETY: the place is valid; the destructor is called with the value that is set below.
+    let mut error = unsafe { libc::pthread_key_create(&raw mut key, Some(notify)) };
+    if error == 0 {
+        // Any value but null.
+        let value = std::ptr::without_provenance(1);
+        // SAFETY: the key was made above.
+        error = unsafe { libc::pthread_setspecific(key, value) };
+    }
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
 
 /// Whether the process has one thread only, as far as the C library knows.
 pub(crate) fn is_single_threaded() -> bool {
@@ -63,7 +138,10 @@ pub(crate) fn spawn_without_signals<T: Send + 'static>(
     };
     let thread = std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(work);
+        .spawn(move || {
+            let _listed = Listed::new();
+            work()
+        });
     if masked == 0 {
         // SAFETY: the call above succeeded and stored the previous mask.
         unsafe {
