@@ -10,6 +10,8 @@ pub mod crash;
 mod debugger;
 pub mod dispatch;
 pub mod executor;
+#[cfg(all(feature = "libunwind", target_os = "linux", target_arch = "x86_64"))]
+pub mod libunwind;
 pub mod memory;
 pub mod native;
 pub mod process;

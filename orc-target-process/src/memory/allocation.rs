@@ -200,6 +200,20 @@ impl InFlight {
             .filter(|segment| segment.kind() == SegmentKind::Text)
     }
 
+    /// The frames by the text that they are of.
+    fn texts_of<'a>(
+        &self,
+        frames: &'a [FrameEntry],
+    ) -> impl Iterator<Item = (Addresses<u64>, &'a [FrameEntry])> {
+        self.texts().map(move |text| {
+            let range = text.range();
+            let first = frames.partition_point(|frame| frame.pc < range.start);
+            let end = frames.partition_point(|frame| frame.pc < range.end);
+            let addresses = range.start.value()..range.end.value();
+            (addresses, &frames[first..end])
+        })
+    }
+
     /// Enters the frames in the range's table; registers the section if there is no table, or no
     /// room in it.
     fn add_frames(
@@ -228,7 +242,8 @@ impl InFlight {
         }
         let missing = |reason| MemoryError::Frames { code, reason };
         let section = eh_frame.ok_or_else(|| missing("their .eh_frame section is not given"))?;
-        RegisteredFrames::new(section.start.value())
+        let registered = RegisteredFrames::new(section.start.value(), || self.texts_of(frames));
+        registered
             .map(Some)
             .ok_or_else(|| missing("the process has no unwinder that takes sections"))
     }
@@ -298,6 +313,10 @@ impl Finalized {
             }
         }
         drop(self.registered.take());
+        for text in segments.iter().filter(|it| it.kind() == SegmentKind::Text) {
+            let range = text.range();
+            sys::unwinder::forget(range.start.value()..range.end.value());
+        }
         give_back(&range, segments, false)
     }
 }

@@ -6,7 +6,10 @@
 //! both may be loaded.
 
 use std::ffi::CStr;
+use std::ops::Range;
 use std::sync::OnceLock;
+
+use crate::api::FrameEntry;
 
 type SectionFunction = unsafe extern "C" fn(*const libc::c_void);
 
@@ -19,12 +22,19 @@ struct Unwinders {
 /// A registered `.eh_frame` section. Deregistered on drop.
 pub(crate) struct RegisteredFrames {
     section: u64,
+    /// The same for an unwinder that takes no sections.
+    #[cfg(feature = "libunwind")]
+    _frames: Vec<crate::libunwind::Frames>,
 }
 
 impl RegisteredFrames {
-    /// Registers the section at `section`, which ends with a zero length.
+    /// Registers the section at `section`, which ends with a zero length. `frames` tells the frames of it
+    /// by the code that they are of, sorted.
     /// `None` if the process has no unwinder that takes sections.
-    pub(crate) fn new(section: u64) -> Option<Self> {
+    pub(crate) fn new<'a, I>(section: u64, frames: impl FnOnce() -> I) -> Option<Self>
+    where
+        I: IntoIterator<Item = (Range<u64>, &'a [FrameEntry])>,
+    {
         let unwinders = unwinders();
         if unwinders.pairs.is_empty() {
             return None;
@@ -34,7 +44,17 @@ impl RegisteredFrames {
             // registration.
             unsafe { register(section as *const libc::c_void) };
         }
-        Some(Self { section })
+        #[cfg(feature = "libunwind")]
+        let frames = frames().into_iter();
+        #[cfg(not(feature = "libunwind"))]
+        let _unneeded = frames;
+        Some(Self {
+            section,
+            #[cfg(feature = "libunwind")]
+            _frames: frames
+                .filter_map(|(code, frames)| crate::libunwind::Frames::new(code, frames))
+                .collect(),
+        })
     }
 }
 
@@ -45,6 +65,15 @@ impl Drop for RegisteredFrames {
             unsafe { deregister(self.section as *const libc::c_void) };
         }
     }
+}
+
+/// Code at these addresses goes away: what unwinders remember of it is wrong from now on.
+pub(crate) fn forget(code: Range<u64>) {
+    #[cfg(feature = "libunwind")]
+    crate::libunwind::forget(code);
+    // libgcc and LLVM's libunwind remember nothing about addresses.
+    #[cfg(not(feature = "libunwind"))]
+    let _unneeded = code;
 }
 
 /// Finds the process's unwinders, so that a later registration need not ask the loader.

@@ -4,6 +4,8 @@
 mod code;
 mod data_segments;
 mod frames;
+#[cfg(feature = "libunwind")]
+mod libunwind;
 mod names;
 mod permissions;
 mod space;

@@ -16,7 +16,7 @@ static FRAMES: LazyLock<Mutex<HashMap<u64, RegisteredFrames>>> = LazyLock::new(M
 /// Makes an `.eh_frame` section known to the process's unwinder.
 pub(crate) fn register_frames(section: ExecutorAddrRange) -> Result<(), Failure> {
     let start = section.start.value();
-    let registered = RegisteredFrames::new(start);
+    let registered = RegisteredFrames::new(start, std::iter::empty);
     let registered = registered.ok_or_else(|| {
         Failure("the process has no unwinder that takes sections of frames".to_owned())
     })?;
