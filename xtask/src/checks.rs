@@ -11,7 +11,16 @@ pub fn all(_: &[String]) -> Result<(), String> {
     let words = [&lines, &cargo, "test", "--workspace", "--no-fail-fast"];
     run_in(&root(), "env", &words)?;
     conformance::check()?;
+    optional_features()?;
     crate::tour::run(&[])
+}
+
+/// What only features that are off by default hold.
+fn optional_features() -> Result<(), String> {
+    let features = ["--package", "orc-target-process", "--features", "libunwind"];
+    let lint = [&["clippy", "--all-targets", "--quiet"], &features[..]].concat();
+    run_cargo(&[&lint[..], &["--", "-D", "warnings"]].concat())?;
+    run_cargo(&[&["test", "--lib"], &features[..], &["libunwind"]].concat())
 }
 
 /// Formatting, clippy and documentation, all without a warning.

@@ -1,5 +1,6 @@
 //! Relocations become edges: one flat vector, the edges of a block next to each other.
 
+use jit_core::arch::x86_64::Kind;
 use jit_core::graph::{Block, BlockId, Content, Edge, SymbolId, with_room};
 use object::LittleEndian as LE;
 use object::elf::{Rel64, Rela64, RelocationType, SHT_CREL, SHT_REL, SHT_RELA, SectionHeader64};
@@ -317,12 +318,14 @@ impl<'a> Reader<'a> {
 /// Moves the edges of a block whose words were reversed to where their words are.
 fn reverse(block: &mut Block, edges: &mut [Edge]) {
     let edges = &mut edges[block.edges.start as usize..block.edges.end as usize];
-    if edges.is_empty() {
+    // Edges that write nothing only keep other blocks alive.
+    let keeps_alive = Kind::None.edge();
+    if edges.iter().all(|edge| edge.kind == keeps_alive) {
         // The words that crtbegin.o and crtend.o mark the ends of the list with: nothing to run.
         block.content = Content::Zero;
         block.size = 0;
     }
-    for edge in edges {
+    for edge in edges.iter_mut().filter(|edge| edge.kind != keeps_alive) {
         let word = u64::from(edge.offset) & !7;
         let within = edge.offset & 7;
         edge.offset = (block.size - 8).saturating_sub(word) as u32 + within;

@@ -49,6 +49,11 @@ fn linked_code_is_walked_whether_the_loader_knows_it_or_not() {
         let (manager, range) = manager(config);
         let (code, starts) = Callers::new(&manager, range, 3, look_up).finalize();
         starts.iter().for_each(|&start| assert_walks_now(start));
+        let expected = own_frames(starts[0]);
+        // Without frames, libunwind would guess by the frame pointer, and leave this test's frame out.
+        let (other, start) = link_caller_without_frame_pointer(&manager, range);
+        assert_eq!(own_frames(start), expected);
+        other.release().unwrap();
         code.release().unwrap();
     }
 }
