@@ -1,4 +1,3 @@
-//# executor: in-process, such a library has to be in the process from the start
 //# flags: -fsanitize=address -g
 //# native: -fsanitize=address
 //# jit: -fsanitize=address

@@ -1,4 +1,3 @@
-//# executor: in-process, such a library has to be in the process from the start
 //# expect-exit: 23
 //# flags: -fsanitize=leak
 //# native: -fsanitize=leak

@@ -1,4 +1,3 @@
-//# executor: in-process, such a library has to be in the process from the start
 //# flags: -fsanitize=thread -g
 //# native: -fsanitize=thread
 //# jit: -fsanitize=thread
