@@ -1,13 +1,13 @@
 //! Builds what a program that runs linked code has to have itself, if the feature `tls-reserve` asks for it:
 //! the thread-local reserve, and the symbols that debuggers look for.
 //!
-//! `ORC_TLS_RESERVE_SIZE` sets its size in bytes, a multiple of 64; the default is 64 KiB. Each
-//! thread of the executable has a copy.
+//! `ORC_TLS_RESERVE_SIZE` sets its size in bytes, a multiple of 64; the default is 8 KiB. Each
+//! thread of the executable has a copy, on its stack: a thread whose stack has no room for it cannot be made.
 
 use std::env;
 
 const SIZE_OPTION: &str = "ORC_TLS_RESERVE_SIZE";
-const DEFAULT_SIZE: u64 = 64 << 10;
+const DEFAULT_SIZE: u64 = 8 << 10;
 /// What linked code's thread-locals may be aligned to (`template::ALIGNMENT`). A page costs a thread
 /// nothing that can be measured.
 const ALIGNMENT: u64 = 4096;

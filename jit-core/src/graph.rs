@@ -193,6 +193,9 @@ pub struct LinkGraph {
     pub edges: Vec<Edge>,
     /// FDEs, those of one code block next to each other.
     pub frames: Vec<Frame>,
+    /// Whether its code runs from the stack (GNU C's nested functions do). What cannot be said of the
+    /// object alone: it holds for the program.
+    pub executable_stack: bool,
     /// Names blocks and local symbols for messages: the format's own section and symbol names.
     pub describe: Option<Arc<dyn DescribeGraph>>,
 }

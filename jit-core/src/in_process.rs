@@ -123,7 +123,9 @@ impl ExecutorControl for InProcessExecutor {
     }
 
     fn bind_imports(&self, imports: &[Import]) -> ExecutorResult<Vec<Option<ImportValue>>> {
-        native::bind_imports(imports).map_err(ExecutorError::failed)
+        self.local
+            .bind_imports(imports)
+            .map_err(ExecutorError::failed)
     }
 
     fn open_program(

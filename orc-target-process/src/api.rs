@@ -248,4 +248,6 @@ pub struct ProgramImage {
     pub preinit_arrays: Vec<ExecutorAddrRange>,
     /// What those functions are passed as the program's arguments, its name first.
     pub args: Vec<String>,
+    /// Its code runs from stacks (`PT_GNU_STACK`).
+    pub executable_stack: bool,
 }

@@ -27,10 +27,11 @@ pub(crate) use self::action::run as run_action;
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
 use crate::api::{
-    AllocationRequest, Content, FinalizeRequest, ImportValue, Placement, ProgramImage, RangeId,
-    TlsBlock,
+    AllocationRequest, Content, FinalizeRequest, Import, ImportValue, Placement, ProgramImage,
+    RangeId, TlsBlock,
 };
 use crate::memory::{self, MemoryManager, SharedContent};
+use crate::{native, stand_ins};
 
 /// Why a service failed, as text that names what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -189,7 +190,31 @@ impl LocalExecutor {
         image: &ProgramImage,
         relocated: &mut dyn FnMut(&[ImportValue]) -> Result<(), String>,
     ) -> Result<(), Failure> {
-        Program::open(&self.program, image, relocated)
+        let mut with_stand_ins = |values: &[ImportValue]| {
+            let mut values = values.to_vec();
+            for (import, value) in image.imports.iter().zip(&mut values) {
+                stand_ins::substitute(import, value, |it| self.stub_near_libraries(it));
+            }
+            relocated(&values)
+        };
+        Program::open(&self.program, image, &mut with_stand_ins)
+    }
+
+    /// Binds imports to what is loaded; `None` for what is not there.
+    ///
+    /// # Errors
+    /// As [`native::bind_imports`].
+    pub fn bind_imports(
+        &self,
+        imports: &[Import],
+    ) -> Result<Vec<Option<ImportValue>>, native::NativeError> {
+        let mut values = native::bind_imports(imports)?;
+        for (import, value) in imports.iter().zip(&mut values) {
+            if let Some(value) = value {
+                stand_ins::substitute(import, value, |it| self.stub_near_libraries(it));
+            }
+        }
+        Ok(values)
     }
 
     /// Leads libraries that the program has opened to the program's definitions where it replaces

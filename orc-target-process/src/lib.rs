@@ -18,6 +18,7 @@ pub mod process;
 pub mod program;
 pub mod server;
 pub mod shared_memory;
+mod stand_ins;
 mod sys;
 pub mod tls;
 pub mod trusted;

@@ -127,13 +127,13 @@ fn what_cannot_be_reserved_is_refused() {
             }
         ));
         let all = reserve
-            .reserve(64 << 10, 4096)
+            .reserve(8 << 10, 4096)
             .expect("the default size, and the largest alignment");
         assert_eq!(all.tp_offset.rem_euclid(4096), 0);
         let error = reserve.reserve(64 << 10, 1).expect_err("full").to_string();
         assert!(error.contains("ORC_TLS_RESERVE_SIZE"), "{error}");
         let error = reserve
-            .commit(&all, &vec![0; 65537])
+            .commit(&all, &vec![0; (8 << 10) + 1])
             .expect_err("too large");
         assert!(matches!(error, TlsError::ImageTooLarge { .. }));
         reserve.release(all).expect("never committed");

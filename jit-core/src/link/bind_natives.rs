@@ -156,6 +156,7 @@ pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Import
         copies: copies.collect(),
         preinit_arrays: preinit_arrays(link),
         args: program.args.clone(),
+        executable_stack: link.parts.iter().any(|part| part.graph.executable_stack),
     }
 }
 

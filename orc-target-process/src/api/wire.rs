@@ -92,6 +92,7 @@ impl_sps_struct!(ProgramImage {
     copies: Vec<CopyRelocation>,
     preinit_arrays: Vec<ExecutorAddrRange>,
     args: Vec<String>,
+    executable_stack: bool,
 });
 
 impl SpsEncode for RangeId {
@@ -318,6 +319,7 @@ mod tests {
             }],
             preinit_arrays: vec![range(0x50)],
             args: vec!["program".into()],
+            executable_stack: true,
         });
     }
 }

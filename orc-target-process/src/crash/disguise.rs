@@ -6,58 +6,17 @@
 
 use std::ffi::c_int;
 
-use orc_shared::ExecutorAddr;
-
 use super::{SIGNALS, handler};
-use crate::api::{Import, ImportKind, ImportValue};
 
-/// Names of the functions that have a stand-in, and their stand-ins.
-fn stand_in(name: &[u8]) -> Option<*const ()> {
+/// The stand-in for a function of this name, once crashes are reported.
+pub(crate) fn stand_in(name: &[u8]) -> Option<*const ()> {
     match name {
+        _ if !handler::is_active() => None,
         b"sigaction" | b"__sigaction" => Some(sigaction as *const ()),
         b"signal" | b"ssignal" | b"bsd_signal" => Some(signal as *const ()),
         b"sysv_signal" | b"__sysv_signal" => Some(sysv_signal as *const ()),
         _ => None,
     }
-}
-
-/// Puts the stand-ins in place of what the loader found in the C library, once reports are sent.
-///
-/// Linked code may reach no further than to the libraries, and this executable is elsewhere. So it
-/// gets what `stub_for` makes of a stand-in: code near the libraries that leads there. Where there is
-/// none, it gets the C library's function.
-pub fn substitute(
-    imports: &[Import],
-    values: &mut [ImportValue],
-    stub_for: impl Fn(ExecutorAddr) -> Option<ExecutorAddr>,
-) {
-    for (import, value) in imports.iter().zip(values) {
-        if let Some(stub) = stand_in_for(import, value).and_then(&stub_for) {
-            value.value = stub.value();
-        }
-    }
-}
-
-fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
-    let stand_in = stand_in(&import.name)?;
-    // A library that brings its own function, such as a sanitizer's, knows what it does.
-    let own =
-        handler::is_active() && import.kind == ImportKind::Address && is_of_c_library(value.value);
-    own.then(|| ExecutorAddr::new(stand_in.addr() as u64))
-}
-
-/// Whether an address lies in the C library.
-fn is_of_c_library(addr: u64) -> bool {
-    // SAFETY: pointers and integers.
-    let mut found: [libc::Dl_info; 2] = unsafe { std::mem::zeroed() };
-    let known = libc::abort as *const ();
-    for (info, addr) in found.iter_mut().zip([known.addr(), addr as usize]) {
-        // SAFETY: asks about an address; the record outlives the call.
-        if unsafe { libc::dladdr(std::ptr::without_provenance(addr), info) } == 0 {
-            return false;
-        }
-    }
-    found[0].dli_fbase == found[1].dli_fbase
 }
 
 /// As the C library's.

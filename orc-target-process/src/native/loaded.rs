@@ -128,7 +128,7 @@ pub fn loaded_libraries() -> Vec<LoadedLibrary> {
 }
 
 /// The objects of the global scope: what the executable needs, and what was opened for all.
-fn global_scope(objects: &[LoadedObject]) -> Vec<&LoadedObject> {
+pub(super) fn global_scope(objects: &[LoadedObject]) -> Vec<&LoadedObject> {
     let candidates: Vec<_> = objects
         .iter()
         .filter(|object| !object.is_vdso() && !object.is_synthesized())

@@ -9,13 +9,14 @@ mod imports;
 mod loaded;
 pub(crate) mod probe;
 mod relro;
+mod scope;
 
 pub use image::ImageError;
 pub use imports::{NativeError, bind_imports, open_library};
 pub use loaded::loaded_libraries;
 
 pub(crate) use dynamic::Dynamic;
-pub(crate) use elf::{PT_TLS, Rela, STT_GNU_IFUNC};
+pub(crate) use elf::{PT_TLS, Rela};
 pub(crate) use handle::LibraryHandle;
 pub(crate) use image::{
     Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_TPOFF, RelocationKind,
@@ -24,6 +25,7 @@ pub(crate) use image::{
 pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};
 pub(crate) use relro::with_writable;
+pub(crate) use scope::Scope;
 
 /// Size of a page in bytes.
 pub(crate) fn page_size() -> u64 {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::later::Running;
 use super::redirect::Redirects;
-use super::{ProgramError, copies, later, scope};
+use super::{ProgramError, copies, later};
 use crate::api::{ImportValue, ProgramImage};
-use crate::native::{Binding, HookWords, Image, loaded_objects, lookup};
+use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
 
 /// What the loader's message says; ours is returned instead.
 const REASON: &CStr = c"the program could not be completed";
@@ -113,7 +113,7 @@ impl State<'_> {
             redirects.undo();
             return Err(error.into());
         }
-        let running = Running::new(self.image, redirects);
+        let running = Running::new(base, self.image, redirects);
         // The constructors that run next may open libraries.
         running.start();
         Ok(running)
@@ -138,7 +138,7 @@ impl State<'_> {
                 });
                 continue;
             }
-            let scope = scope.get_or_insert_with(|| scope::Scope::without(base));
+            let scope = scope.get_or_insert_with(|| Scope::without(base));
             let version = import
                 .version
                 .as_ref()

@@ -32,6 +32,8 @@ pub(super) const NAME: &[u8] = b"dlopen";
 /// What is needed of an entered program while it runs.
 #[derive(Debug)]
 pub(super) struct Running {
+    /// Where the loader has the image that stands for the program.
+    base: u64,
     /// The exports that are redirected, the search path, and what is called first.
     pub image: ProgramImage,
     pub redirects: Mutex<Redirects>,
@@ -42,9 +44,10 @@ static LOADERS_DLOPEN: AtomicU64 = AtomicU64::new(0);
 
 impl Running {
     /// Keeps what is needed of `image`.
-    pub fn new(image: &ProgramImage, redirects: Redirects) -> Arc<Self> {
+    pub fn new(base: u64, image: &ProgramImage, redirects: Redirects) -> Arc<Self> {
         let redirected = image.exports.iter().filter(|export| export.redirect_loaded);
         Arc::new(Self {
+            base,
             image: ProgramImage {
                 exports: redirected.cloned().collect(),
                 search_path: image.search_path.clone(),
@@ -66,6 +69,11 @@ impl Running {
         *RUNNING.lock() = None;
         std::mem::take(&mut *self.redirects.lock()).undo();
     }
+}
+
+/// Where the loader has the image of the program that runs.
+pub(super) fn program_base() -> Option<u64> {
+    RUNNING.lock().as_ref().map(|running| running.base)
 }
 
 /// Where references to `dlopen` are to lead for a program, if not to the loader's: to be asked

@@ -31,7 +31,7 @@
 //! 32-bit address needs a stub of its own for it, which libraries must take for the function
 //! (pointers compare equal), and that stub must reach the library's. The loader would bind such an
 //! import to the image itself; so it is bound here, to the first other definition in the loader's
-//! order (`scope`).
+//! order (`native::scope`).
 //!
 //! **Libraries loaded before.** The search order is: the executable and its libraries, what was
 //! opened `RTLD_GLOBAL` before, the image, its libraries. So what libc defines, libc wins, although
@@ -47,7 +47,6 @@ mod copies;
 mod hook;
 mod later;
 mod redirect;
-mod scope;
 mod thread_locals;
 
 use std::collections::HashSet;
@@ -56,7 +55,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
-use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
+use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage, Scope};
 use hook::Hook;
 use later::Running;
 use redirect::RedirectError;
@@ -139,6 +138,12 @@ pub struct OpenProgram {
     running: Arc<Running>,
 }
 
+/// The address of a definition that the running program shows its libraries: of this version, or the
+/// default one.
+pub(crate) fn definition(name: &[u8], version: Option<&[u8]>) -> Option<u64> {
+    Scope::of_object(later::program_base()?).find(name, version)
+}
+
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// Enters a program. `relocated` is called once, on this thread, with the values of the image's
@@ -205,6 +210,7 @@ fn enter_image(
         imports: &image.imports,
         unbound: &unbound,
         hook: Some(hook.words()),
+        executable_stack: image.executable_stack,
         ..ImageSpec::default()
     })?;
     hook.set_layout(&synthesized);

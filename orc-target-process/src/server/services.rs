@@ -19,10 +19,8 @@ use super::session::Session;
 use crate::api::{
     Allocated, AllocationRequest, Finalization, Import, ImportValue, Placement, ProgramImage,
 };
-use crate::crash::disguise;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::memory::{self, SharedContent};
-use crate::native::NativeError;
 use crate::tls::Reserve;
 use crate::{native, process, sys, trusted};
 
@@ -94,7 +92,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         Service::Libraries => arguments.expected(|()| Ok::<_, Failure>(native::loaded_libraries())),
         Service::OpenLibrary => arguments.error(native::open_library),
         Service::BindImports => {
-            arguments.expected(|it: Vec<Import>| bind_imports(&services.local, &it))
+            arguments.expected(|it: Vec<Import>| services.local.bind_imports(&it))
         }
         Service::OpenProgram => arguments.error(|it| open_program(session, &it)),
         Service::RedirectNewLibraries => {
@@ -324,30 +322,11 @@ fn shared_content(descriptors: &[OwnedFd]) -> Result<Option<SharedContent>, Fail
     }
 }
 
-/// Binds imports to what is loaded. Our handlers of crashes stay invisible.
-fn bind_imports(
-    local: &LocalExecutor,
-    imports: &[Import],
-) -> Result<Vec<Option<ImportValue>>, NativeError> {
-    let mut values = native::bind_imports(imports)?;
-    for (import, value) in imports.iter().zip(&mut values) {
-        if let Some(value) = value {
-            let (import, value) = (std::slice::from_ref(import), std::slice::from_mut(value));
-            disguise::substitute(import, value, |it| local.stub_near_libraries(it));
-        }
-    }
-    Ok(values)
-}
-
 /// Enters a program. The controller completes it while the loader waits, on this thread.
 fn open_program(session: &Arc<Session>, image: &ProgramImage) -> Result<(), Failure> {
     let local = &session.services.local;
     let relocated = &mut |values: &[ImportValue]| {
-        let mut values = values.to_vec();
-        disguise::substitute(&image.imports, &mut values, |it| {
-            local.stub_near_libraries(it)
-        });
-        let arguments = sps::encode(&values);
+        let arguments = sps::encode(values);
         let answer = session
             .call(Notice::Relocated.tag(), &[&arguments])
             .map_err(|error| error.to_string())?;

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use jit_core::graph::{Content, LinkGraph, Target};
 use jit_core::object::Claims;
+use object::LittleEndian as LE;
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR};
+use object::read::elf::SectionHeader as _;
 
 use super::blocks::Blocks;
 use super::describe::Describe;
@@ -48,6 +51,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
         symbols,
         edges,
         frames: Vec::new(),
+        executable_stack: runs_on_stack(&view),
         describe: Some(Arc::new(Describe {
             input: Arc::clone(&object.input),
             block_sections: blocks.block_sections,
@@ -57,6 +61,17 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
     };
     eh_frame::read(&mut graph, &blocks.eh_frames)?;
     Ok(graph)
+}
+
+/// Whether the object asks for stacks that can be executed: a `.note.GNU-stack` with `SHF_EXECINSTR`. (GNU ld
+/// takes an object without the note for one that does, and warns; other linkers do not.)
+fn runs_on_stack(view: &View<'_>) -> bool {
+    view.sections.iter().any(|section| {
+        let flags = section.sh_flags(LE);
+        flags.contains(SHF_EXECINSTR)
+            && !flags.contains(SHF_ALLOC)
+            && view.section_name(section) == b".note.GNU-stack"
+    })
 }
 
 /// Checks what every graph promises; for tests and fuzzing.

@@ -182,7 +182,7 @@ impl GnuHash {
             let at = self.chains + u64::from(last - self.first_symbol) * 4;
             match bytes.read_at::<U32<LE>>(at) {
                 Ok(value) if value.get(LE) & 1 == 0 && last < u32::MAX - 1 => last += 1,
-                _ => return last + 1,
+                _ => return last.saturating_add(1),
             }
         }
     }

@@ -48,6 +48,8 @@ pub(crate) struct ImageSpec<'a> {
     pub hook: Option<HookWords>,
     /// Give it a block of static thread-local storage. Its exported thread-locals count from there.
     pub thread_local_block: bool,
+    /// Have the loader make every stack of the process executable.
+    pub executable_stack: bool,
 }
 
 /// What the hook stub needs, as addresses in this process.
@@ -404,12 +406,16 @@ fn write_headers(
     } else {
         (elf::PT_NULL, 0, 0, 0, 0)
     };
+    let stack = match spec.executable_stack {
+        true => elf::PF_R | elf::PF_W | elf::PF_X,
+        false => elf::PF_R | elf::PF_W,
+    };
     let segments = [
         (elf::PT_LOAD, elf::PF_R | elf::PF_X, 0, read_execute, PAGE),
         (elf::PT_LOAD, elf::PF_R | elf::PF_W, writable, end, PAGE),
         (elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, dynamic, end, 8),
-        // Without this the loader would make every stack executable.
-        (elf::PT_GNU_STACK, elf::PF_R | elf::PF_W, 0, 0, 16),
+        // Without it, the loader would make every stack executable.
+        (elf::PT_GNU_STACK, stack, 0, 0, 16),
         thread_locals,
     ];
     for (kind, flags, start, end, alignment) in segments {

@@ -1,9 +1,11 @@
 //! Finding a library's definition behind the program's own.
 
-use crate::native::{Dynamic, STT_GNU_IFUNC, loaded_objects};
+use super::dynamic::Dynamic;
+use super::elf::{STT_GNU_IFUNC, STT_TLS};
+use super::loaded::{global_scope, loaded_objects};
 
 /// The loaded objects in the order in which the loader searches them.
-pub(super) struct Scope {
+pub(crate) struct Scope {
     objects: Vec<Dynamic>,
 }
 
@@ -19,12 +21,35 @@ impl Scope {
         Self { objects }
     }
 
-    /// The address of the first definition of a name: of this version, or the default one.
+    /// The libraries that are searched for everybody.
+    pub fn of_libraries() -> Self {
+        let objects = loaded_objects();
+        let libraries = global_scope(&objects).into_iter();
+        let objects = libraries
+            .filter(|object| !object.is_executable)
+            .filter_map(Dynamic::of)
+            .collect();
+        Self { objects }
+    }
+
+    /// The object at `base` alone.
+    pub fn of_object(base: u64) -> Self {
+        let objects = loaded_objects();
+        let at_base = objects.iter().filter(|object| object.bias == base);
+        let objects = at_base.filter_map(Dynamic::of).collect();
+        Self { objects }
+    }
+
+    /// The address of the first definition of a name: of this version, or the default one. A
+    /// thread-local has none.
     pub fn find(&self, name: &[u8], version: Option<&[u8]>) -> Option<u64> {
         let found = self
             .objects
             .iter()
             .find_map(|object| object.find(name, version))?;
+        if found.kind == STT_TLS {
+            return None;
+        }
         if found.kind != STT_GNU_IFUNC {
             return Some(found.addr);
         }

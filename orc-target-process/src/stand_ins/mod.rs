@@ -1,0 +1,53 @@
+//! Functions of the C library that linked code gets another of.
+//!
+//! Linked code calls the C library as any program does, and nearly always gets what a linked program gets. A
+//! few functions answer by where they are called from, or by what this process is beside the program.
+//! Their stand-ins are the C library's functions, but for that difference. Libraries keep the C
+//! library's own.
+
+mod small_stacks;
+mod symbol_search;
+
+use orc_shared::ExecutorAddr;
+
+use crate::api::{Import, ImportKind, ImportValue};
+use crate::crash::disguise;
+
+/// Puts stand-ins in place of what the loader found in the C library.
+///
+/// Linked code may reach no further than to the libraries, and this executable is elsewhere. So it
+/// gets what `stub_for` makes of a stand-in: code near the libraries that leads there. Where there is
+/// none, it gets the C library's function.
+pub(crate) fn substitute(
+    import: &Import,
+    value: &mut ImportValue,
+    stub_for: impl Fn(ExecutorAddr) -> Option<ExecutorAddr>,
+) {
+    if let Some(stub) = stand_in_for(import, value).and_then(stub_for) {
+        value.value = stub.value();
+    }
+}
+
+fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
+    let name = &import.name[..];
+    let stand_in = symbol_search::stand_in(name)
+        .or_else(|| small_stacks::stand_in(name))
+        .or_else(|| disguise::stand_in(name))?;
+    // A library that brings its own function, such as a sanitizer's, knows what it does.
+    let own = import.kind == ImportKind::Address && is_of_c_library(value.value);
+    own.then(|| ExecutorAddr::new(stand_in.addr() as u64))
+}
+
+/// Whether an address lies in the C library.
+fn is_of_c_library(addr: u64) -> bool {
+    // SAFETY: pointers and integers.
+    let mut found: [libc::Dl_info; 2] = unsafe { std::mem::zeroed() };
+    let known = libc::abort as *const ();
+    for (info, addr) in found.iter_mut().zip([known.addr(), addr as usize]) {
+        // SAFETY: asks about an address; the record outlives the call.
+        if unsafe { libc::dladdr(std::ptr::without_provenance(addr), info) } == 0 {
+            return false;
+        }
+    }
+    found[0].dli_fbase == found[1].dli_fbase
+}

@@ -1,0 +1,127 @@
+//! `dlsym` for all that is loaded, and for what is behind the caller.
+//!
+//! The loader searches the objects of a process in an order, and a linked program is the first. Memory of
+//! linked code, and the image that stands for the program, are among the last. So for linked code
+//! `RTLD_NEXT` finds nothing, and `RTLD_DEFAULT` finds a library's definition where the program has its own.
+//! Here the former looks in all libraries, and the latter in the program first.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::native::Scope;
+use crate::program;
+
+/// The stand-in for a function of this name.
+pub(super) fn stand_in(name: &[u8]) -> Option<*const ()> {
+    match name {
+        b"dlsym" => Some(dlsym as *const ()),
+        b"dlvsym" => Some(dlvsym as *const ()),
+        _ => None,
+    }
+}
+
+/// As the C library's `dlsym`, which is told who the caller is by the return address: so it is jumped to.
+///
+/// # Safety
+/// As the C library's.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "sub rsp, 8",
+        ".cfi_adjust_cfa_offset 8",
+        "xor edx, edx",
+        "call {find}",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        "test rax, rax",
+        "jne 2f",
+        "jmp qword ptr [rip + {dlsym}@GOTPCREL]",
+        "2:",
+        "ret",
+        ".cfi_endproc",
+        find = sym find,
+        dlsym = sym libc::dlsym,
+    )
+}
+
+/// The same for `dlvsym`.
+///
+/// # Safety
+/// As the C library's.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+unsafe extern "C" fn dlvsym(
+    handle: *mut c_void,
+    name: *const c_char,
+    version: *const c_char,
+) -> *mut c_void {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rdi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rsi",
+        ".cfi_adjust_cfa_offset 8",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        "call {find}",
+        "pop rdx",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rsi",
+        ".cfi_adjust_cfa_offset -8",
+        "pop rdi",
+        ".cfi_adjust_cfa_offset -8",
+        "test rax, rax",
+        "jne 2f",
+        "jmp qword ptr [rip + {dlvsym}@GOTPCREL]",
+        "2:",
+        "ret",
+        ".cfi_endproc",
+        find = sym find,
+        dlvsym = sym libc::dlvsym,
+    )
+}
+
+/// What the C library would not find: of this version, or the default one if that is null. Null if it is to be
+/// asked, which then leaves a message for `dlerror`, too.
+///
+/// # Safety
+/// The name is a C string, the version one or null.
+unsafe extern "C" fn find(
+    handle: *mut c_void,
+    name: *const c_char,
+    version: *const c_char,
+) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    let text = |text: *const c_char| unsafe { CStr::from_ptr(text) }.to_bytes();
+    let version = (!version.is_null()).then(|| text(version));
+    let found = match handle {
+        libc::RTLD_NEXT => Scope::of_libraries().find(text(name), version),
+        libc::RTLD_DEFAULT => program::definition(text(name), version),
+        handle if handle == whole_process() => program::definition(text(name), version),
+        _ => None,
+    };
+    std::ptr::with_exposed_provenance_mut(found.unwrap_or(0) as usize)
+}
+
+/// The handle that `dlopen` returns without a name.
+fn whole_process() -> *mut c_void {
+    static HANDLE: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+    let known = HANDLE.load(Ordering::Relaxed);
+    if !known.is_null() {
+        return known;
+    }
+    // SAFETY: the executable is open anyway.
+    let handle = unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY) };
+    HANDLE.store(handle, Ordering::Relaxed);
+    handle
+}
