@@ -27,6 +27,7 @@ use rayon::prelude::*;
 
 use crate::input::{InputOpener, ReadFiles};
 use crate::object::ElfObject;
+use crate::object::interface::default_version;
 
 /// Below this many names, handing them to other threads costs more than interning them.
 const NAMES_PER_TASK: usize = 8192;
@@ -125,9 +126,15 @@ impl Archive {
             return self.make_index();
         };
         let mut entries: Vec<(&[u8], u64)> = Vec::with_capacity(symbols.size_hint().0);
+        let mut default_versions = Vec::new();
         for symbol in symbols {
             let symbol = symbol.map_err(damaged)?;
-            entries.push((symbol.name(), symbol.offset().0));
+            let (mut name, offset) = (symbol.name(), symbol.offset().0);
+            if let Some(at) = default_version(name) {
+                default_versions.push(([&name[..at], &name[at + 1..]].concat(), offset));
+                name = &name[..at];
+            }
+            entries.push((name, offset));
         }
         self.members = entries.iter().map(|entry| entry.1).collect();
         self.members.dedup();
@@ -155,6 +162,11 @@ impl Archive {
             let parts: Vec<_> = entries.par_chunks(NAMES_PER_TASK).map(number).collect();
             parts.concat()
         };
+        let versioned = default_versions.iter().map(|(name, offset)| {
+            let member = members.partition_point(|member| member < offset);
+            (names.intern(name), member as u32)
+        });
+        self.index.extend(versioned);
         Ok(())
     }
 

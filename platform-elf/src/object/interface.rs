@@ -181,10 +181,8 @@ impl Scan {
 }
 
 /// Where "@@" stands in "foo@@VER": the default version of `foo`, which also defines plain `foo`.
-fn default_version(name: &[u8]) -> Option<usize> {
-    let at = name
-        .contains(&b'@')
-        .then(|| name.iter().position(|&b| b == b'@'))??;
+pub(crate) fn default_version(name: &[u8]) -> Option<usize> {
+    let at = memchr::memchr(b'@', name)?;
     (at > 0 && name[at + 1..].starts_with(b"@")).then_some(at)
 }
 

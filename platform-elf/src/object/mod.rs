@@ -16,7 +16,7 @@ pub(crate) mod content;
 mod describe;
 mod groups;
 mod identify;
-mod interface;
+pub(crate) mod interface;
 mod keep_alive;
 mod output_section;
 mod relocations;
