@@ -5,6 +5,7 @@
 mod command_line;
 
 use expect_test::{Expect, expect};
+use tests::command::Ending;
 use tests::scratch::Scratch;
 
 /// Runs `orc-jit` with `arguments` in `scratch` and compares its message.
@@ -551,4 +552,43 @@ fn runtime_that_is_none() {
             orc-jit: error: missing.a: no such file
         "#]],
     );
+}
+
+#[test]
+fn nothing_runs_without_execution() {
+    let scratch = Scratch::new();
+    scratch.compile_with(
+        "library.o",
+        "#include <stdio.h>
+         __attribute__((constructor)) static void made(void) { puts(\"library\"); fflush(stdout); }
+         int there;",
+        &["-fPIC"],
+    );
+    scratch.shared_library("libthere.so", &["library.o"]);
+    scratch.compile(
+        "main.o",
+        "#include <unistd.h>
+         extern int there;
+         static void say(const char *what) { write(1, what, 8); }
+         static void first(void) { say(\"preinit\\n\"); }
+         __attribute__((section(\".preinit_array\"), used)) static void (*entry)(void) = first;
+         __attribute__((constructor)) static void made(void) { say(\"initial\\n\"); }
+         static int one(void) { return 1; }
+         static int (*choose(void))(void) { say(\"resolve\\n\"); return one; }
+         int chosen(void) __attribute__((ifunc(\"choose\")));
+         int main(void) { say(\"running\\n\"); return chosen() + there; }",
+    );
+    for executor in [&[][..], &["--executor=spawn"]] {
+        let arguments = ["run", "--no-exec", "main.o", "./libthere.so"];
+        let behaviour = scratch.orc_jit(&[&arguments[..], executor].concat());
+        let behaviour = behaviour.expect("the command");
+        assert_eq!(behaviour.ending, Ending::Exit(0), "{behaviour:?}");
+        assert_eq!(String::from_utf8_lossy(&behaviour.stdout), "");
+    }
+    check(&scratch, &["run", "--no-exec", "main.o"], expect![[r#"
+        exit code 1
+        orc-jit: error: undefined symbol: there
+          referenced by main.o
+        searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
+    "#]]);
 }

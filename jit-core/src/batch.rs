@@ -65,6 +65,10 @@ pub struct ProgramLink {
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
     pub args: Vec<String>,
+    /// Go through the whole link and then give everything back, which is the error
+    /// [`LinkError::Rehearsed`](crate::error::LinkError::Rehearsed). Nothing of the program has run, nor of
+    /// libraries that are loaded for it.
+    pub rehearse: bool,
 }
 
 /// Objects that are linked together.

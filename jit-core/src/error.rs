@@ -66,6 +66,9 @@ pub enum LinkError {
     /// The process lacks what its libraries' files promise.
     #[error("{0}")]
     UnboundImports(Arc<UnboundImports>),
+    /// The link would have worked; nothing more was asked for.
+    #[error("the link was a rehearsal")]
+    Rehearsed,
     /// A bug in this project.
     #[error("internal error: {0}")]
     Internal(String),

@@ -43,6 +43,8 @@ pub struct ProgramSettings {
     pub args: Vec<String>,
     /// What to do about references that nothing defines.
     pub undefined: Undefined,
+    /// Only find out whether it links: [`Program::link`] gives everything back, and nothing has run.
+    pub rehearse: bool,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -58,6 +60,7 @@ impl Default for ProgramSettings {
             export_dynamic: false,
             args: Vec::new(),
             undefined: Undefined::default(),
+            rehearse: false,
             then_exit: false,
         }
     }
@@ -299,13 +302,14 @@ impl Program {
                 search_path: self.settings.run_path.clone(),
                 export_dynamic: self.settings.export_dynamic,
                 args: self.settings.args.clone(),
+                rehearse: self.settings.rehearse,
             },
             drop_unreachable: self.settings.gc_sections,
             keep: keep.map(|name| names.intern(name.as_bytes())).collect(),
             undefined_allowed: false,
         };
         let missing = match self.dylib.link_program(&[entry], options.clone()) {
-            Ok(_) => return Ok(None),
+            Ok(_) | Err(LinkError::Rehearsed) => return Ok(None),
             Err(LinkError::MissingSymbols(missing)) => missing,
             Err(error) => return Err(error.into()),
         };
@@ -317,8 +321,10 @@ impl Program {
             undefined_allowed: true,
             ..options
         };
-        self.dylib.link_program(&[entry], options)?;
-        Ok(Some(missing))
+        match self.dylib.link_program(&[entry], options) {
+            Ok(_) | Err(LinkError::Rehearsed) => Ok(Some(missing)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Runs the linked program on this thread.

@@ -237,6 +237,12 @@ fn write(
     run_passes(link, |passes| &passes.post_fixup)?;
     drop(phase);
 
+    if let NativeBinding::Program(program) = &link.batch.binding
+        && program.rehearse
+    {
+        return Err(LinkError::Rehearsed);
+    }
+
     let phase = link.timings.phase("finalize");
     let done = finalize::finalize(link, images)?;
     drop(phase);

@@ -59,7 +59,7 @@ pub struct RunOptions {
     #[arg(long)]
     pub timings: bool,
 
-    /// Link everything, but run nothing
+    /// Link everything, but load no library and run nothing
     #[arg(long)]
     pub no_exec: bool,
 

@@ -87,7 +87,7 @@ fn run(
         .iter()
         .map(|a| a.to_string_lossy().into_owned());
     let args = std::iter::once(argv0.clone()).chain(program_args).collect();
-    let program = prepare(&jit, &line, opened, args)?;
+    let program = prepare(&jit, &line, opened, args, options.no_exec)?;
     if line.default_libraries {
         let fortran = languages.contains(&Language::Fortran);
         let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
@@ -173,6 +173,7 @@ fn prepare(
     line: &LinkLine,
     opened: Vec<Opened>,
     args: Vec<String>,
+    rehearse: bool,
 ) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
     let settings = ProgramSettings {
@@ -183,6 +184,7 @@ fn prepare(
         export_dynamic: line.export_dynamic,
         args,
         undefined: line.undefined_symbols,
+        rehearse,
         then_exit: true,
     };
     let text = |e: crate::Error| e.to_string();

@@ -20,6 +20,7 @@ fn program(world: &mut World, interposable: &[&str]) {
         search_path: vec!["/opt/lib".to_owned()],
         export_dynamic: false,
         args: Vec::new(),
+        rehearse: false,
     });
 }
 
