@@ -585,10 +585,14 @@ fn nothing_runs_without_execution() {
         assert_eq!(behaviour.ending, Ending::Exit(0), "{behaviour:?}");
         assert_eq!(String::from_utf8_lossy(&behaviour.stdout), "");
     }
-    check(&scratch, &["run", "--no-exec", "main.o"], expect![[r#"
+    check(
+        &scratch,
+        &["run", "--no-exec", "main.o"],
+        expect![[r#"
         exit code 1
         orc-jit: error: undefined symbol: there
           referenced by main.o
         searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
-    "#]]);
+    "#]],
+    );
 }

@@ -38,6 +38,9 @@ struct Start {
     preload: Option<OsString>,
 }
 
+/// More thread-local storage than all libraries of a program have.
+const LIBRARIES_MAX: u64 = 16 << 20;
+
 static STARTED_WITH: OnceLock<Start> = OnceLock::new();
 
 /// A change of the environment: a variable and its value, or none to remove it.
@@ -75,17 +78,23 @@ pub(super) fn is_repeated() -> bool {
     start.surplus != 0 || start.preload.is_some()
 }
 
-/// Whether a lack of thread-local storage was in the way, and starting again would help. `wanted` are
-/// the bytes of surplus that would have been enough where the program was to run.
-pub(super) fn would_help(wanted: Option<u64>) -> bool {
-    // A process that was given this much and still lacks it is not helped by being given it again.
-    wanted.unwrap_or(0) > started_with().surplus
+/// The surplus to start again with if a lack of thread-local storage was in the way. `wanted` are the
+/// bytes that would have been enough where the program was to run, as far as is known there.
+pub(super) fn next_surplus(wanted: Option<u64>) -> Option<u64> {
+    let (wanted, given) = (wanted?, started_with().surplus);
+    if wanted > given {
+        return Some(wanted);
+    }
+    // What libraries need is guessed. Who was given this much and still lacks something is given more, up
+    // to what no library has.
+    let more = given.saturating_mul(16);
+    (more <= LIBRARIES_MAX).then_some(more)
 }
 
 /// Starts the command again with that much surplus. Returns if that fails. No destructor is run.
-pub(super) fn with_surplus(wanted: Option<u64>) {
+pub(super) fn with_surplus(surplus: u64) {
     again(&Start {
-        surplus: wanted.unwrap_or(0),
+        surplus,
         ..started_with()
     });
 }

@@ -140,9 +140,9 @@ fn run(
 fn restart_if_it_helps(jit: &Jit) {
     let executor = jit.executor();
     let wanted = executor.control().wanted_surplus();
-    if restart::would_help(wanted) {
+    if let Some(surplus) = restart::next_surplus(wanted) {
         executor.end();
-        restart::with_surplus(wanted);
+        restart::with_surplus(surplus);
     }
 }
 

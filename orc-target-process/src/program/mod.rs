@@ -56,6 +56,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage, Scope};
+use crate::tls::{Reserve, SETTING};
 use hook::Hook;
 use later::Running;
 use redirect::RedirectError;
@@ -233,7 +234,20 @@ fn enter_image(
             image.close();
             Err(ProgramError::HookNotCalled)
         }
-        (None, Err(error)) => Err(error.into()),
+        (None, Err(error)) => Err(not_loaded(error)),
+    }
+}
+
+/// The error of a program whose libraries the loader does not load.
+fn not_loaded(error: LoaderError) -> ProgramError {
+    match error {
+        LoaderError::Loader(message) if message.contains("static TLS block") => {
+            let wanted = Reserve::get().libraries_want_more();
+            ProgramError::Loader(format!(
+                "{message}: start the process with {SETTING}={wanted} or more in GLIBC_TUNABLES"
+            ))
+        }
+        error => error.into(),
     }
 }
 

@@ -8,7 +8,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
-use crate::native::{PT_TLS, loaded_objects};
+use crate::native::lookup;
 
 /// Stacks of this size have room enough.
 const LARGE: usize = 1 << 20;
@@ -25,15 +25,20 @@ pub(super) fn stand_in(name: &[u8]) -> Option<*const ()> {
     Some(pthread_create as *const ())
 }
 
-/// Bytes of the executable's thread-locals, which a linked program would not have.
+/// Bytes that thread-locals take of a stack.
 fn room() -> usize {
     static ROOM: OnceLock<usize> = OnceLock::new();
     *ROOM.get_or_init(|| {
-        let objects = loaded_objects();
-        let executable = objects.iter().find(|object| object.is_executable);
-        let header = executable.and_then(|object| object.header(PT_TLS));
-        // Its start and its end are aligned.
-        header.map_or(0, |tls| (tls.p_memsz + 2 * tls.p_align) as usize)
+        // What glibc tells Java's and Rust's runtimes: this size, a page, and `PTHREAD_STACK_MIN`.
+        let Some(function) = lookup(c"__pthread_get_minstack", None) else {
+            return 0;
+        };
+        let function = std::ptr::with_exposed_provenance::<()>(function as usize);
+        // SAFETY: the function of this name takes attributes, which it does not look at, and returns a size.
+        let function: extern "C" fn(*const libc::pthread_attr_t) -> libc::size_t =
+            unsafe { std::mem::transmute(function) };
+        let rest = libc::PTHREAD_STACK_MIN + crate::native::page_size() as usize;
+        function(std::ptr::null()).saturating_sub(rest)
     })
 }
 

@@ -134,6 +134,9 @@ pub const SETTING: &str = "glibc.rtld.optional_static_tls";
 /// What the loader keeps free if nobody says anything, for libraries that are opened later.
 const SURPLUS_DEFAULT: u64 = 512;
 
+/// The surplus to start with if libraries need more than there is; how much is not known.
+const SURPLUS_OF_LIBRARIES: u64 = 64 << 10;
+
 /// The reserve of this process, and what was taken in addition.
 pub struct Reserve {
     /// What is wrong with the built-in reserve.
@@ -217,6 +220,16 @@ impl Reserve {
         state
             .take(size, align)
             .ok_or_else(|| state.refuse(size, align))
+    }
+
+    /// The surplus was too small for a library that the program needs, whose thread-locals have to be at
+    /// fixed offsets. (A linked program's libraries get their place before there is a surplus.)
+    /// Returns the bytes of surplus to start with.
+    pub(crate) fn libraries_want_more(&self) -> u64 {
+        let mut state = self.state.lock();
+        let wanted = state.wanted.unwrap_or(0).max(SURPLUS_OF_LIBRARIES);
+        state.wanted = Some(wanted);
+        wanted
     }
 
     /// How large the loader's surplus ([`SETTING`]) has to be, in bytes, for what was refused last to
