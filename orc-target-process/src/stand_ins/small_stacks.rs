@@ -67,7 +67,8 @@ fn with_more_room(attributes: &libc::pthread_attr_t) -> Option<libc::pthread_att
     let known = unsafe { libc::pthread_attr_getstack(attributes, &raw mut addr, &raw mut size) };
     // The C library has the stack's upper end, or null.
     let is_own = addr.addr().wrapping_add(size) != 0;
-    if known != 0 || is_own || size >= LARGE {
+    // Nobody has set a size of zero: it stands for the default.
+    if known != 0 || is_own || size == 0 || size >= LARGE {
         return None;
     }
     let mut larger = *attributes;
