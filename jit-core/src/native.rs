@@ -10,8 +10,18 @@ pub trait NativeLibrary: Send + Sync {
     /// Absolute path of the file.
     fn path(&self) -> &str;
 
-    /// The name other libraries and the loader know it by (`DT_SONAME`, else the file name).
+    /// The name other libraries and the loader know it by (`DT_SONAME`, else the path).
     fn soname(&self) -> &str;
+
+    /// The name by which the loader of another host finds its own file of this library: paths differ
+    /// between hosts.
+    fn name_elsewhere(&self) -> &str {
+        let (name, path) = (self.soname(), self.path());
+        match path.rfind('/') {
+            Some(at) if name == path => &path[at + 1..],
+            _ => name,
+        }
+    }
 
     /// Sonames of the libraries it needs (`DT_NEEDED`).
     fn needed(&self) -> Vec<String>;

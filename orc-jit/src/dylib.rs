@@ -205,7 +205,7 @@ impl Tracker {
         }
         let executor = self.jit.0.session.executor();
         let name = match executor.has_own_files() {
-            true => library.soname(),
+            true => library.name_elsewhere(),
             false => library.path(),
         };
         executor

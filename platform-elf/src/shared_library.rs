@@ -87,9 +87,8 @@ impl SharedLibrary {
         })?;
         let soname = match tables.soname.map(|at| tables.string(input.bytes(), at)) {
             Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
-            _ => path
-                .file_name()
-                .map_or_else(|| text.clone(), |n| n.to_string_lossy().into_owned()),
+            // The loader knows such a library by the path that it is asked for.
+            _ => text.clone(),
         };
         Ok(Self {
             path: text,

@@ -37,40 +37,42 @@ pub(super) fn imports(link: &Link) -> Imports {
             } else {
                 ImportKind::Address
             };
-            imports.list.push(import(native, kind));
+            imports.list.push(import(link, native, kind));
             imports.externals.push(index as u32);
         }
         if needs.contains(Needs::TLS_PAIR) {
             let kind = ImportKind::TlsModuleAndOffset;
-            imports.list.push(import(native, kind));
+            imports.list.push(import(link, native, kind));
             imports.externals.push(index as u32);
         }
     }
     imports
 }
 
-fn import(native: &NativeSymbol, kind: ImportKind) -> Import {
+fn import(link: &Link, native: &NativeSymbol, kind: ImportKind) -> Import {
     let version = native.library.as_ref().and_then(|library| {
-        let version = library.version(&native.name)?;
-        Some((version, library.soname().as_bytes().to_vec()))
+        let version = library.version(&native.name);
+        let version = version.or_else(|| spelled_version(&native.name))?;
+        // The loader looks for the version in the library that it knows by this name.
+        let name = match link.context.executor.has_own_files() {
+            true => library.name_elsewhere(),
+            false => library.soname(),
+        };
+        Some((version, name.as_bytes().to_vec()))
     });
     Import {
         name: plain_name(&native.name).to_vec(),
-        version: version.or_else(|| spelled_version(native)),
+        version,
         kind,
         weak: native.weak,
     }
 }
 
 /// The version that the reference itself names, as in "name@VER".
-fn spelled_version(native: &NativeSymbol) -> Option<(Vec<u8>, Vec<u8>)> {
-    let library = native.library.as_ref()?;
-    let at = native.name.iter().position(|&b| b == b'@')?;
-    let version = native.name[at..].iter().skip_while(|&&b| b == b'@');
-    Some((
-        version.copied().collect(),
-        library.soname().as_bytes().to_vec(),
-    ))
+fn spelled_version(name: &[u8]) -> Option<Vec<u8>> {
+    let at = name.iter().position(|&b| b == b'@')?;
+    let version = name[at..].iter().skip_while(|&&b| b == b'@');
+    Some(version.copied().collect())
 }
 
 /// Binds imports to what is loaded now. All that are missing are reported.
@@ -144,7 +146,7 @@ pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Import
     // On another host the loader has to find its own.
     let elsewhere = link.context.executor.has_own_files();
     let needed = program.libraries.iter().map(|library| match elsewhere {
-        true => library.soname().to_owned(),
+        true => library.name_elsewhere().to_owned(),
         false => library.path().to_owned(),
     });
     ProgramImage {

@@ -114,7 +114,10 @@ fn names_and_needs() {
     assert_eq!(library.soname(), "libother.so.3");
     assert!(library.path().ends_with("/libl.so"));
     assert_eq!(library.needed(), ["libc.so.6"]);
-    assert_eq!(build(&[]).soname(), "libl.so");
+    assert_eq!(library.name_elsewhere(), library.soname());
+    let nameless = build(&[]);
+    assert_eq!(nameless.soname(), nameless.path());
+    assert_eq!(nameless.name_elsewhere(), "libl.so");
 }
 
 #[test]
