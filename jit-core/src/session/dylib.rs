@@ -13,7 +13,7 @@ use crate::object::{LazyObjects, ObjectFile};
 
 use super::generator::Generator;
 use super::materializer::{Materializer, Promise};
-use super::resolve::{Extra, Request, Resolver};
+use super::resolve::{Extra, Need, Request, Resolver};
 use super::state::Native;
 use super::symbol::Symbol;
 use super::tracker::Tracker;
@@ -45,7 +45,7 @@ pub struct ProgramOptions {
     pub link: ProgramLink,
     /// Drop what neither the names asked for nor any retained section reaches.
     pub drop_unreachable: bool,
-    /// Further names to keep, if they are defined.
+    /// Further names to link and keep, if they are defined: archives are searched for them.
     pub keep: Vec<NameId>,
     /// References that nothing defines get a null address instead of being an error.
     pub undefined_allowed: bool,
@@ -264,7 +264,8 @@ impl Dylib {
         self.wait(Request {
             dylib: self.id,
             names: names.to_vec(),
-            names_weak: false,
+            need: Need::Strong,
+            wanted: options.keep,
             extra: Extra::Objects,
             program: Some(options.link),
             roots: options.drop_unreachable.then_some(roots),
@@ -281,7 +282,8 @@ impl Dylib {
         Request {
             dylib: self.id,
             names: names.to_vec(),
-            names_weak: options.names_may_be_missing,
+            need: Need::strong_unless(options.names_may_be_missing),
+            wanted: Vec::new(),
             extra: if options.initializers {
                 Extra::Initializers
             } else {

@@ -12,7 +12,7 @@ use super::effects::Effects;
 use super::host::Host;
 use super::ids::BatchKey;
 use super::query::{Found, Query, Then};
-use super::resolve::{Answer, Resolver};
+use super::resolve::{Answer, Need, Resolver};
 use super::state::{Phase, State, Work};
 use super::unit::UnitState;
 
@@ -138,7 +138,7 @@ impl Resolver<'_> {
                 }
                 Answer::Extra(extra) => {
                     if let Some(Resolution::Native(native)) = self.extras.get_mut(extra as usize) {
-                        native.weak = !slot.strong;
+                        native.weak = slot.need < Need::Strong;
                     }
                     None
                 }

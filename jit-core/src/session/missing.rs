@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::LinkError;
 
 use super::ids::NameMap;
-use super::resolve::{Answer, Resolver};
+use super::resolve::{Answer, Need, Resolver};
 use super::state::State;
 
 /// Objects named per missing symbol; the rest are counted.
@@ -77,7 +77,8 @@ impl Resolver<'_> {
         let missing: Vec<usize> = (0..self.slots.len())
             .filter(|at| {
                 let slot = &self.slots[*at];
-                slot.strong && !self.undefined_allowed && matches!(slot.answer, Answer::Null)
+                let needed = slot.need == Need::Strong && !self.undefined_allowed;
+                needed && matches!(slot.answer, Answer::Null)
             })
             .collect();
         if missing.is_empty() {

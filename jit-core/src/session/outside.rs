@@ -13,7 +13,7 @@ use crate::object::{ObjectError, ObjectFile};
 use super::generator::Wanted;
 use super::ids::IdSet;
 use super::probe::Asked;
-use super::resolve::{Resolver, Want};
+use super::resolve::{Need, Resolver, Want};
 use super::state::Native;
 use super::unit::{Source, Unit};
 use super::{Dylib, clash};
@@ -102,7 +102,7 @@ impl Resolver<'_> {
             let mut wanted: Vec<Wanted> = wanted
                 .map(|(want, _)| Wanted {
                     name: want.name,
-                    weak: !self.slots[want.slot as usize].strong,
+                    weak: self.slots[want.slot as usize].need == Need::Weak,
                 })
                 .collect();
             if let Err(error) = self.generate(id, &mut wanted) {

@@ -6,7 +6,7 @@ use crate::name::NameId;
 use crate::object::Scope;
 
 use super::ids::BatchKey;
-use super::resolve::{Answer, Resolver, Stage, Want};
+use super::resolve::{Answer, Need, Resolver, Stage, Want};
 use super::state::{Phase, State, Work};
 use super::unit::{Source, UnitState};
 
@@ -84,7 +84,7 @@ impl Resolver<'_> {
             }
             let slot = &self.slots[want.slot as usize];
             // A weak reference is no reason to load an archive's member.
-            let lazy = lazy.filter(|_| slot.strong);
+            let lazy = lazy.filter(|_| slot.need > Need::Weak);
             let limit = lazy.map_or(u32::MAX, |(rank, _)| rank);
             match want.stage {
                 Stage::Table => {

@@ -38,12 +38,32 @@ pub(super) enum Extra {
     Objects,
 }
 
+/// How much a name is needed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Need {
+    /// If it is defined by what is there, it is used.
+    Weak,
+    /// Archives are searched for it, too.
+    Wanted,
+    /// It must be found.
+    Strong,
+}
+
+impl Need {
+    /// How much a name is needed that may be missing if it is `weak`.
+    pub(super) fn strong_unless(weak: bool) -> Self {
+        if weak { Self::Weak } else { Self::Strong }
+    }
+}
+
 /// What a lookup asks for.
 pub(super) struct Request {
     pub(super) dylib: DylibId,
     pub(super) names: Vec<NameId>,
-    /// Whether names may be missing.
-    pub(super) names_weak: bool,
+    /// How much the names are needed.
+    pub(super) need: Need,
+    /// Further names, which archives are searched for, and which may be missing.
+    pub(super) wanted: Vec<NameId>,
     pub(super) extra: Extra,
     pub(super) program: Option<ProgramLink>,
     /// Names to keep, with all they reach; `None` keeps everything.
@@ -76,8 +96,8 @@ pub(super) struct Slot {
     pub(super) dylib: DylibId,
     pub(super) name: NameId,
     pub(super) answer: Answer,
-    /// Whether something needs it: then archives are searched, and it must be found.
-    pub(super) strong: bool,
+    /// How much whatever needs it most does.
+    pub(super) need: Need,
     /// Whether an object refers to it, not only the client.
     pub(super) by_object: bool,
 }
@@ -175,7 +195,10 @@ impl<'a> Resolver<'a> {
     pub(super) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
         self.undefined_allowed = request.undefined_allowed;
         for name in &request.names {
-            self.want(request.dylib, *name, !request.names_weak, false);
+            self.want(request.dylib, *name, request.need, false);
+        }
+        for name in &request.wanted {
+            self.want(request.dylib, *name, Need::Wanted, false);
         }
         self.claim_extra(&request);
         self.resolve();
@@ -244,7 +267,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Wants a name as seen from a dylib.
-    pub(super) fn want(&mut self, dylib: DylibId, name: NameId, strong: bool, by_object: bool) {
+    pub(super) fn want(&mut self, dylib: DylibId, name: NameId, need: Need, by_object: bool) {
         let next = self.slots.len() as u32;
         let slot = self.numbers.get_or_insert(dylib, name, next);
         if slot == next {
@@ -252,7 +275,7 @@ impl<'a> Resolver<'a> {
                 dylib,
                 name,
                 answer: Answer::Open,
-                strong,
+                need,
                 by_object,
             });
             self.wants.push(Want::new(slot, dylib, name));
@@ -260,8 +283,8 @@ impl<'a> Resolver<'a> {
         }
         let known = &mut self.slots[slot as usize];
         known.by_object |= by_object;
-        if strong && !known.strong {
-            known.strong = true;
+        if need > known.need {
+            known.need = need;
             if matches!(known.answer, Answer::NotYet | Answer::Null) {
                 known.answer = Answer::Open;
                 self.wants.push(Want::new(slot, dylib, name));
@@ -283,7 +306,7 @@ impl<'a> Resolver<'a> {
             }
         }
         for (dylib, name) in displaced {
-            self.want(*dylib, *name, false, true);
+            self.want(*dylib, *name, Need::Weak, true);
         }
     }
 
@@ -292,11 +315,12 @@ impl<'a> Resolver<'a> {
         for (dylib, source, lost) in std::mem::take(&mut self.fresh) {
             let interface = source.interface();
             for reference in &interface.references {
-                self.want(dylib, reference.name, !reference.weak, true);
+                let need = Need::strong_unless(reference.weak);
+                self.want(dylib, reference.name, need, true);
             }
             for index in lost {
                 if let Some(definition) = interface.definitions.get(index as usize) {
-                    self.want(dylib, definition.name, false, true);
+                    self.want(dylib, definition.name, Need::Weak, true);
                 }
             }
         }

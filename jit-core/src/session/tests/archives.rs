@@ -141,6 +141,27 @@ fn an_index_that_lies_is_not_believed_twice() {
 }
 
 #[test]
+fn names_that_a_program_keeps_pull_members() {
+    let f = Fixture::new();
+    f.add(f.object("main.o").strong("main").may_use("weak"));
+    let members = ["kept", "weak", "other"].map(|name| {
+        let object = f.object(&format!("{name}.o"));
+        object.strong(name).done()
+    });
+    f.main
+        .add_archive(f.archive("l.a", members.into()))
+        .expect("is live");
+    let options = crate::session::ProgramOptions {
+        keep: vec![f.name("kept"), f.name("defined_nowhere")],
+        ..Default::default()
+    };
+    f.main
+        .link_program(&[f.name("main")], options)
+        .expect("links: what is kept may be missing");
+    assert_eq!(f.linked(), [["main.o", "kept.o"]]);
+}
+
+#[test]
 fn whole_archives_are_objects() {
     let f = Fixture::new();
     let members = vec![
