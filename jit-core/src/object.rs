@@ -122,6 +122,13 @@ pub trait ObjectFile: Send + Sync {
     /// What it defines and needs.
     fn interface(&self) -> &ObjectInterface;
 
+    /// The name that the object itself has for a reference to `name`, if its reader was told to take
+    /// the one for the other. For messages.
+    fn spelling(&self, name: NameId) -> Option<Vec<u8>> {
+        let _ = name;
+        None
+    }
+
     /// Parses sections, symbols and relocations into a graph. Called without any lock held, from
     /// any thread, possibly more than once (after a link that failed).
     ///

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jit_core::error::LinkError;
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::NameId;
 use jit_core::native::{LibrarySymbol, NativeLibrary};
 use jit_core::object::LazyObjects as _;
 use jit_core::session::{Dylib, Generator, Wanted};
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, LibraryChoice, LibrarySearch};
+
+use crate::object_reader::ObjectReader;
 
 /// Shared libraries, in the order in which they are asked: that which most names are found in comes
 /// first. The loader itself defines `__tls_get_addr`.
@@ -98,16 +100,16 @@ impl NativeLibrary for UnopenedLibrary {
 /// Asked for names that neither an input nor a library defines: the static parts have them.
 pub(crate) struct StaticParts {
     search: Arc<LibrarySearch>,
-    names: Arc<NameTable>,
+    objects: ObjectReader,
     archives: [OnceLock<Vec<Archive>>; ARCHIVES.len()],
     added: Mutex<Vec<Member>>,
 }
 
 impl StaticParts {
-    pub(crate) fn new(search: Arc<LibrarySearch>, names: Arc<NameTable>) -> Self {
+    pub(crate) fn new(search: Arc<LibrarySearch>, objects: ObjectReader) -> Self {
         Self {
             search,
-            names,
+            objects,
             archives: Default::default(),
             added: Mutex::default(),
         }
@@ -125,7 +127,7 @@ impl StaticParts {
                     let path: PathBuf = input.path;
                     let name = path.display().to_string();
                     // What is no archive defines nothing: the name is then reported missing.
-                    archives.extend(Archive::new(name, bytes, &self.names));
+                    archives.extend(self.objects.archive(name, &path, bytes));
                 }
             }
             archives

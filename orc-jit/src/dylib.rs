@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
 use jit_core::session::{Materializer, Promise, Removal, Symbol};
-use platform_elf::archive::Archive;
 use platform_elf::input::{InputOpener as _, OwnedBytes};
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, SearchError};
-use platform_elf::object::ElfObject;
 use platform_elf::shared_library::SharedLibrary;
 
 use crate::error::Error;
@@ -123,9 +121,8 @@ impl Tracker {
     }
 
     fn add_object_input(&self, name: &str, input: Arc<dyn InputBytes>) -> Result<(), Error> {
-        let names = self.jit.0.session.names();
-        let object = ElfObject::new(name, input, names)?;
-        Ok(self.tracker.add_object(Arc::new(object))?)
+        let object = self.jit.0.objects.object(name, input)?;
+        Ok(self.tracker.add_object(object)?)
     }
 
     /// Adds a static archive: its members are linked by need.
@@ -153,9 +150,7 @@ impl Tracker {
         whole: bool,
     ) -> Result<(), Error> {
         let name = path.display().to_string();
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let names = self.jit.0.session.names();
-        let archive = Archive::with_opener(name, input, names, directory, Arc::new(MapFiles))?;
+        let archive = self.jit.0.objects.archive(name, path, input)?;
         if whole {
             self.tracker.add_objects(archive.members()?)?;
         } else {

@@ -9,12 +9,10 @@ use jit_core::graph::InputBytes;
 use jit_core::link::LinkContext;
 use jit_core::link::timings::PhaseTimes;
 use jit_core::name::NameTable;
-use jit_core::object::ObjectFile;
 use jit_core::session::{JitLinker, Session, SessionConfig, Symbol};
 use platform_elf::archive::Archive;
-use platform_elf::input::{InputOpener as _, OwnedBytes};
+use platform_elf::input::InputOpener as _;
 use platform_elf::library_search::LibrarySearch;
-use platform_elf::object::ElfObject;
 use platform_elf::platform::{AddPasses, ElfPlatform, ElfRuntime};
 
 use crate::crash;
@@ -23,6 +21,7 @@ use crate::error::Error;
 use crate::executor::Executor;
 use crate::mapped::MapFiles;
 use crate::needed::{NeededLibraries, ProgramLinker};
+use crate::object_reader::ObjectReader;
 use crate::process::LoadedLibraries;
 
 /// The runtime's archive, built with this crate.
@@ -38,6 +37,7 @@ pub struct Jit(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) session: Session,
     pub(crate) runtime: ElfRuntime,
+    pub(crate) objects: ObjectReader,
     pub(crate) search: LibrarySearch,
     pub(crate) loaded: LoadedLibraries,
     pub(crate) needed: Arc<NeededLibraries>,
@@ -54,6 +54,7 @@ pub struct Builder {
     directories: Vec<String>,
     passes: Vec<AddPasses>,
     names: Option<Arc<NameTable>>,
+    wrapped: Vec<String>,
 }
 
 impl Builder {
@@ -83,6 +84,15 @@ impl Builder {
     #[must_use]
     pub fn passes(mut self, add: AddPasses) -> Self {
         self.passes.push(add);
+        self
+    }
+
+    /// Puts another function in front of `symbol` (`--wrap`): what objects refer to as `symbol` is
+    /// `__wrap_symbol`, and what they refer to as `__real_symbol` is `symbol`. An object's references
+    /// to its own definition stay.
+    #[must_use]
+    pub fn wrap(mut self, symbol: impl Into<String>) -> Self {
+        self.wrapped.push(symbol.into());
         self
     }
 
@@ -129,6 +139,7 @@ impl Builder {
         Ok(Jit(Arc::new(Inner {
             runtime: runtime.map_err(|error| Error::Runtime { path, error })?,
             session,
+            objects: ObjectReader::new(names, &self.wrapped),
             search,
             loaded,
             needed,
@@ -240,7 +251,7 @@ impl Jit {
     /// Reads objects for this JIT; does not keep it, so materializers can own it.
     #[must_use]
     pub fn objects(&self) -> ObjectReader {
-        ObjectReader(self.0.session.names().clone())
+        self.0.objects.clone()
     }
 }
 
@@ -269,24 +280,5 @@ impl Drop for Inner {
         for failure in failures {
             tracing::error!("while a JIT ends: {failure}");
         }
-    }
-}
-
-/// Reads objects for one JIT.
-#[derive(Clone)]
-pub struct ObjectReader(Arc<NameTable>);
-
-impl ObjectReader {
-    /// An object in memory, for [`jit_core::session::Responsibility::link`]. `name` is for messages.
-    ///
-    /// # Errors
-    /// When the bytes are no relocatable object for this machine.
-    pub fn read(
-        &self,
-        name: &str,
-        bytes: impl Into<Vec<u8>>,
-    ) -> Result<Arc<dyn ObjectFile>, Error> {
-        let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(bytes.into()));
-        Ok(Arc::new(ElfObject::new(name, input, &self.0)?))
     }
 }

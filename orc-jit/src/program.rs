@@ -11,7 +11,6 @@ use jit_core::session::{AbsoluteSymbol, MissingSymbols, ProgramOptions, Reexport
 use orc_shared::ExecutorAddr;
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
-use platform_elf::object::ElfObject;
 use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
 use rayon::prelude::*;
@@ -19,7 +18,6 @@ use rayon::prelude::*;
 use crate::defaults::{self, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
-use crate::mapped::MapFiles;
 use crate::needed::CandidateLibrary;
 
 /// Objects that are read by several threads from this number on.
@@ -164,17 +162,13 @@ impl Program {
     }
 
     fn read(&self, input: ProgramInput) -> Result<Read, Error> {
-        let names = self.jit.0.session.names();
+        let objects = &self.jit.0.objects;
         let path = input.found.path;
         let name = input.name.unwrap_or_else(|| path.display().to_string());
         Ok(match input.found.content {
-            FoundContent::Object(bytes) => {
-                Read::Objects(vec![Arc::new(ElfObject::new(name, bytes, names)?)])
-            }
+            FoundContent::Object(bytes) => Read::Objects(vec![objects.object(name, bytes)?]),
             FoundContent::Archive(bytes) => {
-                let directory = path.parent().unwrap_or(std::path::Path::new(""));
-                let opener = Arc::new(MapFiles);
-                let archive = Archive::with_opener(name, bytes, names, directory, opener)?;
+                let archive = objects.archive(name, &path, bytes)?;
                 if input.whole_archive {
                     Read::Objects(archive.members()?)
                 } else {
@@ -232,9 +226,9 @@ impl Program {
             self.jit.0.needed.add(candidate);
         }
         self.find_dependencies(search.clone());
-        let names = self.jit.0.session.names().clone();
+        let objects = self.jit.objects();
         self.dylib
-            .add_generator(Arc::new(StaticParts::new(search, names)));
+            .add_generator(Arc::new(StaticParts::new(search, objects)));
         Ok(())
     }
 

@@ -76,6 +76,44 @@ fn constructors_run_before_the_function_is_handed_out() {
 }
 
 #[test]
+fn functions_can_be_wrapped() {
+    let scratch = Scratch::new();
+    let jit = Jit::builder().wrap("f").wrap("abs").build().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let wrapper = "int __real_f(void), __real_abs(int);
+                   int __wrap_f(void) { return __real_f() + 10; }
+                   int __wrap_abs(int x) { return __real_abs(x) + 100; }";
+    app.add_object_bytes("wrapper.o", scratch.bytes("wrapper", wrapper))
+        .unwrap();
+    let caller = "int f(void), abs(int); int call(void) { return f() + abs(-1); }";
+    let caller = scratch.compile_with("caller", caller, &["-c", "-fno-builtin"], "o");
+    app.add_object_file(caller).unwrap();
+    let object = jit.objects().read(
+        "f.o",
+        scratch.bytes("f", "int __real_f(void); int f(void) { return 1; }"),
+    );
+    let tracker = app.tracker();
+    tracker
+        .session_tracker()
+        .add_object(object.unwrap())
+        .unwrap();
+    assert_eq!(call(&app, "call").unwrap(), 112);
+    assert_eq!(call(&app, "f").unwrap(), 1);
+}
+
+#[test]
+fn a_missing_wrapper_is_named_with_what_it_stands_for() {
+    let scratch = Scratch::new();
+    let jit = Jit::builder().wrap("f").build().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let caller = scratch.bytes("a", "int f(void); int call(void) { return f(); }");
+    app.add_object_bytes("a.o", caller).unwrap();
+    let error = call(&app, "call").unwrap_err().to_string();
+    let expected = "undefined symbol: __wrap_f\n  referenced by a.o (as f)\n";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn a_failed_link_leaves_the_session_as_it_was() {
     let scratch = Scratch::new();
     let jit = Jit::new().unwrap();

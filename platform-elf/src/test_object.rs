@@ -10,7 +10,7 @@ use jit_core::name::NameTable;
 use jit_core::object::{Claims, ObjectError, ObjectFile};
 
 use crate::input::OwnedBytes;
-use crate::object::ElfObject;
+use crate::object::{ElfObject, WrappedNames};
 
 /// Compiles a source text with the system's compiler; `language` as `cc -x` takes it.
 pub(crate) fn compile(language: &str, flags: &[&str], source: &str) -> Vec<u8> {
@@ -79,9 +79,15 @@ impl Loaded {
     }
 
     pub fn try_new(bytes: Vec<u8>) -> Result<Self, ObjectError> {
+        Self::try_wrapping(bytes, &[])
+    }
+
+    /// With symbols wrapped.
+    pub fn try_wrapping(bytes: Vec<u8>, wrapped: &[&str]) -> Result<Self, ObjectError> {
         let names = Arc::new(NameTable::default());
         let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(bytes));
-        let object = ElfObject::new("test.o", input, &names)?;
+        let wrapped = WrappedNames::new(wrapped.iter().copied(), &names);
+        let object = ElfObject::with_wrapped("test.o", input, &names, &wrapped)?;
         Ok(Self { names, object })
     }
 

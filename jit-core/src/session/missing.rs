@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::LinkError;
+use crate::name::NameId;
 
 use super::ids::NameMap;
 use super::resolve::{Answer, Need, Resolver};
 use super::state::State;
+use super::unit::Source;
 
 /// Objects named per missing symbol; the rest are counted.
 const REFERRERS_MAX: usize = 5;
@@ -115,13 +117,19 @@ impl Resolver<'_> {
             units.map(|id| state.units[*id].source.clone()).collect()
         };
         for source in sources {
+            // An object may have two names for what it refers to.
+            let mut told = Vec::new();
             for reference in &source.interface().references {
                 let Some(symbol) = by_name.get(&reference.name) else {
                     continue;
                 };
+                if told.contains(symbol) {
+                    continue;
+                }
+                told.push(*symbol);
                 let symbol = &mut report.symbols[*symbol];
                 if symbol.referenced_by.len() < REFERRERS_MAX {
-                    symbol.referenced_by.push(source.name());
+                    symbol.referenced_by.push(referrer(&source, reference.name));
                 } else {
                     symbol.more_references += 1;
                 }
@@ -209,6 +217,19 @@ impl Resolver<'_> {
                 (name, owner)
             })
             .collect()
+    }
+}
+
+/// Who refers to a name, and by which other name if the reader of the object was told to take that for
+/// this.
+fn referrer(source: &Source, name: NameId) -> String {
+    let object = source.name();
+    let Source::Object(file) = source else {
+        return object;
+    };
+    match file.spelling(name) {
+        Some(written) => format!("{object} (as {})", crate::demangle::describe(&written)),
+        None => object,
     }
 }
 

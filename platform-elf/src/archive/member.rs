@@ -160,6 +160,7 @@ fn find_nested(archive: &Archive, path: &str, offset: u64) -> Result<Member, Obj
         name: path.to_owned(),
         input: open(archive, path)?,
         names: Arc::clone(&archive.names),
+        wrapped: Arc::clone(&archive.wrapped),
         directory: archive.directory.clone(),
         opener: Arc::clone(&archive.opener),
         index: Vec::new(),

@@ -26,8 +26,8 @@ use object::read::archive::{ArchiveFile, ArchiveKind};
 use rayon::prelude::*;
 
 use crate::input::{InputOpener, ReadFiles};
-use crate::object::ElfObject;
 use crate::object::interface::default_version;
+use crate::object::{ElfObject, WrappedNames};
 
 /// Below this many names, handing them to other threads costs more than interning them.
 const NAMES_PER_TASK: usize = 8192;
@@ -37,6 +37,7 @@ pub struct Archive {
     name: String,
     input: Arc<dyn InputBytes>,
     names: Arc<NameTable>,
+    wrapped: Arc<WrappedNames>,
     directory: PathBuf,
     opener: Arc<dyn InputOpener>,
     index: Vec<(NameId, u32)>,
@@ -82,6 +83,7 @@ impl Archive {
             name: name.into(),
             input,
             names: Arc::clone(names),
+            wrapped: Arc::default(),
             directory: directory.into(),
             opener,
             index: Vec::new(),
@@ -91,6 +93,13 @@ impl Archive {
             .read_index()
             .map_err(|message| archive.error(message))?;
         Ok(archive)
+    }
+
+    /// The same archive with symbols of its members wrapped (`--wrap`).
+    #[must_use]
+    pub fn wrapping(self, wrapped: &Arc<WrappedNames>) -> Self {
+        let wrapped = Arc::clone(wrapped);
+        Self { wrapped, ..self }
     }
 
     /// Every object of the archive in file order, for `--whole-archive`. Metadata of rustc
@@ -203,7 +212,8 @@ impl Archive {
         if member.file_name == "lib.rmeta" {
             return Ok(None);
         }
-        ElfObject::new(member.name, member.input, &self.names).map(|object| Some(Arc::new(object)))
+        let object = ElfObject::with_wrapped(member.name, member.input, &self.names, &self.wrapped);
+        object.map(|object| Some(Arc::new(object)))
     }
 }
 

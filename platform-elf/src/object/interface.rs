@@ -15,6 +15,7 @@ use object::read::elf::SectionHeader;
 use super::groups::Groups;
 use super::output_section::is_initializer;
 use super::view::{Place, View};
+use super::wrapped::WrappedNames;
 
 /// What the symbol table says, and what a graph built later needs of it.
 pub(super) struct Scan {
@@ -24,7 +25,8 @@ pub(super) struct Scan {
     pub groups: Groups,
 }
 
-/// Reads the symbol table's global part. `input` holds the object's bytes.
+/// Reads the symbol table's global part. `input` holds the object's bytes; undefined names get the
+/// meaning that `wrapped` gives them.
 ///
 /// # Errors
 /// When a table is damaged, or the object holds compiler-internal code instead of machine code.
@@ -32,6 +34,7 @@ pub(super) fn scan(
     view: &View<'_>,
     input: &Arc<dyn InputBytes>,
     names: &NameTable,
+    wrapped: &WrappedNames,
 ) -> Result<Scan, String> {
     let globals = &view.symbols[view.first_global as usize..];
     let own_names = globals
@@ -40,10 +43,13 @@ pub(super) fn scan(
     let mut global_names = Vec::with_capacity(globals.len());
     names.intern_from(input, own_names, &mut global_names);
     let groups = Groups::read(view, names, &global_names)?;
-    let undefined = globals
-        .iter()
-        .filter(|s| s.st_shndx.get(LE) == elf::SHN_UNDEF)
-        .count();
+    let mut undefined = 0;
+    for (name, symbol) in global_names.iter_mut().zip(globals) {
+        if symbol.st_shndx.get(LE) == elf::SHN_UNDEF {
+            *name = wrapped.meaning(*name);
+            undefined += 1;
+        }
+    }
     let mut scan = Scan {
         interface: ObjectInterface {
             definitions: Vec::with_capacity(globals.len() - undefined),

@@ -24,15 +24,19 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 pub(crate) mod view;
+mod wrapped;
 
 use std::sync::Arc;
 
 use jit_core::graph::{InputBytes, LinkGraph};
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, ObjectError, ObjectFile, ObjectInterface};
+use object::LittleEndian as LE;
+use object::elf::SHN_UNDEF;
 
 use groups::Groups;
 use view::View;
+pub use wrapped::WrappedNames;
 
 /// A relocatable ELF object.
 pub struct ElfObject {
@@ -68,9 +72,22 @@ impl ElfObject {
         input: Arc<dyn InputBytes>,
         names: &Arc<NameTable>,
     ) -> Result<Self, ObjectError> {
+        Self::with_wrapped(name, input, names, &WrappedNames::default())
+    }
+
+    /// Like [`Self::new`], with symbols that are wrapped (`--wrap`).
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn with_wrapped(
+        name: impl Into<String>,
+        input: Arc<dyn InputBytes>,
+        names: &Arc<NameTable>,
+        wrapped: &WrappedNames,
+    ) -> Result<Self, ObjectError> {
         let name = name.into();
-        let scan =
-            View::parse(input.bytes()).and_then(|view| interface::scan(&view, &input, names));
+        let scan = View::parse(input.bytes())
+            .and_then(|view| interface::scan(&view, &input, names, wrapped));
         match scan {
             Ok(interface::Scan {
                 interface,
@@ -123,6 +140,19 @@ impl ObjectFile for ElfObject {
 
     fn interface(&self) -> &ObjectInterface {
         &self.interface
+    }
+
+    fn spelling(&self, name: NameId) -> Option<Vec<u8>> {
+        let view = View::parse(self.input.bytes()).ok()?;
+        let globals = (view.first_global..).zip(&self.global_names);
+        let spellings = globals
+            .filter(|(_, meant)| **meant == name)
+            .filter_map(|(index, _)| view.symbols.get(index as usize))
+            .filter(|symbol| symbol.st_shndx.get(LE) == SHN_UNDEF)
+            .filter_map(|symbol| view.symbol_name(symbol));
+        let known = self.names.bytes(name);
+        let mut others = spellings.filter(|spelling| *spelling != known);
+        others.next().map(<[u8]>::to_vec)
     }
 
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {

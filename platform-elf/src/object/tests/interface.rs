@@ -362,3 +362,38 @@ fn wrong_places_of_symbols_are_refused() {
     let error = Loaded::new(global_first).build_error();
     assert!(error.contains("among the local ones"), "{error}");
 }
+
+#[test]
+fn undefined_names_are_wrapped_and_definitions_are_not() {
+    let bytes = assemble(
+        ".text\n.globl g\ng: call f\ncall g\ncall __real_g\n.weak w\ncall w\n\
+         .globl __wrap_h\n__wrap_h: call h\n",
+    );
+    let loaded = Loaded::try_wrapping(bytes, &["f", "g", "h", "w"]).expect("an object");
+    let mut wanted = references(&loaded);
+    wanted.sort();
+    let expected = [
+        ("__wrap_f", false),
+        ("__wrap_h", false),
+        ("__wrap_w", true),
+        ("g", false),
+    ];
+    assert_eq!(wanted, expected.map(|(name, weak)| (name.to_owned(), weak)));
+    let defined = definitions(&loaded);
+    assert!(
+        defined.contains("g Strong") && defined.contains("__wrap_h Strong"),
+        "{defined}"
+    );
+    // The graph has the same names, and the object still knows its own.
+    let graph = loaded.graph();
+    let external = |s: &&jit_core::graph::Symbol| s.target == Target::External;
+    let externals = graph.symbols.iter().filter(external);
+    let names: Vec<String> = externals
+        .filter_map(|s| Some(loaded.names.text(s.name?)))
+        .collect();
+    assert!(names.contains(&"__wrap_f".to_owned()) && !names.contains(&"f".to_owned()));
+    let spelling = |name: &str| loaded.object.spelling(loaded.names.intern(name.as_bytes()));
+    assert_eq!(spelling("__wrap_f").as_deref(), Some(&b"f"[..]));
+    assert_eq!(spelling("g").as_deref(), Some(&b"__real_g"[..]));
+    assert_eq!(spelling("f"), None);
+}
