@@ -3,6 +3,8 @@
 
 #[path = "messages/command_line.rs"]
 mod command_line;
+#[path = "messages/linker_options.rs"]
+mod linker_options;
 
 use expect_test::{Expect, expect};
 use tests::command::Ending;

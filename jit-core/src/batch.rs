@@ -59,9 +59,9 @@ pub struct ProgramLink {
     pub libraries: Vec<Arc<dyn NativeLibrary>>,
     /// Directories the loader searches for them first.
     pub search_path: Vec<String>,
-    /// Enter every visible definition of the program, not only what its libraries name: for `dlsym`
-    /// and for libraries that it opens while it runs (`-rdynamic`).
-    pub export_dynamic: bool,
+    /// Visible definitions of the program to enter beside those that its libraries name: for `dlsym`
+    /// and for libraries that it opens while it runs.
+    pub exported: Exported,
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
     pub args: Vec<String>,
@@ -69,6 +69,21 @@ pub struct ProgramLink {
     /// [`LinkError::Rehearsed`](crate::error::LinkError::Rehearsed). Nothing of the program has run, nor of
     /// libraries that are loaded for it.
     pub rehearse: bool,
+}
+
+/// Whether a name is meant.
+pub type NameFilter = dyn Fn(&[u8]) -> bool + Send + Sync;
+
+/// Names of definitions.
+#[derive(Clone, Default)]
+pub enum Exported {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that satisfy this.
+    Matching(Arc<NameFilter>),
+    /// All.
+    Everything,
 }
 
 /// Objects that are linked together.

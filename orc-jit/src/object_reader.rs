@@ -41,6 +41,11 @@ impl ObjectReader {
         Ok(self.object(name, input)?)
     }
 
+    /// The table that names are interned in.
+    pub(crate) fn names(&self) -> &Arc<NameTable> {
+        &self.names
+    }
+
     /// The object that `input` holds.
     pub(crate) fn object(
         &self,

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jit_core::batch::ProgramLink;
+use jit_core::batch::{Exported, ProgramLink};
 use jit_core::error::LinkError;
+use jit_core::name::NameId;
 use jit_core::native::NativeLibrary;
 use jit_core::object::{ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, MissingSymbols, ProgramOptions, Reexport};
@@ -13,6 +14,7 @@ use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
 use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
+use platform_elf::symbol_list::SymbolPatterns;
 use rayon::prelude::*;
 
 use crate::defaults::{self, StaticParts, UnopenedLibrary};
@@ -32,11 +34,16 @@ pub struct ProgramSettings {
     pub run_path: Vec<String>,
     /// Leave out what nothing refers to.
     pub gc_sections: bool,
-    /// Names to link even if nothing refers to them.
+    /// Names to link even if nothing refers to them (`-u`): archives are searched for them. They may
+    /// be missing.
     pub keep: Vec<String>,
+    /// Names that must be defined, and are kept (`--require-defined`).
+    pub required: Vec<String>,
     /// Let `dlsym` and libraries that the program opens find all its visible definitions
     /// (`-rdynamic`).
     pub export_dynamic: bool,
+    /// Let them find those of these names (`--export-dynamic-symbol`).
+    pub exported: SymbolPatterns,
     /// What `main` and the initializers are passed, the program's name first.
     pub args: Vec<String>,
     /// What to do about references that nothing defines.
@@ -55,7 +62,9 @@ impl Default for ProgramSettings {
             run_path: Vec::new(),
             gc_sections: true,
             keep: Vec::new(),
+            required: Vec::new(),
             export_dynamic: false,
+            exported: SymbolPatterns::default(),
             args: Vec::new(),
             undefined: Undefined::default(),
             rehearse: false,
@@ -289,20 +298,23 @@ impl Program {
             let entry = self.settings.entry.clone();
             return Err(Error::NoEntry { entry });
         }
+        let intern = |name: &String| names.intern(name.as_bytes());
         let keep = self.settings.keep.iter();
+        let required = self.settings.required.iter().map(intern);
+        let roots: Vec<NameId> = std::iter::once(entry).chain(required).collect();
         let options = ProgramOptions {
             link: ProgramLink {
                 libraries: Vec::new(),
                 search_path: self.settings.run_path.clone(),
-                export_dynamic: self.settings.export_dynamic,
+                exported: self.exported(),
                 args: self.settings.args.clone(),
                 rehearse: self.settings.rehearse,
             },
             drop_unreachable: self.settings.gc_sections,
-            keep: keep.map(|name| names.intern(name.as_bytes())).collect(),
+            keep: keep.map(intern).collect(),
             undefined_allowed: false,
         };
-        let missing = match self.dylib.link_program(&[entry], options.clone()) {
+        let missing = match self.dylib.link_program(&roots, options.clone()) {
             Ok(_) | Err(LinkError::Rehearsed) => return Ok(None),
             Err(LinkError::MissingSymbols(missing)) => missing,
             Err(error) => return Err(error.into()),
@@ -315,9 +327,22 @@ impl Program {
             undefined_allowed: true,
             ..options
         };
-        match self.dylib.link_program(&[entry], options) {
+        match self.dylib.link_program(&roots, options) {
             Ok(_) | Err(LinkError::Rehearsed) => Ok(Some(missing)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What `dlsym` is to find beside what the program's libraries name.
+    fn exported(&self) -> Exported {
+        let patterns = &self.settings.exported;
+        if self.settings.export_dynamic {
+            Exported::Everything
+        } else if patterns.is_empty() {
+            Exported::Nothing
+        } else {
+            let patterns = patterns.clone();
+            Exported::Matching(Arc::new(move |name| patterns.matches(name)))
         }
     }
 

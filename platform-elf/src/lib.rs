@@ -12,6 +12,7 @@ pub mod object;
 pub mod platform;
 pub mod shared_library;
 mod symbol_at;
+pub mod symbol_list;
 mod x86_64;
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use platform_elf::{archive, linker_script, object, shared_library};
+use platform_elf::{archive, linker_script, object, shared_library, symbol_list};
 
 type Entry = fn(&[u8]);
 
 /// The fuzz targets and what they call.
-const TARGETS: [(&str, Entry); 4] = [
+const TARGETS: [(&str, Entry); 5] = [
     ("object", object::fuzz_object),
     ("archive", archive::fuzz_archive),
     ("shared_library", shared_library::fuzz_library),
+    ("symbol_list", symbol_list::fuzz_symbol_list),
     ("linker_script", |bytes| {
         let _ = linker_script::looks_like_script(bytes);
         if let Ok(text) = std::str::from_utf8(bytes) {

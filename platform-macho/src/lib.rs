@@ -17,6 +17,7 @@
 //! | `platform` | What does the platform add to links, and to the life of a dylib? | a Mach header, `__mod_init_func`, `__thread_vars`, Objective-C and Swift sections |
 //! | `shared_library` | What does a library define? | its export trie |
 //! | `symbol_at` | Which symbol has a byte? | the last before it: sizes are not told |
+//! | `symbol_list` | Which symbols does a text choose? | `-exported_symbols_list`: a pattern on each line |
 //! | `x86_64` | Which edge kind is a relocation? | scattered pairs (`SUBTRACTOR`, `UNSIGNED`), `GOT_LOAD`, `TLV` |
 //! | `aarch64` | the same | `ADDEND`, `PAGE21`, `PAGEOFF12`, authenticated pointers |
 #![forbid(unsafe_code)]

@@ -119,7 +119,11 @@ const INPUTS: &[&str] = &[
     "--whole-archive",
     "--as-needed",
     "--defsym",
+    "-u",
+    "--wrap",
     "-rdynamic",
+    "--export-dynamic-symbol",
+    "--dynamic-list or --export-dynamic-symbol-list",
     "-l:FILE",
     "-Bstatic or -static",
     "-l",
@@ -191,7 +195,17 @@ impl Found {
         self.add_if(word == "--whole-archive", "--whole-archive");
         self.add_if(word == "--as-needed", "--as-needed");
         self.add_if(starts("--defsym"), "--defsym");
+        self.add_if(starts("-u") || starts("--undefined="), "-u");
+        self.add_if(starts("--wrap"), "--wrap");
         self.add_if(word == "-rdynamic", "-rdynamic");
+        self.add_if(
+            starts("--export-dynamic-symbol="),
+            "--export-dynamic-symbol",
+        );
+        self.add_if(
+            starts("--dynamic-list") || starts("--export-dynamic-symbol-list"),
+            "--dynamic-list or --export-dynamic-symbol-list",
+        );
         self.add_if(starts("-l:"), "-l:FILE");
         self.add_if(starts("-l") && !starts("-l:"), "-l");
         self.add_if(

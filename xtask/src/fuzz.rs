@@ -11,7 +11,13 @@ use std::process::Command;
 use crate::command::{cargo, root, run_in};
 
 /// The targets, each a program of `fuzz/`.
-const TARGETS: &[&str] = &["object", "archive", "linker_script", "shared_library"];
+const TARGETS: &[&str] = &[
+    "object",
+    "archive",
+    "linker_script",
+    "shared_library",
+    "symbol_list",
+];
 
 /// Counters at every edge of the control flow, and the operands of comparisons.
 const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
@@ -43,6 +49,10 @@ const SCRIPTS: &[&str] = &[
     "INPUT(-lncurses -ltinfo \"quoted name.a\" libx.so=lib)\n",
     "SEARCH_DIR(=/lib);ENTRY(main)\nINPUT ( AS_NEEDED ( -la, -lb ) )",
 ];
+
+/// A list of symbols in all its forms.
+const SYMBOL_LIST: &str =
+    "{ a*; \"b\"; [!c-e]?; }; # f\n{ extern \"C++\" { \"g(int)\"; h::*; }; };\n";
 
 /// Runs one target, or all, for so many seconds each.
 pub fn run(arguments: &[String]) -> Result<(), String> {
@@ -146,5 +156,7 @@ fn make_seeds(work: &Path) -> Result<(), String> {
         let file = work.join("linker_script").join(format!("{number}.ld"));
         fs::write(file, script).map_err(|e| e.to_string())?;
     }
+    let list = work.join("symbol_list").join("0.list");
+    fs::write(list, SYMBOL_LIST).map_err(|e| e.to_string())?;
     Ok(())
 }

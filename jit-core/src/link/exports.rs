@@ -8,7 +8,7 @@ use orc_shared::ExecutorAddr;
 use rayon::prelude::*;
 
 use super::state::{Link, PendingExport};
-use crate::batch::{DylibId, NativeBinding, Resolution};
+use crate::batch::{DylibId, Exported, NameFilter, NativeBinding, Resolution};
 use crate::error::LinkError;
 use crate::executor::api::{Export, NativeKind};
 use crate::graph::SymbolId;
@@ -29,8 +29,10 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     dylibs.sort_unstable();
     dylibs.dedup();
     let mut names = interposable_names(link, &program.libraries);
-    if program.export_dynamic {
-        add_visible_names(link, &mut names);
+    match &program.exported {
+        Exported::Nothing => {}
+        Exported::Matching(matches) => add_visible_names(link, &**matches, &mut names),
+        Exported::Everything => add_visible_names(link, &|_| true, &mut names),
     }
     let loaded = Loaded::new(link)?;
     let mut exports = Vec::new();
@@ -79,13 +81,17 @@ fn interposable_names(link: &Link, libraries: &[Arc<dyn NativeLibrary>]) -> Vec<
         .collect()
 }
 
-/// Adds the names of all definitions that others may refer to.
-fn add_visible_names(link: &Link, names: &mut Vec<(NameId, Vec<u8>)>) {
+/// Adds the names that match of all definitions that others may refer to.
+fn add_visible_names(link: &Link, matches: &NameFilter, names: &mut Vec<(NameId, Vec<u8>)>) {
     let mut seen: HashSet<NameId> = names.iter().map(|(name, _)| *name).collect();
     for unit in &link.batch.units {
         for definition in &unit.object.interface().definitions {
-            if definition.scope <= Scope::Protected && seen.insert(definition.name) {
-                names.push((definition.name, link.context.names.bytes(definition.name)));
+            if definition.scope > Scope::Protected || !seen.insert(definition.name) {
+                continue;
+            }
+            let text = link.context.names.bytes(definition.name);
+            if matches(&text) {
+                names.push((definition.name, text));
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Libraries that options of compiler drivers stand for.
+//! Libraries, and options of the linker, that options of compiler drivers stand for.
 //!
 //! `cc -fopenmp main.o` links the runtime of OpenMP, `-fsanitize=address` that of the sanitizer,
-//! `--coverage` the writer of profiles; which file that is, the compiler decides.
+//! `--coverage` the writer of profiles; which file that is, the compiler decides. Code whose stack is
+//! split wants `pthread_create` wrapped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,13 +12,14 @@ use platform_elf::library_search::FoundContent;
 use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
 
-/// Adds the libraries that the line's options ask for: sanitizers' runtimes before all inputs, as
+/// Adds what the line's options ask for. Libraries: sanitizers' runtimes before all inputs, as
 /// they replace functions of other libraries, and the others behind them.
 pub(super) fn add(line: &mut LinkLine, compiler: &str) {
     let is_clang = Path::new(compiler)
         .file_name()
         .is_some_and(|name| name.to_string_lossy().contains("clang"));
     let (mut first, mut last) = (Vec::new(), Vec::new());
+    let (mut undefined, mut wrapped) = (Vec::new(), Vec::new());
     for flag in &line.compile_flags {
         if let Some(kinds) = flag.strip_prefix("-fsanitize=") {
             first.extend(kinds.split(',').filter_map(|kind| match is_clang {
@@ -25,15 +27,23 @@ pub(super) fn add(line: &mut LinkLine, compiler: &str) {
                 false => gccs_sanitizer(kind),
             }));
         }
-        match flag.as_str() {
+        match flag.split('=').next().unwrap_or_default() {
             "-fopenmp" if is_clang => last.push(library("omp")),
             "-fopenmp" => last.push(library("gomp")),
             "--coverage" | "-coverage" | "-fprofile-arcs" | "-fprofile-generate" if !is_clang => {
                 last.push(library("gcov"));
             }
+            "-fprofile-instr-generate" | "-fprofile-generate" if is_clang => {
+                last.extend(clangs_runtime(compiler, "libclang_rt.profile-x86_64.a"));
+                undefined.push("__llvm_profile_runtime".to_owned());
+            }
+            // Threads get stacks of their own from the compiler's library.
+            "-fsplit-stack" => wrapped.push("pthread_create".to_owned()),
             _ => {}
         }
     }
+    line.undefined.append(&mut undefined);
+    line.wrapped.append(&mut wrapped);
     let input = |name| Input {
         name,
         source: None,
@@ -64,7 +74,10 @@ fn clangs_sanitizer(compiler: &str, kind: &str) -> Option<InputName> {
         "undefined" => "ubsan_standalone",
         _ => return None,
     };
-    let file = format!("libclang_rt.{runtime}-x86_64.so");
+    clangs_runtime(compiler, &format!("libclang_rt.{runtime}-x86_64.so"))
+}
+
+fn clangs_runtime(compiler: &str, file: &str) -> Option<InputName> {
     let output = Command::new(compiler)
         .arg(format!("-print-file-name={file}"))
         .output()

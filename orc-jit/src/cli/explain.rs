@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser as _;
@@ -18,7 +17,6 @@ use jit_core::native::NativeLibrary as _;
 use jit_core::object::{LazyObjects as _, Linkage, ObjectFile};
 use platform_elf::archive::Archive;
 use platform_elf::library_search::FoundContent;
-use platform_elf::object::ElfObject;
 use platform_elf::shared_library::SharedLibrary;
 
 use super::inputs::{self, Opened};
@@ -26,7 +24,7 @@ use super::link_line::LinkLine;
 use super::options::{ExplainOptions, RunOptions};
 use super::{Failure, response_file, threads};
 use crate::defaults;
-use crate::mapped::MapFiles;
+use crate::object_reader::ObjectReader;
 
 /// Referring objects that are named; the rest are counted.
 const REFERRERS_MAX: usize = 8;
@@ -48,7 +46,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let limit = threads::limit(None);
     let inputs = inputs::open(&mut line, scratch.path(), limit)?;
-    let mut story = Story::default();
+    let mut story = Story::of(&line);
     for opened in inputs.opened {
         story.add(opened)?;
     }
@@ -57,8 +55,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
             story.libraries.extend(inputs.search.find_soname(soname));
         }
     }
-    let entry = line.entry.as_deref().unwrap_or("main");
-    story.link(entry)?;
+    story.link(&line)?;
     let names = story.matching(&symbol);
     if names.is_empty() {
         println!("{symbol}: no input defines it or refers to it");
@@ -73,7 +70,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
 /// What is linked, and how it came about.
 #[derive(Default)]
 struct Story {
-    names: Arc<NameTable>,
+    reader: ObjectReader,
     objects: Vec<Linked>,
     archives: Vec<Archive>,
     libraries: Vec<Arc<SharedLibrary>>,
@@ -90,18 +87,28 @@ struct Linked {
 }
 
 impl Story {
+    /// A story without inputs yet.
+    fn of(line: &LinkLine) -> Self {
+        Self {
+            reader: ObjectReader::new(Arc::default(), &line.wrapped),
+            ..Self::default()
+        }
+    }
+
+    fn names(&self) -> &NameTable {
+        self.reader.names()
+    }
+
     fn add(&mut self, opened: Opened) -> Result<(), String> {
         let path = opened.found.path;
         let name = opened.name.unwrap_or_else(|| path.display().to_string());
         match opened.found.content {
             FoundContent::Object(bytes) => {
-                let object = ElfObject::new(name, bytes, &self.names).map_err(|e| e.to_string())?;
-                self.add_object(Arc::new(object), None);
+                let object = self.reader.object(name, bytes);
+                self.add_object(object.map_err(|e| e.to_string())?, None);
             }
             FoundContent::Archive(bytes) => {
-                let directory = path.parent().unwrap_or(Path::new(""));
-                let opener = Arc::new(MapFiles);
-                let archive = Archive::with_opener(name, bytes, &self.names, directory, opener);
+                let archive = self.reader.archive(name, &path, bytes);
                 let archive = archive.map_err(|e| e.to_string())?;
                 if opened.whole_archive {
                     for object in archive.members().map_err(|e| e.to_string())? {
@@ -129,9 +136,13 @@ impl Story {
     }
 
     /// Pulls archive members until nothing is asked for any more.
-    fn link(&mut self, entry: &str) -> Result<(), String> {
-        let entry = self.names.intern(entry.as_bytes());
-        self.want(entry, None)?;
+    fn link(&mut self, line: &LinkLine) -> Result<(), String> {
+        let entry = line.entry.as_deref().unwrap_or("main");
+        let named = line.undefined.iter().chain(&line.required);
+        for name in std::iter::once(entry).chain(named.map(String::as_str)) {
+            let name = self.names().intern(name.as_bytes());
+            self.want(name, None)?;
+        }
         let mut at = 0;
         while at < self.objects.len() {
             let object = self.objects[at].object.clone();
@@ -168,7 +179,7 @@ impl Story {
 
     /// The names meant by what the user typed: the symbol itself, or what demangles to it.
     fn matching(&self, typed: &str) -> Vec<NameId> {
-        let exact = self.names.find(typed.as_bytes());
+        let exact = self.names().find(typed.as_bytes());
         if let Some(name) = exact.filter(|name| self.is_known(*name)) {
             return vec![name];
         }
@@ -185,7 +196,7 @@ impl Story {
         found.sort_unstable();
         found.dedup();
         found.retain(|name| {
-            let readable = demangle(&self.names.bytes(*name));
+            let readable = demangle(&self.names().bytes(*name));
             // "f" means every overload of it.
             let rest = readable.strip_prefix(typed);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('('))
@@ -209,7 +220,7 @@ impl Story {
     }
 
     fn tell(&self, name: NameId) -> String {
-        let mut text = format!("{}\n", self.names.readable(name));
+        let mut text = format!("{}\n", self.names().readable(name));
         let definition = self.definitions.get(&name);
         match definition {
             Some((at, weak)) => {
@@ -229,7 +240,7 @@ impl Story {
 
     /// A name that no linked object defines.
     fn tell_outside(&self, name: NameId, text: &mut String) {
-        let bytes = self.names.bytes(name);
+        let bytes = self.names().bytes(name);
         let library = self.libraries.iter().find(|l| l.find(&bytes).is_some());
         if let Some(library) = library {
             let version = library.version(&bytes);
@@ -265,7 +276,7 @@ impl Story {
             }
         }
         if used.is_some() {
-            let bytes = self.names.bytes(name);
+            let bytes = self.names().bytes(name);
             let defining = self.libraries.iter().filter(|l| l.find(&bytes).is_some());
             others.extend(defining.map(|l| l.path().to_owned()));
         }
@@ -303,7 +314,7 @@ impl Story {
                     break;
                 }
                 Some((name, who)) => {
-                    let name = self.names.readable(*name);
+                    let name = self.names().readable(*name);
                     let who = who.map(|who| (who, self.objects[who].object.name()));
                     let asker = who.map_or("the command line", |(_, name)| name);
                     steps.push(format!("{object} defines {name}, which {asker} refers to"));
@@ -323,24 +334,25 @@ impl Story {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::process::Command;
 
     use super::*;
 
-    fn story(dir: &Path, entry: &str, args: &[&str]) -> Story {
+    fn story(dir: &Path, args: &[&str]) -> Story {
         let args = args
             .iter()
             .map(|a| OsString::from(a.replace("DIR", dir.to_str().unwrap())));
         let mut line = LinkLine::parse(args, &|_| None).unwrap();
         let inputs = inputs::open(&mut line, dir, 1).unwrap();
-        let mut story = Story::default();
+        let mut story = Story::of(&line);
         for opened in inputs.opened {
             story.add(opened).unwrap();
         }
         story
             .libraries
             .extend(inputs.search.find_soname("libc.so.6"));
-        story.link(entry).unwrap();
+        story.link(&line).unwrap();
         story
     }
 
@@ -362,11 +374,7 @@ mod tests {
              echo 'int abs(int); int g(int x) { return abs(x); }' > g.c
              cc -fno-builtin -c main.c f.c g.c; ar rc libf.a f.o; ar rc libg.a g.o",
         );
-        let story = story(
-            dir.path(),
-            "main",
-            &["DIR/main.o", "DIR/libf.a", "DIR/libg.a"],
-        );
+        let story = story(dir.path(), &["DIR/main.o", "DIR/libf.a", "DIR/libg.a"]);
         let told = story.tell(story.matching("g")[0]);
         let told = told.replace(dir.path().to_str().unwrap(), "DIR");
         assert_eq!(
@@ -385,6 +393,25 @@ mod tests {
     }
 
     #[test]
+    fn members_that_options_pull() {
+        let dir = tempfile::tempdir().unwrap();
+        shell(
+            dir.path(),
+            "echo 'int f(void); int main(void) { return f(); }' > main.c
+             echo 'int __real_f(void); int __wrap_f(void) { return __real_f(); }' > wrap.c
+             echo 'int f(void) { return 1; }' > f.c
+             echo 'int kept;' > kept.c
+             cc -c main.c wrap.c f.c kept.c; ar rc lib.a wrap.o f.o kept.o",
+        );
+        let args = ["DIR/main.o", "DIR/lib.a", "--wrap=f", "-u", "kept"];
+        let story = story(dir.path(), &args);
+        let tell = |name: &str| story.tell(story.matching(name)[0]);
+        assert!(tell("__wrap_f").contains("main.o refers to"));
+        assert!(tell("f").contains("wrap.o) refers to"));
+        assert!(tell("kept").contains("the command line refers to"));
+    }
+
+    #[test]
     fn cxx_names_as_they_are_written() {
         let dir = tempfile::tempdir().unwrap();
         shell(
@@ -393,7 +420,7 @@ mod tests {
              echo 'int f(void) { return 3; }' > b.c
              c++ -c a.cpp; cc -c b.c",
         );
-        let story = story(dir.path(), "main", &["DIR/a.o", "DIR/b.o"]);
+        let story = story(dir.path(), &["DIR/a.o", "DIR/b.o"]);
         assert_eq!(story.matching("n::f").len(), 2);
         assert_eq!(story.matching("n::f(int)").len(), 1);
         assert_eq!(story.matching("f").len(), 1);

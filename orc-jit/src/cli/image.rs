@@ -82,7 +82,19 @@ fn arguments(line: &LinkLine, keeper: &mut Keeper) -> Result<Vec<OsString>, Stri
             InputName::File(path) => keeper.keep(path)?.into(),
         });
     }
-    args.extend(line.undefined.iter().map(|u| format!("-Wl,-u,{u}").into()));
+    for (option, values) in [
+        ("-u", &line.undefined),
+        ("--require-defined", &line.required),
+        ("--wrap", &line.wrapped),
+        ("--export-dynamic-symbol", &line.exported),
+    ] {
+        let words = values.iter().map(|value| format!("-Wl,{option},{value}"));
+        args.extend(words.map(OsString::from));
+    }
+    for list in &line.export_lists {
+        args.push("--dynamic-list".into());
+        args.push(keeper.keep(list)?.into());
+    }
     let defsym = |(name, value): &(String, String)| format!("-Wl,--defsym={name}={value}").into();
     args.extend(line.defsyms.iter().map(defsym));
     args.extend(line.entry.iter().map(|e| format!("-Wl,--entry={e}").into()));
@@ -203,7 +215,9 @@ mod tests {
         std::fs::write(&object, "object").unwrap();
         let text = format!(
             "-Wl,--as-needed -Wl,-Bstatic {} /lib/y.rlib -Wl,-Bdynamic -lz -L /l -Wl,-rpath,/r \
-             -Wl,--gc-sections -rdynamic -nodefaultlibs -Wl,-u,keep -Wl,--defsym=a=1",
+             -Wl,--gc-sections -rdynamic -nodefaultlibs -Wl,-u,keep -Wl,--defsym=a=1 \
+             -Wl,--require-defined=r -Wl,--wrap=w -Wl,--export-dynamic-symbol=e* \
+             -Wl,--dynamic-list=/lists/d",
             object.display()
         );
         let before = parse(text.split(' ').map(OsString::from));
@@ -223,6 +237,10 @@ mod tests {
         assert!(!after.default_libraries && after.export_dynamic);
         assert_eq!(after.undefined, ["keep"]);
         assert_eq!(after.defsyms, before.defsyms);
+        assert_eq!(after.required, ["r"]);
+        assert_eq!(after.wrapped, ["w"]);
+        assert_eq!(after.exported, ["e*"]);
+        assert_eq!(after.export_lists, [Path::new("/lists/d")]);
     }
 
     #[test]

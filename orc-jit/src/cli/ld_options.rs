@@ -12,6 +12,7 @@ use crate::Undefined;
 use super::link_line::{InputName, LinkLine, OutputKind};
 
 /// Whether an option is one of the linker's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Handled {
     /// It is, and was applied (or ignored for good reason).
     Yes,
@@ -98,7 +99,6 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "plugin",
     "plugin-opt",
     "version-script",
-    "dynamic-list",
     "rpath-link",
     "exclude-libs",
     "Map",
@@ -128,8 +128,6 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "color-diagnostics",
     "pack-dyn-relocs",
     "compress-debug-level",
-    "export-dynamic-symbol",
-    "export-dynamic-symbol-list",
 ];
 
 /// Applies one option; `next` gives the word after it.
@@ -138,18 +136,21 @@ pub(super) fn apply(
     option: &str,
     next: &mut dyn FnMut() -> Result<String, String>,
 ) -> Result<Handled, String> {
-    let name = option
-        .strip_prefix("--")
-        .or_else(|| option.strip_prefix('-'))
-        .unwrap_or(option);
+    let (name, may_be_short) = match option.strip_prefix("--") {
+        Some(name) => (name, false),
+        None => (option.trim_start_matches('-'), true),
+    };
     if apply_flag(line, name) || IGNORED.contains(&name) {
         return Ok(Handled::Yes);
     }
-    let (name, joined) = match name.split_once('=') {
+    let (long, joined) = match name.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (name, None),
     };
-    apply_valued(line, name, joined, next)
+    Ok(match apply_valued(line, long, joined, next)? {
+        Handled::Unknown if may_be_short => short_joined(line, name),
+        handled => handled,
+    })
 }
 
 /// Options that hold from here on, and other flags.
@@ -192,12 +193,15 @@ fn apply_valued(
         None => next(),
     };
     match name {
-        "rpath" | "R" => {
-            let dirs = value()?;
-            line.run_path.extend(dirs.split(':').map(str::to_owned));
-        }
+        "rpath" | "R" => add_run_path(line, &value()?),
         "entry" | "e" => line.entry = Some(value()?),
-        "undefined" | "u" | "require-defined" => line.undefined.push(value()?),
+        "undefined" | "u" => line.undefined.push(value()?),
+        "require-defined" => line.required.push(value()?),
+        "wrap" => line.wrapped.push(value()?),
+        "export-dynamic-symbol" => line.exported.push(value()?),
+        "dynamic-list" | "export-dynamic-symbol-list" => {
+            line.export_lists.push(PathBuf::from(value()?));
+        }
         "library-path" | "L" => line.library_dirs.push(value()?),
         "library" | "l" => {
             let name = value()?;
@@ -225,14 +229,15 @@ fn apply_valued(
                 "linker script {script}: layout scripts are not supported; the platform's layout is used"
             ));
         }
-        "wrap" => {
-            let symbol = value()?;
-            return Err(format!("--wrap={symbol} is not supported"));
-        }
         _ if IGNORED_WITH_VALUE.contains(&name) => drop(value()?),
-        _ => return Ok(short_joined(line, name)),
+        _ => return Ok(Handled::Unknown),
     }
     Ok(Handled::Yes)
+}
+
+/// Directories that the loader searches, separated by colons.
+fn add_run_path(line: &mut LinkLine, dirs: &str) {
+    line.run_path.extend(dirs.split(':').map(str::to_owned));
 }
 
 /// `-z KEYWORD`: all but this one are about the layout of a file.
@@ -252,6 +257,10 @@ fn short_joined(line: &mut LinkLine, name: &str) -> Handled {
         line.push(InputName::Library(library.to_owned()));
     } else if let Some(word) = name.strip_prefix('z') {
         keyword(line, word);
+    } else if let Some(symbol) = name.strip_prefix('u') {
+        line.undefined.push(symbol.to_owned());
+    } else if let Some(dirs) = name.strip_prefix('R') {
+        add_run_path(line, dirs);
     } else if !name.starts_with('O') {
         return Handled::Unknown;
     }

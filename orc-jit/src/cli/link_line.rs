@@ -35,6 +35,14 @@ pub struct LinkLine {
     pub default_libraries: bool,
     /// `-u`: names to link even if nothing refers to them.
     pub undefined: Vec<String>,
+    /// `--require-defined`: the same for names that must be defined.
+    pub required: Vec<String>,
+    /// `--wrap`: symbols that other functions are put in front of.
+    pub wrapped: Vec<String>,
+    /// `--export-dynamic-symbol`: patterns of names that `dlsym` is to find.
+    pub exported: Vec<String>,
+    /// `--dynamic-list`, `--export-dynamic-symbol-list`: files with such patterns.
+    pub export_lists: Vec<PathBuf>,
     /// `--unresolved-symbols`, `--warn-unresolved-symbols`, `-z undefs`.
     pub undefined_symbols: Undefined,
     /// `--defsym`: names and what they stand for, a number or another name.
@@ -124,6 +132,10 @@ impl Default for LinkLine {
             gc_sections: None,
             default_libraries: true,
             undefined: Vec::new(),
+            required: Vec::new(),
+            wrapped: Vec::new(),
+            exported: Vec::new(),
+            export_lists: Vec::new(),
             undefined_symbols: Undefined::default(),
             defsyms: Vec::new(),
             sysroot: None,
@@ -282,7 +294,7 @@ impl LinkLine {
             "-e" => self.entry = Some(utf8(next()?)?),
             "-Xlinker" => {
                 let option = utf8(next()?)?;
-                self.linker_options(&[option], args)?;
+                self.linker_options(LinkerWords::new([option], args))?;
             }
             "-static" | "-static-pie" | "--static" => self.state.choice = LibraryChoice::StaticOnly,
             "--coverage" => self.compile_flags.push(text.to_owned()),
@@ -322,8 +334,7 @@ impl LinkLine {
         own: &dyn Fn(&str) -> Option<bool>,
     ) -> Result<(), String> {
         if let Some(options) = text.strip_prefix("-Wl,") {
-            let options: Vec<String> = options.split(',').map(str::to_owned).collect();
-            return self.linker_options(&options, &mut std::iter::empty());
+            return self.linker_options(LinkerWords::new(split(options), args));
         }
         if let Some(takes_value) = own(text) {
             self.own_options.push(text.into());
@@ -344,11 +355,7 @@ impl LinkLine {
                 self.rust_flags.push(text.to_owned());
                 return Ok(());
             }
-            let mut next = || utf8(value_of(text, args)?);
-            if let Handled::Unknown = ld_options::apply(self, text, &mut next)? {
-                self.own_options.push(text.into());
-            }
-            return Ok(());
+            return self.long_option(text, args);
         }
         if let Some(dir) = text.strip_prefix("-L") {
             self.library_dirs.push(dir.to_owned());
@@ -368,36 +375,83 @@ impl LinkLine {
         } else if let Some(script) = text.strip_prefix("-T").filter(|rest| !is_address(rest)) {
             ld_options::apply(self, "-T", &mut || Ok(script.to_owned()))?;
         } else if !["-B", "-T"].iter().any(|p| text.starts_with(p)) {
+            return self.long_option(text, args);
+        }
+        Ok(())
+    }
+
+    /// Options of the linker proper that stand alone, if they have names of more than a letter.
+    fn long_option(
+        &mut self,
+        text: &str,
+        args: &mut dyn Iterator<Item = OsString>,
+    ) -> Result<(), String> {
+        let mut next = || utf8(value_of(text, args)?);
+        let is_letter = text.len() <= "-x".len();
+        if is_letter || ld_options::apply(self, text, &mut next)? == Handled::Unknown {
             self.own_options.push(text.into());
         }
         Ok(())
     }
 
-    /// Options for the linker proper, from `-Wl,` or `-Xlinker`; the value of the last one may be
-    /// in a later `-Xlinker`.
-    fn linker_options(
-        &mut self,
-        options: &[String],
-        args: &mut dyn Iterator<Item = OsString>,
-    ) -> Result<(), String> {
-        let mut options = options.iter();
-        while let Some(option) = options.next() {
-            let mut next = || match options.next() {
-                Some(value) => Ok(value.clone()),
-                None => match args.next() {
-                    Some(word) if word == "-Xlinker" => utf8(value_of(option, args)?),
-                    _ => Err(format!("linker option {option} needs a value")),
-                },
-            };
+    /// Options for the linker proper, from `-Wl,` or `-Xlinker`.
+    fn linker_options(&mut self, mut words: LinkerWords<'_>) -> Result<(), String> {
+        while let Some(option) = words.given.next() {
+            let mut next = || words.value_of(&option);
             if !option.starts_with('-') {
                 self.push(InputName::File(PathBuf::from(option)));
-            } else if let Handled::Unknown = ld_options::apply(self, option, &mut next)? {
+            } else if ld_options::apply(self, &option, &mut next)? == Handled::Unknown {
                 self.warnings
                     .push(format!("linker option {option} has no effect here"));
             }
         }
         Ok(())
     }
+}
+
+/// Words that a compiler driver hands on to the linker.
+struct LinkerWords<'a> {
+    /// Those of the argument that is being read.
+    given: std::vec::IntoIter<String>,
+    /// What follows it.
+    args: &'a mut dyn Iterator<Item = OsString>,
+}
+
+impl<'a> LinkerWords<'a> {
+    fn new(
+        given: impl IntoIterator<Item = String>,
+        args: &'a mut dyn Iterator<Item = OsString>,
+    ) -> Self {
+        let given: Vec<String> = given.into_iter().collect();
+        let given = given.into_iter();
+        Self { given, args }
+    }
+
+    /// The word after `option`. The linker does not see where one argument of the driver ends and
+    /// the next one starts, so it may be in that.
+    fn value_of(&mut self, option: &str) -> Result<String, String> {
+        if let Some(word) = self.given.next() {
+            return Ok(word);
+        }
+        let missing = || format!("linker option {option} needs a value");
+        let arg = utf8(self.args.next().ok_or_else(missing)?)?;
+        if let Some(words) = arg.strip_prefix("-Wl,") {
+            let words: Vec<String> = split(words).collect();
+            self.given = words.into_iter();
+            return self.given.next().ok_or_else(missing);
+        }
+        match arg.as_str() {
+            "-Xlinker" => utf8(value_of(option, self.args)?),
+            // The driver keeps its own options to itself, and hands on the names of files.
+            other if other.starts_with('-') => Err(missing()),
+            _ => Ok(arg),
+        }
+    }
+}
+
+/// The words behind `-Wl,`.
+fn split(words: &str) -> impl Iterator<Item = String> {
+    words.split(',').map(str::to_owned)
 }
 
 fn value_of(

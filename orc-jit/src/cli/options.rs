@@ -155,7 +155,9 @@ Options of a linker that work here, alone or after -Wl, :
   --gc-sections              leave out what nothing refers to (the default)
   --no-gc-sections           link all sections
   --entry SYMBOL             start at SYMBOL instead of main
-  -u SYMBOL                  link SYMBOL even if nothing refers to it
+  -u SYMBOL                  link SYMBOL, from an archive too, even if nothing refers to it
+  --wrap SYMBOL              let references to SYMBOL mean __wrap_SYMBOL, and those to
+                             __real_SYMBOL mean SYMBOL
   --defsym NAME=VALUE        define a symbol as a number or another symbol
   --unresolved-symbols=ignore-all, --warn-unresolved-symbols
                              link what refers to undefined symbols: their address is zero
@@ -163,6 +165,8 @@ Options of a linker that work here, alone or after -Wl, :
   -static                    the same; the C library stays shared
   --as-needed                load the shared libraries that follow only if they are used
   -rdynamic                  let dlsym, and libraries that the program opens, find its symbols
+  --export-dynamic-symbol GLOB, --dynamic-list FILE
+                             the same for symbols whose names match, or are listed in FILE
   -rpath DIR                 let the loader search DIR for shared libraries
   -nodefaultlibs             use no library that is not named (otherwise the language's and the
                              system's libraries are used as needed)

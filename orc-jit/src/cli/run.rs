@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use jit_core::name::NameTable;
+use platform_elf::symbol_list::SymbolPatterns;
 
 use super::inputs::{self, Inputs, Opened};
 use super::link_line::{InputName, LinkLine};
@@ -15,7 +16,7 @@ use super::timings::Timings;
 use super::{
     Failure, driver_libraries, executor, image, response_file, restart, show_graph, threads,
 };
-use crate::{Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
+use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -74,7 +75,7 @@ fn run(
     timings.done("open inputs, compile sources");
 
     let executor = executor::start(&options, start_with)?;
-    let jit = start(&options, executor.as_ref())?;
+    let jit = start(&options, &line, executor.as_ref())?;
     timings.done("start the runtime");
 
     let Inputs {
@@ -146,8 +147,13 @@ fn restart_if_it_helps(jit: &Jit) {
     }
 }
 
-fn start(options: &RunOptions, executor: Option<&Executor>) -> Result<Jit, Failure> {
-    let mut builder = Jit::builder();
+fn start(
+    options: &RunOptions,
+    line: &LinkLine,
+    executor: Option<&Executor>,
+) -> Result<Jit, Failure> {
+    let wrapped = line.wrapped.iter();
+    let mut builder = wrapped.fold(Jit::builder(), Builder::wrap);
     if let Some(executor) = executor {
         builder = builder.executor(executor.clone());
     }
@@ -181,7 +187,9 @@ fn prepare(
         run_path: line.run_path.clone(),
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.clone(),
+        required: line.required.clone(),
         export_dynamic: line.export_dynamic,
+        exported: exported(line)?,
         args,
         undefined: line.undefined_symbols,
         rehearse,
@@ -200,6 +208,20 @@ fn prepare(
         program.define(name, value).map_err(text)?;
     }
     Ok(program)
+}
+
+/// What the command line and the files it names choose for `dlsym`.
+fn exported(line: &LinkLine) -> Result<SymbolPatterns, String> {
+    let mut patterns = SymbolPatterns::default();
+    for pattern in &line.exported {
+        patterns.add(pattern);
+    }
+    for path in &line.export_lists {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let added = patterns.add_list(&text);
+        added.map_err(|problem| format!("{}: {problem}", path.display()))?;
+    }
+    Ok(patterns)
 }
 
 /// What the program sees as its name: the file a linker would have written, or else the first input

@@ -18,9 +18,7 @@ fn program(world: &mut World, interposable: &[&str]) {
     world.program = Some(ProgramLink {
         libraries: vec![Arc::new(library)],
         search_path: vec!["/opt/lib".to_owned()],
-        export_dynamic: false,
-        args: Vec::new(),
-        rehearse: false,
+        ..ProgramLink::default()
     });
 }
 

@@ -93,6 +93,42 @@ fn own_options_are_left_with_their_values() {
 }
 
 #[test]
+fn values_in_the_next_argument() {
+    let line = parse(
+        "-Wl,-rpath -Wl,/a,-u,one -Wl,--defsym -Wl,b=c,-z -Wl,now x.o -Wl,-rpath /e -Xlinker -u \
+         -Wl,two -Wl,-L -Xlinker l -Wl,--wrap -Wl,w -Wl,-soname -Wl,s -Wl,-Map -Wl,m,-e -Wl,start",
+    );
+    assert_eq!(line.run_path, ["/a", "/e"]);
+    assert_eq!(line.undefined, ["one", "two"]);
+    assert_eq!(line.defsyms, [("b".to_owned(), "c".to_owned())]);
+    assert_eq!(line.library_dirs, ["l"]);
+    assert_eq!(line.wrapped, ["w"]);
+    assert_eq!(line.entry.as_deref(), Some("start"));
+    assert_eq!(line.inputs.len(), 1);
+    assert!(line.warnings.is_empty(), "{:?}", line.warnings);
+}
+
+#[test]
+fn options_of_the_linker_that_stand_alone() {
+    let line = parse("-rpath /a -rpath=/b --rpath /c --rpath=/d -R/e -Wl,-R/f -Wl,-uone -utwo");
+    assert_eq!(line.run_path, ["/a", "/b", "/c", "/d", "/e", "/f"]);
+    assert_eq!(line.undefined, ["one", "two"]);
+    let line = parse("--wrap a --wrap=b -wrap c --require-defined d --export-dynamic-symbol=e*");
+    assert_eq!(line.wrapped, ["a", "b", "c"]);
+    assert_eq!(
+        (line.required, line.exported),
+        (vec!["d".into()], vec!["e*".into()])
+    );
+    let line = parse("--dynamic-list a --export-dynamic-symbol-list=b -Wl,--dynamic-list,c");
+    assert_eq!(line.export_lists, ["a", "b", "c"].map(PathBuf::from));
+    // Two dashes make no short option.
+    assert_eq!(
+        parse("--undecided -V --zap").own_options,
+        ["--undecided", "-V", "--zap"]
+    );
+}
+
+#[test]
 fn definitions_and_output_kinds() {
     let line = parse("-Wl,--defsym=a=0x10 -Wl,--defsym,b=c -shared");
     let pairs: Vec<_> = line
@@ -114,7 +150,9 @@ fn what_cannot_be_done_is_said() {
     assert_eq!(error("a.o -o"), "option -o needs a value");
     assert_eq!(error("-Wl,-rpath"), "linker option -rpath needs a value");
     assert!(error("-Wl,-T,x.ld").contains("linker script x.ld"));
-    assert!(error("-Wl,--wrap=malloc").contains("--wrap=malloc"));
+    assert_eq!(error("-Wl,-z"), "linker option -z needs a value");
+    assert_eq!(error("-Wl,-u -O2 -Wl,a"), "linker option -u needs a value");
+    assert_eq!(error("a.o -rpath"), "option -rpath needs a value");
     let line = parse("-Wl,--frobnicate a.o");
     assert_eq!(
         line.warnings,

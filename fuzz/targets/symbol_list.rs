@@ -1,0 +1,6 @@
+//! Bytes as a list of symbols to export.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    platform_elf::symbol_list::fuzz_symbol_list(bytes);
+});
