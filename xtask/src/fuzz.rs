@@ -17,6 +17,8 @@ const TARGETS: &[&str] = &[
     "linker_script",
     "shared_library",
     "symbol_list",
+    "messages_to_executor",
+    "messages_to_controller",
 ];
 
 /// Counters at every edge of the control flow, and the operands of comparisons.
@@ -151,6 +153,16 @@ fn make_seeds(work: &Path) -> Result<(), String> {
         let mut words = vec!["rcs".to_owned(), archive.display().to_string()];
         words.extend(pair.iter().map(|object| object.display().to_string()));
         run_in(work, "ar", &words)?;
+    }
+    for opcode in 0..4 {
+        let body = [0_u64, 1, 2, 1].map(u64::to_le_bytes).concat();
+        // Size, opcode, number and tag (SimpleRemoteEPC).
+        let header = [32 + body.len() as u64, opcode, 7, 16].map(u64::to_le_bytes);
+        let message = [header.concat(), body].concat();
+        for target in ["messages_to_executor", "messages_to_controller"] {
+            let file = work.join(target).join(format!("{opcode}"));
+            fs::write(file, &message).map_err(|e| e.to_string())?;
+        }
     }
     for (number, script) in SCRIPTS.iter().enumerate() {
         let file = work.join("linker_script").join(format!("{number}.ld"));

@@ -8,6 +8,7 @@
 mod calls;
 mod connection;
 mod executor;
+mod fuzz;
 mod guest;
 mod host;
 mod incoming;
@@ -23,6 +24,7 @@ mod workers;
 
 pub use connection::Limits;
 pub use executor::RemoteExecutor;
+pub use fuzz::fuzz_messages;
 pub use launch::{Launch, Token};
 pub use place::{PLACES, Place};
 pub use process::become_program;

@@ -21,6 +21,7 @@
 mod budget;
 mod connection;
 mod crash;
+mod fuzz;
 mod listen;
 mod llvm;
 mod main_thread;
@@ -39,6 +40,7 @@ use orc_shared::remote::services::Notice;
 use orc_shared::sps::{self, SpsExpected};
 
 use self::connection::{Reader, Writer};
+pub use self::fuzz::fuzz_messages;
 pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_streams};
 pub(crate) use self::llvm::{deregister_frames, register_debug_object, register_frames};
 use self::session::{End, Session};
