@@ -119,15 +119,20 @@ fn prepare(
     batch: Arc<Batch>,
     host: &Arc<dyn BatchHost>,
 ) -> Result<Link, LinkError> {
+    let mut wanted = 0;
     for _ in 0..ATTEMPTS {
         let mut link = Link::new(Arc::clone(context), Arc::clone(host), Arc::clone(&batch));
         if place(&mut link)? == Allocation::Done {
             return Ok(link);
         }
+        let requests = link.groups.iter().flat_map(|group| group.layout.requests());
+        wanted = requests.map(|request| request.size).sum();
     }
-    Err(LinkError::Executor(ExecutorError::failed(
-        "the batch does not fit an empty range of the executor's memory",
-    )))
+    Err(LinkError::Executor(ExecutorError::failed(format_args!(
+        "the objects need {} MiB of memory next to each other, and an empty range of the executor's \
+         memory has less",
+        wanted >> 20
+    ))))
 }
 
 /// From objects to addresses.
