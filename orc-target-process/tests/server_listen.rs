@@ -136,6 +136,15 @@ fn neither_slow_clients_nor_many_keep_others_out() {
 }
 
 #[test]
+fn a_controller_may_come_after_a_long_wait() {
+    let listening = Listening::new("tcp:0");
+    // Longer than a client may take to show its token.
+    std::thread::sleep(Duration::from_millis(5500));
+    let mut it = listening.connect_with_token();
+    it.accept(Streams::Forwarded);
+}
+
+#[test]
 fn a_unix_socket_is_for_its_user() {
     let path = scratch("socket");
     let _ = std::fs::remove_file(&path);

@@ -135,7 +135,8 @@ impl Listener {
                     unknown.push(Unknown {
                         connection,
                         shown: Vec::with_capacity(TOKEN_SIZE),
-                        until: now + TOKEN_TIME_MAX,
+                        // Its time begins now, however long the wait for it was.
+                        until: Instant::now() + TOKEN_TIME_MAX,
                     });
                 }
             }
