@@ -66,7 +66,7 @@ pub struct ProgramLink {
     /// initialized.
     pub args: Vec<String>,
     /// Go through the whole link and then give everything back, which is the error
-    /// [`LinkError::Rehearsed`](crate::error::LinkError::Rehearsed). Nothing of the program has run, nor of
+    /// [`LinkError::Rehearsed`]. Nothing of the program has run, nor of
     /// libraries that are loaded for it.
     pub rehearse: bool,
 }
