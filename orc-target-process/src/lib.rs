@@ -10,7 +10,7 @@ pub mod crash;
 mod debugger;
 pub mod dispatch;
 pub mod executor;
-#[cfg(all(feature = "libunwind", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(feature = "libunwind")]
 pub mod libunwind;
 pub mod memory;
 pub mod native;
@@ -22,3 +22,9 @@ mod stand_ins;
 mod sys;
 pub mod tls;
 pub mod trusted;
+
+#[cfg(all(
+    feature = "libunwind",
+    not(all(target_os = "linux", target_arch = "x86_64"))
+))]
+compile_error!("the feature `libunwind` is for Linux on x86-64");

@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use libunwind_sys::{
     _U_dyn_cancel, _U_dyn_register, _Ux86_64_local_addr_space, unw_addr_space_t, unw_cursor_t,
-    unw_dyn_info__bindgen_ty_1, unw_dyn_info_format_t_UNW_INFO_FORMAT_REMOTE_TABLE, unw_dyn_info_t,
-    unw_dyn_remote_table_info_t, unw_flush_cache, unw_getcontext, unw_init_local,
+    unw_dyn_info_t, unw_flush_cache, unw_getcontext, unw_init_local,
 };
 
 use crate::api::FrameEntry;
@@ -63,24 +62,9 @@ impl Frames {
             Some(Entry { pc, fde })
         };
         let table: Box<[Entry]> = frames.iter().map(entry).collect::<Option<_>>()?;
-        let rti = unw_dyn_remote_table_info_t {
-            name_ptr: 0,
-            segbase: code.start,
-            // In words, of which an entry has one.
-            table_len: table.len() as u64,
-            table_data: table.as_ptr() as u64,
-        };
-        let mut info = Box::new(unw_dyn_info_t {
-            next: std::ptr::null_mut(),
-            prev: std::ptr::null_mut(),
-            start_ip: code.start,
-            end_ip: code.end,
-            gp: 0,
-            format: unw_dyn_info_format_t_UNW_INFO_FORMAT_REMOTE_TABLE as i32,
-            pad: 0,
-            load_offset: 0,
-            u: unw_dyn_info__bindgen_ty_1 { rti },
-        });
+        let (entries, count) = (table.as_ptr() as u64, table.len() as u64);
+        let base = code.start;
+        let mut info = Box::new(super::frame_table(code, base, entries, count));
         // SAFETY: what is registered, and what it points to, stays where it is until it is cancelled.
         unsafe { _U_dyn_register(&raw mut *info) };
         Some(Self {

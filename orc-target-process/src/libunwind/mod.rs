@@ -19,10 +19,39 @@ pub use self::local::backtrace;
 pub(crate) use self::local::{Frames, forget};
 pub use self::traced::backtrace_of;
 
-use libunwind_sys::{UNW_TDEP_IP, unw_cursor_t, unw_get_reg, unw_step};
+use std::ops::Range;
+
+use libunwind_sys::{
+    UNW_TDEP_IP, unw_cursor_t, unw_dyn_info__bindgen_ty_1,
+    unw_dyn_info_format_t_UNW_INFO_FORMAT_REMOTE_TABLE, unw_dyn_info_t,
+    unw_dyn_remote_table_info_t, unw_get_reg, unw_step,
+};
 
 /// More frames than this are taken for an endless loop.
 const FRAMES_MAX: usize = 100_000;
+
+/// A table of frames of `code`, as libunwind wants it described: `count` entries at `entries`, each where a
+/// function starts and where its FDE is, as signed 32-bit distances from `base`.
+fn frame_table(code: Range<u64>, base: u64, entries: u64, count: u64) -> unw_dyn_info_t {
+    let rti = unw_dyn_remote_table_info_t {
+        name_ptr: 0,
+        segbase: base,
+        // In words, of which an entry has one.
+        table_len: count,
+        table_data: entries,
+    };
+    unw_dyn_info_t {
+        next: std::ptr::null_mut(),
+        prev: std::ptr::null_mut(),
+        start_ip: code.start,
+        end_ip: code.end,
+        gp: 0,
+        format: unw_dyn_info_format_t_UNW_INFO_FORMAT_REMOTE_TABLE as i32,
+        pad: 0,
+        load_offset: 0,
+        u: unw_dyn_info__bindgen_ty_1 { rti },
+    }
+}
 
 /// Addresses of the instructions that are running or waiting for a return, innermost first.
 ///

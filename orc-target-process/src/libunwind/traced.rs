@@ -13,18 +13,16 @@ use std::os::unix::fs::FileExt as _;
 use libunwind_sys::{
     _UPT_access_fpreg, _UPT_access_mem, _UPT_access_reg, _UPT_create, _UPT_destroy,
     _UPT_find_proc_info, _UPT_put_unwind_info, unw_accessors_t, unw_addr_space_t,
-    unw_create_addr_space, unw_cursor_t, unw_destroy_addr_space, unw_dyn_info__bindgen_ty_1,
-    unw_dyn_info_format_t_UNW_INFO_FORMAT_REMOTE_TABLE, unw_dyn_info_t,
-    unw_dyn_remote_table_info_t, unw_error_t_UNW_ENOINFO, unw_fpreg_t, unw_init_remote,
-    unw_proc_info_t, unw_regnum_t, unw_word_t,
+    unw_create_addr_space, unw_cursor_t, unw_destroy_addr_space, unw_dyn_info_t,
+    unw_error_t_UNW_ENOINFO, unw_fpreg_t, unw_init_remote, unw_proc_info_t, unw_regnum_t,
+    unw_word_t,
 };
 
-const PT_LOAD: u32 = 1;
-const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+use crate::sys::memory::parse_mapping;
 
 /// Bytes of an ELF header and of a program header (System V gABI, 64-bit).
-const EHDR_SIZE: usize = 64;
-const PHDR_SIZE: usize = 56;
+const EHDR_SIZE: usize = size_of::<libc::Elf64_Ehdr>();
+const PHDR_SIZE: usize = size_of::<libc::Elf64_Phdr>();
 
 /// More program headers than this are not a range's.
 const PHDRS_MAX: usize = 64;
@@ -100,7 +98,7 @@ impl Traced {
         Ok(Self {
             state,
             memory,
-            mappings: map.lines().filter_map(mapping).collect(),
+            mappings: map.lines().filter_map(parse_mapping).collect(),
         })
     }
 
@@ -119,24 +117,8 @@ impl Traced {
             return None;
         }
         let count = u32::from_le_bytes(self.read(header + 8)?);
-        let rti = unw_dyn_remote_table_info_t {
-            name_ptr: 0,
-            segbase: header,
-            // In words, of which an entry has one.
-            table_len: u64::from(count),
-            table_data: header + 12,
-        };
-        Some(unw_dyn_info_t {
-            next: std::ptr::null_mut(),
-            prev: std::ptr::null_mut(),
-            start_ip: code.start,
-            end_ip: code.end,
-            gp: 0,
-            format: unw_dyn_info_format_t_UNW_INFO_FORMAT_REMOTE_TABLE as i32,
-            pad: 0,
-            load_offset: 0,
-            u: unw_dyn_info__bindgen_ty_1 { rti },
-        })
+        let count = u64::from(count);
+        Some(super::frame_table(code, header, header + 12, count))
     }
 
     /// Goes down from `ip`, through mappings without a gap, to one that begins with an ELF header.
@@ -166,8 +148,8 @@ impl Traced {
             let phdr: [u8; PHDR_SIZE] = self.read(headers + (index * PHDR_SIZE) as u64)?;
             let addr = start.checked_add(word(&phdr, 16))?;
             match u32::from_le_bytes([phdr[0], phdr[1], phdr[2], phdr[3]]) {
-                PT_LOAD => end = end.max(addr.checked_add(word(&phdr, 40))?),
-                PT_GNU_EH_FRAME => frames = Some(addr),
+                libc::PT_LOAD => end = end.max(addr.checked_add(word(&phdr, 40))?),
+                libc::PT_GNU_EH_FRAME => frames = Some(addr),
                 _ => {}
             }
         }
@@ -181,14 +163,6 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)
-}
-
-/// The addresses in a line of a process's map.
-fn mapping(line: &str) -> Option<Range<u64>> {
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    Some(number(start)?..number(end)?)
 }
 
 /// libunwind's accessors for `ptrace`, but for one.
