@@ -5,6 +5,7 @@
 //! Their stand-ins are the C library's functions, but for that difference. Libraries keep the C
 //! library's own.
 
+mod arch;
 mod small_stacks;
 mod symbol_search;
 
@@ -30,7 +31,7 @@ pub(crate) fn substitute(
 
 fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
     let name = &import.name[..];
-    let stand_in = symbol_search::stand_in(name)
+    let stand_in = arch::symbol_search(name)
         .or_else(|| small_stacks::stand_in(name))
         .or_else(|| disguise::stand_in(name))?;
     // A library that brings its own function, such as a sanitizer's, knows what it does.

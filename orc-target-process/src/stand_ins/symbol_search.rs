@@ -11,92 +11,12 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::native::Scope;
 use crate::program;
 
-/// The stand-in for a function of this name.
-pub(super) fn stand_in(name: &[u8]) -> Option<*const ()> {
-    match name {
-        b"dlsym" => Some(dlsym as *const ()),
-        b"dlvsym" => Some(dlvsym as *const ()),
-        _ => None,
-    }
-}
-
-/// As the C library's `dlsym`, which is told who the caller is by the return address: so it is jumped to.
-///
-/// # Safety
-/// As the C library's.
-#[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
-    std::arch::naked_asm!(
-        ".cfi_startproc",
-        "push rdi",
-        ".cfi_adjust_cfa_offset 8",
-        "push rsi",
-        ".cfi_adjust_cfa_offset 8",
-        "sub rsp, 8",
-        ".cfi_adjust_cfa_offset 8",
-        "xor edx, edx",
-        "call {find}",
-        "add rsp, 8",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rsi",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rdi",
-        ".cfi_adjust_cfa_offset -8",
-        "test rax, rax",
-        "jne 2f",
-        "jmp qword ptr [rip + {dlsym}@GOTPCREL]",
-        "2:",
-        "ret",
-        ".cfi_endproc",
-        find = sym find,
-        dlsym = sym libc::dlsym,
-    )
-}
-
-/// The same for `dlvsym`.
-///
-/// # Safety
-/// As the C library's.
-#[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-unsafe extern "C" fn dlvsym(
-    handle: *mut c_void,
-    name: *const c_char,
-    version: *const c_char,
-) -> *mut c_void {
-    std::arch::naked_asm!(
-        ".cfi_startproc",
-        "push rdi",
-        ".cfi_adjust_cfa_offset 8",
-        "push rsi",
-        ".cfi_adjust_cfa_offset 8",
-        "push rdx",
-        ".cfi_adjust_cfa_offset 8",
-        "call {find}",
-        "pop rdx",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rsi",
-        ".cfi_adjust_cfa_offset -8",
-        "pop rdi",
-        ".cfi_adjust_cfa_offset -8",
-        "test rax, rax",
-        "jne 2f",
-        "jmp qword ptr [rip + {dlvsym}@GOTPCREL]",
-        "2:",
-        "ret",
-        ".cfi_endproc",
-        find = sym find,
-        dlvsym = sym libc::dlvsym,
-    )
-}
-
 /// What the C library would not find: of this version, or the default one if that is null. Null if it is to be
 /// asked, which then leaves a message for `dlerror`, too.
 ///
 /// # Safety
 /// The name is a C string, the version one or null.
-unsafe extern "C" fn find(
+pub(super) unsafe extern "C" fn find(
     handle: *mut c_void,
     name: *const c_char,
     version: *const c_char,
