@@ -5,6 +5,7 @@ use super::elf::{STT_GNU_IFUNC, STT_TLS};
 use super::loaded::{global_scope, loaded_objects};
 
 /// The loaded objects in the order in which the loader searches them.
+#[derive(Debug)]
 pub(crate) struct Scope {
     objects: Vec<Dynamic>,
 }

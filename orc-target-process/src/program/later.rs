@@ -23,7 +23,8 @@ use parking_lot::Mutex;
 use super::redirect::Redirects;
 use crate::api::ProgramImage;
 use crate::native::{
-    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, host, loaded_objects, lookup,
+    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, host, loaded_objects,
+    lookup,
 };
 
 /// The name whose references are led to [`open_library`].
@@ -32,8 +33,8 @@ pub(super) const NAME: &[u8] = b"dlopen";
 /// What is needed of an entered program while it runs.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Where the loader has the image that stands for the program.
-    base: u64,
+    /// The image that stands for the program, for names to be looked up in.
+    scope: Scope,
     /// The exports that are redirected, the search path, and what is called first.
     pub image: ProgramImage,
     pub redirects: Mutex<Redirects>,
@@ -43,11 +44,11 @@ static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
 static LOADERS_DLOPEN: AtomicU64 = AtomicU64::new(0);
 
 impl Running {
-    /// Keeps what is needed of `image`.
+    /// Keeps what is needed of `image`, which the loader has at `base`.
     pub fn new(base: u64, image: &ProgramImage, redirects: Redirects) -> Arc<Self> {
         let redirected = image.exports.iter().filter(|export| export.redirect_loaded);
         Arc::new(Self {
-            base,
+            scope: Scope::of_object(base),
             image: ProgramImage {
                 exports: redirected.cloned().collect(),
                 search_path: image.search_path.clone(),
@@ -71,9 +72,12 @@ impl Running {
     }
 }
 
-/// Where the loader has the image of the program that runs.
-pub(super) fn program_base() -> Option<u64> {
-    RUNNING.lock().as_ref().map(|running| running.base)
+/// The address of a definition that the running program shows its libraries: of this version, or the
+/// default one.
+pub(crate) fn definition(name: &[u8], version: Option<&[u8]>) -> Option<u64> {
+    // Not under the lock: an IFUNC's resolver may run.
+    let running = RUNNING.lock().clone()?;
+    running.scope.find(name, version)
 }
 
 /// Where references to `dlopen` are to lead for a program, if not to the loader's: to be asked

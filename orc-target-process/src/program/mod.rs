@@ -55,10 +55,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
-use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage, Scope};
+use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use crate::tls::{Reserve, SETTING};
 use hook::Hook;
 use later::Running;
+pub(crate) use later::definition;
 use redirect::RedirectError;
 
 /// Why a program could not be entered.
@@ -137,12 +138,6 @@ pub struct OpenProgram {
     image: Option<OpenImage>,
     thread_locals: Option<OpenImage>,
     running: Arc<Running>,
-}
-
-/// The address of a definition that the running program shows its libraries: of this version, or the
-/// default one.
-pub(crate) fn definition(name: &[u8], version: Option<&[u8]>) -> Option<u64> {
-    Scope::of_object(later::program_base()?).find(name, version)
 }
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
