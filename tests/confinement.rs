@@ -36,7 +36,7 @@ const PROGRAM: &str = r#"
         report("write in the directory", opened("directory/new", O_WRONLY | O_CREAT));
         report("write to nowhere", opened("/dev/null", O_WRONLY));
         report("network", socket(AF_INET, SOCK_STREAM, 0) < 0);
-        report("sixth network", socket(AF_INET6, SOCK_DGRAM, 0) < 0);
+        report("network of IPv6", socket(AF_INET6, SOCK_DGRAM, 0) < 0);
         report("socket", socket(AF_UNIX, SOCK_STREAM, 0) < 0);
         printf("no new privileges: %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
         fflush(stdout);
@@ -88,7 +88,7 @@ fn loses(what: &[&str], told: &str) {
         "write in the directory",
         "write to nowhere",
         "network",
-        "sixth network",
+        "network of IPv6",
         "socket",
     ];
     for name in all {
@@ -150,7 +150,7 @@ fn a_directory_can_stay_writable() {
 fn the_network_can_be_out_of_reach() {
     let options = ["--executor=spawn", "--executor-option=--no-network"];
     let told = run(&Scratch::new(), &options);
-    loses(&["network", "sixth network"], &told);
+    loses(&["network", "network of IPv6"], &told);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_listener_confines_what_it_starts() {
             "remove",
             "write in the directory",
             "network",
-            "sixth network",
+            "network of IPv6",
         ];
         loses(&lost, &told);
     }

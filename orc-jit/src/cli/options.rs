@@ -59,7 +59,7 @@ pub struct RunOptions {
     #[arg(long)]
     pub timings: bool,
 
-    /// Link everything, but load no library and run nothing
+    /// Link everything, but run nothing, no library's constructor either
     #[arg(long)]
     pub no_exec: bool,
 
