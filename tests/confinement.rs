@@ -198,6 +198,8 @@ fn what_cannot_be_done_is_explained() {
         &["--executor=spawn", option],
         "--writable /no/such/directory: No such file",
     );
+    let option = "--executor-option=--writable";
+    says(&["--executor=spawn", option], "--writable needs a value");
     let option = "--executor-option=--frob";
     says(&["--executor=spawn", option], "unknown argument `--frob`");
     let option = "--executor-option=--read-only";

@@ -152,10 +152,12 @@ impl Launch {
             (None, Some(file)) => process::command_of(file, NAME),
             (None, None) => Command::new(NAME),
         };
-        command.envs(self.variables()).args(&self.options);
+        command.envs(self.variables());
         let sockets = vec![theirs.into()];
         let (child, ()) = process::spawn_with_sockets(command, sockets, |numbers, command| {
             command.arg("--fd").arg(numbers[0].to_string());
+            // Behind ours, so that a value that is missing is missed.
+            command.args(&self.options);
         })?;
         let peer = Box::new(SpawnedExecutor(child));
         Ok((Stream::Unix(own), peer, Streams::Inherited))
