@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod controller;
+pub mod entering;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
