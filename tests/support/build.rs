@@ -72,6 +72,14 @@ pub fn program<S: Into<OsString>>(case: &Case, argv: impl IntoIterator<Item = S>
     invocation
 }
 
+/// Which signals programs start with ignored and blocked, because this process has (under `nohup`, say):
+/// what a program did then is not what it would do otherwise.
+fn inherited_signals() -> Vec<String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kept = |line: &&str| line.starts_with("SigIgn:") || line.starts_with("SigBlk:");
+    status.lines().filter(kept).map(str::to_owned).collect()
+}
+
 fn key(case: &Case, compiler: &Compiler, mode: &Mode) -> u64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     (
@@ -92,6 +100,7 @@ fn key(case: &Case, compiler: &Compiler, mode: &Mode) -> u64 {
     )
         .hash(&mut hasher);
     (compiler.name, &compiler.version, mode.compile, mode.link).hash(&mut hasher);
+    inherited_signals().hash(&mut hasher);
     hasher.finish()
 }
 
