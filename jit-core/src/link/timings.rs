@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Phases of all links of a session, added up.
 #[derive(Default)]
 pub struct PhaseTimes {
@@ -20,6 +22,9 @@ pub struct Phase {
     pub name: &'static str,
     /// Time in all, on the clock of the thread that drives the link.
     pub total: Duration,
+    /// Processor time of all threads of the process while it ran: up to the number of processors
+    /// times `total` where they share the work.
+    pub processor: Duration,
     /// How often it ran.
     pub count: u64,
 }
@@ -34,16 +39,18 @@ impl PhaseTimes {
             .clone()
     }
 
-    fn add(&self, name: &'static str, time: Duration) {
+    fn add(&self, name: &'static str, time: Duration, processor: Duration) {
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         match phases.iter_mut().find(|phase| phase.name == name) {
             Some(phase) => {
                 phase.total += time;
+                phase.processor += processor;
                 phase.count += 1;
             }
             None => phases.push(Phase {
                 name,
                 total: time,
+                processor,
                 count: 1,
             }),
         }
@@ -73,6 +80,12 @@ impl fmt::Display for PhaseTimes {
     }
 }
 
+/// Processor time that all threads of the process have used.
+#[must_use]
+pub fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
 /// The timer of one link.
 #[derive(Clone)]
 pub(super) struct Timings {
@@ -89,6 +102,7 @@ impl Timings {
         RunningPhase {
             name,
             start: Instant::now(),
+            processor: processor_time(),
             times: Arc::clone(&self.times),
             _span: tracing::debug_span!("link", phase = name).entered(),
         }
@@ -99,13 +113,15 @@ impl Timings {
 pub(super) struct RunningPhase {
     name: &'static str,
     start: Instant,
+    processor: Duration,
     times: Arc<PhaseTimes>,
     _span: tracing::span::EnteredSpan,
 }
 
 impl Drop for RunningPhase {
     fn drop(&mut self) {
-        self.times.add(self.name, self.start.elapsed());
+        let processor = processor_time().saturating_sub(self.processor);
+        self.times.add(self.name, self.start.elapsed(), processor);
     }
 }
 
@@ -116,10 +132,12 @@ mod tests {
     #[test]
     fn phases_add_up() {
         let times = PhaseTimes::default();
-        times.add("layout", Duration::from_millis(1));
-        times.add("fix up", Duration::from_millis(6));
-        times.add("layout", Duration::from_millis(2));
+        let milliseconds = Duration::from_millis;
+        times.add("layout", milliseconds(1), milliseconds(1));
+        times.add("fix up", milliseconds(6), milliseconds(11));
+        times.add("layout", milliseconds(2), milliseconds(3));
         assert_eq!(times.phases()[0].count, 2);
+        assert_eq!(times.phases()[0].processor, milliseconds(4));
         assert_eq!(
             times.to_string(),
             "     9.000 ms  link\n     3.000 ms   33%   layout (x2)\n     6.000 ms   67%   fix up"

@@ -3,18 +3,47 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use jit_core::link::timings::PhaseTimes;
+use jit_core::link::timings::{PhaseTimes, processor_time};
 
 /// Times the phases of one run of the command.
 pub(super) struct Timings {
-    start: Instant,
-    last: Instant,
-    phases: Vec<(&'static str, Duration)>,
+    start: Moment,
+    last: Moment,
+    phases: Vec<(&'static str, Spent)>,
+}
+
+#[derive(Clone, Copy)]
+struct Moment {
+    clock: Instant,
+    processor: Duration,
+}
+
+/// Time on the clock, and of all processors together.
+#[derive(Clone, Copy)]
+struct Spent {
+    clock: Duration,
+    processor: Duration,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            clock: Instant::now(),
+            processor: processor_time(),
+        }
+    }
+
+    fn since(self, earlier: Self) -> Spent {
+        Spent {
+            clock: self.clock - earlier.clock,
+            processor: self.processor.saturating_sub(earlier.processor),
+        }
+    }
 }
 
 impl Timings {
     pub(super) fn start() -> Self {
-        let now = Instant::now();
+        let now = Moment::now();
         Self {
             start: now,
             last: now,
@@ -24,26 +53,39 @@ impl Timings {
 
     /// What was done since the last call was this phase.
     pub(super) fn done(&mut self, phase: &'static str) {
-        let now = Instant::now();
-        self.phases.push((phase, now - self.last));
+        let now = Moment::now();
+        self.phases.push((phase, now.since(self.last)));
         self.last = now;
     }
 
     /// The tree, one line per phase, with the linker's own phases below its own.
     pub(super) fn report(&self, link: &PhaseTimes) -> String {
-        let mut text = String::new();
-        let mut line = |time: Duration, indent: usize, name: &str| {
-            let milliseconds = time.as_secs_f64() * 1e3;
-            let _ = writeln!(text, "{milliseconds:>10.3} ms  {:indent$}{name}", "");
+        let mut text = format!("{:>10}     {:>10}\n", "time", "processor");
+        let mut line = |spent: Spent, indent: usize, name: &str| {
+            let [clock, processor] =
+                [spent.clock, spent.processor].map(|time| time.as_secs_f64() * 1e3);
+            let _ = writeln!(
+                text,
+                "{clock:>10.3} ms  {processor:>10.3} ms  {:indent$}{name}",
+                ""
+            );
         };
-        line(self.last - self.start, 0, "total");
-        for (phase, time) in &self.phases {
-            line(*time, 2, phase);
+        line(self.last.since(self.start), 0, "total");
+        for (phase, spent) in &self.phases {
+            line(*spent, 2, phase);
         }
-        let linked: Duration = link.phases().iter().map(|phase| phase.total).sum();
+        let phases = link.phases();
+        let linked = Spent {
+            clock: phases.iter().map(|phase| phase.total).sum(),
+            processor: phases.iter().map(|phase| phase.processor).sum(),
+        };
         line(linked, 0, "of which in the linker, with the runtime");
-        for phase in link.phases() {
-            line(phase.total, 2, phase.name);
+        for phase in phases {
+            let spent = Spent {
+                clock: phase.total,
+                processor: phase.processor,
+            };
+            line(spent, 2, phase.name);
         }
         text
     }
@@ -61,7 +103,8 @@ mod tests {
         let report = timings.report(&PhaseTimes::default());
         let names: Vec<&str> = report
             .lines()
-            .map(|line| line.split(" ms  ").nth(1).unwrap())
+            .skip(1)
+            .map(|line| line.split(" ms  ").nth(2).unwrap())
             .collect();
         assert_eq!(names[..3], ["total", "  open", "  link"]);
     }
