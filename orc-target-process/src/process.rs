@@ -8,6 +8,7 @@ use orc_shared::{
 };
 
 use crate::native::lookup;
+use crate::sys;
 
 /// The C library's `malloc` and `free`. What linked code returns as a wrapper result, and what it
 /// frees after a dispatched call, must come from and go to the same: the runtime's references
@@ -25,6 +26,12 @@ unsafe impl WrapperAllocator for Malloc {
         // SAFETY: the caller's promise.
         unsafe { libc::free(ptr.cast()) }
     }
+}
+
+/// Does beforehand what takes a process of several threads much longer. For whoever is about to start
+/// the first one, and to use this process as an executor.
+pub fn prepare_for_threads() {
+    sys::fd::grow_table();
 }
 
 /// A wrapper function's result in this process.

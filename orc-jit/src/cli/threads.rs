@@ -8,6 +8,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use orc_target_process::process::prepare_for_threads;
+
 /// Input bytes for which one more thread pays.
 const BYTES_PER_THREAD: u64 = 512 * 1024;
 
@@ -34,6 +36,9 @@ pub(super) fn worthwhile(limit: usize, input_bytes: u64) -> usize {
 impl LinkThreads {
     /// Makes the calling thread the first of `count`.
     pub(super) fn start(count: usize) -> Self {
+        if count > 1 {
+            prepare_for_threads();
+        }
         let handles = Handles::default();
         let kept = handles.clone();
         let pool = rayon::ThreadPoolBuilder::new()

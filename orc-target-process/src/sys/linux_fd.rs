@@ -47,6 +47,17 @@ impl Drop for QuietFd {
     }
 }
 
+/// Grows the process's table of descriptors so that ours will fit.
+///
+/// A process of one thread does that at once. One of several waits until no processor can be reading
+/// the old table (an RCU grace period), which takes 10 ms and more.
+pub(crate) fn grow_table() {
+    let Ok(directory) = std::fs::File::open("/") else {
+        return;
+    };
+    drop(duplicate(&directory.into(), HIGH_FD));
+}
+
 fn duplicate(fd: &OwnedFd, lowest: libc::c_int) -> Option<OwnedFd> {
     // SAFETY: `fd` is open; the call only makes another number for it.
     let moved = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) };
