@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use orc_rt_archive::{BuildRequest, build, build_executor, build_guest, executor_sources, sources};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    for source in sources().into_iter().chain(executor_sources()) {
+    let workspace = PathBuf::from(var("CARGO_MANIFEST_DIR")?).join("..");
+    let all = sources(&workspace).into_iter();
+    for source in all.chain(executor_sources(&workspace)) {
         println!("cargo::rerun-if-changed={}", source.display());
     }
     let out_dir = PathBuf::from(var("OUT_DIR")?);
     let request = |directory: &str| -> Result<BuildRequest, String> {
         Ok(BuildRequest {
             cargo: var("CARGO")?.into(),
+            workspace: workspace.clone(),
             target_dir: out_dir.join(directory),
             target: var("TARGET")?
                 .into_string()

@@ -20,6 +20,9 @@ const PROFILE: &str = "orc-rt";
 pub struct BuildRequest {
     /// The Cargo to run.
     pub cargo: PathBuf,
+    /// The project's root directory. Known at run time only: a build directory may move with its
+    /// project.
+    pub workspace: PathBuf,
     /// A directory for its intermediate files, not shared with the outer build.
     pub target_dir: PathBuf,
     /// The platform to build for.
@@ -52,7 +55,12 @@ pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
         "--crate-type",
         "staticlib",
     ];
-    run(request, runtime_dir(), PROFILE, &arguments)?;
+    run(
+        request,
+        &request.workspace.join("orc-rt"),
+        PROFILE,
+        &arguments,
+    )?;
     let directory = request.target_dir.join(&request.target).join(PROFILE);
     Ok(directory.join("liborc_rt.a"))
 }
@@ -101,25 +109,21 @@ pub(crate) fn run(
     })
 }
 
-/// The files and directories that the archive is made from, for `rerun-if-changed`.
+/// The files and directories of the project at `workspace` that the archive is made from, for
+/// `rerun-if-changed`.
 #[must_use]
-pub fn sources() -> Vec<PathBuf> {
-    let runtime = runtime_dir();
-    let workspace = runtime.join("..");
-    vec![
-        runtime.join("src"),
-        runtime.join("Cargo.toml"),
-        workspace.join("orc-shared/src"),
-        workspace.join("orc-shared/Cargo.toml"),
+pub fn sources(workspace: &Path) -> Vec<PathBuf> {
+    [
+        "orc-rt/src",
+        "orc-rt/Cargo.toml",
+        "orc-shared/src",
+        "orc-shared/Cargo.toml",
         // The profile and the versions of dependencies.
-        workspace.join("Cargo.toml"),
-        workspace.join("Cargo.lock"),
+        "Cargo.toml",
+        "Cargo.lock",
     ]
-}
-
-/// Where `orc-rt` is: this crate lies in its directory.
-fn runtime_dir() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    .map(|path| workspace.join(path))
+    .into()
 }
 
 /// Takes everything out of a command's environment that steers Cargo, except where it finds things.

@@ -9,6 +9,9 @@ use crate::{ArchiveError, sources};
 /// The executor may not be larger than this, in bytes: every controller carries it.
 pub const EXECUTOR_SIZE_MAX: usize = 1_500_000;
 
+/// Where its package lies in the project.
+const PACKAGE: &str = "orc-target-process";
+
 /// Its name, and that of its profile in the workspace's manifest.
 const NAME: &str = "orc-executor";
 
@@ -18,7 +21,7 @@ const NAME: &str = "orc-executor";
 /// When it does not compile, or is too large.
 pub fn build_executor(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
     let arguments = ["build", "--bin", NAME, "--features", "tls-reserve"];
-    build_file(request, package_dir(), &arguments, NAME)
+    build_file(request, &request.workspace.join(PACKAGE), &arguments, NAME)
 }
 
 /// Builds the executor as a shared library, and returns the file's bytes.
@@ -26,7 +29,7 @@ pub fn build_executor(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
 /// # Errors
 /// When it does not compile, or is too large.
 pub fn build_guest(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
-    let directory = package_dir().join("guest");
+    let directory = request.workspace.join(PACKAGE).join("guest");
     build_file(request, &directory, &["build"], "liborc_executor_guest.so")
 }
 
@@ -49,17 +52,12 @@ fn build_file(
     }
 }
 
-/// The files and directories that the executor is made from, for `rerun-if-changed`.
+/// The files and directories of the project at `workspace` that the executor is made from, for
+/// `rerun-if-changed`.
 #[must_use]
-pub fn executor_sources() -> Vec<PathBuf> {
-    let own = ["src", "guest", "build.rs", "Cargo.toml"].map(|name| package_dir().join(name));
+pub fn executor_sources(workspace: &Path) -> Vec<PathBuf> {
+    let package = workspace.join(PACKAGE);
+    let own = ["src", "guest", "build.rs", "Cargo.toml"].map(|name| package.join(name));
     // What the runtime shares with it: the wire format, the profiles, the versions.
-    own.into_iter().chain(sources()).collect()
-}
-
-fn package_dir() -> &'static Path {
-    Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../orc-target-process"
-    ))
+    own.into_iter().chain(sources(workspace)).collect()
 }

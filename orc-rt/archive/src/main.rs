@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         .nth(1)
         .map_or_else(|| target_dir.join("liborc_rt.a"), PathBuf::from);
     let request = BuildRequest {
+        workspace: workspace.to_owned(),
         cargo: std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from),
         target_dir,
         target: "x86_64-unknown-linux-gnu".to_owned(),

@@ -16,6 +16,7 @@ pub fn archive() -> &'static [u8] {
     ARCHIVE.get_or_init(|| {
         let request = BuildRequest {
             cargo: env!("CARGO").into(),
+            workspace: concat!(env!("CARGO_MANIFEST_DIR"), "/../..").into(),
             target_dir: directory().join("orc-rt"),
             target: "x86_64-unknown-linux-gnu".to_owned(),
         };
