@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::graph::InputBytes;
 
@@ -246,19 +246,24 @@ impl NameTable {
         }
         let first = ids.len();
         ids.resize(first + chunk.len(), NameId(0));
-        let mut start = 0;
-        for (shard, &end) in ends.iter().enumerate() {
-            let end = end as usize;
-            if start == end {
-                continue;
-            }
-            let mut names = self.shards[shard].0.lock();
-            for group in order[start..end].chunks(GROUP) {
+        let mut intern = |shard: usize, mut names: MutexGuard<'_, Names>| {
+            let start = shard.checked_sub(1).map_or(0, |before| ends[before]);
+            for group in order[start as usize..ends[shard] as usize].chunks(GROUP) {
                 names.intern_group(chunk, group, &self.inputs, |at, index| {
                     ids[first + at as usize] = id(shard, index);
                 });
             }
-            start = end;
+        };
+        // Threads that went through the shards in one order would wait for each other at every one.
+        let mut taken = [false; SHARDS];
+        for (shard, taken) in taken.iter_mut().enumerate() {
+            match self.shards[shard].0.try_lock() {
+                Some(names) => intern(shard, names),
+                None => *taken = true,
+            }
+        }
+        for shard in (0..SHARDS).filter(|&shard| taken[shard]) {
+            intern(shard, self.shards[shard].0.lock());
         }
     }
 }
