@@ -10,6 +10,7 @@ pub mod demangle;
 pub mod error;
 pub mod executor;
 pub mod graph;
+pub mod in_order;
 pub mod in_process;
 pub mod link;
 pub mod name;

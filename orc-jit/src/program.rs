@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jit_core::batch::{Exported, ProgramLink};
 use jit_core::error::LinkError;
+use jit_core::in_order::in_order;
 use jit_core::name::NameId;
 use jit_core::native::NativeLibrary;
 use jit_core::object::{ObjectFile, SymbolKind};
@@ -15,15 +16,11 @@ use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
 use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
 use platform_elf::symbol_list::SymbolPatterns;
-use rayon::prelude::*;
 
 use crate::defaults::{self, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::needed::CandidateLibrary;
-
-/// Objects that are read by several threads from this number on.
-const PARALLEL_FROM: usize = 32;
 
 /// How a program is linked and run.
 #[derive(Clone, Debug)]
@@ -152,39 +149,39 @@ impl Program {
     /// When an object cannot be read, or defines what is defined already.
     pub fn add(&self, inputs: Vec<ProgramInput>) -> Result<(), Error> {
         let tracker = self.dylib.default_tracker();
-        for read in self.read_all(inputs) {
-            match read? {
-                Read::Objects(objects) => tracker.add_objects(objects)?,
-                Read::Archive(archive) => tracker.add_archive(Arc::new(archive))?,
-                Read::Shared(library, as_needed) => self.add_shared(library, !as_needed)?,
+        let mut outcome = Ok(());
+        let add = |_: &ProgramInput, read: Result<Read, Error>| {
+            if outcome.is_err() {
+                return;
             }
-        }
-        Ok(())
+            outcome = read.and_then(|read| match read {
+                Read::Objects(objects) => Ok(tracker.add_objects(objects)?),
+                Read::Archive(archive) => Ok(tracker.add_archive(Arc::new(archive))?),
+                Read::Shared(library, as_needed) => self.add_shared(library, !as_needed),
+            });
+        };
+        in_order(&inputs, |input| self.read(input), add);
+        outcome
     }
 
-    fn read_all(&self, inputs: Vec<ProgramInput>) -> Vec<Result<Read, Error>> {
-        if inputs.len() >= PARALLEL_FROM {
-            inputs.into_par_iter().map(|i| self.read(i)).collect()
-        } else {
-            inputs.into_iter().map(|i| self.read(i)).collect()
-        }
-    }
-
-    fn read(&self, input: ProgramInput) -> Result<Read, Error> {
+    fn read(&self, input: &ProgramInput) -> Result<Read, Error> {
         let objects = &self.jit.0.objects;
-        let path = input.found.path;
-        let name = input.name.unwrap_or_else(|| path.display().to_string());
-        Ok(match input.found.content {
-            FoundContent::Object(bytes) => Read::Objects(vec![objects.object(name, bytes)?]),
+        let path = &input.found.path;
+        let name = input.name.clone();
+        let name = name.unwrap_or_else(|| path.display().to_string());
+        Ok(match &input.found.content {
+            FoundContent::Object(bytes) => {
+                Read::Objects(vec![objects.object(name, bytes.clone())?])
+            }
             FoundContent::Archive(bytes) => {
-                let archive = objects.archive(name, &path, bytes)?;
+                let archive = objects.archive(name, path, bytes.clone())?;
                 if input.whole_archive {
                     Read::Objects(archive.members()?)
                 } else {
                     Read::Archive(archive)
                 }
             }
-            FoundContent::Shared(library) => Read::Shared(library, input.as_needed),
+            FoundContent::Shared(library) => Read::Shared(library.clone(), input.as_needed),
         })
     }
 

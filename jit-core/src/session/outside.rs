@@ -7,8 +7,10 @@ use rayon::prelude::*;
 
 use crate::batch::{DylibId, Resolution};
 use crate::error::LinkError;
+use crate::in_order::in_order;
+use crate::name::NameId;
 use crate::native::NativeSymbol;
-use crate::object::{ObjectError, ObjectFile};
+use crate::object::{LazyObjects, ObjectFile};
 
 use super::generator::Wanted;
 use super::ids::IdSet;
@@ -84,13 +86,14 @@ impl Resolver<'_> {
         let before = natives.iter().filter(|native| native.rank < limit);
         let mut found = before.filter_map(|native| Some((native, native.library.find(&name)?)));
         let (native, symbol) = found.next()?;
-        Some(Resolution::Native(NativeSymbol {
+        let native = NativeSymbol {
             name,
             symbol,
             library: Some(native.library.clone()),
             load_bias: native.load_bias,
             weak: false,
-        }))
+        };
+        Some(Resolution::Native(Box::new(native)))
     }
 
     fn ask_generators(&mut self, wants: Vec<(Want, DylibId)>) {
@@ -141,8 +144,7 @@ impl Resolver<'_> {
                 members.push((*dylib, *rank, *member));
             }
         }
-        let loaded = self.load(&members);
-        self.define_members(&members, loaded);
+        self.pull(&members);
         let session = self.session;
         let mut state = session.state.lock();
         for (want, dylib, rank, member) in wants {
@@ -156,73 +158,71 @@ impl Resolver<'_> {
         }
     }
 
-    /// Reads members, in parallel. `None` for those of an archive that was removed meanwhile.
-    fn load(&self, members: &[Member]) -> Vec<Option<Result<Arc<dyn ObjectFile>, ObjectError>>> {
+    /// Reads members, in parallel, and adds them to their dylibs, in order. Nothing is claimed yet: the
+    /// names that wanted them do that when they are searched again.
+    fn pull(&mut self, members: &[Member]) {
         let archives: Vec<_> = {
             let state = self.session.state.lock();
-            let archive = |(dylib, rank, _): &Member| {
-                let archive = state.dylib(*dylib).archives.get(rank)?;
-                Some(archive.objects.clone())
+            let archive = |member: &Member| {
+                let (dylib, rank, _) = *member;
+                let archive = state.dylib(dylib).archives.get(&rank);
+                (*member, archive.map(|archive| archive.objects.clone()))
             };
             members.iter().map(archive).collect()
         };
-        let load = |((_, _, member), archive): (&Member, &Option<Arc<_>>)| {
-            let archive: &Arc<dyn crate::object::LazyObjects> = archive.as_ref()?;
-            Some(archive.load(*member))
+        let mut displaced = IdSet::default();
+        let load = |((_, _, number), archive): &(Member, Option<Arc<dyn LazyObjects>>)| {
+            Some(archive.as_ref()?.load(*number))
+        };
+        let mut define = |(member, _): &(Member, _), loaded| match loaded {
+            Some(Ok(object)) => self.define_member(*member, object, &mut displaced),
+            Some(Err(error)) => self.errors.push(LinkError::from(error)),
+            // The archive was removed meanwhile.
+            None => {}
         };
         if members.len() < PARALLEL_MIN {
-            members.iter().zip(&archives).map(load).collect()
+            archives
+                .iter()
+                .for_each(|member| define(member, load(member)));
         } else {
-            let members = members.par_iter().zip(archives.par_iter());
-            members.with_max_len(8).map(load).collect()
+            in_order(&archives, load, define);
         }
+        self.want_again(&displaced);
     }
 
-    /// Adds loaded members to their dylibs. Nothing is claimed yet: the names that wanted them do
-    /// that when they are searched again.
-    fn define_members(
+    /// Adds a loaded member to its dylib. Names whose former definition lost to one of its go to
+    /// `displaced`.
+    fn define_member(
         &mut self,
-        members: &[Member],
-        loaded: Vec<Option<Result<Arc<dyn ObjectFile>, ObjectError>>>,
+        (dylib, rank, member): Member,
+        object: Arc<dyn ObjectFile>,
+        displaced: &mut IdSet<(DylibId, NameId)>,
     ) {
         let session = self.session;
-        let mut all_displaced = IdSet::default();
         let mut state = session.state.lock();
-        for (&(dylib, rank, member), object) in members.iter().zip(loaded) {
-            let object = match object {
-                Some(Ok(object)) => object,
-                Some(Err(error)) => {
-                    self.errors.push(error.into());
-                    continue;
+        let Some(archive) = state.dylib_mut(dylib).archives.get_mut(&rank) else {
+            return;
+        };
+        // Another lookup may have pulled it at the same time.
+        if archive.members.contains_key(&member) {
+            return;
+        }
+        archive.pulled += 1;
+        let order = (rank, archive.pulled);
+        let tracker = archive.tracker;
+        let source = Source::Object(object);
+        let unit = Unit::new(source.clone(), dylib, tracker, order, Some((rank, member)));
+        match state.add_unit(unit, Some(self.batch)) {
+            Ok((id, names)) => {
+                if let Some(archive) = state.dylib_mut(dylib).archives.get_mut(&rank) {
+                    archive.members.insert(member, id);
                 }
-                None => continue,
-            };
-            let Some(archive) = state.dylib_mut(dylib).archives.get_mut(&rank) else {
-                continue;
-            };
-            // Another lookup may have pulled it at the same time.
-            if archive.members.contains_key(&member) {
-                continue;
+                displaced.extend(names.into_iter().map(|name| (dylib, name)));
             }
-            archive.pulled += 1;
-            let order = (rank, archive.pulled);
-            let tracker = archive.tracker;
-            let source = Source::Object(object);
-            let unit = Unit::new(source.clone(), dylib, tracker, order, Some((rank, member)));
-            match state.add_unit(unit, Some(self.batch)) {
-                Ok((id, displaced)) => {
-                    if let Some(archive) = state.dylib_mut(dylib).archives.get_mut(&rank) {
-                        archive.members.insert(member, id);
-                    }
-                    all_displaced.extend(displaced.into_iter().map(|name| (dylib, name)));
-                }
-                Err(clashes) => {
-                    self.errors
-                        .push(clash::error(session, &state, &source.name(), &clashes))
-                }
+            Err(clashes) => {
+                let error = clash::error(session, &state, &source.name(), &clashes);
+                self.errors.push(error);
             }
         }
-        drop(state);
-        self.want_again(&all_displaced);
     }
 }
