@@ -128,12 +128,14 @@ pub enum Resolution {
         kind: SymbolKind,
     },
     /// A symbol of one of the process's libraries, loaded or about to be.
-    Native(NativeSymbol),
+    Native(Box<NativeSymbol>),
     /// The linker provides it.
     Linker(LinkerDefined),
     /// Undefined, and every reference to it is weak: its address is null.
     Null,
 }
+
+const _: () = assert!(size_of::<Resolution>() <= 32, "a link has many");
 
 /// Addresses of one unit's definitions, in the order of its interface's `definitions`; null for
 /// lost and pruned ones. For thread-locals, the offset from the thread pointer; for IFUNCs, the
@@ -143,10 +145,9 @@ pub type UnitAddresses = Vec<ExecutorAddr>;
 /// What the linker asks of the session while it links a batch. All calls may come from any thread;
 /// none is made under a lock of the linker.
 pub trait BatchHost: Send + Sync {
-    /// What `names`, as seen from `dylib`, mean. Every name a unit of the batch refers to, and every
+    /// What `name`, as seen from `dylib`, means. Every name a unit of the batch refers to, and every
     /// lost definition, has an answer (missing ones were reported before the batch was formed).
-    /// Answers come in the order of `names`.
-    fn resolve(&self, dylib: DylibId, names: &[NameId]) -> Vec<Resolution>;
+    fn resolve(&self, dylib: DylibId, name: NameId) -> Resolution;
 
     /// The definition in force of `name` in `dylib`'s own table, if any, whatever its scope
     /// allows: for exports.

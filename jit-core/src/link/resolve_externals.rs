@@ -3,10 +3,11 @@
 //! The session is asked once per name and dylib, whatever the number of graphs that refer to it.
 
 use hashbrown::HashMap;
+use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::parallel;
-use super::state::{Bound, External, Link, OWN, Uses, table_of_symbols};
+use super::state::{Bound, External, Link, OWN, Uses, join_errors, table_of_symbols};
 use crate::arch::x86_64::lower::TargetClass;
 use crate::batch::{DylibId, Resolution};
 use crate::error::LinkError;
@@ -15,8 +16,8 @@ use crate::name::NameId;
 use crate::name_pages::NamePages;
 use crate::platform::LinkerDefined;
 
-/// Names that one question to the session carries, so that questions are answered in parallel.
-const NAMES_AT_ONCE: usize = 4096;
+/// Names that one thread asks for at least.
+const FEW: usize = 1024;
 
 /// Fills [`Link::externals`] and every part's table of externals.
 pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
@@ -50,40 +51,29 @@ pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
         }
         Ok(())
     })?;
-    let resolutions = ask(link, &externals.list);
-    for ((dylib, name), resolution) in externals.list.into_iter().zip(resolutions) {
-        let resolution = null_if_absent(link, dylib, resolution?);
-        let external = bind(link, dylib, name, resolution)?;
-        link.externals.push(external);
-    }
+    link.externals = ask(link, &externals.list)?;
     Ok(())
 }
 
-/// Asks the session, in runs of names of one dylib.
-fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Vec<Result<Resolution, LinkError>> {
-    let runs: Vec<&[(DylibId, NameId)]> = list
-        .chunk_by(|a, b| a.0 == b.0)
-        .flat_map(|run| run.chunks(NAMES_AT_ONCE))
-        .collect();
-    let host = &link.host;
-    let ask = |run: &&[(DylibId, NameId)]| -> Vec<Result<Resolution, LinkError>> {
-        let Some(&(dylib, _)) = run.first() else {
-            return Vec::new();
-        };
-        let names: Vec<NameId> = run.iter().map(|(_, name)| *name).collect();
-        let answers = host.resolve(dylib, &names);
-        if answers.len() == names.len() {
-            answers.into_iter().map(Ok).collect()
-        } else {
-            let message = "the session left names unresolved".to_owned();
-            vec![Err(LinkError::Internal(message)); names.len()]
-        }
+/// Asks the session what each name is, and binds it.
+fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Result<Vec<External>, LinkError> {
+    let errors = Mutex::new(Vec::new());
+    let ask = |&(dylib, name): &(DylibId, NameId)| {
+        let resolution = link.host.resolve(dylib, name);
+        let resolution = null_if_absent(link, dylib, resolution);
+        let bound = bind(link, name, &resolution).unwrap_or_else(|error| {
+            errors.lock().push(error);
+            (Bound::Value(0), 0)
+        });
+        External::new(dylib, name, resolution, bound)
     };
-    if runs.len() == 1 {
-        ask(&runs[0])
+    let externals = if list.len() < FEW {
+        list.iter().map(ask).collect()
     } else {
-        runs.par_iter().flat_map_iter(ask).collect()
-    }
+        list.par_iter().with_min_len(FEW).map(ask).collect()
+    };
+    join_errors(errors.into_inner())?;
+    Ok(externals)
 }
 
 /// The bounds of a section that no object of the dylib has are null: code asks so whether there
@@ -108,25 +98,18 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     }
 }
 
-/// The linker's record of an external, before anything is known of ranges.
-fn bind(
-    link: &Link,
-    dylib: DylibId,
-    name: NameId,
-    resolution: Resolution,
-) -> Result<External, LinkError> {
-    let mut size = 0;
-    let bound = match &resolution {
+/// What an external is bound to, before anything is known of ranges, and its size.
+fn bind(link: &Link, name: NameId, resolution: &Resolution) -> Result<(Bound, u64), LinkError> {
+    Ok(match resolution {
         Resolution::InBatch { unit, symbol } => {
             let part = link.parts.get(*unit as usize);
             let target = part.and_then(|p| p.graph.symbols.get(symbol.0 as usize));
-            size = target.map_or(0, |symbol| symbol.size);
-            match target.map(|symbol| symbol.target) {
-                Some(Target::Defined { .. } | Target::Absolute(_)) => Bound::Part {
-                    part: *unit,
-                    symbol: *symbol,
-                },
-                Some(Target::External | Target::Discarded) | None => {
+            match target.map(|symbol| (symbol.target, symbol.size)) {
+                Some((Target::Defined { .. } | Target::Absolute(_), size)) => {
+                    let (part, symbol) = (*unit, *symbol);
+                    (Bound::Part { part, symbol }, size)
+                }
+                Some((Target::External | Target::Discarded, _)) | None => {
                     return Err(LinkError::Internal(format!(
                         "{} was resolved to a definition that its object does not make",
                         link.context.names.text(name)
@@ -134,24 +117,31 @@ fn bind(
                 }
             }
         }
-        Resolution::Address { addr, .. } => Bound::Value(addr.value()),
-        Resolution::Pending { .. } => Bound::Pending,
-        Resolution::Native(native) => {
-            size = native.symbol.size;
-            Bound::Native
-        }
-        Resolution::Linker(LinkerDefined::TlsModuleBase) | Resolution::Null => Bound::Value(0),
-        Resolution::Linker(_) => Bound::Linker,
-    };
-    Ok(External {
-        name,
-        dylib,
-        resolution,
-        bound,
-        class: TargetClass::Far,
-        size,
-        uses: Uses::empty(),
+        Resolution::Address { addr, .. } => (Bound::Value(addr.value()), 0),
+        Resolution::Pending { .. } => (Bound::Pending, 0),
+        Resolution::Native(native) => (Bound::Native, native.symbol.size),
+        Resolution::Linker(LinkerDefined::TlsModuleBase) | Resolution::Null => (Bound::Value(0), 0),
+        Resolution::Linker(_) => (Bound::Linker, 0),
     })
+}
+
+impl External {
+    fn new(
+        dylib: DylibId,
+        name: NameId,
+        resolution: Resolution,
+        (bound, size): (Bound, u64),
+    ) -> Self {
+        Self {
+            name,
+            dylib,
+            resolution,
+            bound,
+            class: TargetClass::Far,
+            size,
+            uses: Uses::empty(),
+        }
+    }
 }
 
 /// Numbers (dylib, name) pairs in the order of their first appearance.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::{Batch, BatchUnit, DylibId, NativeBinding, Resolution, TrackerId};
+use crate::batch::{Batch, BatchUnit, DylibId, NativeBinding, Resolution, TrackerId, UnitId};
 use crate::error::LinkError;
 use crate::name::NameId;
 use crate::object::SymbolKind;
@@ -14,7 +14,7 @@ use super::ids::BatchKey;
 use super::query::{Found, Query, Then};
 use super::resolve::{Answer, Need, Resolver};
 use super::state::{Phase, State, Work};
-use super::unit::UnitState;
+use super::unit::{Source, UnitState};
 
 /// A batch that is ready to be linked, and clients' units to start with it.
 pub(super) struct Formed {
@@ -57,12 +57,12 @@ impl Resolver<'_> {
         let mut link = None;
         if !units.is_empty() {
             link = Some(key);
+            let host = Arc::new(Host::new(session.clone(), self, &units));
             let batch = Box::new(Batch {
-                units: units.clone(),
+                units,
                 binding,
                 roots,
             });
-            let host = Arc::new(Host::new(session.clone(), self, units));
             if let Some(state) = guard.batches.get_mut(&key) {
                 state.work = Some(Work::Link(batch, host));
             }
@@ -161,7 +161,12 @@ impl Resolver<'_> {
             .iter()
             .all(|unit| state.units[*unit].tracker == first);
         if one {
-            for definer in definers.iter().flatten() {
+            // Nearly all definitions are the batch's own.
+            for definer in definers
+                .iter()
+                .flatten()
+                .filter(|definer| **definer != first)
+            {
                 state.add_tracker_dependency(first, *definer);
             }
             return;
@@ -191,9 +196,9 @@ impl Resolver<'_> {
             let unit = &state.units[*id];
             (unit.dylib, unit.rank)
         });
-        let unit = |id: &crate::batch::UnitId| {
+        let unit = |id: &UnitId| {
             let unit = &state.units[*id];
-            let super::unit::Source::Object(object) = &unit.source else {
+            let Source::Object(object) = &unit.source else {
                 return None;
             };
             Some(BatchUnit {
@@ -218,7 +223,7 @@ impl Resolver<'_> {
             }
             Some(Answer::Other { dylib, name }) => Found::Defined { dylib, name },
             Some(Answer::Extra(extra)) => match self.extras.get(extra as usize) {
-                Some(Resolution::Native(native)) => Found::Native(Box::new(native.clone())),
+                Some(Resolution::Native(native)) => Found::Native(native.clone()),
                 _ => Found::Nothing,
             },
             _ => Found::Nothing,

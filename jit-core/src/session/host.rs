@@ -10,7 +10,7 @@ use crate::error::LinkError;
 use crate::executor::Finalized;
 use crate::graph::SymbolId;
 use crate::name::NameId;
-use crate::object::SymbolKind;
+use crate::object::{ObjectFile, SymbolKind};
 
 use super::Inner;
 use super::effects::Effects;
@@ -25,7 +25,8 @@ use super::unit::UnitState;
 pub(super) struct Host {
     session: Arc<Inner>,
     batch: BatchKey,
-    units: Vec<BatchUnit>,
+    /// The batch's units, in link order.
+    objects: Vec<(UnitId, Arc<dyn ObjectFile>)>,
     positions: IdMap<UnitId, u32>,
     numbers: SlotNumbers,
     slots: Vec<Slot>,
@@ -38,14 +39,15 @@ impl Host {
     pub(super) fn new(
         session: Arc<Inner>,
         mut resolver: Resolver<'_>,
-        units: Vec<BatchUnit>,
+        units: &[BatchUnit],
     ) -> Self {
         let mut positions = IdMap::with_capacity_and_hasher(units.len(), IdHash);
-        positions.extend((0u32..).zip(&units).map(|(at, unit)| (unit.id, at)));
+        positions.extend((0u32..).zip(units).map(|(at, unit)| (unit.id, at)));
+        let objects = units.iter().map(|unit| (unit.id, Arc::clone(&unit.object)));
         Self {
             session,
             batch: resolver.batch,
-            units,
+            objects: objects.collect(),
             positions,
             numbers: resolver.take_numbers(),
             slots: std::mem::take(&mut resolver.slots),
@@ -54,22 +56,10 @@ impl Host {
         }
     }
 
-    fn answer(&self, dylib: DylibId, name: NameId) -> Resolution {
-        let slot = self.numbers.get(dylib, name);
-        let slot = slot.and_then(|slot| self.slots.get(slot));
-        let answer = match slot.map(|slot| slot.answer) {
-            Some(Answer::Mine { unit, index }) => self.in_batch(unit, index),
-            Some(Answer::Extra(extra)) => self.extras.get(extra as usize).cloned(),
-            Some(_) => None,
-            // A name that no object refers to as undefined: one that it defines itself.
-            None => self.own_definition(dylib, name),
-        };
-        answer.unwrap_or(Resolution::Null)
-    }
-
     fn in_batch(&self, unit: UnitId, index: u32) -> Option<Resolution> {
         let at = *self.positions.get(&unit)?;
-        let interface = self.units.get(at as usize)?.object.interface();
+        let (_, object) = self.objects.get(at as usize)?;
+        let interface = object.interface();
         let symbol = interface.definitions.get(index as usize)?.symbol;
         Some(Resolution::InBatch {
             unit: at,
@@ -86,8 +76,17 @@ impl Host {
 }
 
 impl BatchHost for Host {
-    fn resolve(&self, dylib: DylibId, names: &[NameId]) -> Vec<Resolution> {
-        names.iter().map(|name| self.answer(dylib, *name)).collect()
+    fn resolve(&self, dylib: DylibId, name: NameId) -> Resolution {
+        let slot = self.numbers.get(dylib, name);
+        let slot = slot.and_then(|slot| self.slots.get(slot));
+        let answer = match slot.map(|slot| slot.answer) {
+            Some(Answer::Mine { unit, index }) => self.in_batch(unit, index),
+            Some(Answer::Extra(extra)) => self.extras.get(extra as usize).cloned(),
+            Some(_) => None,
+            // A name that no object refers to as undefined: one that it defines itself.
+            None => self.own_definition(dylib, name),
+        };
+        answer.unwrap_or(Resolution::Null)
     }
 
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
@@ -114,7 +113,7 @@ impl BatchHost for Host {
     }
 
     fn resolved(&self, addresses: Vec<UnitAddresses>) {
-        let units = self.units.iter().map(|unit| unit.id);
+        let units = self.objects.iter().map(|(unit, _)| *unit);
         self.change(|state, effects| state.resolved(self.batch, units.zip(addresses), effects));
     }
 

@@ -29,27 +29,22 @@ pub(super) struct Outcome {
 }
 
 impl BatchHost for MockHost {
-    fn resolve(&self, dylib: DylibId, names: &[NameId]) -> Vec<Resolution> {
-        let one = |name: &NameId| {
-            let own = self.own_definition(dylib, *name);
-            let elsewhere = || {
-                self.units
-                    .iter()
-                    .enumerate()
-                    .find_map(|(unit, (_, object))| {
-                        let symbol = object.defines(*name)?;
-                        Some(Resolution::InBatch {
-                            unit: unit as u32,
-                            symbol,
-                        })
-                    })
-            };
-            let outside = || self.outside.get(name).cloned();
-            own.or_else(elsewhere)
-                .or_else(outside)
-                .unwrap_or(Resolution::Null)
+    fn resolve(&self, dylib: DylibId, name: NameId) -> Resolution {
+        let own = self.own_definition(dylib, name);
+        let elsewhere = || {
+            let mut units = self.units.iter().enumerate();
+            units.find_map(|(unit, (_, object))| {
+                let symbol = object.defines(name)?;
+                Some(Resolution::InBatch {
+                    unit: unit as u32,
+                    symbol,
+                })
+            })
         };
-        names.iter().map(one).collect()
+        let outside = || self.outside.get(&name).cloned();
+        own.or_else(elsewhere)
+            .or_else(outside)
+            .unwrap_or(Resolution::Null)
     }
 
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {

@@ -181,7 +181,7 @@ impl World {
             load_bias: bias.map(ExecutorAddr::new),
             weak: false,
         };
-        self.outside(name, Resolution::Native(native));
+        self.outside(name, Resolution::Native(Box::new(native)));
         let value = ImportValue {
             value,
             tls_offset: 0x77,

@@ -271,9 +271,9 @@ impl FakeLinker {
     fn meanings(&self, batch: &Batch, host: &dyn BatchHost) -> Vec<(String, Resolution)> {
         let mut all = Vec::new();
         for unit in &batch.units {
-            let names = wanted_names(unit);
-            for (name, meaning) in names.iter().zip(host.resolve(unit.dylib, &names)) {
-                all.push((self.names.text(*name), meaning));
+            for name in wanted_names(unit) {
+                let meaning = host.resolve(unit.dylib, name);
+                all.push((self.names.text(name), meaning));
             }
         }
         all
