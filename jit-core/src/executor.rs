@@ -72,7 +72,16 @@ pub trait InFlight: Any + Send {
     /// Working memory of all segments (each `content_size` bytes), in request order. In process it
     /// is the final memory.
     fn working_memory(&mut self) -> Vec<&mut [u8]>;
+
+    /// What another thread can do to have writing to the working memory take less time, if that pays. It
+    /// may be done at any time, also when the memory is gone.
+    fn preparation(&self) -> Option<Preparation> {
+        None
+    }
 }
+
+/// Work for any thread. See [`InFlight::preparation`].
+pub type Preparation = Box<dyn FnOnce() + Send>;
 
 /// Memory in use by linked code.
 pub trait Finalized: Send + Sync {

@@ -29,6 +29,15 @@ pub struct SymbolId(pub u32);
 pub trait InputBytes: Send + Sync {
     /// The bytes.
     fn bytes(&self) -> &[u8];
+
+    /// The input that this is a part of.
+    fn whole(&self) -> Option<&Arc<dyn InputBytes>> {
+        None
+    }
+
+    /// Hears that the bytes will not be read for a while. They can be, all the same: this is for inputs
+    /// that take memory while they are looked at, as mapped files do.
+    fn rest(&self) {}
 }
 
 /// Where a section's blocks go in memory.
@@ -256,8 +265,9 @@ pub trait DescribeGraph: Send + Sync {
 
     /// The symbol's name, also for local symbols and section symbols.
     fn symbol(&self, symbol: SymbolId) -> String;
+
     /// Calls `each` with the names of symbols as the object has them, where they have any.
-    fn local_names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
+    fn names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
         let _ = (symbols, each);
     }
 

@@ -18,7 +18,7 @@ use crate::executor::api::{
 };
 use crate::executor::{
     AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
-    FinalizeRequest, Finalized, InFlight,
+    FinalizeRequest, Finalized, InFlight, Preparation,
 };
 
 pub use orc_target_process::memory::Config as MemoryConfig;
@@ -173,6 +173,11 @@ impl InFlight for InProcessMemory {
 
     fn working_memory(&mut self) -> Vec<&mut [u8]> {
         self.0.working_memory()
+    }
+
+    fn preparation(&self) -> Option<Preparation> {
+        let preparation = self.0.preparation()?;
+        Some(Box::new(preparation))
     }
 }
 

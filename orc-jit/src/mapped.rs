@@ -24,6 +24,14 @@ impl InputBytes for Mapped {
     fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    fn rest(&self) {
+        // SAFETY: nobody writes to the mapping, so it has no content but the file's, which is read again
+        // when somebody looks.
+        let advised = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        // Only memory is at stake.
+        let _ = advised;
+    }
 }
 
 /// Opens the linker's input files.

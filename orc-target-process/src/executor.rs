@@ -253,6 +253,12 @@ impl InFlight {
         self.tls.as_ref().map(ReservedTls::block)
     }
 
+    /// See [`memory::InFlight::preparation`].
+    #[must_use]
+    pub fn preparation(&self) -> Option<impl FnOnce() + Send + use<>> {
+        self.memory.preparation()
+    }
+
     /// Working memory of all segments, `content_size` bytes each, in request order.
     pub fn working_memory(&mut self) -> Vec<&mut [u8]> {
         self.memory.working_memory()

@@ -57,6 +57,10 @@ impl InputBytes for InputPart {
         // The range was checked when the part was made; an input that shrank reads as empty.
         self.whole.bytes().get(self.range.clone()).unwrap_or(&[])
     }
+
+    fn whole(&self) -> Option<&Arc<dyn InputBytes>> {
+        Some(&self.whole)
+    }
 }
 
 /// Opens files that an input names: the members of a thin archive.

@@ -49,6 +49,15 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
             None => return Ok(Allocation::Restart),
         }
     }
+    if rayon::current_num_threads() > 1 {
+        for preparation in memory
+            .iter()
+            .flatten()
+            .filter_map(|memory| memory.preparation())
+        {
+            rayon::spawn(preparation);
+        }
+    }
     *link.memory.get_mut() = memory;
     Ok(Allocation::Done)
 }

@@ -13,6 +13,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::exports::Loaded;
 use super::linker_part::{self, NewBlock};
+use super::parallel;
 use super::ranges;
 use super::state::{Bound, External, Link, PendingCopy, PendingExport, Uses};
 use crate::arch::x86_64::lower::TargetClass;
@@ -54,26 +55,42 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
     }
     let copies = find_copies(link, &extents);
     make_copies(link, copies)?;
-    for index in 0..link.externals.len() {
-        if link.externals[index].uses.is_empty() {
+    let count = link.externals.len();
+    for index in 0..count {
+        let external = &link.externals[index];
+        if !external.uses.contains(Uses::DIRECT) {
             continue;
         }
-        let Some(&(group, extent)) = extents.get(&link.externals[index].dylib) else {
-            continue;
-        };
-        if needs_canonical_stub(&link.externals[index], extent) {
+        if let Some(&(group, extent)) = extents.get(&external.dylib)
+            && needs_canonical_stub(external, extent)
+        {
             make_canonical_stub(link, group, index);
         }
-        let class = classify(link, &link.externals[index], extent);
-        link.externals[index].class = class;
+    }
+    classify_all(link, count, &extents);
+    Ok(())
+}
+
+/// Classifies the first `count` externals, as far as they are used. Stubs reach the others.
+fn classify_all(
+    link: &mut Link,
+    count: usize,
+    extents: &HashMap<DylibId, (u32, ExecutorAddrRange)>,
+) {
+    let classes = parallel::map_externals(link, |external| {
+        let (_, extent) = extents.get(&external.dylib)?;
+        (!external.uses.is_empty()).then(|| classify(link, external, *extent))
+    });
+    for (external, class) in link.externals[..count].iter_mut().zip(classes) {
+        let Some(class) = class else { continue };
+        external.class = class;
         if let (Some(addr), true) = (
-            known_address(&link.externals[index]),
+            known_address(external),
             matches!(class, TargetClass::Near | TargetClass::NearLow),
         ) {
             link.assumed_near.push(addr);
         }
     }
-    Ok(())
 }
 
 /// The address of a library's symbol, if the library is loaded and the address follows from its

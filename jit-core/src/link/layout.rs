@@ -12,7 +12,7 @@ use super::parallel;
 use super::state::{Group, Link, Part};
 use crate::error::LinkError;
 use crate::executor::api::{SegmentKind, SegmentRequest};
-use crate::graph::{Block, BlockId, Content, Section, SectionKind};
+use crate::graph::{Block, BlockId, Content, Section, SectionId, SectionKind};
 use crate::name::{NameId, NameTable};
 use crate::platform::LinkerDefined;
 
@@ -48,6 +48,8 @@ pub(super) struct Output {
     pub(super) blocks: Vec<(u32, BlockId)>,
     /// Where tasks of the fix-up step begin: index of the first block, and its offset.
     pub(super) chunks: Vec<(u32, u64)>,
+    /// Bytes and edges of the last task so far.
+    chunk_weight: u64,
     /// Its address.
     pub(super) address: ExecutorAddr,
 }
@@ -120,23 +122,39 @@ impl Layout {
     }
 }
 
-/// Lays all groups out. Every live block gets its offset in its output section as its address.
-pub(super) fn lay_out(link: &mut Link) {
+/// A live block on its way to its place: what layout has to know of it, without the block.
+#[derive(Clone, Copy)]
+pub(super) struct Placement {
+    block: BlockId,
+    section: SectionId,
+    size: u64,
+    align: u64,
+    edges: u32,
+    /// Whether it is nothing but zeros that no fixup changes.
+    zero: bool,
+    /// Its offset in its output section.
+    offset: u64,
+}
+
+/// Lays all groups out: every live block gets its offset in its output section.
+pub(super) fn lay_out(link: &mut Link) -> Result<(), LinkError> {
+    parallel::each_part(&mut link.parts, |_, part| {
+        part.placements = placements(part);
+        Ok(())
+    })?;
     let (names, platform) = (&link.context.names, &*link.context.platform);
     for group in &mut link.groups {
         let mut layout = Layout::default();
         let mut known = HashMap::new();
         for &part in &group.parts {
-            let part_index = part;
-            let part = &mut link.parts[part as usize];
-            find_outputs(part, &mut layout, &mut known, |name| {
-                platform.section_rank(&names.bytes(name))
-            });
-            place_blocks(part, part_index, &mut layout);
+            find_outputs(
+                &mut link.parts[part as usize],
+                &mut layout,
+                &mut known,
+                |name| platform.section_rank(&names.bytes(name)),
+            );
         }
-        for output in &mut layout.outputs {
-            finish_output(&mut link.parts, output);
-        }
+        place_blocks(&mut link.parts, &group.parts, &mut layout);
         place_outputs(&mut layout);
         tracing::debug!(
             text = layout.segments[0].size,
@@ -148,6 +166,24 @@ pub(super) fn lay_out(link: &mut Link) {
         );
         group.layout = layout;
     }
+    Ok(())
+}
+
+fn placements(part: &Part) -> Vec<Placement> {
+    let blocks = (0u32..).zip(&part.graph.blocks);
+    let placement = |(number, block): (u32, &Block)| Placement {
+        block: BlockId(number),
+        section: block.section,
+        size: block.size,
+        align: block.align,
+        edges: block.edges.len() as u32,
+        zero: block.content == Content::Zero && block.edges.is_empty(),
+        offset: 0,
+    };
+    blocks
+        .filter(|(_, block)| block.live)
+        .map(placement)
+        .collect()
 }
 
 /// The output section of each of a part's sections, made if new.
@@ -174,6 +210,7 @@ fn find_outputs(
                     offset: 0,
                     blocks: Vec::new(),
                     chunks: Vec::new(),
+                    chunk_weight: CHUNK_WEIGHT,
                     address: ExecutorAddr::NULL,
                 });
                 outputs.len() as u32 - 1
@@ -191,47 +228,48 @@ fn find_outputs(
     }
 }
 
-/// Appends a part's live blocks to their output sections.
-fn place_blocks(part: &mut Part, index: u32, layout: &mut Layout) {
-    for (number, block) in part.graph.blocks.iter_mut().enumerate() {
-        if !block.live {
-            continue;
+/// Gives every live block its offset: in link order, or in that of the sections' order keys.
+fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout) {
+    let mut ordered: Vec<(u32, u32, u32)> = Vec::new();
+    for &index in of_group {
+        let part = &mut parts[index as usize];
+        for (number, placement) in part.placements.iter_mut().enumerate() {
+            let section = placement.section.0 as usize;
+            let output = &mut layout.outputs[part.outputs[section] as usize];
+            if output.ordered {
+                let order = part.graph.sections[section].order;
+                ordered.push((order, index, number as u32));
+            } else {
+                output.place(index, placement);
+            }
         }
-        let output = part.outputs[block.section.0 as usize];
-        let output = &mut layout.outputs[output as usize];
-        output.zero &= is_zero(block);
-        output.align = output.align.max(block.align);
-        output.blocks.push((index, BlockId(number as u32)));
     }
-}
-
-/// Whether a block is nothing but zeros that no fixup changes.
-fn is_zero(block: &Block) -> bool {
-    block.content == Content::Zero && block.edges.is_empty()
-}
-
-/// Sorts an output section's blocks and gives each its offset.
-fn finish_output(parts: &mut [Part], output: &mut Output) {
-    if output.ordered {
-        output.blocks.sort_by_cached_key(|(part, block)| {
-            let graph = &parts[*part as usize].graph;
-            graph.sections[graph.blocks[block.0 as usize].section.0 as usize].order
-        });
+    ordered.sort_unstable();
+    for (_, index, number) in ordered {
+        let part = &mut parts[index as usize];
+        let placement = &mut part.placements[number as usize];
+        let output = part.outputs[placement.section.0 as usize];
+        layout.outputs[output as usize].place(index, placement);
     }
-    let mut weight = CHUNK_WEIGHT;
-    for (number, (part, block)) in output.blocks.iter().enumerate() {
-        let block = &mut parts[*part as usize].graph.blocks[block.0 as usize];
-        let offset = align_up(output.size, block.align);
-        block.address = ExecutorAddr::new(offset);
-        output.size = offset.saturating_add(block.size);
-        if weight >= CHUNK_WEIGHT {
-            output.chunks.push((number as u32, offset));
-            weight = 0;
-        }
-        weight += block.size + 16 * block.edges.len() as u64;
-    }
-    if output.frames {
+    for output in layout.outputs.iter_mut().filter(|output| output.frames) {
         output.size = output.size.saturating_add(FRAME_TERMINATOR);
+    }
+}
+
+impl Output {
+    /// Appends a block of a part.
+    fn place(&mut self, part: u32, placement: &mut Placement) {
+        let offset = align_up(self.size, placement.align);
+        placement.offset = offset;
+        if self.chunk_weight >= CHUNK_WEIGHT {
+            self.chunks.push((self.blocks.len() as u32, offset));
+            self.chunk_weight = 0;
+        }
+        self.chunk_weight += placement.size + 16 * u64::from(placement.edges);
+        self.zero &= placement.zero;
+        self.align = self.align.max(placement.align);
+        self.size = offset.saturating_add(placement.size);
+        self.blocks.push((part, placement.block));
     }
 }
 
@@ -279,9 +317,10 @@ pub(super) fn assign_addresses(link: &mut Link) -> Result<(), LinkError> {
     let groups = &link.groups;
     parallel::each_part(&mut link.parts, |_, part| {
         let outputs = &groups[part.group as usize].layout.outputs;
-        for block in part.graph.blocks.iter_mut().filter(|block| block.live) {
-            let output = part.outputs[block.section.0 as usize];
-            block.address += outputs[output as usize].address.value();
+        for placement in std::mem::take(&mut part.placements) {
+            let output = part.outputs[placement.section.0 as usize];
+            let address = outputs[output as usize].address + placement.offset;
+            part.graph.blocks[placement.block.0 as usize].address = address;
         }
         Ok(())
     })

@@ -165,9 +165,14 @@ pub(super) fn add_symbol(
     id
 }
 
+/// Adds a section to a graph.
+pub(super) fn push_section(graph: &mut LinkGraph, section: Section) -> SectionId {
+    graph.sections.push(section);
+    SectionId(graph.sections.len() as u32 - 1)
+}
+
 /// Adds a live block to a graph.
 pub(super) fn add_block(graph: &mut LinkGraph, block: NewBlock<'_>) -> BlockId {
-    let id = BlockId(graph.blocks.len() as u32);
     let content = if block.bytes.is_empty() {
         Content::Zero
     } else {
@@ -177,17 +182,30 @@ pub(super) fn add_block(graph: &mut LinkGraph, block: NewBlock<'_>) -> BlockId {
     };
     let first = graph.edges.len() as u32;
     graph.edges.extend(block.edge);
+    let id = push_block(graph, block.section, content, block.size, block.align);
+    graph.blocks[id.0 as usize].edges = first..graph.edges.len() as u32;
+    id
+}
+
+/// Adds a live block without edges.
+pub(super) fn push_block(
+    graph: &mut LinkGraph,
+    section: SectionId,
+    content: Content,
+    size: u64,
+    align: u64,
+) -> BlockId {
     graph.blocks.push(Block {
-        section: block.section,
+        section,
         content,
-        size: block.size,
-        align: block.align,
-        edges: first..graph.edges.len() as u32,
+        size,
+        align,
+        edges: 0..0,
         frames: 0..0,
         live: true,
         address: ExecutorAddr::NULL,
     });
-    id
+    BlockId(graph.blocks.len() as u32 - 1)
 }
 
 /// The linker's own blocks borrow nothing.

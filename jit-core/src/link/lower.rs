@@ -121,11 +121,9 @@ fn make_ifunc_stubs(part: &mut Part, shared: &Shared<'_>) {
     }
 }
 
-/// Adds a section to a graph.
+/// Adds a section without special rules to a graph.
 pub(super) fn push_section(part: &mut Part, output: NameId, kind: SectionKind) -> SectionId {
-    let sections = &mut part.graph.sections;
-    sections.push(linker_part::new_section(output, kind));
-    SectionId(sections.len() as u32 - 1)
+    linker_part::push_section(&mut part.graph, linker_part::new_section(output, kind))
 }
 
 fn define(part: &mut Part, block: NewBlock<'_>, kind: SymbolKind) -> SymbolId {

@@ -19,6 +19,7 @@ mod prune;
 mod ranges;
 mod record_places;
 mod resolve_externals;
+mod rest_inputs;
 mod state;
 mod survey;
 mod tables;
@@ -159,12 +160,12 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     bring_near::bring_near(link)?;
     lower::lower_all(link)?;
     add_resolver_code(link);
-    name_functions::name_functions(link);
+    name_functions::name_functions(link)?;
     drop(phase);
 
     // No block is added after this point.
     let phase = link.timings.phase("lay out");
-    layout::lay_out(link);
+    layout::lay_out(link)?;
     drop(phase);
 
     let phase = link.timings.phase("allocate");
@@ -257,6 +258,7 @@ fn write(
 /// Gives the graphs' memory back: tens of megabytes in thousands of pieces for a large program.
 fn drop_graphs(link: &mut Link) {
     let phase = link.timings.phase("drop graphs");
+    rest_inputs::rest_inputs(link);
     parallel::drop_parts(std::mem::take(&mut link.parts));
     drop(phase);
 }

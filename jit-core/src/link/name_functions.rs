@@ -1,116 +1,109 @@
 //! Names of functions, for those who look up an address: backtraces, `dladdr`, crash handlers.
 //!
 //! A linked program names the functions that it exports; here all have names, those of one object
-//! too. The names are one block of each group, C strings that go and come with the code; the
-//! executor gets an entry for each.
+//! too. The names of one graph's functions are a block of it, C strings that go and come with the
+//! code; the executor gets an entry for each.
 
 use super::bring_near::plain_name;
-use super::linker_part::{self, NewBlock};
+use super::linker_part;
 use super::parallel;
 use super::state::{Group, Link, OWN, Part};
+use crate::error::LinkError;
 use crate::executor::api::FunctionName;
-use crate::graph::{SectionKind, SymbolId, Target};
+use crate::graph::{Content, SectionKind, SymbolId, Target};
+use crate::name::{NameId, NameTable};
 use crate::object::SymbolKind;
 
 /// The output section of names.
 const SECTION: &[u8] = b".orc.function_names";
 
-/// The functions of a group, and the symbol at the start of their names.
+/// The named functions of a part, and the symbol at the start of their names.
 pub(super) struct FunctionNames {
-    strings: (u32, SymbolId),
-    functions: Vec<NamedFunction>,
-}
-
-struct NamedFunction {
-    part: u32,
-    symbol: SymbolId,
-    /// Offset of its name.
-    name: u32,
+    strings: SymbolId,
+    /// Each with the offset of its name.
+    functions: Vec<(SymbolId, u32)>,
 }
 
 /// Adds the names of all live functions.
-pub(super) fn name_functions(link: &mut Link) {
+pub(super) fn name_functions(link: &mut Link) -> Result<(), LinkError> {
     let names = &link.context.names;
-    let of_parts = parallel::map_parts(&link.parts, |_, part| {
-        let mut found = PartNames::default();
-        let functions =
-            functions_of(part).filter(|symbol| part.externals[symbol.0 as usize] == OWN);
-        let mut without_name = Vec::new();
-        for symbol in functions {
-            match part.graph.symbols[symbol.0 as usize].name {
-                Some(name) => found.add(symbol, &names.bytes(name)),
-                None => without_name.push(symbol),
+    let section = names.intern(SECTION);
+    parallel::each_part(&mut link.parts, |_, part| {
+        name_part(part, section, names);
+        Ok(())
+    })
+}
+
+fn name_part(part: &mut Part, section: NameId, names: &NameTable) {
+    let mut strings = std::mem::take(&mut part.graph.owned);
+    let start = strings.len();
+    let functions = append_names(part, names, &mut strings);
+    let range = start..strings.len();
+    part.graph.owned = strings;
+    if functions.is_empty() {
+        return;
+    }
+    let section = linker_part::new_section(section, SectionKind::ReadOnly);
+    let section = linker_part::push_section(&mut part.graph, section);
+    let size = range.len() as u64;
+    let block = linker_part::push_block(&mut part.graph, section, Content::Owned(range), size, 1);
+    let target = Target::Defined { block, offset: 0 };
+    let strings = linker_part::add_symbol(part, target, SymbolKind::Data, size, OWN);
+    part.names = Some(FunctionNames { strings, functions });
+}
+
+/// Appends the names of a part's live functions, C strings, and returns where each begins.
+fn append_names(part: &Part, names: &NameTable, strings: &mut Vec<u8>) -> Vec<(SymbolId, u32)> {
+    let live: Vec<SymbolId> = functions_of(part).collect();
+    let start = strings.len();
+    let mut functions = Vec::with_capacity(live.len());
+    let mut add = |symbol, name: &[u8]| {
+        functions.push((symbol, (strings.len() - start) as u32));
+        strings.extend_from_slice(plain_name(name));
+        strings.push(0);
+    };
+    match &part.graph.describe {
+        // The object has its names next to each other; the session has them wherever each was first
+        // met.
+        Some(describe) => describe.names(&live, &mut add),
+        None => {
+            for symbol in live {
+                if let Some(name) = part.graph.symbols[symbol.0 as usize].name {
+                    add(symbol, &names.bytes(name));
+                }
             }
         }
-        if let Some(describe) = &part.graph.describe {
-            describe.local_names(&without_name, &mut |symbol, name| found.add(symbol, name));
-        }
-        found
-    });
-    for index in 0..link.groups.len() {
-        let mut strings = Vec::new();
-        let mut functions = Vec::new();
-        for &part in &link.groups[index].parts {
-            let found = &of_parts[part as usize];
-            let start = strings.len() as u32;
-            strings.extend_from_slice(&found.strings);
-            functions.extend(found.functions.iter().map(|&(symbol, name)| NamedFunction {
-                part,
-                symbol,
-                name: start + name,
-            }));
-        }
-        if functions.is_empty() {
-            continue;
-        }
-        let section = linker_part::section(link, index as u32, SECTION, SectionKind::ReadOnly);
-        let block = NewBlock::bytes(section, &strings, 1);
-        let strings = linker_part::define(link, index as u32, block, SymbolKind::Data);
-        link.groups[index].names = Some(FunctionNames { strings, functions });
     }
+    functions
 }
 
 /// The entries of a group, once everything has an address.
 pub(super) fn entries(link: &Link, group: &Group) -> Vec<FunctionName> {
-    let Some(names) = &group.names else {
-        return Vec::new();
-    };
-    let value =
-        |part: u32, symbol| orc_shared::ExecutorAddr::new(link.parts[part as usize].value(symbol));
-    let strings = value(names.strings.0, names.strings.1);
-    let entry = |function: &NamedFunction| FunctionName {
-        start: value(function.part, function.symbol),
-        size: size_of(&link.parts[function.part as usize], function.symbol),
-        name: strings + u64::from(function.name),
-    };
-    names.functions.iter().map(entry).collect()
-}
-
-#[derive(Default)]
-struct PartNames {
-    strings: Vec<u8>,
-    functions: Vec<(SymbolId, u32)>,
-}
-
-impl PartNames {
-    fn add(&mut self, symbol: SymbolId, name: &[u8]) {
-        let name = plain_name(name);
-        self.functions.push((symbol, self.strings.len() as u32));
-        self.strings.extend_from_slice(name);
-        self.strings.push(0);
-    }
+    let of_parts = parallel::map_some(&link.parts, &group.parts, |part| {
+        let Some(names) = &part.names else {
+            return Vec::new();
+        };
+        let value = |symbol| orc_shared::ExecutorAddr::new(part.value(symbol));
+        let strings = value(names.strings);
+        let entry = |&(symbol, name): &(SymbolId, u32)| FunctionName {
+            start: value(symbol),
+            size: size_of(part, symbol),
+            name: strings + u64::from(name),
+        };
+        names.functions.iter().map(entry).collect()
+    });
+    of_parts.concat()
 }
 
 /// The live functions that a part defines.
 fn functions_of(part: &Part) -> impl Iterator<Item = SymbolId> {
-    let symbols = part.graph.symbols.iter().enumerate();
-    symbols.filter_map(|(index, symbol)| {
+    let symbols = part.graph.symbols.iter().zip(&part.externals).enumerate();
+    symbols.filter_map(|(index, (symbol, &external))| {
         let Target::Defined { block, .. } = symbol.target else {
             return None;
         };
-        let is_function =
-            symbol.kind == SymbolKind::Function && part.graph.blocks[block.0 as usize].live;
-        is_function.then_some(SymbolId(index as u32))
+        let is_function = symbol.kind == SymbolKind::Function && external == OWN;
+        (is_function && part.graph.blocks[block.0 as usize].live).then_some(SymbolId(index as u32))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::state::{Part, join_errors};
+use super::state::{External, Link, Part, join_errors};
 use crate::error::LinkError;
 
 /// Below this many blocks, edges and symbols a step runs on the calling thread: waking others
@@ -44,6 +44,34 @@ where
             .with_max_len(4)
             .map(run)
             .collect()
+    }
+}
+
+/// Maps some of the parts to values, in the order of `which`.
+pub(super) fn map_some<T, F>(parts: &[Part], which: &[u32], map: F) -> Vec<T>
+where
+    T: Send,
+    F: Fn(&Part) -> T + Sync,
+{
+    let run = |&index: &u32| map(&parts[index as usize]);
+    if is_small(parts) {
+        which.iter().map(run).collect()
+    } else {
+        which.par_iter().with_max_len(4).map(run).collect()
+    }
+}
+
+/// Maps every external to a value.
+pub(super) fn map_externals<T, F>(link: &Link, map: F) -> Vec<T>
+where
+    T: Send,
+    F: Fn(&External) -> T + Sync + Send,
+{
+    if link.externals.len() < PARALLEL_WORK {
+        link.externals.iter().map(map).collect()
+    } else {
+        let externals = link.externals.par_iter().with_min_len(1024);
+        externals.map(map).collect()
     }
 }
 

@@ -6,14 +6,13 @@
 //! (`__start_X`) are kept as a whole.
 //!
 //! Blocks of the batch are numbered through as *nodes*. A table per graph says which node each
-//! symbol leads to, so that following an edge reads two small arrays. The search goes level by
-//! level, a level being what is reached through one more change of graphs: a level's blocks are
-//! visited in parallel, and marks are atomic.
+//! symbol leads to, so that following an edge reads two small arrays. Whoever searches and has found
+//! much to visit leaves half of it to other threads; marks are atomic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashSet;
-use rayon::prelude::*;
+use parking_lot::Mutex;
 
 use super::parallel;
 use super::state::{Bound, External, Link, OWN, Part};
@@ -22,8 +21,8 @@ use crate::error::LinkError;
 use crate::graph::{BlockId, Section, SymbolId, Target};
 use crate::platform::LinkerDefined;
 
-/// From how many blocks a level is visited in parallel.
-const PARALLEL_LEVEL: usize = 512;
+/// How many blocks wait for a visit when half of them are left to another thread.
+const MANY: usize = 512;
 
 /// A block of the batch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,14 +43,6 @@ struct Found {
     /// In other parts.
     elsewhere: Vec<Node>,
     bounds: Bounds,
-}
-
-impl Found {
-    fn join(mut self, other: Self) -> Self {
-        self.elsewhere.extend(other.elsewhere);
-        self.bounds.extend(other.bounds);
-        self
-    }
 }
 
 /// The part that is being visited.
@@ -75,7 +66,7 @@ pub(super) fn prune(link: &mut Link, exported: &[(u32, SymbolId)]) -> Result<(),
         return Ok(());
     };
     let search = Search::new(link);
-    let mut level = Vec::new();
+    let mut waiting = Vec::new();
     let definitions =
         roots.iter().filter_map(
             |(dylib, name)| match link.host.own_definition(*dylib, *name) {
@@ -86,11 +77,11 @@ pub(super) fn prune(link: &mut Link, exported: &[(u32, SymbolId)]) -> Result<(),
     for (part, symbol) in definitions.chain(exported.iter().copied()) {
         let known = search.nodes.get(part as usize);
         if let Some(node) = known.and_then(|nodes| nodes.get(symbol.0 as usize)) {
-            search.mark(*node, &mut level);
+            search.mark(*node, &mut waiting);
         }
     }
-    search.keep_sections(&mut level, |_, section| section.retained);
-    search.run(level);
+    search.keep_sections(&mut waiting, |_, section| section.retained);
+    search.run(waiting);
     let Search { marks, first, .. } = search;
     parallel::each_part(&mut link.parts, |index, part| {
         let marks = &marks[first[index as usize] as usize..];
@@ -145,30 +136,54 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn run(&self, mut level: Vec<Node>) {
+    fn run(&self, mut waiting: Vec<Node>) {
         let mut known_bounds = HashSet::new();
-        while !level.is_empty() {
-            let visit = |mut found: Found, node: &Node| {
-                self.visit_part(*node, &mut found);
-                found
-            };
-            let found = if level.len() < PARALLEL_LEVEL {
-                level.iter().fold(Found::default(), visit)
-            } else {
-                // In memory order, neighbours share their part's tables.
-                level.par_sort_unstable();
-                level
-                    .par_iter()
-                    .with_min_len(64)
-                    .fold(Found::default, visit)
-                    .reduce(Found::default, Found::join)
-            };
-            level = found.elsewhere;
-            for (dylib, name) in found.bounds {
+        while !waiting.is_empty() {
+            let bounds = Mutex::default();
+            self.visit_all(&mut waiting, &bounds);
+            if !waiting.is_empty() {
+                let rest = std::mem::take(&mut waiting);
+                rayon::scope(|scope| self.share(scope, rest, &bounds));
+            }
+            for (dylib, name) in bounds.into_inner() {
                 if known_bounds.insert((dylib, name.clone())) {
-                    self.keep_bounded(dylib, &name, &mut level);
+                    self.keep_bounded(dylib, &name, &mut waiting);
                 }
             }
+        }
+    }
+
+    /// Visits blocks and all they lead to, with other threads.
+    fn share<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        mut waiting: Vec<Node>,
+        bounds: &'s Mutex<Bounds>,
+    ) {
+        // In memory order, neighbours share their part's tables.
+        waiting.sort_unstable();
+        loop {
+            self.visit_all(&mut waiting, bounds);
+            if waiting.is_empty() {
+                return;
+            }
+            let rest = waiting.split_off(waiting.len() / 2);
+            scope.spawn(move |scope| self.share(scope, rest, bounds));
+        }
+    }
+
+    /// Visits blocks and all they lead to; stops early when many wait.
+    fn visit_all(&self, waiting: &mut Vec<Node>, bounds: &Mutex<Bounds>) {
+        let mut found = Found::default();
+        while let Some(node) = waiting.pop() {
+            self.visit_part(node, &mut found);
+            waiting.append(&mut found.elsewhere);
+            if waiting.len() >= MANY {
+                break;
+            }
+        }
+        if !found.bounds.is_empty() {
+            bounds.lock().append(&mut found.bounds);
         }
     }
 
@@ -256,17 +271,18 @@ impl<'a> Search<'a> {
     }
 
     /// Marks the blocks of all sections that satisfy `keep`.
-    fn keep_sections(&self, next: &mut Vec<Node>, keep: impl Fn(&Part, &Section) -> bool) {
-        for (part, first) in self.link.parts.iter().zip(&self.first) {
-            let kept: Vec<bool> = part.graph.sections.iter().map(|s| keep(part, s)).collect();
-            if !kept.contains(&true) {
-                continue;
+    fn keep_sections(&self, next: &mut Vec<Node>, keep: impl Fn(&Part, &Section) -> bool + Sync) {
+        let nodes = parallel::map_parts(&self.link.parts, |index, part| {
+            let sections = &part.graph.sections;
+            if !sections.iter().any(|section| keep(part, section)) {
+                return Vec::new();
             }
-            for (node, block) in (*first..).zip(&part.graph.blocks) {
-                if kept[block.section.0 as usize] {
-                    self.mark(Node(node), next);
-                }
-            }
+            let blocks = (self.first[index as usize]..).zip(&part.graph.blocks);
+            let kept = blocks.filter(|(_, b)| keep(part, &sections[b.section.0 as usize]));
+            kept.map(|(node, _)| Node(node)).collect()
+        });
+        for node in nodes.into_iter().flatten() {
+            self.mark(node, next);
         }
     }
 }

@@ -4,6 +4,7 @@
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::layout::Segment;
+use super::parallel;
 use super::state::{Link, Part};
 use crate::graph::SectionKind;
 use crate::symbolize::{NOT_PLACED, Placed, PlacedGroup, PlacedPart};
@@ -17,19 +18,20 @@ pub(super) fn record_places(link: &Link, index: usize) -> Placed {
     let ranges: Vec<_> = segments.map(range).collect();
     let lowest = ranges.iter().map(|range| range.start).min();
     let base = lowest.unwrap_or(ExecutorAddr::NULL);
-    let part = |&number: &u32| {
+    let offsets = parallel::map_some(&link.parts, &group.parts, |part| offsets(part, base));
+    let part = |(&number, offsets): (&u32, Box<[u32]>)| {
         let part = &link.parts[number as usize];
         let unit = link.batch.units.get(number as usize);
         PlacedPart {
             object: unit.map(|unit| unit.object.clone()),
             describe: part.graph.describe.clone(),
-            offsets: offsets(part, base),
+            offsets,
         }
     };
     let placed = PlacedGroup {
         dylib: group.dylib,
         base,
-        parts: group.parts.iter().map(part).collect(),
+        parts: group.parts.iter().zip(offsets).map(part).collect(),
     };
     link.context.placed.enter(placed, &ranges)
 }

@@ -19,7 +19,7 @@ use crate::executor::InFlight;
 use crate::executor::api::{CopyRelocation, Export, RangeId, TlsBlock};
 use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target, with_room};
 use crate::link::LinkContext;
-use crate::link::layout::Layout;
+use crate::link::layout::{Layout, Placement};
 use crate::link::name_functions::FunctionNames;
 use crate::link::timings::Timings;
 use crate::name::NameId;
@@ -49,6 +49,10 @@ pub(super) struct Part {
     pub(super) uses: Vec<Uses>,
     /// IFUNCs of the graph.
     pub(super) ifuncs: Vec<Ifunc>,
+    /// The names of its functions, if it has any.
+    pub(super) names: Option<FunctionNames>,
+    /// Its live blocks, from layout until they have addresses.
+    pub(super) placements: Vec<Placement>,
     /// Per section: index into the group's output sections.
     pub(super) outputs: Vec<u32>,
     /// Per symbol: its value, once everything has an address.
@@ -142,8 +146,6 @@ pub(super) struct Group {
     pub(super) got_base: u64,
     /// The code that runs IFUNC resolvers, if the group has any: part and symbol.
     pub(super) run_resolvers: Option<(u32, SymbolId)>,
-    /// The names of its functions.
-    pub(super) names: Option<FunctionNames>,
 }
 
 /// A link in progress.
@@ -198,6 +200,8 @@ impl Part {
             frame_blocks: Vec::new(),
             uses: Vec::new(),
             ifuncs: Vec::new(),
+            names: None,
+            placements: Vec::new(),
             outputs: Vec::new(),
             values: Vec::new(),
         }
@@ -247,7 +251,6 @@ impl Group {
             tls: None,
             got_base: 0,
             run_resolvers: None,
-            names: None,
         }
     }
 }

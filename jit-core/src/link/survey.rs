@@ -3,6 +3,8 @@
 //! A frame whose code is gone loses its edges. Its bytes stay, with the zero that relocatable
 //! objects have as the code's start, which unwinders skip.
 
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
 use super::parallel;
 use super::state::{Link, OWN, Part, Uses, table_of_symbols};
 use crate::arch::x86_64::Kind;
@@ -12,27 +14,43 @@ use crate::graph::Target;
 
 /// Fills [`Part::uses`] and the externals' uses, and decides which groups must lie low.
 pub(super) fn survey(link: &mut Link) -> Result<(), LinkError> {
+    let of_externals: Vec<AtomicU8> = link.externals.iter().map(|_| AtomicU8::new(0)).collect();
+    let low: Vec<AtomicBool> = link.groups.iter().map(|_| AtomicBool::new(false)).collect();
     parallel::each_part(&mut link.parts, |_, part| {
         drop_dead_frames(part);
-        survey_part(part);
+        part.uses = uses_in(part);
+        if note_uses(part, &of_externals) {
+            low[part.group as usize].store(true, Ordering::Relaxed);
+        }
         Ok(())
     })?;
-    for part in &link.parts {
-        let mut low = false;
-        for (index, uses) in part.uses.iter().enumerate() {
-            if uses.is_empty() {
-                continue;
-            }
-            let external = part.externals[index];
-            if external != OWN {
-                link.externals[external as usize].uses |= *uses;
-            }
-            low |= uses.contains(Uses::LOW)
-                && !matches!(part.graph.symbols[index].target, Target::Absolute(_));
-        }
-        link.groups[part.group as usize].low |= low;
+    for (external, uses) in link.externals.iter_mut().zip(of_externals) {
+        external.uses |= Uses::from_bits_truncate(uses.into_inner());
+    }
+    for (group, low) in link.groups.iter_mut().zip(low) {
+        group.low |= low.into_inner();
     }
     Ok(())
+}
+
+/// Tells the externals how a part uses them. Returns whether the part must lie low.
+fn note_uses(part: &Part, of_externals: &[AtomicU8]) -> bool {
+    let mut low = false;
+    for (index, uses) in part.uses.iter().enumerate() {
+        if uses.is_empty() {
+            continue;
+        }
+        let external = part.externals[index];
+        if external != OWN {
+            let known = &of_externals[external as usize];
+            if known.load(Ordering::Relaxed) & uses.bits() != uses.bits() {
+                known.fetch_or(uses.bits(), Ordering::Relaxed);
+            }
+        }
+        low |= uses.contains(Uses::LOW)
+            && !matches!(part.graph.symbols[index].target, Target::Absolute(_));
+    }
+    low
 }
 
 fn drop_dead_frames(part: &mut Part) {
@@ -47,7 +65,7 @@ fn drop_dead_frames(part: &mut Part) {
     }
 }
 
-fn survey_part(part: &mut Part) {
+fn uses_in(part: &Part) -> Vec<Uses> {
     let table = uses_of_kinds();
     let mut uses = table_of_symbols(part, Uses::empty());
     let graph = &part.graph;
@@ -56,7 +74,7 @@ fn survey_part(part: &mut Part) {
             uses[edge.target.0 as usize] |= table[edge.kind.0 as usize & 127];
         }
     }
-    part.uses = uses;
+    uses
 }
 
 /// What each kind says of its target.

@@ -113,6 +113,32 @@ impl InFlight {
             .collect()
     }
 
+    /// What another thread can do while this one goes on: make the pages of large segments, which saves
+    /// whoever writes to them a fault each.
+    #[must_use]
+    pub fn preparation(&self) -> Option<impl FnOnce() + Send + use<>> {
+        /// Pages made in one system call: others want to change mappings meanwhile.
+        const AT_ONCE: u64 = 1 << 20;
+        let page = sys::memory::page_size();
+        let large = |segment: &&Segment| segment.content_size >= AT_ONCE;
+        let pages = |segment: &Segment| {
+            let start = segment.holding.addr;
+            start.next_multiple_of(page)..(start + segment.content_size) / page * page
+        };
+        let large = self.segments.iter().filter(large).map(pages);
+        let segments: Vec<Addresses<u64>> = large.collect();
+        // Addresses of the range are nobody else's as long as it is there.
+        let range = Arc::clone(&self.range);
+        (!segments.is_empty()).then_some(move || {
+            for segment in segments {
+                for start in segment.clone().step_by(AT_ONCE as usize) {
+                    sys::memory::populate(start..segment.end.min(start + AT_ONCE));
+                }
+            }
+            drop(range);
+        })
+    }
+
     /// Makes the memory final: bytes in place, permissions set, instruction cache flushed, frames
     /// (in any order) known to unwinders. `eh_frame` is the allocation's `.eh_frame` section with
     /// a zero length behind it, for where frames must be registered by section.

@@ -191,10 +191,10 @@ fn protection(kind: SegmentKind) -> libc::c_int {
     }
 }
 
-/// Makes the pages of `range`, which is about to be written. Only a hint (Linux 5.14).
+/// Makes the pages of `range`, so that writing to them faults no more. Only a hint (Linux 5.14): nothing
+/// happens where they cannot be written to.
 pub(crate) fn populate(range: Range<u64>) {
-    // SAFETY: callers pass whole pages that they may write; populating does not change their
-    // content.
+    // SAFETY: callers pass whole pages of a reserved range; populating does not change what they hold.
     unsafe {
         libc::madvise(
             range.start as *mut libc::c_void,

@@ -48,7 +48,7 @@ impl DescribeGraph for Describe {
         }
     }
 
-    fn local_names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
+    fn names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
         if symbols.is_empty() {
             return;
         }

@@ -5,8 +5,8 @@
 
 use object::LittleEndian as LE;
 use object::elf::{
-    self, SHN_COMMON, SHN_UNDEF, SHN_XINDEX, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SectionHeader64, Sym64,
-    SymbolSection,
+    self, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+    SectionHeader64, Sym64, SymbolSection,
 };
 use object::endian::U32;
 use object::read::elf::{FileHeader, SectionHeader};
@@ -75,10 +75,11 @@ impl<'a> View<'a> {
     }
 
     fn find_symbols(&mut self) -> Result<(), String> {
+        // It comes after what it describes.
         let found = self
             .sections
             .iter()
-            .position(|s| s.sh_type(LE) == SHT_SYMTAB);
+            .rposition(|s| s.sh_type(LE) == SHT_SYMTAB);
         let Some(at) = found else { return Ok(()) };
         let section = &self.sections[at];
         self.symtab = at as u32;
@@ -107,10 +108,15 @@ impl<'a> View<'a> {
                 self.symbols.len()
             ));
         }
+        // Only many sections need one; with fewer, it is looked for where writers put it.
+        let from = match self.sections.len() < usize::from(SHN_LORESERVE) {
+            true => at.saturating_sub(2),
+            false => 0,
+        };
         let extended = |s: &&SectionHeader64<LE>| {
             s.sh_type(LE) == SHT_SYMTAB_SHNDX && s.sh_link(LE) as usize == at
         };
-        if let Some(section) = self.sections.iter().find(extended) {
+        if let Some(section) = self.sections[from..].iter().find(extended) {
             self.extended = section
                 .data_as_array(LE, self.bytes)
                 .map_err(|_| "the SHT_SYMTAB_SHNDX section lies outside the file")?;
