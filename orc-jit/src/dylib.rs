@@ -12,7 +12,7 @@ use platform_elf::shared_library::SharedLibrary;
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
-use crate::program::Program;
+use crate::program::{self, Program};
 
 /// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone.
 #[derive(Clone)]
@@ -189,6 +189,11 @@ impl Tracker {
             }
             FoundContent::Archive(input) => self.add_archive_input(&found.path, input, false),
             FoundContent::Shared(library) => self.add_shared(library),
+            FoundContent::Names(names) => {
+                // What else scripts say concerns programs.
+                let symbols = program::script_symbols(&names, self.jit.0.session.names());
+                Ok(self.tracker.add_absolute(&symbols)?)
+            }
         }
     }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jit_core::batch::{Exported, ProgramLink};
 use jit_core::error::LinkError;
 use jit_core::in_order::in_order;
-use jit_core::name::NameId;
+use jit_core::name::{NameId, NameTable};
 use jit_core::native::NativeLibrary;
 use jit_core::object::{ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, MissingSymbols, ProgramOptions, Reexport};
 use orc_shared::ExecutorAddr;
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
+use platform_elf::linker_script::ScriptNames;
 use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
 use platform_elf::symbol_list::SymbolPatterns;
@@ -158,6 +159,7 @@ impl Program {
                 Read::Objects(objects) => Ok(tracker.add_objects(objects)?),
                 Read::Archive(archive) => Ok(tracker.add_archive(Arc::new(archive))?),
                 Read::Shared(library, as_needed) => self.add_shared(library, !as_needed),
+                Read::Absolute(symbols) => Ok(tracker.add_absolute(&symbols)?),
             });
         };
         in_order(&inputs, |input| self.read(input), add);
@@ -182,6 +184,9 @@ impl Program {
                 }
             }
             FoundContent::Shared(library) => Read::Shared(library.clone(), input.as_needed),
+            FoundContent::Names(names) => {
+                Read::Absolute(script_symbols(names, self.jit.0.session.names()))
+            }
         })
     }
 
@@ -365,6 +370,18 @@ enum Read {
     Objects(Vec<Arc<dyn ObjectFile>>),
     Archive(Archive),
     Shared(Arc<SharedLibrary>, bool),
+    Absolute(Vec<AbsoluteSymbol>),
+}
+
+/// The symbols that a linker script defines.
+pub(crate) fn script_symbols(script: &ScriptNames, names: &NameTable) -> Vec<AbsoluteSymbol> {
+    let symbol = |(name, value): &(String, u64)| AbsoluteSymbol {
+        name: names.intern(name.as_bytes()),
+        addr: ExecutorAddr::new(*value),
+        kind: SymbolKind::None,
+        weak: false,
+    };
+    script.defined.iter().map(symbol).collect()
 }
 
 fn parse_number(text: &str) -> Option<u64> {

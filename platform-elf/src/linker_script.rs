@@ -1,8 +1,8 @@
 //! GNU linker scripts in place of libraries: `libc.so` is a text file that names three others.
 //!
-//! Only what such files hold is understood: `INPUT`, `GROUP`, `AS_NEEDED`, `SEARCH_DIR`, and
-//! `OUTPUT_FORMAT`-like statements that say nothing a JIT needs. A script that lays sections out is
-//! refused by the name of the statement.
+//! Only what such files hold is understood: `INPUT`, `GROUP`, `AS_NEEDED`, `SEARCH_DIR`, `EXTERN`, `ENTRY`,
+//! symbols that are numbers, and `OUTPUT_FORMAT`-like statements that say nothing a JIT needs. A script
+//! that lays sections out is refused by the name of the statement.
 
 /// A file that a script asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,8 +29,19 @@ pub struct LinkerScript {
     pub inputs: Vec<ScriptInput>,
     /// Directories that `-l` is to search as well.
     pub search_dirs: Vec<String>,
+    /// What it says of symbols.
+    pub names: ScriptNames,
+}
+
+/// What a linker script says of symbols.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ScriptNames {
     /// `name = number` definitions, as in `PROVIDE`-less scripts of some C libraries.
-    pub symbols: Vec<(String, u64)>,
+    pub defined: Vec<(String, u64)>,
+    /// Names that archives are searched for even if nothing refers to them (`EXTERN`, as `-u`).
+    pub wanted: Vec<String>,
+    /// Where the program starts (`ENTRY`), unless the command line says otherwise.
+    pub entry: Option<String>,
 }
 
 /// Whether bytes that are neither ELF nor an archive may be a linker script: text.
@@ -129,15 +140,22 @@ impl<'a> Parser<'a> {
                 self.script.search_dirs.push(unquote(dir).to_owned());
                 self.expect(")")
             }
-            "OUTPUT_FORMAT" | "OUTPUT_ARCH" | "TARGET" | "ENTRY" | "OUTPUT" | "EXTERN" => {
-                self.skip_parenthesized()
+            "EXTERN" => {
+                let names = self.words()?;
+                self.script.names.wanted.extend(names);
+                Ok(())
             }
+            "ENTRY" => {
+                self.script.names.entry = self.words()?.pop();
+                Ok(())
+            }
+            "OUTPUT_FORMAT" | "OUTPUT_ARCH" | "TARGET" | "OUTPUT" => self.words().map(drop),
             name if self.tokens.first() == Some(&"=") => {
                 self.next();
                 let value = self.next().unwrap_or("");
                 let number = parse_number(value)
                     .ok_or_else(|| format!("cannot evaluate `{name} = {value}`"))?;
-                self.script.symbols.push((name.to_owned(), number));
+                self.script.names.defined.push((name.to_owned(), number));
                 Ok(())
             }
             other => Err(format!(
@@ -170,12 +188,15 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn skip_parenthesized(&mut self) -> Result<(), String> {
+    /// Words in parentheses.
+    fn words(&mut self) -> Result<Vec<String>, String> {
         self.expect("(")?;
+        let mut words = Vec::new();
         loop {
             match self.next() {
-                Some(")") => return Ok(()),
-                Some(_) => {}
+                Some(")") => return Ok(words),
+                Some(",") => {}
+                Some(word) => words.push(unquote(word).to_owned()),
                 None => return Err("a parenthesis does not close".to_owned()),
             }
         }
@@ -213,7 +234,10 @@ mod tests {
             });
         }
         out.extend(script.search_dirs.iter().map(|d| format!("-L {d}")));
-        out.extend(script.symbols.iter().map(|(n, v)| format!("{n}={v}")));
+        let names = &script.names;
+        out.extend(names.defined.iter().map(|(n, v)| format!("{n}={v}")));
+        out.extend(names.wanted.iter().map(|n| format!("-u {n}")));
+        out.extend(names.entry.iter().map(|n| format!("-e {n}")));
         out.join(" ")
     }
 
@@ -239,6 +263,10 @@ mod tests {
         assert_eq!(show("SEARCH_DIR(\"=/x\"); INPUT(-ly)"), "-l y -L =/x");
         assert_eq!(show("# comment\nTARGET(x) ver = 0x10;"), "ver=16");
         assert_eq!(show("GROUP(libtinfo.so.6)INPUT(a)"), "libtinfo.so.6 a");
+        assert_eq!(
+            show("EXTERN(a \"b\", c) ENTRY(start)"),
+            "-u a -u b -u c -e start"
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 mod add;
 mod clash;
+mod commons;
 mod dispatcher;
 mod dylib;
 mod effects;

@@ -24,7 +24,7 @@ use super::{Dylib, clash};
 const PARALLEL_MIN: usize = 4;
 
 /// An archive member: dylib, archive's rank, member.
-type Member = (DylibId, u32, u32);
+pub(super) type Member = (DylibId, u32, u32);
 
 impl Resolver<'_> {
     /// Asks everything that a wave left to ask. Names that are still open are wanted again.
@@ -160,7 +160,7 @@ impl Resolver<'_> {
 
     /// Reads members, in parallel, and adds them to their dylibs, in order. Nothing is claimed yet: the
     /// names that wanted them do that when they are searched again.
-    fn pull(&mut self, members: &[Member]) {
+    pub(super) fn pull(&mut self, members: &[Member]) {
         let archives: Vec<_> = {
             let state = self.session.state.lock();
             let archive = |member: &Member| {

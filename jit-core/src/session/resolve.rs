@@ -9,7 +9,8 @@
 //! 3. takes the references of all units claimed in 1 as the next wave.
 //!
 //! Every name is settled once per dylib it is referred to from, however many objects refer to it.
-//! When no name is left, all missing ones are known and reported at once; otherwise the batch is
+//! When no name is left, archives are searched for members that define common symbols with a value
+//! ([`super::commons`]). Then all missing ones are known and reported at once; otherwise the batch is
 //! formed ([`super::form`]).
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::batch::{DylibId, NativeBinding, ProgramLink, Resolution, UnitId};
 use crate::error::LinkError;
 use crate::name::NameId;
 use crate::name_pages::NamePages;
+use crate::object::Linkage;
 
 use super::Inner;
 use super::effects::Effects;
@@ -133,8 +135,10 @@ pub(super) struct Resolver<'a> {
     pub(super) batch: BatchKey,
     /// Objects claimed so far.
     pub(super) units: Vec<UnitId>,
-    /// Of these, the ones whose references are not wanted yet, with their lost definitions.
-    pub(super) fresh: Vec<(DylibId, Source, Vec<u32>)>,
+    /// Of these, the ones whose references are not wanted yet.
+    fresh: Vec<Fresh>,
+    /// Common symbols of claimed units that archives have not been searched for.
+    pub(super) commons: Vec<(DylibId, NameId)>,
     /// Batches of clients' units that this lookup started.
     pub(super) clients: Vec<BatchKey>,
     numbers: SlotNumbers,
@@ -145,6 +149,15 @@ pub(super) struct Resolver<'a> {
     reopened_at: usize,
     pub(super) errors: Vec<LinkError>,
     pub(super) undefined_allowed: bool,
+}
+
+/// A unit that was just claimed.
+struct Fresh {
+    dylib: DylibId,
+    source: Source,
+    /// Its lost definitions.
+    lost: Vec<u32>,
+    has_commons: bool,
 }
 
 /// The number of the slot of each name that a dylib refers to.
@@ -179,6 +192,7 @@ impl<'a> Resolver<'a> {
             batch,
             units: Vec::new(),
             fresh: Vec::new(),
+            commons: Vec::new(),
             clients: Vec::new(),
             numbers: SlotNumbers::default(),
             slots: Vec::new(),
@@ -255,7 +269,7 @@ impl<'a> Resolver<'a> {
         let _within = WithinBatch::new(self.session, self.batch, false);
         loop {
             self.want_references();
-            if self.wants.is_empty() && !self.reopen() {
+            if self.wants.is_empty() && !self.replace_commons() && !self.reopen() {
                 return;
             }
             let asked = self.probe();
@@ -312,8 +326,14 @@ impl<'a> Resolver<'a> {
 
     /// Makes the references of newly claimed units wanted, and what their lost definitions lost to.
     fn want_references(&mut self) {
-        for (dylib, source, lost) in std::mem::take(&mut self.fresh) {
-            let interface = source.interface();
+        for fresh in std::mem::take(&mut self.fresh) {
+            let Fresh { dylib, lost, .. } = fresh;
+            let interface = fresh.source.interface();
+            if fresh.has_commons {
+                let definitions = interface.definitions.iter();
+                let commons = definitions.filter(|d| matches!(d.linkage, Linkage::Common { .. }));
+                self.commons.extend(commons.map(|d| (dylib, d.name)));
+            }
             for reference in &interface.references {
                 let need = Need::strong_unless(reference.weak);
                 self.want(dylib, reference.name, need, true);
@@ -360,8 +380,12 @@ impl<'a> Resolver<'a> {
             self.errors.push(self.session.lost_strong_error(state, id));
         }
         self.units.push(id);
-        self.fresh
-            .push((unit.dylib, unit.source.clone(), unit.lost.clone()));
+        self.fresh.push(Fresh {
+            dylib: unit.dylib,
+            source: unit.source.clone(),
+            lost: unit.lost.clone(),
+            has_commons: unit.has_commons,
+        });
     }
 
     /// Records the answer of a name.

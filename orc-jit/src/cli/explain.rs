@@ -119,6 +119,8 @@ impl Story {
                 }
             }
             FoundContent::Shared(library) => self.libraries.push(library),
+            // They are nobody's references, and nobody's code.
+            FoundContent::Names(_) => {}
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl Opened {
             FoundContent::Object(bytes) | FoundContent::Archive(bytes) => {
                 bytes.bytes().len() as u64
             }
-            FoundContent::Shared(_) => 0,
+            FoundContent::Shared(_) | FoundContent::Names(_) => 0,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use jit_core::name::NameTable;
+use platform_elf::library_search::FoundContent;
 use platform_elf::symbol_list::SymbolPatterns;
 
 use super::inputs::{self, Inputs, Opened};
@@ -182,11 +183,21 @@ fn prepare(
     rehearse: bool,
 ) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
+    let scripts = || {
+        let contents = opened.iter().map(|opened| &opened.found.content);
+        contents.filter_map(|content| match content {
+            FoundContent::Names(names) => Some(names),
+            _ => None,
+        })
+    };
+    let entry = line.entry.clone();
+    let entry = entry.or_else(|| scripts().find_map(|names| names.entry.clone()));
+    let wanted = scripts().flat_map(|names| &names.wanted);
     let settings = ProgramSettings {
-        entry: line.entry.clone().unwrap_or(defaults.entry),
+        entry: entry.unwrap_or(defaults.entry),
         run_path: line.run_path.clone(),
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
-        keep: line.undefined.clone(),
+        keep: line.undefined.iter().chain(wanted).cloned().collect(),
         required: line.required.clone(),
         export_dynamic: line.export_dynamic,
         exported: exported(line)?,

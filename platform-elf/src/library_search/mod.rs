@@ -13,12 +13,12 @@ mod file_kind;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jit_core::graph::InputBytes;
 
 use crate::input::InputOpener;
-use crate::linker_script::{self, ScriptInput, ScriptName};
+use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
 use crate::shared_library::{LibraryError, SharedLibrary};
 
 pub use self::file_kind::FileKind;
@@ -56,6 +56,8 @@ pub enum FoundContent {
     Archive(Arc<dyn InputBytes>),
     /// A shared library.
     Shared(Arc<SharedLibrary>),
+    /// No file: what a linker script says of symbols.
+    Names(ScriptNames),
 }
 
 /// Why a file or library cannot be linked.
@@ -96,6 +98,8 @@ pub enum SearchError {
 /// Where to look for libraries, and how to open files.
 pub struct LibrarySearch {
     given: Vec<PathBuf>,
+    /// Directories that scripts add, to be searched after those.
+    scripted: Mutex<Vec<PathBuf>>,
     system: Vec<PathBuf>,
     compiler: Option<String>,
     compiler_dirs: OnceLock<Vec<PathBuf>>,
@@ -109,6 +113,7 @@ impl LibrarySearch {
     pub fn new(opener: Arc<dyn InputOpener>) -> Self {
         Self {
             given: Vec::new(),
+            scripted: Mutex::default(),
             system: directories::system(),
             compiler: None,
             compiler_dirs: OnceLock::new(),
@@ -164,7 +169,7 @@ impl LibrarySearch {
     /// loader would find it; `None` if there is none.
     #[must_use]
     pub fn find_soname(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
-        for dir in self.given.iter().chain(&self.system) {
+        for dir in self.directories() {
             let path = dir.join(soname);
             if let Ok(bytes) = self.opener.open(&path)
                 && let Ok(library) = SharedLibrary::new(&path, bytes)
@@ -173,6 +178,13 @@ impl LibrarySearch {
             }
         }
         None
+    }
+
+    /// The directories to search without asking the compiler.
+    fn directories(&self) -> Vec<PathBuf> {
+        let scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.given.iter().chain(&*scripted).chain(&self.system);
+        all.cloned().collect()
     }
 
     fn find_into(
@@ -184,8 +196,8 @@ impl LibrarySearch {
         found: &mut Vec<FoundInput>,
     ) -> Result<(), SearchError> {
         let files = candidates(name, choice);
-        for dir in self.given.iter().chain(&self.system) {
-            if self.try_directory(dir, &files, choice, as_needed, depth, found)? {
+        for dir in self.directories() {
+            if self.try_directory(&dir, &files, choice, as_needed, depth, found)? {
                 return Ok(());
             }
         }
@@ -194,8 +206,8 @@ impl LibrarySearch {
                 return Ok(());
             }
         }
-        let all = self.given.iter().chain(&self.system);
-        let searched: Vec<PathBuf> = all.chain(self.compiler_directories()).cloned().collect();
+        let mut searched = self.directories();
+        searched.extend_from_slice(self.compiler_directories());
         Err(SearchError::NotFound {
             name: name.to_owned(),
             similar: directories::similar(name, &searched),
@@ -280,6 +292,17 @@ impl LibrarySearch {
         let text = std::str::from_utf8(text)
             .map_err(|_| unusable(path, "is no object, archive, library or linker script"))?;
         let script = linker_script::parse(text).map_err(|e| unusable(path, e))?;
+        let dirs = script.search_dirs.iter().map(|dir| self.below_root(dir));
+        let mut scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner);
+        scripted.extend(dirs);
+        drop(scripted);
+        if script.names != ScriptNames::default() {
+            found.push(FoundInput {
+                path: path.to_owned(),
+                content: FoundContent::Names(script.names),
+                as_needed: false,
+            });
+        }
         for ScriptInput { what, as_needed: a } in &script.inputs {
             let as_needed = as_needed || *a;
             match what {

@@ -56,6 +56,7 @@ fn found(search: &LibrarySearch, name: &str, choice: LibraryChoice) -> String {
             FoundContent::Object(_) => "object",
             FoundContent::Archive(_) => "archive",
             FoundContent::Shared(_) => "shared",
+            FoundContent::Names(_) => "names",
         };
         let mark = if input.as_needed { "?" } else { "" };
         format!("{kind} {mark}{}", input.path.file_name().unwrap().display())
