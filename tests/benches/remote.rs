@@ -89,6 +89,27 @@ fn calls(directory: &Path, tcp: &str) {
     println!();
 }
 
+/// LLVM's ways to run objects, in its process and in another one, if it is installed.
+fn llvms(inputs: &[String]) -> Vec<(&'static str, Vec<String>)> {
+    let runtime = "/usr/lib/llvm-22/lib/clang/22/lib/linux/liborc_rt-x86_64.a";
+    let theirs = ["llvm-jitlink-22", "llvm-jitlink-executor-22"].map(find_program);
+    let ([Some(jitlink), Some(executor)], true) = (&theirs, Path::new(runtime).exists()) else {
+        return Vec::new();
+    };
+    let words = [
+        jitlink.to_string_lossy().into_owned(),
+        format!("-orc-runtime={runtime}"),
+    ];
+    let executor = format!("-oop-executor={}", executor.display());
+    vec![
+        ("llvm-jitlink", [&words[..], inputs].concat()),
+        (
+            "llvm-jitlink -oop-executor",
+            [&words[..], &[executor], inputs].concat(),
+        ),
+    ]
+}
+
 /// Time from the start of a command to the first instruction of its program.
 fn first_instruction(directory: &Path) {
     let text = "#include <stdio.h>\n#include <time.h>
@@ -109,16 +130,7 @@ fn first_instruction(directory: &Path) {
             line(&[&ours, "run", "--executor=spawn", "first.o"]),
         ),
     ];
-    let runtime = "/usr/lib/llvm-22/lib/clang/22/lib/linux/liborc_rt-x86_64.a";
-    let theirs = ["llvm-jitlink-22", "llvm-jitlink-executor-22"].map(find_program);
-    if let ([Some(jitlink), Some(executor)], true) = (&theirs, Path::new(runtime).exists()) {
-        let jitlink = jitlink.to_string_lossy().into_owned();
-        let runtime = format!("-orc-runtime={runtime}");
-        let executor = format!("-oop-executor={}", executor.display());
-        contenders.push(("llvm-jitlink", line(&[&jitlink, &runtime, "first.o"])));
-        let words = line(&[&jitlink, &runtime, &executor, "first.o"]);
-        contenders.push(("llvm-jitlink -oop-executor", words));
-    }
+    contenders.extend(llvms(&["first.o".to_owned()]));
     println!("from the command to the first instruction of main");
     compare(&contenders, |words| {
         let start = SystemTime::now()
@@ -156,11 +168,14 @@ fn links(directory: &Path, tcp: &str) {
         words.extend(inputs.arguments.iter().cloned());
         words
     };
-    let contenders = [
+    let mut contenders = vec![
         ("in process", line(&[])),
         ("spawn, shared memory", line(&["--executor=spawn"])),
         ("tcp", line(&[&tcp, &token])),
     ];
+    // Libraries are in its process already.
+    let files = inputs.arguments.iter().filter(|it| !it.starts_with('-'));
+    contenders.extend(llvms(&files.cloned().collect::<Vec<_>>()));
     println!("sqlite, linked and run: {}", inputs.describe());
     compare(&contenders, |words| Ok(timed(words, directory)?.cost.wall));
 }
