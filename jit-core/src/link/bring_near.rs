@@ -227,8 +227,7 @@ fn bind_to_copies(link: &mut Link, places: &HashMap<Variable, (u32, SymbolId)>) 
 
 /// A name without its version.
 pub(super) fn plain_name(name: &[u8]) -> &[u8] {
-    let end = name.iter().position(|&b| b == b'@').unwrap_or(name.len());
-    &name[..end]
+    &name[..memchr::memchr(b'@', name).unwrap_or(name.len())]
 }
 
 /// Whether a function is referred to in a way that may not reach it.

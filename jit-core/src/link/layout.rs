@@ -128,13 +128,16 @@ pub(super) struct Placement {
     block: BlockId,
     section: SectionId,
     size: u64,
-    align: u64,
-    edges: u32,
-    /// Whether it is nothing but zeros that no fixup changes.
-    zero: bool,
     /// Its offset in its output section.
     offset: u64,
+    edges: u32,
+    /// Binary logarithm of the alignment.
+    align: u8,
+    /// Whether it is nothing but zeros that no fixup changes.
+    zero: bool,
 }
+
+const _: () = assert!(size_of::<Placement>() <= 32, "a link has many");
 
 /// Lays all groups out: every live block gets its offset in its output section.
 pub(super) fn lay_out(link: &mut Link) -> Result<(), LinkError> {
@@ -175,10 +178,10 @@ fn placements(part: &Part) -> Vec<Placement> {
         block: BlockId(number),
         section: block.section,
         size: block.size,
-        align: block.align,
-        edges: block.edges.len() as u32,
-        zero: block.content == Content::Zero && block.edges.is_empty(),
         offset: 0,
+        edges: block.edges.len() as u32,
+        align: block.align.trailing_zeros() as u8,
+        zero: block.content == Content::Zero && block.edges.is_empty(),
     };
     blocks
         .filter(|(_, block)| block.live)
@@ -259,7 +262,8 @@ fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout) {
 impl Output {
     /// Appends a block of a part.
     fn place(&mut self, part: u32, placement: &mut Placement) {
-        let offset = align_up(self.size, placement.align);
+        let align = 1 << placement.align;
+        let offset = align_up(self.size, align);
         placement.offset = offset;
         if self.chunk_weight >= CHUNK_WEIGHT {
             self.chunks.push((self.blocks.len() as u32, offset));
@@ -267,7 +271,7 @@ impl Output {
         }
         self.chunk_weight += placement.size + 16 * u64::from(placement.edges);
         self.zero &= placement.zero;
-        self.align = self.align.max(placement.align);
+        self.align = self.align.max(align);
         self.size = offset.saturating_add(placement.size);
         self.blocks.push((part, placement.block));
     }

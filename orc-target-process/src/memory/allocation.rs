@@ -117,10 +117,12 @@ impl InFlight {
     /// whoever writes to them a fault each.
     #[must_use]
     pub fn preparation(&self) -> Option<impl FnOnce() + Send + use<>> {
-        /// Pages made in one system call: others want to change mappings meanwhile.
-        const AT_ONCE: u64 = 1 << 20;
+        /// Bytes for which it pays.
+        const LARGE: u64 = 1 << 20;
+        /// Bytes in one system call, until whose end nobody else can change mappings: no heap can grow.
+        const AT_ONCE: u64 = 64 << 10;
         let page = sys::memory::page_size();
-        let large = |segment: &&Segment| segment.content_size >= AT_ONCE;
+        let large = |segment: &&Segment| segment.content_size >= LARGE;
         let pages = |segment: &Segment| {
             let start = segment.holding.addr;
             start.next_multiple_of(page)..(start + segment.content_size) / page * page
