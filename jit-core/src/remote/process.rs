@@ -12,6 +12,7 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use orc_shared::remote::services;
 use parking_lot::Mutex;
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::connection::{Peer, Told};
 use crate::executor::Disconnect;
@@ -55,22 +56,50 @@ impl Process {
         }
     }
 
+    /// Ends it, and what it has started: a shell's command would be left waiting for ever.
     fn kill(&self) {
+        let started = descendants(self.id());
         let mut child = self.child.lock();
         // It may have ended by itself meanwhile.
         let _ = child.kill();
         let _ = child.wait();
+        for pid in started {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// Whether a debugger has stopped it.
     fn is_traced(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()));
-        // The state follows the name, which is in parentheses and may hold any character.
-        stat.is_ok_and(|stat| {
-            let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
-            state.is_some_and(|state| state.starts_with('t'))
-        })
+        state(self.id()).is_some_and(|(state, _)| state == 't')
     }
+}
+
+/// The state of a process, and its parent; `None` if there is none.
+fn state(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // They follow the name, which is in parentheses and may hold any character.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.next()?.parse().ok()?))
+}
+
+/// All processes that a process has started, directly or not, as far as their parents live.
+fn descendants(pid: u32) -> Vec<Pid> {
+    let files = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = files.filter_map(|file| file.file_name().to_str()?.parse().ok());
+    let parents: Vec<(u32, u32)> = pids
+        .filter_map(|pid: u32| Some((pid, state(pid)?.1)))
+        .collect();
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        next += 1;
+        family.extend(parents.iter().filter(|it| it.1 == parent).map(|it| it.0));
+    }
+    let started = family.into_iter().skip(1);
+    started
+        .filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+        .collect()
 }
 
 impl Drop for Process {

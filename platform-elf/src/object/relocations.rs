@@ -324,6 +324,7 @@ fn reverse(block: &mut Block, edges: &mut [Edge]) {
         // The words that crtbegin.o and crtend.o mark the ends of the list with: nothing to run.
         block.content = Content::Zero;
         block.size = 0;
+        edges.iter_mut().for_each(|edge| edge.offset = 0);
     }
     for edge in edges.iter_mut().filter(|edge| edge.kind != keeps_alive) {
         let word = u64::from(edge.offset) & !7;

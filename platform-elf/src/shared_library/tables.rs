@@ -261,13 +261,15 @@ fn read_gnu_hash(bytes: &[u8], at: u64) -> Option<GnuHash> {
     }
     let bloom = at + size_of::<GnuHashHeader<LE>>() as u64;
     let buckets = bloom + u64::from(bloom_words) * 8;
-    Some(GnuHash {
+    let chains = buckets + u64::from(bucket_count) * 4;
+    // Numbers that the file has no room for would be counted up to.
+    (chains <= bytes.len() as u64).then(|| GnuHash {
         bloom,
         bloom_words,
         bloom_shift: header.bloom_shift.get(LE) % 32,
         buckets,
         bucket_count,
-        chains: buckets + u64::from(bucket_count) * 4,
+        chains,
         first_symbol: header.symbol_base.get(LE),
     })
 }
@@ -275,11 +277,14 @@ fn read_gnu_hash(bytes: &[u8], at: u64) -> Option<GnuHash> {
 fn read_sysv_hash(bytes: &[u8], at: u64) -> Option<SysvHash> {
     let header = bytes.read_at::<HashHeader<LE>>(at).ok()?;
     let bucket_count = header.bucket_count.get(LE);
+    let chain_count = header.chain_count.get(LE);
     let buckets = at + size_of::<HashHeader<LE>>() as u64;
-    (bucket_count != 0).then(|| SysvHash {
+    let chains = buckets + u64::from(bucket_count) * 4;
+    let fits = chains + u64::from(chain_count) * 4 <= bytes.len() as u64;
+    (bucket_count != 0 && fits).then_some(SysvHash {
         buckets,
         bucket_count,
-        chains: buckets + u64::from(bucket_count) * 4,
-        chain_count: header.chain_count.get(LE),
+        chains,
+        chain_count,
     })
 }
