@@ -125,8 +125,9 @@ pub enum Target {
     Discarded,
 }
 
-/// A symbol.
-#[derive(Clone, Debug)]
+/// A symbol. Packed, as edges are.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed(4))]
 pub struct Symbol {
     /// Its name; local symbols mostly have none here (see [`LinkGraph::describe`]).
     pub name: Option<NameId>,
@@ -150,7 +151,11 @@ pub struct Symbol {
 pub struct EdgeKind(pub u8);
 
 /// A place in a block that depends on a symbol's address.
+///
+/// Packed, because a large program has a million: the addend is not aligned, so it can be copied but not
+/// borrowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, packed(4))]
 pub struct Edge {
     /// Offset of the fixup in its block, in bytes.
     pub offset: u32,
@@ -292,4 +297,5 @@ pub trait DescribeGraph: Send + Sync {
     }
 }
 
-const _: () = assert!(size_of::<Edge>() <= 24, "an edge takes at most 24 bytes");
+const _: () = assert!(size_of::<Edge>() <= 20, "a link has many");
+const _: () = assert!(size_of::<Symbol>() <= 32, "a link has many");

@@ -9,6 +9,7 @@
 //! [`NameTable::intern_from`]): a program's names would otherwise dirty tens of megabytes.
 
 use std::hash::{BuildHasher, Hasher};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -20,15 +21,22 @@ use crate::graph::InputBytes;
 ///
 /// Ids are small and nearly dense, so they can index side tables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct NameId(pub(crate) u32);
+pub struct NameId(NonZeroU32);
 
 impl NameId {
     /// The id as a number, for side tables.
     #[must_use]
     pub const fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
+    }
+
+    /// The id of this number. There are fewer than 2^32 - 1.
+    pub(crate) const fn from_index(index: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index))
     }
 }
+
+const _: () = assert!(size_of::<Option<NameId>>() == 4, "symbols are many");
 
 const SHARD_BITS: u32 = 5;
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -245,7 +253,7 @@ impl NameTable {
             *slot += 1;
         }
         let first = ids.len();
-        ids.resize(first + chunk.len(), NameId(0));
+        ids.resize(first + chunk.len(), NameId::from_index(0));
         let mut intern = |shard: usize, mut names: MutexGuard<'_, Names>| {
             let start = shard.checked_sub(1).map_or(0, |before| ends[before]);
             for group in order[start as usize..ends[shard] as usize].chunks(GROUP) {
@@ -287,7 +295,7 @@ impl Names {
             return index;
         }
         let index = self.places.len() as u32;
-        assert!(index < 1 << (32 - SHARD_BITS), "name table is full");
+        assert!(index < (1 << (32 - SHARD_BITS)) - 1, "name table is full");
         let place = match name.kept {
             Some((source, offset)) => Place {
                 source,
@@ -382,7 +390,7 @@ fn spread(hash: u32) -> u64 {
 }
 
 fn id(shard: usize, index: u32) -> NameId {
-    NameId((index << SHARD_BITS) | shard as u32)
+    NameId::from_index((index << SHARD_BITS) | shard as u32)
 }
 
 /// Offset of `part` in `whole`, if it lies there: both are slices, so their addresses tell.

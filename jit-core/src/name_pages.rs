@@ -71,7 +71,7 @@ impl<V: Copy> NamePages<V> {
         pages.flat_map(|(number, page)| {
             let values = page.iter().flat_map(|page| page.iter().enumerate());
             values.filter_map(move |(place, value)| {
-                let name = NameId((number * FANOUT + place) as u32);
+                let name = NameId::from_index((number * FANOUT + place) as u32);
                 Some((name, value.as_ref()?))
             })
         })
@@ -93,20 +93,20 @@ mod tests {
         let ids = [0, 1, 63, 64, 4095, 4096, 1_000_000];
         let mut map = NamePages::default();
         for id in ids {
-            assert_eq!(map.place(NameId(id)).replace(id), None);
+            assert_eq!(map.place(NameId::from_index(id)).replace(id), None);
         }
         for id in ids {
-            assert_eq!(map.get(NameId(id)), Some(&id));
-            assert_eq!(map.get(NameId(id + 2)), None, "{id}");
+            assert_eq!(map.get(NameId::from_index(id)), Some(&id));
+            assert_eq!(map.get(NameId::from_index(id + 2)), None, "{id}");
         }
-        assert!(map.iter().map(|(name, _)| name.0).eq(ids));
+        assert!(map.iter().map(|(name, _)| name.index() as u32).eq(ids));
         assert!(map.iter().map(|(_, value)| *value).eq(ids));
     }
 
     #[test]
     fn values_are_changed_and_removed() {
         let mut map = NamePages::default();
-        let name = NameId(77);
+        let name = NameId::from_index(77);
         assert_eq!(map.remove(name), None);
         *map.place(name) = Some(1);
         *map.get_mut(name).expect("just placed") += 1;

@@ -244,10 +244,9 @@ fn dump_graph(graph: &LinkGraph, names: &NameTable) {
         for edge in &graph.edges[block.edges.start as usize..block.edges.end as usize] {
             let kind = jit_core::arch::x86_64::Kind::from_edge(edge.kind);
             let target = describe.symbol(edge.target);
-            println!(
-                "    {:#x} {kind:?} {target} {:+#x}",
-                edge.offset, edge.addend
-            );
+            println!("    {:#x} {kind:?} {target} {:+#x}", edge.offset, {
+                edge.addend
+            });
         }
     }
     for frame in &graph.frames {

@@ -276,7 +276,7 @@ fn target_name(link: &Link, part: &Part, edge: &Edge) -> String {
 /// The symbol that lies closest before a place in its block.
 fn nearest_symbol(part: &Part, block: BlockId, offset: u32) -> Option<(String, u64)> {
     let symbols = part.graph.symbols.iter().enumerate();
-    let before = symbols.filter_map(|(index, symbol)| match symbol.target {
+    let before = symbols.filter_map(|(index, symbol)| match { symbol.target } {
         Target::Defined {
             block: b,
             offset: o,

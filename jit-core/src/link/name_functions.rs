@@ -109,8 +109,9 @@ fn functions_of(part: &Part) -> impl Iterator<Item = SymbolId> {
 
 /// A function's size; up to the end of its block where the object does not say (assembly).
 fn size_of(part: &Part, symbol: SymbolId) -> u64 {
-    let symbol = &part.graph.symbols[symbol.0 as usize];
-    match symbol.target {
+    let symbol = part.graph.symbols[symbol.0 as usize];
+    let target = symbol.target;
+    match target {
         Target::Defined { block, offset } if symbol.size == 0 => {
             let block = &part.graph.blocks[block.0 as usize];
             block.size.saturating_sub(offset)

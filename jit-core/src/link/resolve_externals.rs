@@ -24,7 +24,7 @@ pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
     let undefined: Vec<Vec<(SymbolId, NameId)>> = parallel::map_parts(&link.parts, |_, part| {
         let symbols = part.graph.symbols.iter().enumerate();
         symbols
-            .filter(|(_, symbol)| symbol.target == Target::External)
+            .filter(|(_, symbol)| matches!(symbol.target, Target::External))
             .filter_map(|(index, symbol)| Some((SymbolId(index as u32), symbol.name?)))
             .collect()
     });

@@ -64,13 +64,9 @@ impl Shown<'_> {
         let symbol = &self.graph.symbols[at as usize];
         if let Target::Defined { offset, .. } = symbol.target {
             let name = self.symbol_name(SymbolId(at));
-            let (scope, kind) = (symbol.scope, symbol.kind);
+            let (scope, kind, size) = (symbol.scope, symbol.kind, symbol.size);
             let addr = block.address + offset;
-            let _ = writeln!(
-                text,
-                "    {addr} {name}: {scope:?} {kind:?}, {} bytes",
-                symbol.size
-            );
+            let _ = writeln!(text, "    {addr} {name}: {scope:?} {kind:?}, {size} bytes");
         }
     }
 

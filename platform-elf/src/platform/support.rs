@@ -285,13 +285,13 @@ mod tests {
             let graph = object.build_graph(&Claims::default()).unwrap();
             for definition in &object.interface().definitions {
                 let symbol = &graph.symbols[definition.symbol as usize];
-                assert_eq!(symbol.name, Some(definition.name));
+                assert_eq!({ symbol.name }, Some(definition.name));
                 assert!(matches!(symbol.target, Target::Defined { .. }));
             }
             for reference in &object.interface().references {
                 let of_name = |s: &&Symbol| s.name == Some(reference.name);
                 let symbol = graph.symbols.iter().find(of_name).unwrap();
-                assert_eq!(symbol.target, Target::External);
+                assert_eq!({ symbol.target }, Target::External);
             }
             let of_blocks: usize = graph.blocks.iter().map(|b| b.edges.len()).sum();
             assert_eq!(of_blocks, graph.edges.len());
@@ -306,6 +306,6 @@ mod tests {
             ..Claims::default()
         };
         let graph = SupportObject::atexit(&names).build_graph(&claims).unwrap();
-        assert_eq!(graph.symbols[0].target, Target::External);
+        assert_eq!({ graph.symbols[0].target }, Target::External);
     }
 }

@@ -103,17 +103,17 @@ fn symbols_keep_their_numbers() {
     ));
     let graph = loaded.graph();
     let (text, ..) = loaded.block(&graph, ".text");
-    let symbol = |name: &str| &graph.symbols[loaded.symbol(name) as usize];
+    let symbol = |name: &str| graph.symbols[loaded.symbol(name) as usize];
     assert_eq!(
-        symbol("f").target,
+        { symbol("f").target },
         Target::Defined {
             block: text,
             offset: 1
         }
     );
-    assert_eq!(symbol("a").target, Target::Absolute(42));
+    assert_eq!({ symbol("a").target }, Target::Absolute(42));
     assert_eq!(symbol("t").kind, SymbolKind::ThreadLocal);
-    assert_eq!(graph.symbols[0].target, Target::Absolute(0));
+    assert_eq!({ graph.symbols[0].target }, Target::Absolute(0));
     let by_name = |name: &[u8]| {
         let id = loaded.names.find(name);
         graph

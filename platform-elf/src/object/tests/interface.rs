@@ -326,7 +326,10 @@ fn more_sections_than_sixteen_bits_count() {
         block: BlockId(65_999),
         offset: 0,
     };
-    assert_eq!(graph.symbols[loaded.symbol("f") as usize].target, expected);
+    assert_eq!(
+        { graph.symbols[loaded.symbol("f") as usize].target },
+        expected
+    );
     assert_eq!(graph.blocks.len(), 66_000);
 }
 
@@ -386,7 +389,7 @@ fn undefined_names_are_wrapped_and_definitions_are_not() {
     );
     // The graph has the same names, and the object still knows its own.
     let graph = loaded.graph();
-    let external = |s: &&jit_core::graph::Symbol| s.target == Target::External;
+    let external = |s: &&jit_core::graph::Symbol| matches!(s.target, Target::External);
     let externals = graph.symbols.iter().filter(external);
     let names: Vec<String> = externals
         .filter_map(|s| Some(loaded.names.text(s.name?)))
