@@ -276,12 +276,15 @@ fn target_name(link: &Link, part: &Part, edge: &Edge) -> String {
 /// The symbol that lies closest before a place in its block.
 fn nearest_symbol(part: &Part, block: BlockId, offset: u32) -> Option<(String, u64)> {
     let symbols = part.graph.symbols.iter().enumerate();
-    let before = symbols.filter_map(|(index, symbol)| match { symbol.target } {
-        Target::Defined {
-            block: b,
-            offset: o,
-        } if b == block && o <= u64::from(offset) => Some((o, index)),
-        _ => None,
+    let before = symbols.filter_map(|(index, symbol)| {
+        let target = symbol.target;
+        match target {
+            Target::Defined {
+                block: b,
+                offset: o,
+            } if b == block && o <= u64::from(offset) => Some((o, index)),
+            _ => None,
+        }
     });
     // Among symbols at one place a named one says more than the section's own symbol.
     let (at, index) =
