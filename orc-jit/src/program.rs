@@ -373,13 +373,13 @@ enum Read {
     Absolute(Vec<AbsoluteSymbol>),
 }
 
-/// The symbols that a linker script defines.
+/// The symbols that a linker script defines. A script may be read twice, as a library may be named twice.
 pub(crate) fn script_symbols(script: &ScriptNames, names: &NameTable) -> Vec<AbsoluteSymbol> {
     let symbol = |(name, value): &(String, u64)| AbsoluteSymbol {
         name: names.intern(name.as_bytes()),
         addr: ExecutorAddr::new(*value),
         kind: SymbolKind::None,
-        weak: false,
+        weak: true,
     };
     script.defined.iter().map(symbol).collect()
 }

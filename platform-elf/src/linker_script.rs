@@ -1,8 +1,9 @@
 //! GNU linker scripts in place of libraries: `libc.so` is a text file that names three others.
 //!
-//! Only what such files hold is understood: `INPUT`, `GROUP`, `AS_NEEDED`, `SEARCH_DIR`, `EXTERN`, `ENTRY`,
-//! symbols that are numbers, and `OUTPUT_FORMAT`-like statements that say nothing a JIT needs. A script
-//! that lays sections out is refused by the name of the statement.
+//! Only what such files hold is understood: `INPUT`, `GROUP`, `AS_NEEDED`, `SEARCH_DIR`, `EXTERN`, symbols
+//! that are numbers, and statements that say nothing a JIT needs: `OUTPUT_FORMAT` and its like, and
+//! `ENTRY`, which names the code that calls `main`, where the runtime stands. A script that lays sections
+//! out is refused by the name of the statement.
 
 /// A file that a script asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,8 +41,6 @@ pub struct ScriptNames {
     pub defined: Vec<(String, u64)>,
     /// Names that archives are searched for even if nothing refers to them (`EXTERN`, as `-u`).
     pub wanted: Vec<String>,
-    /// Where the program starts (`ENTRY`), unless the command line says otherwise.
-    pub entry: Option<String>,
 }
 
 /// Whether bytes that are neither ELF nor an archive may be a linker script: text.
@@ -145,11 +144,9 @@ impl<'a> Parser<'a> {
                 self.script.names.wanted.extend(names);
                 Ok(())
             }
-            "ENTRY" => {
-                self.script.names.entry = self.words()?.pop();
-                Ok(())
+            "OUTPUT_FORMAT" | "OUTPUT_ARCH" | "TARGET" | "ENTRY" | "OUTPUT" => {
+                self.words().map(drop)
             }
-            "OUTPUT_FORMAT" | "OUTPUT_ARCH" | "TARGET" | "OUTPUT" => self.words().map(drop),
             name if self.tokens.first() == Some(&"=") => {
                 self.next();
                 let value = self.next().unwrap_or("");
@@ -196,7 +193,10 @@ impl<'a> Parser<'a> {
             match self.next() {
                 Some(")") => return Ok(words),
                 Some(",") => {}
-                Some(word) => words.push(unquote(word).to_owned()),
+                Some(word) if !matches!(word, "(" | ";" | "=") => {
+                    words.push(unquote(word).to_owned());
+                }
+                Some(word) => return Err(format!("`{word}` in a list of words")),
                 None => return Err("a parenthesis does not close".to_owned()),
             }
         }
@@ -237,7 +237,6 @@ mod tests {
         let names = &script.names;
         out.extend(names.defined.iter().map(|(n, v)| format!("{n}={v}")));
         out.extend(names.wanted.iter().map(|n| format!("-u {n}")));
-        out.extend(names.entry.iter().map(|n| format!("-e {n}")));
         out.join(" ")
     }
 
@@ -263,10 +262,7 @@ mod tests {
         assert_eq!(show("SEARCH_DIR(\"=/x\"); INPUT(-ly)"), "-l y -L =/x");
         assert_eq!(show("# comment\nTARGET(x) ver = 0x10;"), "ver=16");
         assert_eq!(show("GROUP(libtinfo.so.6)INPUT(a)"), "libtinfo.so.6 a");
-        assert_eq!(
-            show("EXTERN(a \"b\", c) ENTRY(start)"),
-            "-u a -u b -u c -e start"
-        );
+        assert_eq!(show("EXTERN(a \"b\", c) ENTRY(_start)"), "-u a -u b -u c");
     }
 
     #[test]
@@ -276,6 +272,8 @@ mod tests {
         assert!(show("INPUT a").contains("expected `(`"));
         assert!(show("/* x").contains("comment does not end"));
         assert!(show("INPUT((a))").contains("`(`"));
+        assert!(show("EXTERN((a))").contains("`(`"));
+        assert!(show("EXTERN(a").contains("does not close"));
         assert!(show("int main(void) { return 0; }").contains("`int`"));
     }
 }

@@ -183,18 +183,14 @@ fn prepare(
     rehearse: bool,
 ) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
-    let scripts = || {
-        let contents = opened.iter().map(|opened| &opened.found.content);
-        contents.filter_map(|content| match content {
-            FoundContent::Names(names) => Some(names),
-            _ => None,
-        })
-    };
-    let entry = line.entry.clone();
-    let entry = entry.or_else(|| scripts().find_map(|names| names.entry.clone()));
-    let wanted = scripts().flat_map(|names| &names.wanted);
+    let wanted = opened
+        .iter()
+        .flat_map(|opened| match &opened.found.content {
+            FoundContent::Names(names) => &names.wanted[..],
+            _ => &[],
+        });
     let settings = ProgramSettings {
-        entry: entry.unwrap_or(defaults.entry),
+        entry: line.entry.clone().unwrap_or(defaults.entry),
         run_path: line.run_path.clone(),
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.iter().chain(wanted).cloned().collect(),
