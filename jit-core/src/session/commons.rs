@@ -4,20 +4,24 @@
 //! is not wanted. But where an archive's member defines the name with a value, as a `BLOCK DATA` does,
 //! the value is meant: the member is pulled, as GNU ld pulls it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::batch::DylibId;
 use crate::name::NameId;
-use crate::object::{LazyObjects, Linkage};
+use crate::object::{LazyObjects, Linkage, ObjectFile};
 
-use super::ids::{IdMap, IdSet, NameMap};
+use super::ids::IdSet;
 use super::outside::Member;
 use super::resolve::Resolver;
 use super::state::State;
 use super::table::Strength;
 
-/// Members that may define a name, in the order of the archives.
-type Offers = NameMap<Vec<(u32, u32, Arc<dyn LazyObjects>)>>;
+/// A common symbol: its dylib and its name.
+type Common = (DylibId, NameId);
+
+/// Members that may define common symbols, in the order of the archives.
+type Offers = BTreeMap<Member, (Arc<dyn LazyObjects>, IdSet<NameId>)>;
 
 impl Resolver<'_> {
     /// Pulls members that define common symbols of the batch with a value. False if there is none.
@@ -27,54 +31,57 @@ impl Resolver<'_> {
             return false;
         }
         let offers = offers(&self.session.state.lock(), &commons);
-        let mut members: Vec<Member> = Vec::new();
-        for (dylib, offers) in offers {
-            for (name, offers) in offers {
-                let defines = |(_, member, archive): &&(u32, u32, Arc<dyn LazyObjects>)| {
-                    defines_with_value(&**archive, *member, name)
-                };
-                if let Some((rank, member, _)) = offers.iter().find(defines) {
-                    members.push((dylib, *rank, *member));
-                }
+        let mut replaced: IdSet<Common> = IdSet::default();
+        let mut members = Vec::new();
+        for (member, (archive, names)) in offers {
+            let (dylib, _, number) = member;
+            if names.iter().all(|name| replaced.contains(&(dylib, *name))) {
+                continue;
+            }
+            // Who needs a member that cannot be read gets the error.
+            let Ok(object) = archive.load(number) else {
+                continue;
+            };
+            let before = replaced.len();
+            replaced.extend(with_values(&*object, &names).map(|name| (dylib, name)));
+            if replaced.len() > before {
+                members.push(member);
             }
         }
-        members.sort_unstable();
-        members.dedup();
         self.pull(&members);
         !self.wants.is_empty()
     }
 }
 
 /// What archives offer for common symbols that are in force.
-fn offers(state: &State, commons: &[(DylibId, NameId)]) -> IdMap<DylibId, Offers> {
-    let mut wanted: IdMap<DylibId, IdSet<NameId>> = IdMap::default();
-    for (dylib, name) in commons {
+fn offers(state: &State, commons: &[Common]) -> Offers {
+    let in_force = |(dylib, name): &&Common| {
         let entry = state.dylib(*dylib).table.get(*name);
-        if entry.is_some_and(|entry| entry.over_lazy && entry.strength == Strength::Common) {
-            wanted.entry(*dylib).or_default().insert(*name);
-        }
-    }
-    let mut all: IdMap<DylibId, Offers> = IdMap::default();
-    for (id, wanted) in wanted {
-        let offers = all.entry(id).or_default();
-        for (rank, archive) in &state.dylib(id).archives {
+        entry.is_some_and(|entry| entry.over_lazy && entry.strength == Strength::Common)
+    };
+    let wanted: IdSet<Common> = commons.iter().filter(in_force).copied().collect();
+    let dylibs: IdSet<DylibId> = wanted.iter().map(|(dylib, _)| *dylib).collect();
+    let mut offers = Offers::new();
+    for dylib in dylibs {
+        for (rank, archive) in &state.dylib(dylib).archives {
             for (name, member) in archive.objects.index() {
-                if wanted.contains(name) && !archive.members.contains_key(member) {
-                    let offer = (*rank, *member, archive.objects.clone());
-                    offers.entry(*name).or_default().push(offer);
+                if wanted.contains(&(dylib, *name)) && !archive.members.contains_key(member) {
+                    let offer = offers.entry((dylib, *rank, *member));
+                    let (_, names) =
+                        offer.or_insert_with(|| (archive.objects.clone(), IdSet::default()));
+                    names.insert(*name);
                 }
             }
         }
     }
-    all
+    offers
 }
 
-/// Whether a member defines a name, and not as a common symbol. One that cannot be read does not: who
-/// needs it gets the error.
-fn defines_with_value(archive: &dyn LazyObjects, member: u32, name: NameId) -> bool {
-    archive.load(member).is_ok_and(|object| {
-        let definitions = &object.interface().definitions;
-        let mut named = definitions.iter().filter(|d| d.name == name);
-        named.any(|d| d.linkage == Linkage::Strong)
-    })
+/// Those of `names` that an object defines, and not as common symbols.
+fn with_values(object: &dyn ObjectFile, names: &IdSet<NameId>) -> impl Iterator<Item = NameId> {
+    let definitions = object.interface().definitions.iter();
+    let strong = definitions.filter(|definition| definition.linkage == Linkage::Strong);
+    strong
+        .map(|definition| definition.name)
+        .filter(|name| names.contains(name))
 }

@@ -255,3 +255,24 @@ fn a_generator_that_waits_for_its_own_lookup_gets_an_error() {
     f.add(f.object("b.o").strong("b"));
     f.find("a").expect("links");
 }
+
+#[test]
+fn a_member_with_the_values_of_common_symbols_is_looked_into_once() {
+    let f = Fixture::new();
+    f.add(
+        f.object("a.o")
+            .strong("a")
+            .common("x", 8, 8)
+            .common("y", 8, 8),
+    );
+    let members = vec![
+        f.object("tentative.o").common("x", 8, 8).done(),
+        f.object("values.o").strong("x").strong("y").done(),
+    ];
+    let archive = f.archive("l.a", members);
+    f.main.add_archive(archive.clone()).expect("is live");
+    f.find("a").expect("links");
+    assert_eq!(f.linked(), [["a.o", "values.o"]]);
+    // Both are read for their symbols, and one again to be linked.
+    assert_eq!(archive.loads.load(Ordering::Relaxed), 3);
+}
