@@ -201,7 +201,7 @@ impl Launch {
             .envs(self.variables())
             .stdin(Stdio::from(theirs.try_clone()?))
             .stdout(Stdio::from(theirs));
-        let child = Process::new(command.spawn()?);
+        let child = Process::of_command(command.spawn()?);
         let peer = Box::new(ReachedExecutor {
             command: Some((child, line.to_owned())),
         });

@@ -27,12 +27,24 @@ const HIGH_DESCRIPTOR: i32 = 800;
 /// A child process, killed and reaped when this is dropped.
 pub(super) struct Process {
     child: Mutex<Child>,
+    /// Whether what it has started is killed with it.
+    leads_to_others: bool,
 }
 
 impl Process {
     pub(super) fn new(child: Child) -> Self {
         Self {
             child: Mutex::new(child),
+            leads_to_others: false,
+        }
+    }
+
+    /// A command that leads to an executor: a shell, say, whose own commands would be left waiting for
+    /// ever.
+    pub(super) fn of_command(child: Child) -> Self {
+        Self {
+            child: Mutex::new(child),
+            leads_to_others: true,
         }
     }
 
@@ -56,9 +68,12 @@ impl Process {
         }
     }
 
-    /// Ends it, and what it has started: a shell's command would be left waiting for ever.
     fn kill(&self) {
-        let started = descendants(self.id());
+        let started = match self.leads_to_others {
+            true => descendants(self.id()),
+            // What a program has started lives on, as it does without us.
+            false => Vec::new(),
+        };
         let mut child = self.child.lock();
         // It may have ended by itself meanwhile.
         let _ = child.kill();
