@@ -15,6 +15,9 @@ pub fn in_order<I: Sync, T: Send>(
     make: impl Fn(&I) -> T + Sync,
     mut take: impl FnMut(&I, T),
 ) {
+    if let [item] = items {
+        return take(item, make(item));
+    }
     let making = Making {
         items,
         make,

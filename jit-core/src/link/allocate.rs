@@ -49,12 +49,10 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
             None => return Ok(Allocation::Restart),
         }
     }
-    if rayon::current_num_threads() > 1 {
-        for preparation in memory
-            .iter()
-            .flatten()
-            .filter_map(|memory| memory.preparation())
-        {
+    let preparations = memory.iter().flatten().filter_map(|it| it.preparation());
+    for preparation in preparations {
+        // Asked only where there is something to do: the answer may start threads.
+        if rayon::current_num_threads() > 1 {
             rayon::spawn(preparation);
         }
     }

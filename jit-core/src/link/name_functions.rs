@@ -4,6 +4,8 @@
 //! too. The names of one graph's functions are a block of it, C strings that go and come with the
 //! code; the executor gets an entry for each.
 
+use hashbrown::HashSet;
+
 use super::bring_near::plain_name;
 use super::linker_part;
 use super::parallel;
@@ -55,22 +57,23 @@ fn name_part(part: &mut Part, section: NameId, names: &NameTable) {
 /// Appends the names of a part's live functions, C strings, and returns where each begins.
 fn append_names(part: &Part, names: &NameTable, strings: &mut Vec<u8>) -> Vec<(SymbolId, u32)> {
     let live: Vec<SymbolId> = functions_of(part).collect();
-    let start = strings.len();
     let mut functions = Vec::with_capacity(live.len());
-    let mut add = |symbol, name: &[u8]| {
+    let start = strings.len();
+    let mut add = |functions: &mut Vec<(SymbolId, u32)>, symbol, name: &[u8]| {
         functions.push((symbol, (strings.len() - start) as u32));
         strings.extend_from_slice(plain_name(name));
         strings.push(0);
     };
-    match &part.graph.describe {
-        // The object has its names next to each other; the session has them wherever each was first
-        // met.
-        Some(describe) => describe.names(&live, &mut add),
-        None => {
-            for symbol in live {
-                if let Some(name) = part.graph.symbols[symbol.0 as usize].name {
-                    add(symbol, &names.bytes(name));
-                }
+    // The object has its names next to each other; the session has them wherever each was first met.
+    if let Some(describe) = &part.graph.describe {
+        describe.names(&live, &mut |symbol, name| add(&mut functions, symbol, name));
+    }
+    if functions.len() < live.len() {
+        // What a pass has added, or an object that does not tell.
+        let told: HashSet<SymbolId> = functions.iter().map(|(symbol, _)| *symbol).collect();
+        for symbol in live.into_iter().filter(|symbol| !told.contains(symbol)) {
+            if let Some(name) = part.graph.symbols[symbol.0 as usize].name {
+                add(&mut functions, symbol, &names.bytes(name));
             }
         }
     }
