@@ -23,7 +23,7 @@ use tests::listener::Listener;
 use tests::toolchain::find_program;
 
 use measure::{median, timed};
-use workloads::{compile, workloads};
+use workloads::{Inputs, compile, workloads};
 
 /// Rounds of a measurement. The first is not counted.
 const ROUNDS: usize = 15;
@@ -40,12 +40,33 @@ fn main() {
     );
     calls(directory.path(), &listener.place);
     first_instruction(directory.path());
-    links(directory.path(), &listener.place);
+    let Some(sqlite) = sqlite(directory.path()) else {
+        return println!("sqlite: left out, its library is not installed");
+    };
+    links(directory.path(), &sqlite, &listener.place);
+    programs(directory.path(), &sqlite, &listener.place);
 }
 
 fn command() -> String {
     let command = orc_jit().expect("the benchmarks need orc-jit");
     command.to_string_lossy().into_owned()
+}
+
+/// JITs over an executor of each kind.
+fn jits(tcp: &str) -> [(&'static str, Jit); 3] {
+    let options = Executor::options().token(TOKEN);
+    let executors = [
+        ("in process", Executor::in_process()),
+        (
+            "spawn, shared memory",
+            Executor::spawn().expect("it starts"),
+        ),
+        ("tcp", options.connect(tcp).expect("it is there")),
+    ];
+    executors.map(|(name, executor)| {
+        let jit = Jit::builder().executor(executor).build();
+        (name, jit.expect("it starts"))
+    })
 }
 
 /// The round trip of a call that does nothing.
@@ -56,22 +77,7 @@ fn calls(directory: &Path, tcp: &str) {
     compile(directory, "nothing.c", text, &["-O2"]);
     let object = directory.join("nothing.o");
     println!("a call that does nothing");
-    let executors: [(&str, Executor); 3] = [
-        ("in process", Executor::in_process()),
-        ("spawn", Executor::spawn().expect("it starts")),
-        (
-            "tcp",
-            Executor::options()
-                .token(TOKEN)
-                .connect(tcp)
-                .expect("it is there"),
-        ),
-    ];
-    for (name, executor) in executors {
-        let jit = Jit::builder()
-            .executor(executor)
-            .build()
-            .expect("it starts");
+    for (name, jit) in jits(tcp) {
         let app = jit.dylib("app").expect("a new name");
         app.add_object_file(&object).expect("a good object");
         let nothing = app.symbol("nothing").expect("it links");
@@ -132,7 +138,7 @@ fn first_instruction(directory: &Path) {
     ];
     contenders.extend(llvms(&["first.o".to_owned()]));
     println!("from the command to the first instruction of main");
-    compare(&contenders, |words| {
+    compare(&contenders, |words: &Vec<String>| {
         let start = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .expect("a clock");
@@ -150,14 +156,46 @@ fn first_instruction(directory: &Path) {
     });
 }
 
-/// Links of sqlite's archive with a program that uses it, which then runs.
-fn links(directory: &Path, tcp: &str) {
+/// A program that uses sqlite's archive, if that is installed.
+fn sqlite(directory: &Path) -> Option<Inputs> {
     let all = workloads();
     let sqlite = all.iter().find(|workload| workload.name == "sqlite");
-    let inputs = sqlite.and_then(|workload| (workload.prepare)(directory));
-    let Some(inputs) = inputs else {
-        return println!("sqlite: left out, its library is not installed");
-    };
+    sqlite.and_then(|workload| (workload.prepare)(directory))
+}
+
+/// Links of such a program alone, in executors that are there: from its files to the address of `main`.
+fn links(directory: &Path, inputs: &Inputs, tcp: &str) {
+    println!("sqlite, linked: {}", inputs.describe());
+    let jits = jits(tcp);
+    let contenders: Vec<(&str, &Jit)> = jits.iter().map(|(name, jit)| (*name, jit)).collect();
+    compare(&contenders, |jit| {
+        let link = || -> Result<f64, orc_jit::Error> {
+            let app = jit.dylib("app")?;
+            for library in inputs
+                .arguments
+                .iter()
+                .filter_map(|it| it.strip_prefix("-l"))
+            {
+                app.add_library(library)?;
+            }
+            let start = Instant::now();
+            for file in inputs.files() {
+                match file.ends_with(".a") {
+                    true => app.add_archive(directory.join(file))?,
+                    false => app.add_object_file(directory.join(file))?,
+                }
+            }
+            app.symbol("main")?;
+            let seconds = start.elapsed().as_secs_f64();
+            app.remove()?;
+            Ok(seconds)
+        };
+        link().map_err(|error| error.to_string())
+    });
+}
+
+/// Whole runs of the program, with the start of everything.
+fn programs(directory: &Path, inputs: &Inputs, tcp: &str) {
     let token = directory.join("token");
     std::fs::write(&token, TOKEN).expect("a writable directory");
     let token = format!("--executor-token-file={}", token.display());
@@ -174,20 +212,22 @@ fn links(directory: &Path, tcp: &str) {
         ("tcp", line(&[&tcp, &token])),
     ];
     // Libraries are in its process already.
-    let files = inputs.arguments.iter().filter(|it| !it.starts_with('-'));
-    contenders.extend(llvms(&files.cloned().collect::<Vec<_>>()));
+    let files: Vec<String> = inputs.files().map(str::to_owned).collect();
+    contenders.extend(llvms(&files));
     println!("sqlite, linked and run: {}", inputs.describe());
-    compare(&contenders, |words| Ok(timed(words, directory)?.cost.wall));
+    compare(&contenders, |words: &Vec<String>| {
+        Ok(timed(words, directory)?.cost.wall)
+    });
 }
 
-/// Prints the medians of what `measure` says of each contender's command, in seconds.
-fn compare(contenders: &[(&str, Vec<String>)], measure: impl Fn(&[String]) -> Result<f64, String>) {
+/// Prints the medians of what `measure` says of each contender, in seconds.
+fn compare<C>(contenders: &[(&str, C)], measure: impl Fn(&C) -> Result<f64, String>) {
     let mut results: Vec<Result<Vec<f64>, String>> =
         contenders.iter().map(|_| Ok(Vec::new())).collect();
     for round in 0..ROUNDS {
-        for ((_, words), result) in contenders.iter().zip(&mut results) {
+        for ((_, contender), result) in contenders.iter().zip(&mut results) {
             let Ok(times) = result else { continue };
-            match measure(words) {
+            match measure(contender) {
                 Ok(seconds) if round > 0 => times.push(seconds),
                 Ok(_) => {}
                 Err(message) => *result = Err(message),

@@ -36,6 +36,13 @@ struct Volume {
 }
 
 impl Inputs {
+    /// Objects and archives.
+    #[allow(dead_code, reason = "some benchmarks pass all arguments on")]
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let words = self.arguments.iter().map(String::as_str);
+        words.filter(|word| !word.starts_with('-'))
+    }
+
     /// What there is to do.
     pub fn describe(&self) -> String {
         match &self.volume {

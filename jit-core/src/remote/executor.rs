@@ -306,10 +306,8 @@ impl ExecutorControl for RemoteExecutor {
     }
 
     fn set_program_name(&self, program: &str) {
-        if let Err(error) = self.requests.order(Service::SetProgramName, program) {
-            // The link, or the call that follows, says it to somebody who can do something.
-            tracing::debug!("the program's name is not set: {error}");
-        }
+        // Nothing is lost with the name, and what is called later is served later.
+        self.requests.tell(Service::SetProgramName, program);
     }
 
     fn wanted_surplus(&self) -> Option<u64> {

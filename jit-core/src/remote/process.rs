@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use command_fds::{CommandFdExt as _, FdMapping};
 use orc_shared::remote::services;
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::connection::{Peer, Told};
 use crate::executor::Disconnect;
@@ -55,16 +56,12 @@ impl Process {
     /// Its status, if it ends within `patience`.
     fn wait(&self, patience: Duration) -> Option<ExitStatus> {
         let start = Instant::now();
-        let mut pause = Duration::from_micros(100);
+        let mut watch = Watch::on(self.id());
         loop {
             if let Ok(Some(status)) = self.child.lock().try_wait() {
                 return Some(status);
             }
-            if start.elapsed() >= patience {
-                return None;
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+            watch.wait(patience.checked_sub(start.elapsed())?);
         }
     }
 
@@ -86,6 +83,37 @@ impl Process {
     /// Whether a debugger has stopped it.
     fn is_traced(&self) -> bool {
         state(self.id()).is_some_and(|(state, _)| state == 't')
+    }
+}
+
+/// Waits for a process's end.
+enum Watch {
+    /// The system tells.
+    Descriptor(OwnedFd),
+    /// It does not, so somebody has to look, after this time.
+    Pause(Duration),
+}
+
+impl Watch {
+    fn on(pid: u32) -> Self {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let opened = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        opened.map_or(Self::Pause(Duration::from_micros(100)), Self::Descriptor)
+    }
+
+    /// Returns when the process may have ended, after `most` at the latest.
+    fn wait(&mut self, most: Duration) {
+        match self {
+            Self::Descriptor(process) => {
+                let mut ends = [PollFd::new(process, PollFlags::IN)];
+                // An interruption is as good as an end: whoever waits looks.
+                let _ = poll(&mut ends, Timespec::try_from(most).ok().as_ref());
+            }
+            Self::Pause(pause) => {
+                std::thread::sleep((*pause).min(most));
+                *pause = (*pause * 2).min(Duration::from_millis(20));
+            }
+        }
     }
 }
 
