@@ -47,6 +47,7 @@ pub(crate) fn read(graph: &mut LinkGraph, eh_frames: &[BlockId]) -> Result<(), S
             )
         })?;
     }
+    frames.shrink_to_fit();
     adopt_orphans(graph, &mut frames, eh_frames[0]);
     frames.sort_unstable_by_key(|frame: &Frame| (frame.code, frame.code_offset, frame.edges));
     let mut start = 0;
@@ -128,6 +129,8 @@ fn read_section(
     }
     let first_edge = home.edges.start;
     let edges = &graph.edges[first_edge as usize..home.edges.end as usize];
+    // Every frame has an edge at least: where its code starts.
+    frames.reserve_exact(edges.len());
     let mut next_edge = 0;
     let mut cies: Vec<u32> = Vec::new();
     let mut at = 0;

@@ -3,6 +3,7 @@
 use orc_shared::ExecutorAddrRange;
 use rayon::prelude::*;
 
+use super::drop_graphs;
 use super::layout;
 use super::name_functions;
 use super::parallel::{self, PARALLEL_WORK};
@@ -33,6 +34,7 @@ pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocati
         placed.push(record_places::record_places(link, index));
         batch.push((memory, request));
     }
+    drop_graphs::drop_graphs(link);
     let finalized = link.context.executor.finalize(batch)?;
     if finalized.len() != trackers.len() {
         let message = "the executor did not finalize all memory";

@@ -5,6 +5,8 @@
 //! nothing but zeros comes last in its segment and is never touched. Thread-local sections form an
 //! image of their own: initialized data, then zeros.
 
+use std::collections::BTreeMap;
+
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
@@ -233,7 +235,8 @@ fn find_outputs(
 
 /// Gives every live block its offset: in link order, or in that of the sections' order keys.
 fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout) {
-    let mut ordered: Vec<(u32, u32, u32)> = Vec::new();
+    // Few keys, many blocks: a list per key is in link order without being sorted.
+    let mut ordered: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
     for &index in of_group {
         let part = &mut parts[index as usize];
         for (number, placement) in part.placements.iter_mut().enumerate() {
@@ -241,14 +244,16 @@ fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout) {
             let output = &mut layout.outputs[part.outputs[section] as usize];
             if output.ordered {
                 let order = part.graph.sections[section].order;
-                ordered.push((order, index, number as u32));
+                ordered
+                    .entry(order)
+                    .or_default()
+                    .push((index, number as u32));
             } else {
                 output.place(index, placement);
             }
         }
     }
-    ordered.sort_unstable();
-    for (_, index, number) in ordered {
+    for (index, number) in ordered.into_values().flatten() {
         let part = &mut parts[index as usize];
         let placement = &mut part.placements[number as usize];
         let output = part.outputs[placement.section.0 as usize];

@@ -6,6 +6,7 @@ mod allocate;
 mod bind_natives;
 mod bring_near;
 mod build_graphs;
+mod drop_graphs;
 pub mod errors;
 mod exports;
 mod finalize;
@@ -19,7 +20,6 @@ mod prune;
 mod ranges;
 mod record_places;
 mod resolve_externals;
-mod rest_inputs;
 mod state;
 mod survey;
 mod tables;
@@ -160,6 +160,9 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     bring_near::bring_near(link)?;
     lower::lower_all(link)?;
     add_resolver_code(link);
+    drop(phase);
+
+    let phase = link.timings.phase("name functions");
     name_functions::name_functions(link)?;
     drop(phase);
 
@@ -194,7 +197,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         let values = bind_natives::bind_immediately(&link, &imports)?;
         drop(phase);
         let done = write(&mut link, &imports, &values);
-        drop_graphs(&mut link);
+        drop_graphs::drop_graphs(&mut link);
         return done;
     };
     let image = bind_natives::program_image(&link, program, &imports);
@@ -212,7 +215,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         failed.map_or(Ok(()), |message| Err(ExecutorError::Failed(message)))
     });
     drop(phase);
-    drop_graphs(&mut link);
+    drop_graphs::drop_graphs(&mut link);
     match (opened, outcome) {
         (Ok(()), Some(written)) => written,
         (Ok(()), None) => Err(LinkError::Internal(
@@ -253,14 +256,6 @@ fn write(
     let done = finalize::finalize(link, images)?;
     drop(phase);
     Ok(done)
-}
-
-/// Gives the graphs' memory back: tens of megabytes in thousands of pieces for a large program.
-fn drop_graphs(link: &mut Link) {
-    let phase = link.timings.phase("drop graphs");
-    rest_inputs::rest_inputs(link);
-    parallel::drop_parts(std::mem::take(&mut link.parts));
-    drop(phase);
 }
 
 /// Runs the platform's passes of one moment.

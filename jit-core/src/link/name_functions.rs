@@ -4,6 +4,8 @@
 //! too. The names of one graph's functions are a block of it, C strings that go and come with the
 //! code; the executor gets an entry for each.
 
+use std::cell::RefCell;
+
 use hashbrown::HashSet;
 
 use super::bring_near::plain_name;
@@ -36,12 +38,25 @@ pub(super) fn name_functions(link: &mut Link) -> Result<(), LinkError> {
     })
 }
 
+/// Bytes of room for names that a thread keeps.
+const COLLECTED_MAX: usize = 1 << 20;
+
+thread_local! {
+    /// Where names are collected before it is known how much room they take.
+    static COLLECTED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 fn name_part(part: &mut Part, section: NameId, names: &NameTable) {
-    let mut strings = std::mem::take(&mut part.graph.owned);
-    let start = strings.len();
-    let functions = append_names(part, names, &mut strings);
-    let range = start..strings.len();
-    part.graph.owned = strings;
+    let start = part.graph.owned.len();
+    let functions = COLLECTED.with_borrow_mut(|strings| {
+        strings.clear();
+        let functions = collect_names(part, names, strings);
+        part.graph.owned.reserve_exact(strings.len());
+        part.graph.owned.extend_from_slice(strings);
+        strings.shrink_to(COLLECTED_MAX);
+        functions
+    });
+    let range = start..part.graph.owned.len();
     if functions.is_empty() {
         return;
     }
@@ -54,13 +69,12 @@ fn name_part(part: &mut Part, section: NameId, names: &NameTable) {
     part.names = Some(FunctionNames { strings, functions });
 }
 
-/// Appends the names of a part's live functions, C strings, and returns where each begins.
-fn append_names(part: &Part, names: &NameTable, strings: &mut Vec<u8>) -> Vec<(SymbolId, u32)> {
+/// Collects the names of a part's live functions, C strings, and returns where each begins.
+fn collect_names(part: &Part, names: &NameTable, strings: &mut Vec<u8>) -> Vec<(SymbolId, u32)> {
     let live: Vec<SymbolId> = functions_of(part).collect();
     let mut functions = Vec::with_capacity(live.len());
-    let start = strings.len();
     let mut add = |functions: &mut Vec<(SymbolId, u32)>, symbol, name: &[u8]| {
-        functions.push((symbol, (strings.len() - start) as u32));
+        functions.push((symbol, strings.len() as u32));
         strings.extend_from_slice(plain_name(name));
         strings.push(0);
     };

@@ -75,13 +75,7 @@ where
     }
 }
 
-/// Drops parts.
-pub(super) fn drop_parts(parts: Vec<Part>) {
-    if !is_small(&parts) {
-        parts.into_par_iter().with_max_len(4).for_each(drop);
-    }
-}
-
-fn is_small(parts: &[Part]) -> bool {
+/// Whether there is too little to do for more than one thread.
+pub(super) fn is_small(parts: &[Part]) -> bool {
     parts.len() == 1 || parts.iter().map(Part::work).sum::<usize>() < PARALLEL_WORK
 }

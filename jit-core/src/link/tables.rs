@@ -104,6 +104,10 @@ impl Tables {
             let targets = self.stubs.targets.iter();
             targets.map(|t| self.got.get(*t, symbols, next)).collect()
         };
+        // And one for the start of the functions' names. A vector that doubles is mostly empty.
+        let added = self.next as usize - self.symbols + 1;
+        part.graph.symbols.reserve_exact(added);
+        part.externals.reserve_exact(added);
         for _ in self.symbols..self.next as usize {
             linker_part::add_symbol(part, Target::Absolute(0), SymbolKind::None, 0, OWN);
         }

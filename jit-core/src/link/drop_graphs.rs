@@ -1,0 +1,57 @@
+//! Once all is copied and known: graphs go, and inputs let go of memory.
+//!
+//! The graphs of a large program are tens of megabytes in thousands of pieces, and its mapped archives
+//! take even more memory: the kernel maps what lies around each page that is read. Those are read for
+//! messages and backtraces only from now on.
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use super::parallel;
+use super::state::{Link, Part};
+use crate::graph::InputBytes;
+
+/// Below this many bytes of inputs, there is little to win.
+const WORTHWHILE: usize = 8 << 20;
+
+/// Graphs that one task drops.
+const AT_ONCE: usize = 64;
+
+/// Gives back what a link does not need any more when its memory becomes final. Other threads do it
+/// while this one goes on, if there are some, and there is much.
+pub(super) fn drop_graphs(link: &mut Link) {
+    let mut parts = std::mem::take(&mut link.parts);
+    let files = to_rest(&parts);
+    let rest = move || files.iter().for_each(|file| file.rest());
+    if parallel::is_small(&parts) || rayon::current_num_threads() == 1 {
+        let phase = link.timings.phase("drop graphs");
+        drop(parts);
+        rest();
+        drop(phase);
+        return;
+    }
+    while !parts.is_empty() {
+        let some = parts.split_off(parts.len().saturating_sub(AT_ONCE));
+        rayon::spawn(move || drop(some));
+    }
+    rayon::spawn(rest);
+}
+
+/// The inputs of graphs that pay, if they are told that they may rest.
+fn to_rest(parts: &[Part]) -> Vec<Arc<dyn InputBytes>> {
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for part in parts {
+        let input = &part.graph.input;
+        let file = input.whole().unwrap_or(input);
+        if seen.insert(Arc::as_ptr(file).addr()) {
+            files.push(Arc::clone(file));
+        }
+    }
+    let size: usize = files.iter().map(|file| file.bytes().len()).sum();
+    if size < WORTHWHILE {
+        files.clear();
+    }
+    files
+}
