@@ -103,11 +103,15 @@ pub trait ExecutorControl: Send + Sync {
     /// Page size in bytes.
     fn page_size(&self) -> u64;
 
-    /// Opens a new range.
+    /// Opens a new range, in which `least` bytes can be allocated.
     ///
     /// # Errors
     /// When no address space is left for the placement.
-    fn open_range(&self, placement: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)>;
+    fn open_range(
+        &self,
+        placement: Placement,
+        least: u64,
+    ) -> ExecutorResult<(RangeId, ExecutorAddrRange)>;
 
     /// Allocates memory and thread-local storage for all requests, in their order, or for none if
     /// one fails. `None` for those whose range is full: open another. One round trip.

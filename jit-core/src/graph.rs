@@ -51,6 +51,9 @@ pub enum SectionKind {
     RelocatedReadOnly,
     /// Read and write.
     ReadWrite,
+    /// The same, and referred to with 64-bit fields by all code that may have to (`.ldata`, `.lbss`; psABI,
+    /// "Code Models"): where there is much of it, it lies elsewhere.
+    LargeReadWrite,
     /// The initial image of thread-local storage.
     ThreadLocal,
 }

@@ -84,8 +84,12 @@ impl ExecutorControl for InProcessExecutor {
         self.memory().page_size()
     }
 
-    fn open_range(&self, placement: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
-        Ok(self.local.open_range(placement)?)
+    fn open_range(
+        &self,
+        placement: Placement,
+        least: u64,
+    ) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
+        Ok(self.local.open_range(placement, least)?)
     }
 
     fn allocate(

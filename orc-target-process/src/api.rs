@@ -14,9 +14,12 @@ pub enum Placement {
     NearLibraries,
     /// Below 2 GiB, for code with 32-bit absolute addresses (non-PIC).
     Low2GiB,
+    /// Anywhere, for data that all code refers to with 64-bit fields, however much it is.
+    Anywhere,
 }
 
-/// Names an open range. A range is at most 1 GiB, so any two places in it reach each other.
+/// Names an open range. Unless it was opened for more than that, a range is at most 1 GiB. Any two places in
+/// a range of less than 2 GiB reach each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct RangeId(pub u32);
 

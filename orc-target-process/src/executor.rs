@@ -107,15 +107,17 @@ impl LocalExecutor {
         Some(stub)
     }
 
-    /// Opens a new range.
+    /// Opens a new range, in which `least` bytes can be allocated.
     ///
     /// # Errors
     /// As [`MemoryManager::open_range`].
     pub fn open_range(
         &self,
         placement: Placement,
+        least: u64,
     ) -> Result<(RangeId, ExecutorAddrRange), Failure> {
-        self.memory.open_range(placement).map_err(Failure::new)
+        let opened = self.memory.open_range(placement, least);
+        opened.map_err(Failure::new)
     }
 
     /// Allocates memory and thread-local storage for all requests, or for none if one fails. `None`

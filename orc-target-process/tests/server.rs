@@ -334,7 +334,7 @@ fn request(range: RangeId) -> AllocationRequest {
 fn allocate(it: &mut Spawned) -> Allocated {
     let (range, _): (RangeId, ExecutorAddrRange) = it
         .controller
-        .expected(Service::OpenRange, &Placement::NearLibraries)
+        .expected(Service::OpenRange, &(Placement::NearLibraries, 0u64))
         .expect("there is address space");
     let allocated: Vec<Option<Allocated>> = it
         .controller
@@ -548,7 +548,7 @@ fn a_program_is_completed_while_the_loader_waits() {
             assert_eq!(values[0].value, strlen.value());
             // The loader waits on the main thread, which serves this.
             let open: Result<(RangeId, ExecutorAddrRange), String> =
-                controller.expected(Service::OpenRange, &Placement::NearLibraries);
+                controller.expected(Service::OpenRange, &(Placement::NearLibraries, 0u64));
             open.expect("is served");
             notices += 1;
             sps::encode(&SpsError(Ok(())))

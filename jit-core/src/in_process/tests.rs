@@ -12,7 +12,7 @@ extern "C" fn one_byte(_: *const std::ffi::c_char, _: usize) -> CWrapperFunction
 
 fn allocate(executor: &InProcessExecutor) -> Box<dyn InFlight> {
     let (range, _) = executor
-        .open_range(Placement::NearLibraries)
+        .open_range(Placement::NearLibraries, 0)
         .expect("there is address space");
     let request = AllocationRequest {
         range,

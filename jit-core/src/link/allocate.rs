@@ -5,8 +5,9 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 
 use super::finalize;
+use super::layout::{LARGE, SEGMENTS};
 use super::ranges;
-use super::state::{Group, Link};
+use super::state::{Group, GroupMemory, Link};
 use crate::error::LinkError;
 use crate::executor::{AllocationRequest, InFlight};
 
@@ -31,7 +32,7 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
     let requests: Vec<_> = groups.iter().map(|&i| request(link, i)).collect();
     let mut memory: Vec<_> = link.groups.iter().map(|_| None).collect();
     for (index, allocated) in zip_all(&groups, context.executor.allocate(&requests)?)? {
-        memory[index] = match allocated {
+        let near = match allocated {
             Some(allocated) => Some(allocated),
             None if move_group(link, index)? => {
                 let again = [request(link, index)];
@@ -44,12 +45,17 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
             }
             None => None,
         };
-        match &memory[index] {
-            Some(memory) => set_places(&mut link.groups[index], &**memory)?,
-            None => return Ok(Allocation::Restart),
-        }
+        let Some(near) = near else {
+            return Ok(Allocation::Restart);
+        };
+        let large = allocate_apart(link, index)?;
+        let allocated = GroupMemory { near, large };
+        set_places(&mut link.groups[index], &allocated)?;
+        memory[index] = Some(allocated);
     }
-    let preparations = memory.iter().flatten().filter_map(|it| it.preparation());
+    let all = memory.iter().flatten();
+    let all = all.flat_map(|it| [Some(&it.near), it.large.as_ref()]);
+    let preparations = all.flatten().filter_map(|it| it.preparation());
     for preparation in preparations {
         // Asked only where there is something to do: the answer may start threads.
         if rayon::current_num_threads() > 1 {
@@ -60,11 +66,43 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
     Ok(Allocation::Done)
 }
 
+/// Allocates a group's large data, if that lies apart.
+fn allocate_apart(link: &Link, index: usize) -> Result<Option<Box<dyn InFlight>>, LinkError> {
+    let (group, context) = (&link.groups[index], &link.context);
+    let segments = group.layout.requests(LARGE..SEGMENTS.len());
+    if !group.large_apart || segments.is_empty() {
+        return Ok(None);
+    }
+    let least = segments.iter().map(|it| it.size.saturating_add(it.align));
+    let least = least.fold(0, u64::saturating_add);
+    let mut full = None;
+    for _ in 0..2 {
+        let range = context.ranges.apart(&*context.executor, full, least)?;
+        let request = AllocationRequest {
+            range: range.id,
+            segments: segments.clone(),
+            tls: None,
+            frames: Some(0),
+        };
+        let allocated = context.executor.allocate(&[request])?;
+        if let Some(memory) = allocated.into_iter().next().flatten() {
+            return Ok(Some(memory));
+        }
+        full = Some(range.id);
+    }
+    let message = "the executor's new range has no room for what it was opened for";
+    Err(LinkError::Internal(message.to_owned()))
+}
+
 fn request(group: &Group, frames: u64) -> AllocationRequest {
     let tls = &group.layout.tls;
+    let end = match group.large_apart {
+        true => LARGE,
+        false => SEGMENTS.len(),
+    };
     AllocationRequest {
         range: group.range,
-        segments: group.layout.requests(),
+        segments: group.layout.requests(0..end),
         tls: (tls.size > 0).then_some((tls.size, tls.align.max(1))),
         frames: Some(frames),
     }
@@ -88,9 +126,13 @@ fn move_group(link: &mut Link, index: usize) -> Result<bool, LinkError> {
     let alone = link.groups.len() == 1;
     let context = &link.context;
     let group = &mut link.groups[index];
-    let range = context
-        .ranges
-        .replace(&*context.executor, group.dylib, group.range, group.low)?;
+    let range = context.ranges.replace(
+        &*context.executor,
+        group.dylib,
+        group.range,
+        group.low,
+        link.near_size,
+    )?;
     let same_kind = ranges::is_low(range.extent) == ranges::is_low(group.extent);
     let in_reach = |addr: &ExecutorAddr| ranges::reaches(range.extent, *addr);
     group.range = range.id;
@@ -98,16 +140,16 @@ fn move_group(link: &mut Link, index: usize) -> Result<bool, LinkError> {
     Ok(alone && same_kind && link.assumed_near.iter().all(in_reach))
 }
 
-fn set_places(group: &mut Group, memory: &dyn InFlight) -> Result<(), LinkError> {
+fn set_places(group: &mut Group, memory: &GroupMemory) -> Result<(), LinkError> {
     let segments = group.layout.segments.iter_mut();
     let used = segments.filter(|segment| segment.size > 0);
     let addresses = memory.addresses();
     let mut placed = 0;
     for (segment, address) in used.zip(addresses) {
-        segment.address = *address;
+        segment.address = address;
         placed += 1;
     }
-    group.tls = memory.tls();
+    group.tls = memory.near.tls();
     let wanted = group.layout.segments.iter().filter(|s| s.size > 0).count();
     if placed == wanted && group.tls.is_some() == (group.layout.tls.size > 0) {
         return Ok(());

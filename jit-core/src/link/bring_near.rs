@@ -37,7 +37,7 @@ pub(super) fn choose_ranges(link: &mut Link) -> Result<(), LinkError> {
         let low = dylibs[&group.dylib];
         let range = context
             .ranges
-            .current(&*context.executor, group.dylib, low)?;
+            .current(&*context.executor, group.dylib, low, link.near_size)?;
         group.low = low;
         group.range = range.id;
         group.extent = range.extent;
@@ -287,10 +287,14 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
         (_, Resolution::Linker(LinkerDefined::TlsModuleBase)) => TargetClass::ThreadLocal,
         (Bound::Part { part, symbol }, _) => {
             let to = &link.parts[*part as usize];
-            let other = link.groups[to.group as usize].extent;
+            let group = &link.groups[to.group as usize];
+            let (other, kind) = (group.extent, to.section_kind(*symbol));
             match to.graph.symbols[symbol.0 as usize].target {
                 Target::Absolute(value) => classify_value(value, extent),
-                _ if to.is_thread_local(*symbol) => TargetClass::ThreadLocal,
+                _ if kind == Some(SectionKind::ThreadLocal) => TargetClass::ThreadLocal,
+                _ if kind == Some(SectionKind::LargeReadWrite) && group.large_apart => {
+                    TargetClass::Far
+                }
                 _ if other == extent => near,
                 _ if !ranges::reach_each_other(extent, other) => TargetClass::Far,
                 _ if ranges::is_low(other) => near,

@@ -31,8 +31,13 @@ pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocati
         let request = request(link, index, std::mem::take(&mut frames[index]), image)?;
         trackers.push(link.groups[index].tracker);
         // Initializers may run, and crash, before the memory is handed over.
-        placed.push(record_places::record_places(link, index));
-        batch.push((memory, request));
+        placed.push(Some(record_places::record_places(link, index)));
+        batch.push((memory.near, request));
+        if let Some(large) = memory.large {
+            trackers.push(link.groups[index].tracker);
+            placed.push(None);
+            batch.push((large, FinalizeRequest::default()));
+        }
     }
     drop_graphs::drop_graphs(link);
     let finalized = link.context.executor.finalize(batch)?;
@@ -41,7 +46,10 @@ pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocati
         return Err(LinkError::Internal(message.to_owned()));
     }
     let memory = placed.into_iter().zip(finalized);
-    let memory = memory.map(|(placed, memory)| placed.tie_to(memory));
+    let memory = memory.map(|(placed, memory)| match placed {
+        Some(placed) => placed.tie_to(memory),
+        None => memory,
+    });
     Ok(trackers.into_iter().zip(memory).collect())
 }
 

@@ -9,12 +9,11 @@ use rayon::prelude::*;
 use super::errors::OutOfRange;
 use super::layout::{Output, SEGMENTS};
 use super::parallel::PARALLEL_WORK;
-use super::state::{Link, Part, join_errors};
+use super::state::{GroupMemory, Link, Part, join_errors};
 use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::fixup::{FixupError, Terms, fixup};
 use crate::demangle;
 use crate::error::LinkError;
-use crate::executor::InFlight;
 use crate::graph::{BlockId, Edge, SectionKind, SymbolId, Target};
 use crate::object::ObjectError;
 use orc_shared::ExecutorAddr;
@@ -54,7 +53,7 @@ pub(super) fn fix_up(link: &mut Link) -> Result<Vec<Vec<u8>>, LinkError> {
 
 fn fix_up_memory(
     link: &Link,
-    memory: &mut [Option<Box<dyn InFlight>>],
+    memory: &mut [Option<GroupMemory>],
 ) -> Result<Vec<Vec<u8>>, LinkError> {
     let mut images: Vec<Vec<u8>> = link
         .groups
@@ -63,11 +62,7 @@ fn fix_up_memory(
         .collect();
     let mut tasks = Vec::new();
     for ((group, memory), image) in link.groups.iter().zip(memory).zip(&mut images) {
-        let mut working = memory
-            .as_mut()
-            .map(|m| m.working_memory())
-            .unwrap_or_default();
-        let mut slices = working.drain(..);
+        let mut slices = memory.iter_mut().flat_map(GroupMemory::working_memory);
         for (index, segment) in group.layout.segments.iter().enumerate() {
             if segment.size > 0 {
                 let bytes = slices.next().unwrap_or_default();

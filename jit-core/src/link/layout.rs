@@ -6,6 +6,7 @@
 //! image of their own: initialized data, then zeros.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -19,11 +20,15 @@ use crate::name::{NameId, NameTable};
 use crate::platform::LinkerDefined;
 
 /// Segments in the order they are requested.
-pub(super) const SEGMENTS: [SegmentKind; 3] = [
+pub(super) const SEGMENTS: [SegmentKind; 4] = [
     SegmentKind::Text,
     SegmentKind::ReadOnly,
     SegmentKind::ReadWrite,
+    SegmentKind::ReadWrite,
 ];
+
+/// Which of them is that of large data.
+pub(super) const LARGE: usize = 3;
 
 /// Bytes and edges (sixteen bytes each) that one task of the fix-up step takes.
 const CHUNK_WEIGHT: u64 = 128 << 10;
@@ -72,7 +77,7 @@ pub(super) struct Layout {
     /// Indexes of the outputs in address order, thread-local ones last.
     pub(super) order: Vec<u32>,
     /// As in [`SEGMENTS`].
-    pub(super) segments: [Segment; 3],
+    pub(super) segments: [Segment; 4],
     /// The image of thread-local storage.
     pub(super) tls: Segment,
 }
@@ -85,15 +90,16 @@ impl SectionKind {
             SectionKind::Text => Some(0),
             SectionKind::ReadOnly | SectionKind::RelocatedReadOnly => Some(1),
             SectionKind::ReadWrite => Some(2),
+            SectionKind::LargeReadWrite => Some(LARGE),
             SectionKind::ThreadLocal => None,
         }
     }
 }
 
 impl Layout {
-    /// The segments to ask for.
-    pub(super) fn requests(&self) -> Vec<SegmentRequest> {
-        let segments = SEGMENTS.iter().zip(&self.segments);
+    /// What some of the segments ask for, as far as there is anything in them.
+    pub(super) fn requests(&self, which: Range<usize>) -> Vec<SegmentRequest> {
+        let segments = SEGMENTS[which.clone()].iter().zip(&self.segments[which]);
         segments
             .filter(|(_, segment)| segment.size > 0)
             .map(|(kind, segment)| SegmentRequest {

@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub(super) externals: &'a [External],
     needs: &'a [AtomicU8],
     extents: Vec<ExecutorAddrRange>,
+    /// Per group, as [`super::state::Group::large_apart`].
+    large_apart: Vec<bool>,
     pub(super) got: NameId,
     writable_got: NameId,
     pub(super) plt: NameId,
@@ -63,6 +65,7 @@ pub(super) fn lower_all(link: &mut Link) -> Result<(), LinkError> {
         externals: &link.externals,
         needs: &needs,
         extents: link.groups.iter().map(|group| group.extent).collect(),
+        large_apart: link.groups.iter().map(|g| g.large_apart).collect(),
         got: names.intern(b".got"),
         writable_got: names.intern(b".got.plt"),
         plt: names.intern(b".plt"),
@@ -148,6 +151,10 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
     } else {
         TargetClass::Near
     };
+    let large = match shared.large_apart[part.group as usize] {
+        true => TargetClass::Far,
+        false => near,
+    };
     let graph = &part.graph;
     let classify = |(index, symbol): (usize, &crate::graph::Symbol)| -> Facts {
         let own = |class| Facts {
@@ -165,6 +172,7 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
                 own(match section.kind {
                     _ if !block.live => None,
                     SectionKind::ThreadLocal => Some(TargetClass::ThreadLocal),
+                    SectionKind::LargeReadWrite => Some(large),
                     _ => Some(near),
                 })
             }

@@ -11,6 +11,7 @@ pub mod errors;
 mod exports;
 mod finalize;
 mod fix_up;
+mod large_data;
 mod layout;
 mod linker_part;
 mod lower;
@@ -126,8 +127,7 @@ fn prepare(
         if place(&mut link)? == Allocation::Done {
             return Ok(link);
         }
-        let requests = link.groups.iter().flat_map(|group| group.layout.requests());
-        wanted = requests.map(|request| request.size).sum();
+        wanted = link.near_size;
     }
     Err(LinkError::Executor(ExecutorError::failed(format_args!(
         "the objects need {} MiB of memory next to each other, and an empty range of the executor's \
@@ -156,6 +156,7 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
 
     // From here on nothing becomes live or dead. What is added are tables, stubs and copies.
     let phase = link.timings.phase("lower");
+    large_data::place_large_data(link)?;
     bring_near::choose_ranges(link)?;
     bring_near::bring_near(link)?;
     lower::lower_all(link)?;

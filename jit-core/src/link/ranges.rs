@@ -23,6 +23,15 @@ pub(super) struct OpenRange {
     pub(super) extent: ExecutorAddrRange,
 }
 
+impl OpenRange {
+    /// Whether it is another one than `full`, and large enough while it is empty. An executor's tables take a
+    /// part in sixteen; if they take more, the allocation will tell.
+    fn is_usable(&self, full: Option<RangeId>, least: u64) -> bool {
+        let size = self.extent.size();
+        Some(self.id) != full && least <= size - size / 16
+    }
+}
+
 /// The ranges that allocations go to at the moment.
 #[derive(Default)]
 pub(super) struct Ranges {
@@ -33,6 +42,8 @@ pub(super) struct Ranges {
 struct State {
     near: Option<OpenRange>,
     low: Option<OpenRange>,
+    /// For data that may lie anywhere.
+    apart: Option<OpenRange>,
     /// Dylibs with code that needs low addresses.
     low_dylibs: HashSet<DylibId>,
 }
@@ -44,14 +55,15 @@ impl State {
 }
 
 impl Ranges {
-    /// The range for a batch of `dylib` that has to lie below 2 GiB or not.
+    /// The range for a batch of `dylib` that has to lie below 2 GiB or not, and takes `least` bytes.
     pub(super) fn current(
         &self,
         executor: &dyn ExecutorControl,
         dylib: DylibId,
         low: bool,
+        least: u64,
     ) -> ExecutorResult<OpenRange> {
-        self.other_than(executor, dylib, None, low)
+        self.other_than(executor, dylib, None, low, least)
     }
 
     /// Replaces a full range. Another link may have done so already.
@@ -61,8 +73,26 @@ impl Ranges {
         dylib: DylibId,
         full: RangeId,
         low: bool,
+        least: u64,
     ) -> ExecutorResult<OpenRange> {
-        self.other_than(executor, dylib, Some(full), low)
+        self.other_than(executor, dylib, Some(full), low, least)
+    }
+
+    /// The range for data that may lie anywhere and takes `least` bytes; one that is not `full`.
+    pub(super) fn apart(
+        &self,
+        executor: &dyn ExecutorControl,
+        full: Option<RangeId>,
+        least: u64,
+    ) -> ExecutorResult<OpenRange> {
+        let current = self.state.lock().apart;
+        if let Some(range) = current.filter(|range| range.is_usable(full, least)) {
+            return Ok(range);
+        }
+        let (id, extent) = executor.open_range(Placement::Anywhere, least)?;
+        let range = OpenRange { id, extent };
+        self.state.lock().apart = Some(range);
+        Ok(range)
     }
 
     /// Forgets what is known of a dylib that is gone.
@@ -77,8 +107,9 @@ impl Ranges {
         dylib: DylibId,
         full: Option<RangeId>,
         low: bool,
+        least: u64,
     ) -> ExecutorResult<OpenRange> {
-        let usable = |range: &OpenRange| Some(range.id) != full;
+        let usable = |range: &OpenRange| range.is_usable(full, least);
         let low = {
             let mut state = self.state.lock();
             if low {
@@ -95,7 +126,7 @@ impl Ranges {
         } else {
             Placement::NearLibraries
         };
-        let (id, extent) = executor.open_range(placement)?;
+        let (id, extent) = executor.open_range(placement, least)?;
         let mut state = self.state.lock();
         let current = state.current(low);
         // Another link may have opened one meanwhile: what is linked at one time stays together.

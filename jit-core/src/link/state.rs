@@ -137,6 +137,8 @@ pub(super) struct Group {
     pub(super) linker_part: Option<u32>,
     /// Whether it must lie below 2 GiB.
     pub(super) low: bool,
+    /// Whether its large data lies in a range of its own.
+    pub(super) large_apart: bool,
     pub(super) range: RangeId,
     /// The range's extent: everything of the group lies in it.
     pub(super) extent: ExecutorAddrRange,
@@ -148,6 +150,30 @@ pub(super) struct Group {
     pub(super) run_resolvers: Option<(u32, SymbolId)>,
 }
 
+/// The memory of a group.
+pub(super) struct GroupMemory {
+    pub(super) near: Box<dyn InFlight>,
+    /// That of its large data, where that lies apart.
+    pub(super) large: Option<Box<dyn InFlight>>,
+}
+
+impl GroupMemory {
+    /// The addresses of the group's segments, in their order.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = ExecutorAddr> {
+        let large = self.large.iter().flat_map(|large| large.addresses());
+        self.near.addresses().iter().chain(large).copied()
+    }
+
+    /// The working memory of the group's segments, in their order.
+    pub(super) fn working_memory(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let large = self
+            .large
+            .iter_mut()
+            .flat_map(|large| large.working_memory());
+        self.near.working_memory().into_iter().chain(large)
+    }
+}
+
 /// A link in progress.
 pub(super) struct Link {
     pub(super) context: Arc<LinkContext>,
@@ -157,13 +183,15 @@ pub(super) struct Link {
     pub(super) groups: Vec<Group>,
     /// Per group: its memory, once allocated. Behind a lock only so that steps may share the link
     /// between threads; it is never contended.
-    pub(super) memory: Mutex<Vec<Option<Box<dyn InFlight>>>>,
+    pub(super) memory: Mutex<Vec<Option<GroupMemory>>>,
     pub(super) passes: HashMap<DylibId, Passes>,
     pub(super) externals: Vec<External>,
     /// Per external: which of its values lowered edges need.
     pub(super) needs: Vec<Needs>,
     pub(super) exports: Vec<PendingExport>,
     pub(super) copies: Vec<PendingCopy>,
+    /// Bytes that all groups need next to each other, about.
+    pub(super) near_size: u64,
     /// Places outside the groups that lowering took to be in reach.
     pub(super) assumed_near: Vec<ExecutorAddr>,
     pub(super) timings: Timings,
@@ -225,14 +253,14 @@ impl Part {
         }
     }
 
-    /// Whether the symbol is defined in a thread-local section of this part.
-    pub(super) fn is_thread_local(&self, symbol: SymbolId) -> bool {
+    /// The kind of section that the symbol is defined in, if it is in one of this part.
+    pub(super) fn section_kind(&self, symbol: SymbolId) -> Option<SectionKind> {
         match self.graph.symbols[symbol.0 as usize].target {
             Target::Defined { block, .. } => {
                 let section = self.graph.blocks[block.0 as usize].section;
-                self.graph.sections[section.0 as usize].kind == SectionKind::ThreadLocal
+                Some(self.graph.sections[section.0 as usize].kind)
             }
-            Target::Absolute(_) | Target::External | Target::Discarded => false,
+            Target::Absolute(_) | Target::External | Target::Discarded => None,
         }
     }
 }
@@ -245,6 +273,7 @@ impl Group {
             parts: Vec::new(),
             linker_part: None,
             low: false,
+            large_apart: false,
             range: RangeId(0),
             extent: ExecutorAddrRange::default(),
             layout: Layout::default(),
@@ -274,6 +303,7 @@ impl Link {
             needs: Vec::new(),
             exports: Vec::new(),
             copies: Vec::new(),
+            near_size: 0,
             assumed_near: Vec::new(),
             timings,
         }

@@ -2,7 +2,7 @@
 
 use orc_shared::ExecutorAddr;
 
-use super::layout;
+use super::layout::{self, LARGE};
 use super::parallel;
 use super::state::{Bound, EXTERNAL, Link, OWN, Part, TLS_MODULE, TLS_OFFSET};
 use crate::batch::{Resolution, UnitAddresses};
@@ -23,7 +23,7 @@ pub(super) fn set_own_values(link: &mut Link) -> Result<(), LinkError> {
     let got = link.context.names.find(b".got");
     for group in &mut link.groups {
         let section = got.and_then(|name| group.layout.section(name));
-        let segments = group.layout.segments.iter();
+        let segments = group.layout.segments[..LARGE].iter();
         let anchor = segments.rev().find(|s| s.size > 0).map(|s| s.address);
         let base = section.map(|range| range.start).or(anchor);
         group.got_base = base.unwrap_or_default().value();

@@ -1,6 +1,6 @@
 //! Checks, in debug builds, that the layout kept its promises.
 
-use super::layout::{Output, Segment};
+use super::layout::{Output, SEGMENTS, Segment};
 use super::parallel;
 use super::state::{Group, Link, Part};
 use crate::arch::x86_64::{Group as KindGroup, Kind};
@@ -22,12 +22,12 @@ fn broken(what: &str) -> LinkError {
 
 fn verify_group(parts: &[Part], group: &Group) -> Result<(), LinkError> {
     let layout = &group.layout;
-    let mut ends = [0; 4];
+    let mut ends = [0; SEGMENTS.len() + 1];
     for &index in &layout.order {
         let output = &layout.outputs[index as usize];
         let segment = output.kind.segment();
         let place = segment.map_or(&layout.tls, |index| &layout.segments[index]);
-        let end = &mut ends[segment.unwrap_or(3)];
+        let end = &mut ends[segment.unwrap_or(SEGMENTS.len())];
         if output.offset < *end {
             return Err(broken("output sections overlap"));
         }

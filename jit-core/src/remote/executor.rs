@@ -220,8 +220,12 @@ impl ExecutorControl for RemoteExecutor {
         self.page_size
     }
 
-    fn open_range(&self, placement: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
-        self.requests.ask(Service::OpenRange, &placement)
+    fn open_range(
+        &self,
+        placement: Placement,
+        least: u64,
+    ) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
+        self.requests.ask(Service::OpenRange, &(placement, least))
     }
 
     fn allocate(

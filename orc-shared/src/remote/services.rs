@@ -22,7 +22,7 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// First number that is none: tags from here on are addresses.
 pub const NUMBER_END: u64 = 4096;

@@ -11,7 +11,11 @@ use super::{
     Placement, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
 };
 
-impl_sps_enum!(Placement { NearLibraries = 0, Low2GiB = 1 });
+impl_sps_enum!(Placement {
+    NearLibraries = 0,
+    Low2GiB = 1,
+    Anywhere = 2,
+});
 impl_sps_enum!(SegmentKind { Text = 0, ReadOnly = 1, ReadWrite = 2 });
 impl_sps_enum!(NativeKind { Function = 0, Data = 1, ThreadLocal = 2 });
 impl_sps_enum!(ImportKind { Address = 0, TlsModuleAndOffset = 1, TpOffset = 2 });

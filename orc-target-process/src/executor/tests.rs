@@ -65,7 +65,7 @@ fn executor() -> LocalExecutor {
 
 fn request(executor: &LocalExecutor) -> AllocationRequest {
     let (range, _) = executor
-        .open_range(Placement::NearLibraries)
+        .open_range(Placement::NearLibraries, 0)
         .expect("there is address space");
     let segment = |kind| SegmentRequest {
         kind,
@@ -224,10 +224,10 @@ fn a_stub_near_the_libraries_leads_anywhere() {
     let executor = LocalExecutor::new(memory::Config::default());
     let target = ExecutorAddr::new((here as *const ()).addr() as u64);
     assert_eq!(executor.stub_near_libraries(target), None, "no range yet");
-    executor.open_range(Placement::Low2GiB).expect("opens");
+    executor.open_range(Placement::Low2GiB, 0).expect("opens");
     assert_eq!(executor.stub_near_libraries(target), None, "none is near");
     let (_, near) = executor
-        .open_range(Placement::NearLibraries)
+        .open_range(Placement::NearLibraries, 0)
         .expect("opens");
     let stub = executor.stub_near_libraries(target).expect("has a place");
     assert!(near.contains(stub));

@@ -38,7 +38,7 @@ pub enum MemoryError {
     /// An allocation that not even an empty range could hold.
     #[error(
         "an allocation of {size:#x} bytes does not fit a range of {range_size:#x} bytes; \
-         a range is at most 1 GiB, so that all of its parts reach each other"
+         open one that is large enough"
     )]
     TooLarge {
         /// Bytes asked for, in all segments.
@@ -115,6 +115,7 @@ fn describe(placement: Placement) -> &'static str {
     match placement {
         Placement::NearLibraries => "near the process's libraries",
         Placement::Low2GiB => "below 2 GiB",
+        Placement::Anywhere => "anywhere",
     }
 }
 

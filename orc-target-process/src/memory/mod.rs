@@ -1,7 +1,7 @@
 //! The memory of linked code, in the process that runs it.
 //!
 //! ```text
-//! MemoryManager -- open_range --> Range: up to 1 GiB of addresses, a shared object to the loader
+//! MemoryManager -- open_range --> Range: mostly 1 GiB of addresses, a shared object to the loader
 //!               -- allocate ----> InFlight: has addresses, is filled
 //!                                    | finalize (or drop: abandon)
 //!                                 Finalized: its code runs
@@ -123,7 +123,8 @@ impl MemoryManager {
         sys::memory::page_size()
     }
 
-    /// Opens a new range, or hands out one that [`MemoryManager::prepare_range`] opened.
+    /// Opens a new range in which `least` bytes can be allocated, or hands out one that
+    /// [`MemoryManager::prepare_range`] opened.
     ///
     /// If the loader's lock is held for long, the range is one that the loader does not know, with
     /// registered frames. The first range, and all while the process has one thread, wait for the
@@ -134,13 +135,14 @@ impl MemoryManager {
     pub fn open_range(
         &self,
         placement: Placement,
+        least: u64,
     ) -> Result<(RangeId, ExecutorAddrRange), MemoryError> {
-        let range = match self.take_spare(placement) {
+        let range = match self.take_spare(placement, least) {
             Some(range) => range,
             None if self.ranges.read().is_empty() || sys::thread::is_single_threaded() => {
-                self.open_directly(placement)?
+                self.open_directly(placement, least)?
             }
-            None => open_in_time(placement, self.config, &self.spare)?,
+            None => open_in_time(placement, least, self.config, &self.spare)?,
         };
         let addresses = range.range();
         let mut ranges = self.ranges.write();
@@ -163,21 +165,25 @@ impl MemoryManager {
         {
             return Ok(());
         }
-        let range = self.open_directly(placement)?;
+        let range = self.open_directly(placement, 0)?;
         self.spare.lock().push(range);
         Ok(())
     }
 
-    fn take_spare(&self, placement: Placement) -> Option<Range> {
+    fn take_spare(&self, placement: Placement, least: u64) -> Option<Range> {
         let mut spare = self.spare.lock();
-        let index = spare
-            .iter()
-            .position(|range| range.placement == placement)?;
+        let fits = |range: &Range| range.placement == placement && range.holds(least);
+        let index = spare.iter().position(fits)?;
         Some(spare.swap_remove(index))
     }
 
-    fn open_directly(&self, placement: Placement) -> Result<Range, MemoryError> {
-        Range::open(placement, self.config.range_size, self.config.loaded_ranges)
+    fn open_directly(&self, placement: Placement, least: u64) -> Result<Range, MemoryError> {
+        let Config {
+            range_size,
+            loaded_ranges,
+            ..
+        } = self.config;
+        Range::open(placement, range_size, least, loaded_ranges)
     }
 
     /// Allocates segments in a range. `None` when the range is full: open another.

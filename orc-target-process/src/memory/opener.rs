@@ -28,29 +28,30 @@ pub(crate) type Spare = Mutex<Vec<Range>>;
 /// Opens a range as `config` says, but without the loader if that does not answer in time.
 pub(crate) fn open_in_time(
     placement: Placement,
+    least: u64,
     config: Config,
     spare: &Arc<Spare>,
 ) -> Result<Range, MemoryError> {
     if !config.loaded_ranges {
-        return Range::open(placement, config.range_size, false);
+        return Range::open(placement, config.range_size, least, false);
     }
     let (done, opened) = sync_channel(0);
     let late = Arc::downgrade(spare);
     let work = move || {
         wait_for_visitors_of_the_loader();
         hand_over(
-            Range::open(placement, config.range_size, true),
+            Range::open(placement, config.range_size, least, true),
             &done,
             &late,
         );
     };
     if spawn_without_signals("orc-range", work).is_none() {
-        return Range::open(placement, config.range_size, false);
+        return Range::open(placement, config.range_size, least, false);
     }
     match opened.recv_timeout(WAIT_MAX) {
         Ok(range) => range,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            Range::open(placement, config.range_size, false)
+            Range::open(placement, config.range_size, least, false)
         }
     }
 }

@@ -55,19 +55,26 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// Opens a range of up to `size` bytes. Where address space is short it is smaller; where the
-    /// loader does not help (`loaded` is false, or it refuses), it has no frame table.
-    pub(crate) fn open(placement: Placement, size: u64, loaded: bool) -> Result<Self, MemoryError> {
+    /// Opens a range of up to `size` bytes, in which `least` bytes can be allocated. Where address space is
+    /// short it is smaller; where the loader does not help (`loaded` is false, or it refuses), it has
+    /// no frame table. What lies anywhere is data, of which the loader need not know.
+    pub(crate) fn open(
+        placement: Placement,
+        size: u64,
+        least: u64,
+        loaded: bool,
+    ) -> Result<Self, MemoryError> {
         let page = pages::page_size();
-        let size = size.clamp(RANGE_SIZE_MIN, LOW_END / 2) / page * page;
+        let least = with_tables(least);
+        let size = size.clamp(RANGE_SIZE_MIN, LOW_END / 2).max(least) / page * page;
         let mut reasons = Vec::new();
-        if loaded {
-            match open_loaded(placement, size) {
+        if loaded && placement != Placement::Anywhere {
+            match open_loaded(placement, size, least) {
                 Ok(range) => return Self::over(placement, Backing::Loaded(range)),
                 Err(reason) => reasons.push(reason),
             }
         }
-        for size in sizes(size) {
+        for size in sizes(size, least) {
             match Reservation::new(placement, size) {
                 Ok(reservation) => return Self::over(placement, Backing::Plain(reservation)),
                 Err(error) => reasons.push(format!("mmap of {size:#x} bytes: {error}")),
@@ -114,6 +121,11 @@ impl Range {
         }
     }
 
+    /// Whether `usable` bytes can be allocated in it while it is empty.
+    pub(crate) fn holds(&self, usable: u64) -> bool {
+        self.all.end - self.all.start >= with_tables(usable)
+    }
+
     /// Its figures, mappings included.
     pub(crate) fn stats(&self) -> RangeStats {
         let stats = self.space.lock().stats();
@@ -135,20 +147,32 @@ fn names_size(size: u64) -> u64 {
     (size / NAMES_PART).next_multiple_of(pages::page_size())
 }
 
-/// Sizes to try: halved until one fits the address space that is left.
-fn sizes(size: u64) -> impl Iterator<Item = u64> {
+/// Bytes of a range in which `usable` bytes can be allocated.
+fn with_tables(usable: u64) -> u64 {
+    let tables = usable / TABLE_PART + usable / NAMES_PART;
+    // Of the tables themselves, and of what segments leave free between them.
+    let more = tables / 8 + RANGE_SIZE_MIN / 2;
+    let size = usable.saturating_add(tables).saturating_add(more);
+    let page = pages::page_size();
+    size.checked_next_multiple_of(page)
+        .unwrap_or(u64::MAX / page * page)
+}
+
+/// Sizes to try: halved until one fits the address space that is left, or is less than the least of use.
+fn sizes(size: u64, least: u64) -> impl Iterator<Item = u64> {
     let budget = pages::address_space_budget();
+    let least = least.max(RANGE_SIZE_MIN).min(size);
     std::iter::successors(Some(size), |size| Some(size / 2))
-        .skip_while(move |&size| size > budget && size / 2 >= RANGE_SIZE_MIN)
-        .take_while(|&size| size >= RANGE_SIZE_MIN)
+        .skip_while(move |&size| size > budget && size / 2 >= least)
+        .take_while(move |&size| size >= least)
         .map(|size| size.next_multiple_of(pages::page_size()))
 }
 
-fn open_loaded(placement: Placement, size: u64) -> Result<LoadedRange, String> {
+fn open_loaded(placement: Placement, size: u64, least: u64) -> Result<LoadedRange, String> {
     let mut reason = String::new();
-    for size in sizes(size) {
+    for size in sizes(size, least) {
         let opened = match placement {
-            Placement::NearLibraries => open_near(size),
+            Placement::NearLibraries | Placement::Anywhere => open_near(size),
             Placement::Low2GiB => open_low(size),
         };
         match opened {

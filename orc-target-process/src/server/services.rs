@@ -82,7 +82,9 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
             let problem = "the program's input is not forwarded over this connection";
             Err(Failure(problem.to_owned()))
         }),
-        Service::OpenRange => arguments.expected(|at: Placement| services.local.open_range(at)),
+        Service::OpenRange => arguments.expected(|(placement, least): (Placement, u64)| {
+            services.local.open_range(placement, least)
+        }),
         Service::Allocate => arguments.expected(|it: Vec<_>| services.allocate(&it)),
         Service::Finalize => {
             arguments.expected(|it: Vec<_>| services.finalize(it, &call.descriptors))

@@ -216,7 +216,9 @@ impl Reservation {
     /// charge.
     pub(crate) fn new(placement: Placement, size: u64) -> io::Result<Self> {
         match placement {
-            Placement::NearLibraries => Self::map(0, size, libc::PROT_READ | libc::PROT_EXEC, 0),
+            Placement::NearLibraries | Placement::Anywhere => {
+                Self::map(0, size, libc::PROT_READ | libc::PROT_EXEC, 0)
+            }
             Placement::Low2GiB => {
                 let mut failure = io::Error::from_raw_os_error(libc::ENOMEM);
                 for hint in super::LOW_HINTS {

@@ -112,6 +112,7 @@ impl Blocks {
     ) -> Result<BlockId, String> {
         let kind = match output {
             Known::ThreadBss => SectionKind::ThreadLocal,
+            Known::LargeBss => SectionKind::LargeReadWrite,
             _ => SectionKind::ReadWrite,
         };
         let section = Section {

@@ -15,6 +15,9 @@ use object::elf::{
     SectionFlags, SectionType,
 };
 
+/// Data of the medium and large code models (psABI, "Special Sections").
+const SHF_X86_64_LARGE: SectionFlags = SectionFlags(0x1000_0000);
+
 /// Output sections that rules know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -254,6 +257,9 @@ pub(super) fn kind(output: Option<Known>, flags: SectionFlags) -> SectionKind {
         // Old compilers mark them writable for the sake of the dynamic loader's fixups.
         Some(EhFrame) => SectionKind::ReadOnly,
         Some(ExceptTable) if flags.contains(SHF_WRITE) => SectionKind::RelocatedReadOnly,
+        _ if flags.contains(SHF_WRITE) && flags.contains(SHF_X86_64_LARGE) => {
+            SectionKind::LargeReadWrite
+        }
         _ if flags.contains(SHF_WRITE) => SectionKind::ReadWrite,
         _ => SectionKind::ReadOnly,
     }

@@ -19,6 +19,10 @@ use crate::executor::{
 /// Where ranges near the libraries start; they are `RANGE_SIZE` long and `RANGE_STEP` apart.
 pub(super) const NEAR: u64 = 0x7f00_0000_0000;
 const LOW: u64 = 0x1000_0000;
+/// Where those start that may lie anywhere.
+pub(super) const FAR: u64 = 0x1000_0000_0000;
+/// Bytes of a segment up to which its zeros can be read.
+const ZEROS_KEPT: u64 = 16 << 20;
 const RANGE_SIZE: u64 = 0x1000_0000;
 const RANGE_STEP: u64 = 0x100_0000_0000;
 const PAGE: u64 = 0x1000;
@@ -149,7 +153,9 @@ impl MockMemory {
         let bytes = std::mem::take(&mut self.bytes);
         let places = self.addresses.iter().zip(&self.request.segments);
         let segments = places.zip(bytes).map(|((addr, segment), mut bytes)| {
-            bytes.resize(segment.size as usize, 0);
+            // Of gigabytes of zeros, the first ones will do.
+            let zeros_end = segment.size.min(ZEROS_KEPT) as usize;
+            bytes.resize(zeros_end.max(bytes.len()), 0);
             (segment.kind, *addr, bytes)
         });
         FinalMemory {
@@ -179,20 +185,26 @@ impl ExecutorControl for MockExecutor {
         PAGE
     }
 
-    fn open_range(&self, placement: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
+    fn open_range(
+        &self,
+        placement: Placement,
+        least: u64,
+    ) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
         self.step("open_range")?;
         let mut state = self.0.lock();
         let count = state.ranges.len() as u64;
         let start = match placement {
             Placement::NearLibraries => NEAR - count * RANGE_STEP,
             Placement::Low2GiB => LOW + count * RANGE_SIZE,
+            Placement::Anywhere => FAR + count * RANGE_STEP,
         };
+        let size = least.max(RANGE_SIZE);
         let limit = match (count, state.first_range_size) {
             (0, Some(size)) => size,
-            _ => RANGE_SIZE,
+            _ => size,
         };
         state.ranges.push((start, start, start + limit));
-        let range = ExecutorAddrRange::from_size(ExecutorAddr::new(start), RANGE_SIZE);
+        let range = ExecutorAddrRange::from_size(ExecutorAddr::new(start), size);
         Ok((RangeId(count as u32), range))
     }
 

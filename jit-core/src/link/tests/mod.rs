@@ -5,6 +5,7 @@ mod executor;
 mod failures;
 mod frames;
 mod host;
+mod large_data;
 mod layout;
 mod objects;
 mod pruning;

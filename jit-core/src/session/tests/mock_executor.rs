@@ -24,7 +24,7 @@ impl ExecutorControl for FakeExecutor {
         4096
     }
 
-    fn open_range(&self, _: Placement) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
+    fn open_range(&self, _: Placement, _: u64) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
         unused()
     }
 

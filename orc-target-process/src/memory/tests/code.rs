@@ -98,7 +98,7 @@ pub(super) fn segment(kind: SegmentKind, content: usize, size: usize) -> Segment
 /// A manager with one range.
 pub(super) fn manager(config: Config) -> (MemoryManager, RangeId) {
     let manager = MemoryManager::new(config);
-    let (range, _) = manager.open_range(Placement::NearLibraries).unwrap();
+    let (range, _) = manager.open_range(Placement::NearLibraries, 0).unwrap();
     (manager, range)
 }
 

@@ -161,7 +161,7 @@ fn low_ranges_unwind_too() {
             ..small_config()
         };
         let manager = crate::memory::MemoryManager::new(config);
-        let (range, place) = manager.open_range(Placement::Low2GiB).unwrap();
+        let (range, place) = manager.open_range(Placement::Low2GiB, 0).unwrap();
         assert!(place.end.value() <= 1 << 31, "{place:?}");
         let (_callers, starts) = Callers::new(&manager, range, 2, thrower).finalize();
         assert!(place.contains(orc_shared::ExecutorAddr::new(starts[0])));
@@ -206,7 +206,7 @@ fn a_link_does_not_wait_for_the_loader() {
     isolated(|| {
         let (manager, _) = manager(small_config());
         let link = || {
-            let (range, _) = manager.open_range(Placement::NearLibraries).unwrap();
+            let (range, _) = manager.open_range(Placement::NearLibraries, 0).unwrap();
             let (_callers, starts) = Callers::new(&manager, range, 3, thrower).finalize();
             starts[1]
         };

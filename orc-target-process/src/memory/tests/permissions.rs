@@ -138,7 +138,7 @@ fn a_forked_child_has_its_own_copy_and_can_link() {
                 + catch(starts[0]);
             callers.release().unwrap();
             // A range of its own, whose name holds the child's process id.
-            let (second, _) = manager.open_range(Placement::NearLibraries).unwrap();
+            let (second, _) = manager.open_range(Placement::NearLibraries, 0).unwrap();
             let (_callers, starts) = Callers::new(&manager, second, 1, thrower).finalize();
             i32::try_from(sum + catch(starts[0]) - 7).unwrap()
         });
@@ -189,7 +189,7 @@ fn a_limit_of_address_space_makes_ranges_smaller() {
             let status = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limits) };
             assert_eq!(status, 0);
             let manager = MemoryManager::new(Config::default());
-            let (range, place) = manager.open_range(Placement::NearLibraries).unwrap();
+            let (range, place) = manager.open_range(Placement::NearLibraries, 0).unwrap();
             assert!(
                 place.size() <= limit / 4 && place.size() >= 4 << 20,
                 "{place:?}"
@@ -226,7 +226,7 @@ fn strictly_accounted_memory_is_charged_only_when_claimed() {
         };
         let before = charged();
         let manager = MemoryManager::new(Config::default());
-        manager.open_range(Placement::NearLibraries).unwrap();
+        manager.open_range(Placement::NearLibraries, 0).unwrap();
         let after = charged();
         assert!(
             after.saturating_sub(before) < 64 << 20,

@@ -1,6 +1,8 @@
 //! What allocations cost in mappings and pages, and what comes back.
 
 use super::code::*;
+use orc_shared::ExecutorAddr;
+
 use crate::api::{Placement, SegmentKind, SegmentRequest};
 use crate::memory::{Config, MemoryManager};
 
@@ -207,7 +209,7 @@ fn ranges_lie_where_they_should_and_can_be_prepared() {
         let manager = MemoryManager::new(Config::default());
         let library = crate::sys::memory::an_address_in_a_library();
         assert_ne!(library, 0);
-        let (_, near) = manager.open_range(Placement::NearLibraries).unwrap();
+        let (_, near) = manager.open_range(Placement::NearLibraries, 0).unwrap();
         // The ranges of tests that run at the same time may fill the neighbourhood.
         let full = crate::sys::memory::gap_near(library, 1 << 30, 1 << 31).is_none();
         assert!(
@@ -217,11 +219,41 @@ fn ranges_lie_where_they_should_and_can_be_prepared() {
         assert_eq!(near.size(), 1 << 30);
         manager.prepare_range(Placement::Low2GiB).unwrap();
         manager.prepare_range(Placement::NearLibraries).unwrap();
-        let (_, low) = manager.open_range(Placement::Low2GiB).unwrap();
+        let (_, low) = manager.open_range(Placement::Low2GiB, 0).unwrap();
         assert!(low.end.value() <= 1 << 31);
-        let (_, second) = manager.open_range(Placement::NearLibraries).unwrap();
+        let (_, second) = manager.open_range(Placement::NearLibraries, 0).unwrap();
         assert_ne!(near, second);
         assert_eq!(manager.stats().ranges, 3);
+    });
+}
+
+#[test]
+fn a_range_holds_what_it_was_opened_for() {
+    isolated(|| {
+        let manager = MemoryManager::new(Config::default());
+        for placement in [
+            Placement::Low2GiB,
+            Placement::NearLibraries,
+            Placement::Anywhere,
+        ] {
+            let size: usize = 1500 << 20;
+            let requests = [
+                text(4000),
+                segment(SegmentKind::ReadOnly, 10, 10),
+                segment(SegmentKind::ReadWrite, 100, size),
+            ];
+            let least = size as u64 + (1 << 20);
+            let (range, extent) = manager.open_range(placement, least).unwrap();
+            assert!(extent.size() > least);
+            let in_flight = allocate(&manager, range, &requests);
+            let last = in_flight.addresses()[2].value() + size as u64 - 1;
+            assert!(extent.contains(ExecutorAddr::new(last)));
+            // SAFETY: the last byte of memory that is ours to write to.
+            unsafe { (last as *mut u8).write(1) };
+        }
+        let (range, _) = manager.open_range(Placement::Anywhere, 5 << 30).unwrap();
+        let large = segment(SegmentKind::ReadWrite, 0, 5 << 30);
+        allocate(&manager, range, &[large]);
     });
 }
 

@@ -26,7 +26,7 @@ fn speed() {
         let (mut opens, mut closes) = (Vec::new(), Vec::new());
         for _ in 0..101 {
             let manager = MemoryManager::new(Config::default());
-            timed(&mut opens, || manager.open_range(placement).unwrap());
+            timed(&mut opens, || manager.open_range(placement, 0).unwrap());
             timed(&mut closes, || drop(manager));
         }
         println!(
