@@ -310,8 +310,12 @@ impl ExecutorControl for RemoteExecutor {
     }
 
     fn set_program_name(&self, program: &str) {
-        // Nothing is lost with the name, and what is called later is served later.
-        self.requests.tell(Service::SetProgramName, program);
+        // Waits for the answer: while the executor's main thread is busy, calls are served by others, and
+        // what follows is the program's.
+        if let Err(error) = self.requests.order(Service::SetProgramName, program) {
+            // The link, or the call that follows, says it to somebody who can do something.
+            tracing::debug!("the program's name is not set: {error}");
+        }
     }
 
     fn wanted_surplus(&self) -> Option<u64> {
