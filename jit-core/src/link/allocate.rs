@@ -5,7 +5,6 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 
 use super::finalize;
-use super::layout::{LARGE, SEGMENTS};
 use super::ranges;
 use super::state::{Group, GroupMemory, Link};
 use crate::error::LinkError;
@@ -69,8 +68,8 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
 /// Allocates a group's large data, if that lies apart.
 fn allocate_apart(link: &Link, index: usize) -> Result<Option<Box<dyn InFlight>>, LinkError> {
     let (group, context) = (&link.groups[index], &link.context);
-    let segments = group.layout.requests(LARGE..SEGMENTS.len());
-    if !group.large_apart || segments.is_empty() {
+    let segments = group.layout.requests(group.segments_apart());
+    if segments.is_empty() {
         return Ok(None);
     }
     let least = segments.iter().map(|it| it.size.saturating_add(it.align));
@@ -96,13 +95,9 @@ fn allocate_apart(link: &Link, index: usize) -> Result<Option<Box<dyn InFlight>>
 
 fn request(group: &Group, frames: u64) -> AllocationRequest {
     let tls = &group.layout.tls;
-    let end = match group.large_apart {
-        true => LARGE,
-        false => SEGMENTS.len(),
-    };
     AllocationRequest {
         range: group.range,
-        segments: group.layout.requests(0..end),
+        segments: group.layout.requests(group.near_segments()),
         tls: (tls.size > 0).then_some((tls.size, tls.align.max(1))),
         frames: Some(frames),
     }

@@ -114,8 +114,11 @@ fn large_blocks(part: &Part) -> BTreeSet<BlockId> {
     let sections = &part.graph.sections;
     let blocks = (0u32..).zip(&part.graph.blocks);
     let large = blocks.filter(|(_, block)| {
-        let kind = sections[block.section.0 as usize].kind;
-        block.live && block.size >= LARGE_MIN && kind == SectionKind::ReadWrite
+        let section = &sections[block.section.0 as usize];
+        // What is referred to as a whole stays together.
+        let is_part = section.bounds_retained || section.retained;
+        let is_large = block.size >= LARGE_MIN && section.kind == SectionKind::ReadWrite;
+        block.live && is_large && !is_part
     });
     large.map(|(number, _)| BlockId(number)).collect()
 }

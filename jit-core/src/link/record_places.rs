@@ -3,7 +3,7 @@
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use super::layout::{LARGE, Segment};
+use super::layout::Segment;
 use super::parallel;
 use super::state::{Link, Part};
 use crate::graph::SectionKind;
@@ -13,8 +13,7 @@ use crate::symbolize::{NOT_PLACED, Placed, PlacedGroup, PlacedPart};
 /// link.
 pub(super) fn record_places(link: &Link, index: usize) -> Placed {
     let group = &link.groups[index];
-    // Large data lies too far away, or is nothing that a name leads to by address.
-    let segments = group.layout.segments[..LARGE].iter();
+    let segments = group.layout.segments[group.near_segments()].iter();
     let segments = segments.filter(|segment| segment.size > 0);
     let range = |segment: &Segment| ExecutorAddrRange::from_size(segment.address, segment.size);
     let ranges: Vec<_> = segments.map(range).collect();

@@ -5,6 +5,7 @@
 //! functions), at most one per group. A *group* is what is allocated and released as one: the parts
 //! of one dylib and one tracker.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -19,7 +20,7 @@ use crate::executor::InFlight;
 use crate::executor::api::{CopyRelocation, Export, RangeId, TlsBlock};
 use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target, with_room};
 use crate::link::LinkContext;
-use crate::link::layout::{Layout, Placement};
+use crate::link::layout::{LARGE, Layout, Placement, SEGMENTS};
 use crate::link::name_functions::FunctionNames;
 use crate::link::timings::Timings;
 use crate::name::NameId;
@@ -281,6 +282,19 @@ impl Group {
             got_base: 0,
             run_resolvers: None,
         }
+    }
+
+    /// The segments that lie in the group's range.
+    pub(super) fn near_segments(&self) -> Range<usize> {
+        match self.large_apart {
+            true => 0..LARGE,
+            false => 0..SEGMENTS.len(),
+        }
+    }
+
+    /// The segments that lie apart from it.
+    pub(super) fn segments_apart(&self) -> Range<usize> {
+        self.near_segments().end..SEGMENTS.len()
     }
 }
 

@@ -21,6 +21,9 @@ use crate::sys::{LOW_END, LOW_HINTS};
 /// The smallest range worth opening.
 const RANGE_SIZE_MIN: u64 = 4 << 20;
 
+/// More than this need not be asked for: half of a process's address space, where that is smallest.
+const LEAST_MAX: u64 = 1 << 46;
+
 /// The table may take one part in so many of a range. With entries of 8 bytes, 32 allow a function
 /// (its end included) for each 256 bytes of everything.
 const TABLE_PART: u64 = 32;
@@ -64,6 +67,10 @@ impl Range {
         least: u64,
         loaded: bool,
     ) -> Result<Self, MemoryError> {
+        if least > LEAST_MAX {
+            let reason = format!("{least:#x} bytes are more than any process has");
+            return Err(MemoryError::NoRange { placement, reason });
+        }
         let page = pages::page_size();
         let least = with_tables(least);
         let size = size.clamp(RANGE_SIZE_MIN, LOW_END / 2).max(least) / page * page;

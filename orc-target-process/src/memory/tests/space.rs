@@ -254,6 +254,13 @@ fn a_range_holds_what_it_was_opened_for() {
         let (range, _) = manager.open_range(Placement::Anywhere, 5 << 30).unwrap();
         let large = segment(SegmentKind::ReadWrite, 0, 5 << 30);
         allocate(&manager, range, &[large]);
+        for placement in [Placement::Low2GiB, Placement::NearLibraries] {
+            for least in [3 << 30, u64::MAX] {
+                let opened = manager.open_range(placement, least);
+                let low_or_absurd = placement == Placement::Low2GiB || least == u64::MAX;
+                assert_eq!(opened.is_err(), low_or_absurd, "{placement:?}, {least:#x}");
+            }
+        }
     });
 }
 
