@@ -188,7 +188,11 @@ impl Server {
         sent.map_err(|error| ServeError::Broken(error.to_string()))?;
         let receiving = Arc::clone(&session);
         let receive = move || receiving.receive(reader);
-        if sys::thread::spawn_without_signals("orc-receive", receive).is_none() {
+        let starting = Arc::clone(&session);
+        let start = move || starting.start_workers();
+        let started = sys::thread::spawn_without_signals("orc-receive", receive).is_some()
+            && sys::thread::spawn_without_signals("orc-start", start).is_some();
+        if !started {
             return Err(ServeError::Broken("the system refuses a thread".to_owned()));
         }
         if session.settings.ends_process {

@@ -10,6 +10,7 @@
 //! **The end.** When the controller is gone, calls that are about to end may do so; then the process
 //! ends, whatever its program does, because nobody is left to run it for.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -77,6 +78,7 @@ pub(super) struct Session {
     state: Mutex<State>,
     main_wakes: Condvar,
     workers_wake: Condvar,
+    starter_wakes: Condvar,
     call_ended: Condvar,
 }
 
@@ -90,6 +92,8 @@ struct State {
     main_calls: VecDeque<Message>,
     worker_calls: VecDeque<Message>,
     idle_workers: usize,
+    /// Threads to start.
+    workers_wanted: usize,
     /// Calls of the controller that are not answered, and the bytes of their arguments.
     open_calls: usize,
     open_bytes: u64,
@@ -123,6 +127,7 @@ impl Session {
             }),
             main_wakes: Condvar::new(),
             workers_wake: Condvar::new(),
+            starter_wakes: Condvar::new(),
             call_ended: Condvar::new(),
         }
     }
@@ -173,6 +178,7 @@ impl Session {
         if self.writer.is_forked() {
             return Err(SendError::Forked.into());
         }
+        prepare_to_wait();
         let on_main = sys::thread::current() == self.main;
         let wakes = (!on_main).then(|| Arc::new(Condvar::new()));
         let sequence = self.expect_answer(wakes.clone())?;
@@ -303,10 +309,7 @@ impl Session {
 
     /// Receives until the connection ends, and sees to it that the process ends then.
     pub(super) fn receive(self: &Arc<Self>, mut reader: Reader) {
-        // What a thread needs to wait is registered with the loader the first time, under the
-        // loader's lock. Later the serving thread may hold that, and wait for this one.
-        self.call_ended
-            .wait_for(&mut self.state.lock(), Duration::from_nanos(1));
+        prepare_to_wait();
         let end = loop {
             let message = match reader.receive() {
                 Ok(Some(message)) => message,
@@ -396,16 +399,32 @@ impl Session {
             if state.idle_workers >= state.worker_calls.len() {
                 self.workers_wake.notify_one();
             } else {
-                drop(state);
-                self.start_worker()?;
+                state.workers_wanted += 1;
+                self.starter_wakes.notify_one();
             }
         }
         Ok(())
     }
 
-    fn start_worker(self: &Arc<Self>) -> Result<(), End> {
-        let session = Arc::clone(self);
-        start_thread(move || session.work())
+    /// Starts threads that serve calls, on a thread of its own until the connection ends: a new thread
+    /// takes a lock of the loader, which the serving thread may hold while it waits for the controller,
+    /// and so for the receiving thread.
+    pub(super) fn start_workers(self: &Arc<Self>) {
+        prepare_to_wait();
+        let mut state = self.state.lock();
+        while state.ended.is_none() {
+            if state.workers_wanted == 0 {
+                self.starter_wakes.wait(&mut state);
+                continue;
+            }
+            state.workers_wanted -= 1;
+            let session = Arc::clone(self);
+            let work = move || session.work();
+            let started = MutexGuard::unlocked(&mut state, || start_thread(work));
+            if let Err(end) = started {
+                MutexGuard::unlocked(&mut state, || self.end(end));
+            }
+        }
     }
 
     /// Serves a call of one of LLVM's controllers on a thread that ends before the result is sent.
@@ -426,6 +445,7 @@ impl Session {
 
     /// Serves calls on a thread of ours.
     fn work(self: &Arc<Self>) {
+        prepare_to_wait();
         let _stack = AlternateStack::of_this_thread();
         let mut state = self.state.lock();
         loop {
@@ -468,6 +488,7 @@ impl Session {
         }
         self.main_wakes.notify_all();
         self.workers_wake.notify_all();
+        self.starter_wakes.notify_all();
     }
 
     /// Lets the calls that are about to end do so, then ends the process; and also if the serving
@@ -489,6 +510,18 @@ impl Session {
             eprintln!("orc-executor: the connection to the controller was ended: {problem}");
         }
         sys::process::exit_now(i32::from(hangs || end != Some(End::Closed)));
+    }
+}
+
+/// What a thread needs to wait is registered with the loader the first time, under the loader's lock.
+/// Somebody may hold that and wait for the controller, so it must not happen with a lock of ours held.
+fn prepare_to_wait() {
+    thread_local! {
+        static IS_PREPARED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !IS_PREPARED.replace(true) {
+        let nothing = Mutex::new(());
+        Condvar::new().wait_for(&mut nothing.lock(), Duration::from_nanos(1));
     }
 }
 

@@ -197,13 +197,18 @@ impl<S: Read + Write> Controller<S> {
                     return it.body;
                 }
                 Opcode::CallWrapper => {
-                    let answer = serve(self, &it);
-                    let result = message(Opcode::Result, it.sequence, ExecutorAddr::NULL, &answer);
-                    self.send(&result);
+                    let result = serve(self, &it);
+                    self.answer(it.sequence, &result);
                 }
                 Opcode::Setup | Opcode::Hangup => panic!("{it:?}"),
             }
         }
+    }
+
+    /// Answers a call of the executor.
+    pub fn answer(&mut self, sequence: u64, result: &[u8]) {
+        let result = message(Opcode::Result, sequence, ExecutorAddr::NULL, result);
+        self.send(&result);
     }
 
     /// Calls, and expects no call back.
