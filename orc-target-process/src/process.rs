@@ -1,11 +1,15 @@
 //! The process as the program sees it, and calls into linked code.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::io;
+use std::time::Duration;
 
 use orc_shared::{
     CWrapperFunctionResult, ExecutorAddr, OutOfBandError, WrapperAllocator, WrapperFunctionResult,
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::native::lookup;
 use crate::sys;
@@ -177,5 +181,20 @@ mod tests {
         // SAFETY: address 0 is refused.
         let null = unsafe { call_wrapper(ExecutorAddr::NULL, b"") };
         assert_eq!(null, Err(CallError::NullFunction));
+    }
+}
+
+/// Lets this thread wait without asking the loader for anything.
+///
+/// What a thread needs to wait is registered with the loader the first time, under the loader's lock.
+/// Somebody may hold that (a library's constructor that calls a function which is linked on first call), and
+/// wait for a lock that this thread holds while it waits. So this is to be called before.
+pub fn prepare_to_wait() {
+    thread_local! {
+        static IS_PREPARED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !IS_PREPARED.replace(true) {
+        let nothing = Mutex::new(());
+        Condvar::new().wait_for(&mut nothing.lock(), Duration::from_nanos(1));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::thread::{self, ThreadId};
 
+use orc_target_process::process::prepare_to_wait;
 use parking_lot::{Condvar, Mutex};
 
 /// A piece of work. Running it is always harmless: if a thread that waits for its result has done it
@@ -117,6 +118,7 @@ fn work(queue: &Weak<Queue>) {
     let Some(queue) = queue.upgrade() else {
         return;
     };
+    prepare_to_wait();
     let mut tasks = queue.tasks.lock();
     loop {
         if let Some(task) = tasks.waiting.pop_front() {

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use orc_target_process::process::prepare_to_wait;
 use parking_lot::{Condvar, Mutex};
 
 use crate::batch::BatchHost;
@@ -125,6 +126,7 @@ impl Inner {
             if self.is_within(&reached) {
                 return Err(LinkError::WaitsForItself);
             }
+            prepare_to_wait();
             let mut events = self.progress.events.lock();
             while *events == seen {
                 self.progress.changed.wait(&mut events);

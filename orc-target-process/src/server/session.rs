@@ -10,7 +10,6 @@
 //! **The end.** When the controller is gone, calls that are about to end may do so; then the process
 //! ends, whatever its program does, because nobody is left to run it for.
 
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +26,7 @@ use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
 use crate::crash::AlternateStack;
+use crate::process::prepare_to_wait;
 use crate::sys;
 use crate::trusted;
 
@@ -510,18 +510,6 @@ impl Session {
             eprintln!("orc-executor: the connection to the controller was ended: {problem}");
         }
         sys::process::exit_now(i32::from(hangs || end != Some(End::Closed)));
-    }
-}
-
-/// What a thread needs to wait is registered with the loader the first time, under the loader's lock.
-/// Somebody may hold that and wait for the controller, so it must not happen with a lock of ours held.
-fn prepare_to_wait() {
-    thread_local! {
-        static IS_PREPARED: Cell<bool> = const { Cell::new(false) };
-    }
-    if !IS_PREPARED.replace(true) {
-        let nothing = Mutex::new(());
-        Condvar::new().wait_for(&mut nothing.lock(), Duration::from_nanos(1));
     }
 }
 
