@@ -6,7 +6,6 @@ use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 
 use orc_shared::remote::Opcode;
-use orc_shared::remote::llvm::{DISPATCH_CONTEXT, DISPATCH_FUNCTION};
 use orc_shared::remote::services::{
     Accept, Accepted, Notice, Prepare, Service, Streams, VERSION, values,
 };
@@ -18,96 +17,8 @@ use orc_target_process::api::{
 };
 use orc_target_process::shared_memory::SharedMemory;
 use support::controller::{Message, Spawned};
+use support::wrappers::{WRAPPERS, call, to_controller, with_wrappers};
 use support::{function, library, path};
-
-/// Wrapper functions of linked code, in a library, where a compiler can make them.
-const WRAPPERS: &str = r#"
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-typedef struct { union { char *ptr; char inl[8]; } data; size_t size; } result;
-typedef result (*dispatch_fn)(void *, void *, const char *, size_t);
-typedef struct { dispatch_fn call; void *ctx; void *tag; } target;
-static result bytes(const void *from, size_t size) {
-    result r = {{0}, size};
-    if (size > 8) memcpy(r.data.ptr = malloc(size), from, size);
-    else memcpy(r.data.inl, from, size);
-    return r;
-}
-result echo(const char *data, size_t size) { return bytes(data, size); }
-result refuse(const char *data, size_t size) {
-    result r = {{strdup("refused")}, 0};
-    return r;
-}
-/* Passes what follows the target on to the controller. */
-result call_back(const char *data, size_t size) {
-    target t;
-    memcpy(&t, data, sizeof t);
-    return t.call(t.ctx, t.tag, data + sizeof t, size - sizeof t);
-}
-/* A child's call must fail at once: its exit code says whether it did. */
-result call_back_in_a_child(const char *data, size_t size) {
-    pid_t child = fork();
-    int status = -1;
-    if (child == 0) {
-        result r = call_back(data, size);
-        _exit(r.size == 0 && r.data.ptr && strstr(r.data.ptr, "forked") ? 41 : 42);
-    }
-    waitpid(child, &status, 0);
-    return bytes(&status, sizeof status);
-}
-result exit_with(const char *data, size_t size) { exit(data[0]); }
-result crash(const char *data, size_t size) { return *(result *)data[0]; }
-result environment(const char *data, size_t size) {
-    char text[4096];
-    getcwd(text, sizeof text);
-    strcat(strcat(text, " "), getenv("ONLY") ? getenv("ONLY") : "none");
-    strcat(text, getenv("PATH") ? " PATH" : "");
-    return bytes(text, strlen(text));
-}
-result print(const char *data, size_t size) {
-    write(1, data, size);
-    return bytes("", 0);
-}
-result nap(const char *data, size_t size) {
-    usleep(data[0] * 10000);
-    return bytes("", 0);
-}
-result is_main_thread(const char *data, size_t size) {
-    char yes = gettid() == getpid();
-    return bytes(&yes, 1);
-}
-"#;
-
-fn with_wrappers(test: &str) -> Spawned {
-    let library = library(
-        test,
-        "wrappers.c",
-        &format!("#define _GNU_SOURCE\n{WRAPPERS}"),
-        &["-w"],
-    );
-    let mut it = Spawned::accepted();
-    let opened = it
-        .controller
-        .order(Service::OpenLibrary, path(&library).as_str());
-    opened.expect("opens");
-    it
-}
-
-fn call(it: &mut Spawned, name: &str, arguments: &[u8]) -> Result<Vec<u8>, String> {
-    let function = it.controller.function(name);
-    it.controller
-        .expected(Service::Call, &(function, arguments))
-}
-
-/// The arguments of `call_back`.
-fn to_controller(it: &Spawned, tag: u64, arguments: &[u8]) -> Vec<u8> {
-    let dispatch = it.controller.symbol(DISPATCH_FUNCTION).value();
-    let context = it.controller.symbol(DISPATCH_CONTEXT).value();
-    let head = [dispatch, context, tag].map(u64::to_le_bytes).concat();
-    [&head, arguments].concat()
-}
 
 #[test]
 fn the_setup_says_who_it_is() {
@@ -572,67 +483,5 @@ fn a_program_is_completed_while_the_loader_waits() {
             .expect_err("fails")
             .contains("a relocation is out of range")
     );
-    assert!(it.close().0.success());
-}
-
-#[test]
-fn threads_that_become_idle_while_the_loader_waits_are_in_nobodys_way() {
-    let mut it = with_wrappers("server_idle_thread");
-    let nap = it.controller.function("nap");
-    let mut start = |tens_of_ms: u8| {
-        let arguments = sps::encode(&(nap, &[tens_of_ms][..]));
-        it.controller.start(Service::Call.tag(), &arguments)
-    };
-    // The first keeps the main thread busy, so that the others get threads of their own.
-    let calls = [10, 30, 35].map(&mut start);
-    let first = it.controller.receive().expect("an answer");
-    assert_eq!(first.sequence, calls[0]);
-    let body = sps::encode(&ProgramImage::default());
-    let sequence = it.controller.start(Service::OpenProgram.tag(), &body);
-    let mut ended = 0;
-    loop {
-        let message = it.controller.receive().expect("an answer");
-        match message.opcode {
-            Opcode::Result if message.sequence == sequence => {
-                assert_eq!(sps::decode(&message.body), Ok(SpsError(Ok(()))));
-                break;
-            }
-            Opcode::Result => ended += 1,
-            _ => {
-                while ended < 2 {
-                    it.controller.receive().expect("an answer");
-                    ended += 1;
-                }
-                // They have answered, and are about to wait for the first time.
-                std::thread::sleep(std::time::Duration::from_millis(100));
-                let done = sps::encode(&SpsError(Ok(())));
-                it.controller.answer(message.sequence, &done);
-            }
-        }
-    }
-    assert_eq!(ended, 2);
-    assert!(it.close().0.success());
-}
-
-#[test]
-fn calls_that_come_while_a_program_is_opened_are_served() {
-    let mut it = with_wrappers("server_calls_while_opening");
-    let echo = it.controller.function("echo");
-    let echo = sps::encode(&(echo, &b"meanwhile"[..]));
-    let image = sps::encode(&ProgramImage::default());
-    let opening = it.controller.start(Service::OpenProgram.tag(), &image);
-    let echoes = [0; 8].map(|_| it.controller.start(Service::Call.tag(), &echo));
-    let mut open = vec![opening];
-    open.extend(echoes);
-    while !open.is_empty() {
-        let message = it.controller.receive().expect("an answer");
-        match message.opcode {
-            Opcode::Result => open.retain(|sequence| *sequence != message.sequence),
-            _ => {
-                let done = sps::encode(&SpsError(Ok(())));
-                it.controller.answer(message.sequence, &done);
-            }
-        }
-    }
     assert!(it.close().0.success());
 }

@@ -3,6 +3,7 @@
 
 pub mod controller;
 pub mod entering;
+pub mod wrappers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
