@@ -121,13 +121,10 @@ fn move_group(link: &mut Link, index: usize) -> Result<bool, LinkError> {
     let alone = link.groups.len() == 1;
     let context = &link.context;
     let group = &mut link.groups[index];
-    let range = context.ranges.replace(
-        &*context.executor,
-        group.dylib,
-        group.range,
-        group.low,
-        link.near_size,
-    )?;
+    let (of, full) = ((group.dylib, group.low), Some(group.range));
+    let range = context
+        .ranges
+        .of_dylib(&*context.executor, of, full, link.near_size)?;
     let same_kind = ranges::is_low(range.extent) == ranges::is_low(group.extent);
     let in_reach = |addr: &ExecutorAddr| ranges::reaches(range.extent, *addr);
     group.range = range.id;

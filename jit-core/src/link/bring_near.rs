@@ -35,9 +35,10 @@ pub(super) fn choose_ranges(link: &mut Link) -> Result<(), LinkError> {
     let context = &link.context;
     for group in &mut link.groups {
         let low = dylibs[&group.dylib];
+        let of = (group.dylib, low);
         let range = context
             .ranges
-            .current(&*context.executor, group.dylib, low, link.near_size)?;
+            .of_dylib(&*context.executor, of, None, link.near_size)?;
         group.low = low;
         group.range = range.id;
         group.extent = range.extent;

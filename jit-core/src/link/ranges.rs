@@ -49,50 +49,47 @@ struct State {
 }
 
 impl State {
-    fn current(&mut self, low: bool) -> &mut Option<OpenRange> {
-        if low { &mut self.low } else { &mut self.near }
+    fn current(&mut self, placement: Placement) -> &mut Option<OpenRange> {
+        match placement {
+            Placement::NearLibraries => &mut self.near,
+            Placement::Low2GiB => &mut self.low,
+            Placement::Anywhere => &mut self.apart,
+        }
     }
 }
 
 impl Ranges {
-    /// The range for a batch of `dylib` that has to lie below 2 GiB or not, and takes `least` bytes.
-    pub(super) fn current(
+    /// The range for a batch of `dylib` that has to lie below 2 GiB or not, and takes `least` bytes; another
+    /// one than `full`, which another link may have replaced already.
+    pub(super) fn of_dylib(
         &self,
         executor: &dyn ExecutorControl,
-        dylib: DylibId,
-        low: bool,
+        (dylib, low): (DylibId, bool),
+        full: Option<RangeId>,
         least: u64,
     ) -> ExecutorResult<OpenRange> {
-        self.other_than(executor, dylib, None, low, least)
+        let low = {
+            let dylibs = &mut self.state.lock().low_dylibs;
+            if low {
+                dylibs.insert(dylib);
+            }
+            dylibs.contains(&dylib)
+        };
+        let placement = match low {
+            true => Placement::Low2GiB,
+            false => Placement::NearLibraries,
+        };
+        self.usable(executor, placement, full, least)
     }
 
-    /// Replaces a full range. Another link may have done so already.
-    pub(super) fn replace(
-        &self,
-        executor: &dyn ExecutorControl,
-        dylib: DylibId,
-        full: RangeId,
-        low: bool,
-        least: u64,
-    ) -> ExecutorResult<OpenRange> {
-        self.other_than(executor, dylib, Some(full), low, least)
-    }
-
-    /// The range for data that may lie anywhere and takes `least` bytes; one that is not `full`.
+    /// The range for data that may lie anywhere and takes `least` bytes; another one than `full`.
     pub(super) fn apart(
         &self,
         executor: &dyn ExecutorControl,
         full: Option<RangeId>,
         least: u64,
     ) -> ExecutorResult<OpenRange> {
-        let current = self.state.lock().apart;
-        if let Some(range) = current.filter(|range| range.is_usable(full, least)) {
-            return Ok(range);
-        }
-        let (id, extent) = executor.open_range(Placement::Anywhere, least)?;
-        let range = OpenRange { id, extent };
-        self.state.lock().apart = Some(range);
-        Ok(range)
+        self.usable(executor, Placement::Anywhere, full, least)
     }
 
     /// Forgets what is known of a dylib that is gone.
@@ -100,35 +97,21 @@ impl Ranges {
         self.state.lock().low_dylibs.remove(&dylib);
     }
 
-    /// The current range, opened if there is none but `full`.
-    fn other_than(
+    /// The current range, opened if there is none, or not this one.
+    fn usable(
         &self,
         executor: &dyn ExecutorControl,
-        dylib: DylibId,
+        placement: Placement,
         full: Option<RangeId>,
-        low: bool,
         least: u64,
     ) -> ExecutorResult<OpenRange> {
         let usable = |range: &OpenRange| range.is_usable(full, least);
-        let low = {
-            let mut state = self.state.lock();
-            if low {
-                state.low_dylibs.insert(dylib);
-            }
-            let low = low || state.low_dylibs.contains(&dylib);
-            if let Some(range) = state.current(low).filter(usable) {
-                return Ok(range);
-            }
-            low
-        };
-        let placement = if low {
-            Placement::Low2GiB
-        } else {
-            Placement::NearLibraries
-        };
+        if let Some(range) = self.state.lock().current(placement).filter(usable) {
+            return Ok(range);
+        }
         let (id, extent) = executor.open_range(placement, least)?;
         let mut state = self.state.lock();
-        let current = state.current(low);
+        let current = state.current(placement);
         // Another link may have opened one meanwhile: what is linked at one time stays together.
         if let Some(range) = current.filter(usable) {
             return Ok(range);
