@@ -10,10 +10,10 @@ use hashbrown::HashSet;
 
 use super::linker_part;
 use super::parallel;
-use super::state::{Bound, Link, Part, Uses};
+use super::state::{Bound, External, Link, Part, Uses};
 use crate::error::LinkError;
-use crate::executor::ExecutorError;
-use crate::graph::{BlockId, Section, SectionKind, SymbolId, Target};
+use crate::graph::{Block, BlockId, Section, SectionKind, SymbolId, Target};
+use crate::object::ObjectError;
 
 /// Bytes of everything up to which large data lies with the rest.
 const TOGETHER_MAX: u64 = 512 << 20;
@@ -44,15 +44,36 @@ pub(super) fn place_large_data(link: &mut Link) -> Result<(), LinkError> {
         sizes.near += sizes.large;
     }
     if sizes.near > NEAR_MAX {
-        return Err(LinkError::Executor(ExecutorError::failed(format_args!(
-            "the objects have {} MiB of code and data that refer to each other with 32-bit fields, which \
-             reach 2 GiB: compile those with large arrays with -mcmodel=medium",
-            sizes.near >> 20
-        ))));
+        return Err(too_much(link, sizes.near));
     }
     // Tables, stubs and names are some percent of what refers to them.
     link.near_size = sizes.near + (sizes.near / 16).min(ADDED_MAX);
     Ok(())
+}
+
+/// The error of more than 32-bit fields reach: it names what takes most of it.
+fn too_much(link: &Link, near: u64) -> LinkError {
+    let blocks = link.parts.iter().flat_map(|part| {
+        let blocks = (0u32..).zip(&part.graph.blocks);
+        let near = blocks.filter(|(_, block)| block.live && !lies_apart(part, block));
+        near.map(move |(number, block)| (block.size, part, BlockId(number)))
+    });
+    let largest = blocks.max_by_key(|(size, ..)| *size);
+    let (object, section, size) = largest.map_or_else(Default::default, |(size, part, id)| {
+        (part.graph.name.clone(), part.graph.block_name(id), size)
+    });
+    let message = format!(
+        "section {section} takes {} MiB of the {} MiB of code and data that refer to each other with \
+         32-bit fields, which reach 2 GiB: compile what uses large arrays with -mcmodel=medium",
+        size >> 20,
+        near >> 20
+    );
+    LinkError::Object(ObjectError { object, message })
+}
+
+fn lies_apart(part: &Part, block: &Block) -> bool {
+    let kind = part.graph.sections[block.section.0 as usize].kind;
+    matches!(kind, SectionKind::LargeReadWrite | SectionKind::ThreadLocal)
 }
 
 fn sizes(link: &Link) -> Sizes {
@@ -73,7 +94,7 @@ fn place_apart(link: &mut Link) -> Sizes {
 
 /// Makes large data of what is large, and is not referred to with 32-bit fields.
 fn find_large_blocks(link: &mut Link) {
-    let direct = |external: &&super::state::External| external.uses.contains(Uses::DIRECT);
+    let direct = |external: &&External| external.uses.contains(Uses::DIRECT);
     let reached_directly: HashSet<(u32, SymbolId)> = link
         .externals
         .iter()

@@ -59,6 +59,7 @@ fn more_than_32_bit_fields_reach_is_an_error_that_says_what_helps() {
     let object = world.object("a.o").function("f", &[0; 5], &code);
     world.add(object.zeros(".bss", RW, "zeros", 3 << 30, 64));
     let error = world.link().expect_err("it is too much").to_string();
+    assert!(error.starts_with("a.o: section .bss"), "{error}");
     assert!(error.contains("3072 MiB"), "{error}");
     assert!(error.contains("-mcmodel=medium"), "{error}");
 }
