@@ -25,11 +25,8 @@ pub(super) fn drop_graphs(link: &mut Link) {
     let files = to_rest(&parts);
     let rest = move || files.iter().for_each(|file| file.rest());
     if parallel::is_small(&parts) || rayon::current_num_threads() == 1 {
-        let phase = link.timings.phase("drop graphs");
         drop(parts);
-        rest();
-        drop(phase);
-        return;
+        return rest();
     }
     while !parts.is_empty() {
         let some = parts.split_off(parts.len().saturating_sub(AT_ONCE));

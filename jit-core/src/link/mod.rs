@@ -197,9 +197,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         let phase = link.timings.phase("bind");
         let values = bind_natives::bind_immediately(&link, &imports)?;
         drop(phase);
-        let done = write(&mut link, &imports, &values);
-        drop_graphs::drop_graphs(&mut link);
-        return done;
+        return write(&mut link, &imports, &values);
     };
     let image = bind_natives::program_image(&link, program, &imports);
     let mut outcome = None;
@@ -216,7 +214,6 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         failed.map_or(Ok(()), |message| Err(ExecutorError::Failed(message)))
     });
     drop(phase);
-    drop_graphs::drop_graphs(&mut link);
     match (opened, outcome) {
         (Ok(()), Some(written)) => written,
         (Ok(()), None) => Err(LinkError::Internal(
