@@ -8,7 +8,6 @@ use std::time::Duration;
 use orc_shared::{
     CWrapperFunctionResult, ExecutorAddr, OutOfBandError, WrapperAllocator, WrapperFunctionResult,
 };
-
 use parking_lot::{Condvar, Mutex};
 
 use crate::native::lookup;

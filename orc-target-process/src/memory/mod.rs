@@ -142,7 +142,7 @@ impl MemoryManager {
             None if self.ranges.read().is_empty() || sys::thread::is_single_threaded() => {
                 self.open_directly(placement, least)?
             }
-            None => open_in_time(placement, least, self.config, &self.spare)?,
+            None => open_in_time(placement, least, self.config_for(placement), &self.spare)?,
         };
         let addresses = range.range();
         let mut ranges = self.ranges.write();
@@ -178,12 +178,17 @@ impl MemoryManager {
     }
 
     fn open_directly(&self, placement: Placement, least: u64) -> Result<Range, MemoryError> {
-        let Config {
-            range_size,
+        let config = self.config_for(placement);
+        Range::open(placement, config.range_size, least, config.loaded_ranges)
+    }
+
+    /// What lies anywhere is data, of which the loader need not know.
+    fn config_for(&self, placement: Placement) -> Config {
+        let loaded_ranges = self.config.loaded_ranges && placement != Placement::Anywhere;
+        Config {
             loaded_ranges,
-            ..
-        } = self.config;
-        Range::open(placement, range_size, least, loaded_ranges)
+            ..self.config
+        }
     }
 
     /// Allocates segments in a range. `None` when the range is full: open another.

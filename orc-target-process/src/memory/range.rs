@@ -60,7 +60,7 @@ pub(crate) struct Range {
 impl Range {
     /// Opens a range of up to `size` bytes, in which `least` bytes can be allocated. Where address space is
     /// short it is smaller; where the loader does not help (`loaded` is false, or it refuses), it has
-    /// no frame table. What lies anywhere is data, of which the loader need not know.
+    /// no frame table.
     pub(crate) fn open(
         placement: Placement,
         size: u64,
@@ -75,7 +75,7 @@ impl Range {
         let least = with_tables(least);
         let size = size.clamp(RANGE_SIZE_MIN, LOW_END / 2).max(least) / page * page;
         let mut reasons = Vec::new();
-        if loaded && placement != Placement::Anywhere {
+        if loaded {
             match open_loaded(placement, size, least) {
                 Ok(range) => return Self::over(placement, Backing::Loaded(range)),
                 Err(reason) => reasons.push(reason),

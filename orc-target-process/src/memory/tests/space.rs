@@ -1,8 +1,8 @@
 //! What allocations cost in mappings and pages, and what comes back.
 
-use super::code::*;
 use orc_shared::ExecutorAddr;
 
+use super::code::*;
 use crate::api::{Placement, SegmentKind, SegmentRequest};
 use crate::memory::{Config, MemoryManager};
 
