@@ -82,6 +82,8 @@ pub enum Content {
     Input(Range<usize>),
     /// A part of the graph's own buffer ([`LinkGraph::owned`]).
     Owned(Range<usize>),
+    /// Names of functions, which the linker writes itself.
+    FunctionNames,
     /// Nothing but zeros.
     Zero,
 }
@@ -192,6 +194,15 @@ pub struct Frame {
     pub code_offset: u64,
 }
 
+/// A function, for those who look up an address: backtraces, `dladdr`, crash handlers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NamedFunction {
+    /// The function.
+    pub symbol: SymbolId,
+    /// Where its name begins in the graph's input, in bytes: a C string.
+    pub name: u32,
+}
+
 /// One object file on its way into memory.
 pub struct LinkGraph {
     /// The object, as in "libfoo.a(bar.o)".
@@ -210,6 +221,8 @@ pub struct LinkGraph {
     pub edges: Vec<Edge>,
     /// FDEs, those of one code block next to each other.
     pub frames: Vec<Frame>,
+    /// Functions that backtraces can name.
+    pub functions: Vec<NamedFunction>,
     /// Whether its code runs from the stack (GNU C's nested functions do). What cannot be said of the
     /// object alone: it holds for the program.
     pub executable_stack: bool,
@@ -234,7 +247,7 @@ impl LinkGraph {
         let bytes = match &self.blocks[block.0 as usize].content {
             Content::Input(range) => self.input.bytes().get(range.clone()),
             Content::Owned(range) => self.owned.get(range.clone()),
-            Content::Zero => None,
+            Content::FunctionNames | Content::Zero => None,
         };
         bytes.unwrap_or_default()
     }
@@ -273,11 +286,6 @@ pub trait DescribeGraph: Send + Sync {
 
     /// The symbol's name, also for local symbols and section symbols.
     fn symbol(&self, symbol: SymbolId) -> String;
-
-    /// Calls `each` with the names of symbols as the object has them, where they have any.
-    fn names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
-        let _ = (symbols, each);
-    }
 
     /// The function or variable that has the byte at `offset` of a block; `None` if no symbol
     /// reaches it.

@@ -123,7 +123,7 @@ pub struct FrameEntry {
 }
 
 /// The name of a function, for `dladdr` and backtraces.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FunctionName {
     /// Its first address.
     pub start: ExecutorAddr,

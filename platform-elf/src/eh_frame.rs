@@ -119,7 +119,7 @@ fn read_section(
     let bytes = match &home.content {
         Content::Input(range) => input.get(range.clone()).unwrap_or(&[]),
         Content::Owned(range) => graph.owned.get(range.clone()).unwrap_or(&[]),
-        Content::Zero => &[],
+        Content::FunctionNames | Content::Zero => &[],
     };
     if i32::try_from(bytes.len()).is_err() {
         return Err(Malformed {

@@ -85,7 +85,7 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
         let (bytes, range) = match &block.content {
             Content::Input(range) => (graph.input.bytes().len(), range.clone()),
             Content::Owned(range) => (graph.owned.len(), range.clone()),
-            Content::Zero => (0, 0..0),
+            Content::FunctionNames | Content::Zero => (0, 0..0),
         };
         if range.start > range.end || range.end > bytes || range.len() as u64 > block.size {
             return Err(format!(

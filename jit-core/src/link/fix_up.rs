@@ -8,13 +8,14 @@ use rayon::prelude::*;
 
 use super::errors::OutOfRange;
 use super::layout::{Output, SEGMENTS};
+use super::name_functions;
 use super::parallel::PARALLEL_WORK;
 use super::state::{GroupMemory, Link, Part, join_errors};
 use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::fixup::{FixupError, Terms, fixup};
 use crate::demangle;
 use crate::error::LinkError;
-use crate::graph::{BlockId, Edge, SectionKind, SymbolId, Target};
+use crate::graph::{BlockId, Content, Edge, SectionKind, SymbolId, Target};
 use crate::object::ObjectError;
 use orc_shared::ExecutorAddr;
 
@@ -159,8 +160,12 @@ fn run(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
         let end = start + block.size as usize;
         task.bytes[at..start].fill(gap);
         at = end;
-        let content = part.graph.content(id);
         let bytes = &mut task.bytes[start..end];
+        if block.content == Content::FunctionNames {
+            name_functions::write(part, bytes);
+            continue;
+        }
+        let content = part.graph.content(id);
         let (copied, zeros) = bytes.split_at_mut(content.len());
         copied.copy_from_slice(content);
         zeros.fill(0);

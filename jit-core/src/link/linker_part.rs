@@ -72,6 +72,7 @@ fn of_group(link: &mut Link, group: u32) -> u32 {
         symbols: Vec::new(),
         edges: Vec::new(),
         frames: Vec::new(),
+        functions: Vec::new(),
         executable_stack: false,
         describe: None,
     };

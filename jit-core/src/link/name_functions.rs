@@ -2,11 +2,9 @@
 //!
 //! A linked program names the functions that it exports; here all have names, those of one object
 //! too. The names of one graph's functions are a block of it, C strings that go and come with the
-//! code; the executor gets an entry for each.
+//! code; the executor gets an entry for each. They are copied once, from the object to their place.
 
-use std::cell::RefCell;
-
-use hashbrown::HashSet;
+use rayon::prelude::*;
 
 use super::bring_near::plain_name;
 use super::linker_part;
@@ -14,114 +12,147 @@ use super::parallel;
 use super::state::{Group, Link, OWN, Part};
 use crate::error::LinkError;
 use crate::executor::api::FunctionName;
-use crate::graph::{Content, SectionKind, SymbolId, Target};
-use crate::name::{NameId, NameTable};
+use crate::graph::{BlockId, Content, NamedFunction, SectionKind, SymbolId, Target};
+use crate::name::NameId;
 use crate::object::SymbolKind;
 
 /// The output section of names.
 const SECTION: &[u8] = b".orc.function_names";
 
-/// The named functions of a part, and the symbol at the start of their names.
+/// The named functions of a part.
 pub(super) struct FunctionNames {
-    strings: SymbolId,
-    /// Each with the offset of its name.
-    functions: Vec<(SymbolId, u32)>,
+    /// The block that holds their names.
+    block: BlockId,
+    functions: Vec<Named>,
 }
 
-/// Adds the names of all live functions.
+/// A function and its name.
+struct Named {
+    symbol: SymbolId,
+    /// Where its name lies in the graph's input.
+    from: u32,
+    /// Where it goes in the block: up to a NUL before the next one.
+    to: u32,
+}
+
+/// Makes room for the names of all live functions.
 pub(super) fn name_functions(link: &mut Link) -> Result<(), LinkError> {
-    let names = &link.context.names;
-    let section = names.intern(SECTION);
+    let section = link.context.names.intern(SECTION);
     parallel::each_part(&mut link.parts, |_, part| {
-        name_part(part, section, names);
+        name_part(part, section);
         Ok(())
     })
 }
 
-/// Bytes of room for names that a thread keeps.
-const COLLECTED_MAX: usize = 1 << 20;
-
-thread_local! {
-    /// Where names are collected before it is known how much room they take.
-    static COLLECTED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-fn name_part(part: &mut Part, section: NameId, names: &NameTable) {
-    let start = part.graph.owned.len();
-    let functions = COLLECTED.with_borrow_mut(|strings| {
-        strings.clear();
-        let functions = collect_names(part, names, strings);
-        part.graph.owned.reserve_exact(strings.len());
-        part.graph.owned.extend_from_slice(strings);
-        strings.shrink_to(COLLECTED_MAX);
-        functions
-    });
-    let range = start..part.graph.owned.len();
+fn name_part(part: &mut Part, section: NameId) {
+    let (functions, size) = find_names(part);
     if functions.is_empty() {
         return;
     }
     let section = linker_part::new_section(section, SectionKind::ReadOnly);
     let section = linker_part::push_section(&mut part.graph, section);
-    let size = range.len() as u64;
-    let block = linker_part::push_block(&mut part.graph, section, Content::Owned(range), size, 1);
-    let target = Target::Defined { block, offset: 0 };
-    let strings = linker_part::add_symbol(part, target, SymbolKind::Data, size, OWN);
-    part.names = Some(FunctionNames { strings, functions });
+    let content = Content::FunctionNames;
+    let block = linker_part::push_block(&mut part.graph, section, content, size, 1);
+    part.names = Some(FunctionNames { block, functions });
 }
 
-/// Collects the names of a part's live functions, C strings, and returns where each begins.
-fn collect_names(part: &Part, names: &NameTable, strings: &mut Vec<u8>) -> Vec<(SymbolId, u32)> {
-    let live: Vec<SymbolId> = functions_of(part).collect();
-    let mut functions = Vec::with_capacity(live.len());
-    let mut add = |functions: &mut Vec<(SymbolId, u32)>, symbol, name: &[u8]| {
-        functions.push((symbol, strings.len() as u32));
-        strings.extend_from_slice(plain_name(name));
-        strings.push(0);
+/// A part's live functions, and the size of all their names.
+fn find_names(part: &Part) -> (Vec<Named>, u64) {
+    let input = part.graph.input.bytes();
+    let mut functions = Vec::with_capacity(part.graph.functions.len());
+    let mut size = 0u32;
+    for function in part.graph.functions.iter().filter(|it| is_live(part, it)) {
+        let Some(name) = name_at(input, function.name) else {
+            continue;
+        };
+        let Some(end) = size.checked_add(name.len() as u32 + 1) else {
+            break;
+        };
+        functions.push(Named {
+            symbol: function.symbol,
+            from: function.name,
+            to: size,
+        });
+        size = end;
+    }
+    (functions, u64::from(size))
+}
+
+/// The name that begins there, without a version.
+fn name_at(input: &[u8], start: u32) -> Option<&[u8]> {
+    let tail = input.get(start as usize..)?;
+    let name = plain_name(tail.get(..memchr::memchr(0, tail)?)?);
+    (!name.is_empty()).then_some(name)
+}
+
+fn is_live(part: &Part, function: &NamedFunction) -> bool {
+    let index = function.symbol.0 as usize;
+    let Some(symbol) = part.graph.symbols.get(index) else {
+        return false;
     };
-    // The object has its names next to each other; the session has them wherever each was first met.
-    if let Some(describe) = &part.graph.describe {
-        describe.names(&live, &mut |symbol, name| add(&mut functions, symbol, name));
-    }
-    if functions.len() < live.len() {
-        // What a pass has added, or an object that does not tell.
-        let told: HashSet<SymbolId> = functions.iter().map(|(symbol, _)| *symbol).collect();
-        for symbol in live.into_iter().filter(|symbol| !told.contains(symbol)) {
-            if let Some(name) = part.graph.symbols[symbol.0 as usize].name {
-                add(&mut functions, symbol, &names.bytes(name));
-            }
+    let Target::Defined { block, .. } = symbol.target else {
+        return false;
+    };
+    symbol.kind == SymbolKind::Function
+        && part.externals[index] == OWN
+        && part.graph.blocks[block.0 as usize].live
+}
+
+/// Writes the names of a part to their block's place.
+pub(super) fn write(part: &Part, mut bytes: &mut [u8]) {
+    let input = part.graph.input.bytes();
+    let functions = part.names.iter().flat_map(|names| &names.functions);
+    let mut ends = functions.clone().skip(1).map(|next| next.to);
+    let mut start = 0;
+    for function in functions {
+        let size = ends
+            .next()
+            .map_or(bytes.len(), |end| (end - start) as usize);
+        let (room, rest) = std::mem::take(&mut bytes).split_at_mut(size);
+        if let Some((nul, room)) = room.split_last_mut() {
+            let from = function.from as usize;
+            room.copy_from_slice(&input[from..from + room.len()]);
+            *nul = 0;
         }
+        start += size as u32;
+        bytes = rest;
     }
-    functions
+    bytes.fill(0);
 }
 
 /// The entries of a group, once everything has an address.
 pub(super) fn entries(link: &Link, group: &Group) -> Vec<FunctionName> {
-    let of_parts = parallel::map_some(&link.parts, &group.parts, |part| {
-        let Some(names) = &part.names else {
-            return Vec::new();
-        };
-        let value = |symbol| orc_shared::ExecutorAddr::new(part.value(symbol));
-        let strings = value(names.strings);
-        let entry = |&(symbol, name): &(SymbolId, u32)| FunctionName {
-            start: value(symbol),
-            size: size_of(part, symbol),
-            name: strings + u64::from(name),
-        };
-        names.functions.iter().map(entry).collect()
-    });
-    of_parts.concat()
+    let names = |&part: &u32| {
+        let part = &link.parts[part as usize];
+        Some((part, part.names.as_ref()?))
+    };
+    let parts: Vec<(&Part, &FunctionNames)> = group.parts.iter().filter_map(names).collect();
+    let count = parts.iter().map(|(_, names)| names.functions.len()).sum();
+    let mut entries = vec![FunctionName::default(); count];
+    let mut rest = entries.as_mut_slice();
+    let mut tasks = Vec::with_capacity(parts.len());
+    for (part, names) in parts {
+        let (room, others) = rest.split_at_mut(names.functions.len());
+        tasks.push((part, names, room));
+        rest = others;
+    }
+    if parallel::is_small(&link.parts) {
+        tasks.into_iter().for_each(fill_entries);
+    } else {
+        tasks.into_par_iter().with_max_len(4).for_each(fill_entries);
+    }
+    entries
 }
 
-/// The live functions that a part defines.
-fn functions_of(part: &Part) -> impl Iterator<Item = SymbolId> {
-    let symbols = part.graph.symbols.iter().zip(&part.externals).enumerate();
-    symbols.filter_map(|(index, (symbol, &external))| {
-        let Target::Defined { block, .. } = symbol.target else {
-            return None;
+fn fill_entries((part, names, entries): (&Part, &FunctionNames, &mut [FunctionName])) {
+    let strings = part.graph.blocks[names.block.0 as usize].address;
+    for (entry, function) in entries.iter_mut().zip(&names.functions) {
+        *entry = FunctionName {
+            start: orc_shared::ExecutorAddr::new(part.value(function.symbol)),
+            size: size_of(part, function.symbol),
+            name: strings + u64::from(function.to),
         };
-        let is_function = symbol.kind == SymbolKind::Function && external == OWN;
-        (is_function && part.graph.blocks[block.0 as usize].live).then_some(SymbolId(index as u32))
-    })
+    }
 }
 
 /// A function's size; up to the end of its block where the object does not say (assembly).

@@ -11,6 +11,7 @@ use object::read::elf::SectionHeader as _;
 use super::blocks::Blocks;
 use super::describe::Describe;
 use super::keep_alive::KeepAlive;
+use super::symbols::Symbols;
 use super::view::View;
 use super::{ElfObject, relocations, symbols};
 use crate::eh_frame;
@@ -29,7 +30,11 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
                 .is_some_and(|g| claims.lost_groups.binary_search(&g).is_ok())
     };
     let mut blocks = Blocks::read(&view, &object.names, is_lost)?;
-    let (mut symbols, common_symbols) = symbols::read(
+    let Symbols {
+        mut symbols,
+        common_symbols,
+        functions,
+    } = symbols::read(
         &view,
         &object.names,
         &object.global_names,
@@ -51,6 +56,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
         symbols,
         edges,
         frames: Vec::new(),
+        functions,
         executable_stack: runs_on_stack(&view),
         describe: Some(Arc::new(Describe {
             input: Arc::clone(&object.input),
@@ -89,7 +95,7 @@ pub(super) fn assert_valid(graph: &LinkGraph) {
         let (len, bound) = match &block.content {
             Content::Input(range) => (range.len() as u64, input - range.end),
             Content::Owned(range) => (range.len() as u64, graph.owned.len() - range.end),
-            Content::Zero => (block.size, 0),
+            Content::FunctionNames | Content::Zero => (block.size, 0),
         };
         assert!(
             len == block.size && bound <= input.max(graph.owned.len()),

@@ -48,22 +48,6 @@ impl DescribeGraph for Describe {
         }
     }
 
-    fn names(&self, symbols: &[SymbolId], each: &mut dyn FnMut(SymbolId, &[u8])) {
-        if symbols.is_empty() {
-            return;
-        }
-        let Ok(view) = View::parse(self.input.bytes()) else {
-            return;
-        };
-        for &id in symbols {
-            let symbol = view.symbols.get(id.0 as usize);
-            let name = symbol.and_then(|symbol| view.symbol_name(symbol));
-            if let Some(name) = name.filter(|name| !name.is_empty()) {
-                each(id, name);
-            }
-        }
-    }
-
     fn symbol_at(&self, block: BlockId, offset: u64) -> Option<NearSymbol> {
         let view = View::parse(self.input.bytes()).ok()?;
         let at = block.0 as usize;

@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
         match content {
             Content::Input(range) => self.view.bytes.get(range.clone()).unwrap_or(&[]),
             Content::Owned(range) => owned.get(range.clone()).unwrap_or(&[]),
-            Content::Zero => &[],
+            Content::FunctionNames | Content::Zero => &[],
         }
     }
 }

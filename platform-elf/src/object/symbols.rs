@@ -1,17 +1,29 @@
 //! The symbols of a graph: one for each of the object's, under its number.
 
-use jit_core::graph::{Block, Section, SectionKind, Symbol, SymbolId, Target, with_room};
+use jit_core::graph::{
+    Block, NamedFunction, Section, SectionKind, Symbol, SymbolId, Target, with_room,
+};
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, Scope, SymbolKind};
 use object::LittleEndian as LE;
-use object::elf::{SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_SECTION, STT_TLS, Sym64};
+use object::elf::{
+    SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_SECTION, STT_TLS, Sym64,
+};
 
 use super::blocks::{Blocks, Fate};
 use super::interface;
 use super::output_section::Known;
 use super::view::{Place, View};
 
-/// Makes the symbols, and blocks for common ones. Also returns the common blocks' symbols.
+/// The symbols of a graph, and what was learned on the way.
+pub(super) struct Symbols {
+    pub symbols: Vec<Symbol>,
+    /// The symbols of the blocks of common ones.
+    pub common_symbols: Vec<u32>,
+    pub functions: Vec<NamedFunction>,
+}
+
+/// Makes the symbols, and blocks for common ones.
 ///
 /// # Errors
 /// When a symbol is damaged.
@@ -21,7 +33,7 @@ pub(super) fn read(
     global_names: &[NameId],
     claims: &Claims,
     blocks: &mut Blocks,
-) -> Result<(Vec<Symbol>, Vec<u32>), String> {
+) -> Result<Symbols, String> {
     let first_global = view.first_global as usize;
     let (locals, globals) = view.symbols.split_at(first_global);
     let mut reader = Reader {
@@ -30,6 +42,7 @@ pub(super) fn read(
         claims,
         blocks,
         common_symbols: Vec::new(),
+        functions: Vec::with_capacity(view.symbols.iter().filter(|it| is_function(it)).count()),
     };
     let mut symbols = Vec::with_capacity(with_room(view.symbols.len()));
     for (index, symbol) in (0u32..).zip(locals) {
@@ -50,7 +63,11 @@ pub(super) fn read(
             symbol.target = Target::External;
         }
     }
-    Ok((symbols, reader.common_symbols))
+    Ok(Symbols {
+        symbols,
+        common_symbols: reader.common_symbols,
+        functions: reader.functions,
+    })
 }
 
 fn new_symbol(symbol: &Sym64<LE>, name: Option<NameId>, target: Target) -> Symbol {
@@ -68,6 +85,11 @@ fn new_symbol(symbol: &Sym64<LE>, name: Option<NameId>, target: Target) -> Symbo
     }
 }
 
+/// Whether the symbol is a function that is defined here.
+fn is_function(symbol: &Sym64<LE>) -> bool {
+    matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC) && symbol.st_shndx.get(LE) != SHN_UNDEF
+}
+
 /// Whether the symbol is a reference that may stay undefined.
 fn is_weak_undefined(symbol: &Sym64<LE>) -> bool {
     symbol.st_bind() == STB_WEAK && symbol.st_shndx.get(LE) == SHN_UNDEF
@@ -79,6 +101,7 @@ struct Reader<'a> {
     claims: &'a Claims,
     blocks: &'a mut Blocks,
     common_symbols: Vec<u32>,
+    functions: Vec<NamedFunction>,
 }
 
 impl Reader<'_> {
@@ -111,15 +134,29 @@ impl Reader<'_> {
             Place::Absolute => Target::Absolute(value),
             Place::Common { large } => self.common(index, symbol, large)?,
             Place::Section(section) => match self.blocks.fate(section) {
-                Fate::Block(block) => Target::Defined {
-                    block,
-                    offset: value,
-                },
+                Fate::Block(block) => {
+                    self.note_function(index, symbol);
+                    Target::Defined {
+                        block,
+                        offset: value,
+                    }
+                }
                 // What is not in memory lies at address 0, as far as linkers are concerned.
                 Fate::NotInMemory => Target::Absolute(value),
                 Fate::Discarded => Target::Discarded,
             },
         })
+    }
+
+    fn note_function(&mut self, index: u32, symbol: &Sym64<LE>) {
+        if is_function(symbol)
+            && let Some(name) = self.view.symbol_name_at(symbol)
+        {
+            self.functions.push(NamedFunction {
+                symbol: SymbolId(index),
+                name,
+            });
+        }
     }
 
     fn common(&mut self, index: u32, symbol: &Sym64<LE>, large: bool) -> Result<Target, String> {

@@ -42,6 +42,8 @@ pub(crate) struct View<'a> {
     /// All symbols, with the null one at index 0.
     pub symbols: &'a [Sym64<LE>],
     symbol_names: &'a [u8],
+    /// Where those lie in the object; `None` beyond 4 GiB.
+    symbol_names_at: Option<u32>,
     extended: &'a [U32<LE>],
     /// Index of the first symbol that is not local.
     pub first_global: u32,
@@ -67,6 +69,7 @@ impl<'a> View<'a> {
             symtab: 0,
             symbols: &[],
             symbol_names: &[],
+            symbol_names_at: None,
             extended: &[],
             first_global: 0,
         };
@@ -95,11 +98,12 @@ impl<'a> View<'a> {
         if u32::try_from(self.symbols.len()).is_err() {
             return Err("has more than 2^32 symbols".into());
         }
-        self.symbol_names = self
-            .sections
-            .get(section.sh_link(LE) as usize)
+        let strings = self.sections.get(section.sh_link(LE) as usize);
+        self.symbol_names = strings
             .and_then(|strings| strings.data(LE, self.bytes).ok())
             .ok_or("the symbol names' table lies outside the file: it is truncated")?;
+        self.symbol_names_at =
+            strings.and_then(|strings| u32::try_from(strings.sh_offset(LE)).ok());
         self.first_global = section.sh_info(LE);
         if self.first_global as usize > self.symbols.len() {
             return Err(format!(
@@ -152,6 +156,15 @@ impl<'a> View<'a> {
     /// The symbol's own name; `None` if the offset is bad.
     pub fn symbol_name(&self, symbol: &Sym64<LE>) -> Option<&'a [u8]> {
         until_nul(self.symbol_names.get(symbol.st_name.get(LE) as usize..)?)
+    }
+
+    /// Where the symbol's name begins in the object; `None` if it has none.
+    #[inline]
+    pub fn symbol_name_at(&self, symbol: &Sym64<LE>) -> Option<u32> {
+        match symbol.st_name.get(LE) {
+            0 => None,
+            name => self.symbol_names_at?.checked_add(name),
+        }
     }
 
     /// Whether the byte occurs in any symbol's name: one search instead of one per name.

@@ -119,6 +119,7 @@ impl ObjectFile for SupportObject {
             symbols,
             edges: self.edges.clone(),
             frames: Vec::new(),
+            functions: Vec::new(),
             executable_stack: false,
             describe: None,
         })

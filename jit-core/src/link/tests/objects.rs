@@ -320,6 +320,7 @@ impl ObjectFile for Obj {
             symbols: self.symbols.clone(),
             edges: self.edges.clone(),
             frames: self.frames.clone(),
+            functions: Vec::new(),
             executable_stack: false,
             describe: Some(Arc::new(Described {
                 sections: self.section_names.clone(),

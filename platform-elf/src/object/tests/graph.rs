@@ -12,7 +12,7 @@ fn bytes<'a>(graph: &'a LinkGraph, content: &Content) -> &'a [u8] {
     match content {
         Content::Input(range) => &graph.input.bytes()[range.clone()],
         Content::Owned(range) => &graph.owned[range.clone()],
-        Content::Zero => &[],
+        Content::FunctionNames | Content::Zero => &[],
     }
 }
 
