@@ -113,10 +113,17 @@ impl<'a> Search<'a> {
             part_of.resize(part_of.len() + part.graph.blocks.len(), index as u32);
         }
         let external = |external: &External| node_of_external(link, &first, external);
-        let externals: Vec<Node> = link.externals.iter().map(external).collect();
+        let externals: Vec<Node> = parallel::map_externals(link, external);
+        let marks: Vec<AtomicBool> = part_of.iter().map(|_| AtomicBool::new(false)).collect();
         let nodes = parallel::map_parts(&link.parts, |index, part| {
+            let first = first[index as usize];
+            for (mark, block) in marks[first as usize..].iter().zip(&part.graph.blocks) {
+                if !block.live {
+                    mark.store(true, Ordering::Relaxed);
+                }
+            }
             let node = |(number, symbol): (usize, &crate::graph::Symbol)| match symbol.target {
-                Target::Defined { block, .. } => Node(first[index as usize] + block.0),
+                Target::Defined { block, .. } => Node(first + block.0),
                 Target::External => match part.externals[number] {
                     OWN => Node::NONE,
                     external => externals[external as usize],
@@ -125,8 +132,6 @@ impl<'a> Search<'a> {
             };
             part.graph.symbols.iter().enumerate().map(node).collect()
         });
-        let blocks = link.parts.iter().flat_map(|part| &part.graph.blocks);
-        let marks = blocks.map(|block| AtomicBool::new(!block.live)).collect();
         Self {
             link,
             first,

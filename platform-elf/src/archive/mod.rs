@@ -135,16 +135,11 @@ impl Archive {
             return self.make_index();
         };
         let mut entries: Vec<(&[u8], u64)> = Vec::with_capacity(symbols.size_hint().0);
-        let mut default_versions = Vec::new();
         for symbol in symbols {
             let symbol = symbol.map_err(damaged)?;
-            let (mut name, offset) = (symbol.name(), symbol.offset().0);
-            if let Some(at) = default_version(name) {
-                default_versions.push(([&name[..at], &name[at + 1..]].concat(), offset));
-                name = &name[..at];
-            }
-            entries.push((name, offset));
+            entries.push((symbol.name(), symbol.offset().0));
         }
+        let default_versions = split_default_versions(input.bytes(), &mut entries);
         self.members = entries.iter().map(|entry| entry.1).collect();
         self.members.dedup();
         self.members.sort_unstable();
@@ -236,6 +231,33 @@ pub fn fuzz_archive(bytes: &[u8]) {
         }
         let _ = archive.members();
     }
+}
+
+/// Takes default versions off an index's names, and returns the names with the versions alone.
+fn split_default_versions(archive: &[u8], entries: &mut [(&[u8], u64)]) -> Vec<(Vec<u8>, u64)> {
+    let mut split = Vec::new();
+    // An index has its names next to each other: one search for all of them.
+    let span = span_of(archive, entries);
+    if span.is_some_and(|span| memchr::memchr(b'@', span).is_none()) {
+        return split;
+    }
+    for (name, offset) in entries {
+        if let Some(at) = default_version(name) {
+            split.push(([&name[..at], &name[at + 1..]].concat(), *offset));
+            *name = &name[..at];
+        }
+    }
+    split
+}
+
+/// The part of the archive that all names lie in.
+fn span_of<'a>(archive: &'a [u8], entries: &[(&[u8], u64)]) -> Option<&'a [u8]> {
+    let base = archive.as_ptr().addr();
+    let starts = entries.iter().map(|(name, _)| name.as_ptr().addr());
+    let ends = entries
+        .iter()
+        .map(|(name, _)| name.as_ptr().addr() + name.len());
+    archive.get(starts.min()?.checked_sub(base)?..ends.max()?.checked_sub(base)?)
 }
 
 impl LazyObjects for Archive {
