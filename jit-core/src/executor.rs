@@ -73,14 +73,14 @@ pub trait InFlight: Any + Send {
     /// is the final memory.
     fn working_memory(&mut self) -> Vec<&mut [u8]>;
 
-    /// What another thread can do to have writing to the working memory take less time, if that pays. It
-    /// may be done at any time, also when the memory is gone.
-    fn preparation(&self) -> Option<Preparation> {
-        None
+    /// What makes writing to the working memory take less time, where that pays: pieces of work for all
+    /// threads, which may be done at any time, also when the memory is gone.
+    fn preparations(&self) -> Vec<Preparation> {
+        Vec::new()
     }
 }
 
-/// Work for any thread. See [`InFlight::preparation`].
+/// Work for any thread. See [`InFlight::preparations`].
 pub type Preparation = Box<dyn FnOnce() + Send>;
 
 /// Memory in use by linked code.

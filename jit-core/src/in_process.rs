@@ -179,9 +179,9 @@ impl InFlight for InProcessMemory {
         self.0.working_memory()
     }
 
-    fn preparation(&self) -> Option<Preparation> {
-        let preparation = self.0.preparation()?;
-        Some(Box::new(preparation))
+    fn preparations(&self) -> Vec<Preparation> {
+        let preparations = self.0.preparations();
+        preparations.map(|it| Box::new(it) as Preparation).collect()
     }
 }
 

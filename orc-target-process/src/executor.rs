@@ -255,10 +255,9 @@ impl InFlight {
         self.tls.as_ref().map(ReservedTls::block)
     }
 
-    /// See [`memory::InFlight::preparation`].
-    #[must_use]
-    pub fn preparation(&self) -> Option<impl FnOnce() + Send + use<>> {
-        self.memory.preparation()
+    /// See [`memory::InFlight::preparations`].
+    pub fn preparations(&self) -> impl Iterator<Item = impl FnOnce() + Send + use<>> {
+        self.memory.preparations()
     }
 
     /// Working memory of all segments, `content_size` bytes each, in request order.

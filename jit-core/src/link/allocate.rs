@@ -52,15 +52,6 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
         set_places(&mut link.groups[index], &allocated)?;
         memory[index] = Some(allocated);
     }
-    let all = memory.iter().flatten();
-    let all = all.flat_map(|it| [Some(&it.near), it.large.as_ref()]);
-    let preparations = all.flatten().filter_map(|it| it.preparation());
-    for preparation in preparations {
-        // Asked only where there is something to do: the answer may start threads.
-        if rayon::current_num_threads() > 1 {
-            rayon::spawn(preparation);
-        }
-    }
     *link.memory.get_mut() = memory;
     Ok(Allocation::Done)
 }

@@ -47,9 +47,19 @@ struct Failure {
 /// Writes all content, and returns each group's image of thread-local storage.
 pub(super) fn fix_up(link: &mut Link) -> Result<Vec<Vec<u8>>, LinkError> {
     let mut memory = std::mem::take(link.memory.get_mut());
+    prepare(&memory);
     let result = fix_up_memory(link, &mut memory);
     *link.memory.get_mut() = memory;
     result
+}
+
+/// Has memory made ready to be written to, where that pays. Not earlier: whoever changes mappings, as the
+/// loader does, would have to wait.
+fn prepare(memory: &[Option<GroupMemory>]) {
+    let memory = memory.iter().flatten();
+    let memory = memory.flat_map(|it| [Some(&it.near), it.large.as_ref()]);
+    let preparations: Vec<_> = memory.flatten().flat_map(|it| it.preparations()).collect();
+    preparations.into_par_iter().for_each(|prepare| prepare());
 }
 
 fn fix_up_memory(

@@ -10,7 +10,7 @@ use crate::object::SymbolKind;
 use super::Inner;
 use super::effects::Effects;
 use super::host::Host;
-use super::ids::BatchKey;
+use super::ids::{BatchKey, IdSet};
 use super::query::{Found, Query, Then};
 use super::resolve::{Answer, Need, Resolver};
 use super::state::{Phase, State, Work};
@@ -171,6 +171,7 @@ impl Resolver<'_> {
             }
             return;
         }
+        let mut known = IdSet::default();
         for id in &self.units {
             let unit = &state.units[*id];
             let (user, dylib, source) = (unit.tracker, unit.dylib, unit.source.clone());
@@ -183,7 +184,10 @@ impl Resolver<'_> {
             let names = interface.references.iter().map(|r| r.name).chain(lost);
             for name in names {
                 let slot = self.slot_index(dylib, name);
-                if let Some(Some(definer)) = slot.and_then(|slot| definers.get(slot)) {
+                if let Some(Some(definer)) = slot.and_then(|slot| definers.get(slot))
+                    && *definer != user
+                    && known.insert((user, *definer))
+                {
                     state.add_tracker_dependency(user, *definer);
                 }
             }

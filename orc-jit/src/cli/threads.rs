@@ -61,6 +61,8 @@ impl LinkThreads {
 
     /// Ends all threads but the calling one. What it does in parallel from now on, it does alone.
     pub(super) fn end(mut self) {
+        // What is still to be done is done the sooner.
+        while rayon::yield_now() == Some(rayon::Yield::Executed) {}
         drop(self.pool.take());
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         for handle in handles.drain(..) {

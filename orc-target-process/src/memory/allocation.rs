@@ -61,6 +61,13 @@ impl Segment {
     }
 }
 
+/// Consecutive parts of addresses, each of this size but for the last.
+fn parts(all: Addresses<u64>, size: u64) -> impl Iterator<Item = Addresses<u64>> {
+    let end = all.end;
+    all.step_by(size as usize)
+        .map(move |start| start..end.min(start + size))
+}
+
 /// Memory that has addresses and is being filled. Dropping it abandons it.
 #[derive(Debug)]
 pub struct InFlight {
@@ -113,31 +120,28 @@ impl InFlight {
             .collect()
     }
 
-    /// What another thread can do while this one goes on: make the pages of large segments, which saves
-    /// whoever writes to them a fault each.
-    #[must_use]
-    pub fn preparation(&self) -> Option<impl FnOnce() + Send + use<>> {
-        /// Bytes for which it pays.
+    /// What can be done before segments are written to, by all threads: the pages of large ones are made,
+    /// which saves whoever writes to them a fault each.
+    pub fn preparations(&self) -> impl Iterator<Item = impl FnOnce() + Send + use<>> {
+        /// Bytes for which it pays, and bytes of a piece.
         const LARGE: u64 = 1 << 20;
         /// Bytes in one system call, until whose end nobody else can change mappings: no heap can grow.
         const AT_ONCE: u64 = 64 << 10;
         let page = sys::memory::page_size();
         let large = |segment: &&Segment| segment.content_size >= LARGE;
-        let pages = |segment: &Segment| {
+        let pages = move |segment: &Segment| {
             let start = segment.holding.addr;
             start.next_multiple_of(page)..(start + segment.content_size) / page * page
         };
         let large = self.segments.iter().filter(large).map(pages);
-        let segments: Vec<Addresses<u64>> = large.collect();
-        // Addresses of the range are nobody else's as long as it is there.
-        let range = Arc::clone(&self.range);
-        (!segments.is_empty()).then_some(move || {
-            for segment in segments {
-                for start in segment.clone().step_by(AT_ONCE as usize) {
-                    sys::memory::populate(start..segment.end.min(start + AT_ONCE));
-                }
+        let pieces = large.flat_map(|pages| parts(pages, LARGE));
+        pieces.map(|piece| {
+            // Addresses of the range are nobody else's as long as it is there.
+            let range = Arc::clone(&self.range);
+            move || {
+                parts(piece, AT_ONCE).for_each(sys::memory::populate);
+                drop(range);
             }
-            drop(range);
         })
     }
 
