@@ -23,16 +23,17 @@ const AT_ONCE: usize = 64;
 pub(super) fn drop_graphs(link: &mut Link) {
     let mut parts = std::mem::take(&mut link.parts);
     let files = to_rest(&parts);
-    let rest = move || files.iter().for_each(|file| file.rest());
     if parallel::is_small(&parts) || rayon::current_num_threads() == 1 {
         drop(parts);
-        return rest();
+        return files.iter().for_each(|file| file.rest());
     }
     while !parts.is_empty() {
         let some = parts.split_off(parts.len().saturating_sub(AT_ONCE));
         rayon::spawn(move || drop(some));
     }
-    rayon::spawn(rest);
+    for file in files {
+        rayon::spawn(move || file.rest());
+    }
 }
 
 /// The inputs of graphs that pay, if they are told that they may rest.

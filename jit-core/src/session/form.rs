@@ -14,7 +14,7 @@ use super::ids::{BatchKey, IdSet};
 use super::query::{Found, Query, Then};
 use super::resolve::{Answer, Need, Resolver};
 use super::state::{Phase, State, Work};
-use super::unit::{Source, UnitState};
+use super::unit::{Source, Unit, UnitState};
 
 /// A batch that is ready to be linked, and clients' units to start with it.
 pub(super) struct Formed {
@@ -172,26 +172,29 @@ impl Resolver<'_> {
             return;
         }
         let mut known = IdSet::default();
-        for id in &self.units {
-            let unit = &state.units[*id];
-            let (user, dylib, source) = (unit.tracker, unit.dylib, unit.source.clone());
-            let interface = source.interface();
-            let lost: Vec<NameId> = unit
-                .lost
-                .iter()
-                .filter_map(|index| unit.definition(*index).map(|d| d.name))
-                .collect();
-            let names = interface.references.iter().map(|r| r.name).chain(lost);
-            for name in names {
-                let slot = self.slot_index(dylib, name);
-                if let Some(Some(definer)) = slot.and_then(|slot| definers.get(slot))
-                    && *definer != user
-                    && known.insert((user, *definer))
+        for (user, slots) in self.users() {
+            let unit = &state.units[user.unit];
+            let tracker = unit.tracker;
+            let displaced = self.displaced_since(unit, user.lost);
+            for slot in slots.iter().copied().chain(displaced) {
+                if let Some(definer) = definers[slot as usize]
+                    && definer != tracker
+                    && known.insert((tracker, definer))
                 {
-                    state.add_tracker_dependency(user, *definer);
+                    state.add_tracker_dependency(tracker, definer);
                 }
             }
         }
+    }
+
+    /// The slots of a unit's lost definitions, if it has lost any since there were that many.
+    fn displaced_since(&self, unit: &Unit, lost: usize) -> Vec<u32> {
+        if unit.lost.len() == lost {
+            return Vec::new();
+        }
+        let names = unit.lost.iter().filter_map(|index| unit.definition(*index));
+        let slots = names.filter_map(|definition| self.slot_index(unit.dylib, definition.name));
+        slots.map(|slot| slot as u32).collect()
     }
 
     /// The batch's objects in link order, with what is in force of each.

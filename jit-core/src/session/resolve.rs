@@ -137,6 +137,9 @@ pub(super) struct Resolver<'a> {
     pub(super) units: Vec<UnitId>,
     /// Of these, the ones whose references are not wanted yet.
     fresh: Vec<Fresh>,
+    /// The slots of all names that claimed units refer to, unit by unit.
+    referred: Vec<u32>,
+    users: Vec<User>,
     /// Common symbols of claimed units that archives have not been searched for.
     pub(super) commons: Vec<(DylibId, NameId)>,
     /// Batches of clients' units that this lookup started.
@@ -151,8 +154,18 @@ pub(super) struct Resolver<'a> {
     pub(super) undefined_allowed: bool,
 }
 
+/// A claimed unit whose references are wanted.
+pub(super) struct User {
+    pub(super) unit: UnitId,
+    /// How many of its definitions had lost by then.
+    pub(super) lost: usize,
+    /// The end of its slots in [`Resolver::referred`].
+    end: usize,
+}
+
 /// A unit that was just claimed.
 struct Fresh {
+    unit: UnitId,
     dylib: DylibId,
     source: Source,
     /// Its lost definitions.
@@ -192,6 +205,8 @@ impl<'a> Resolver<'a> {
             batch,
             units: Vec::new(),
             fresh: Vec::new(),
+            referred: Vec::new(),
+            users: Vec::new(),
             commons: Vec::new(),
             clients: Vec::new(),
             numbers: SlotNumbers::default(),
@@ -280,8 +295,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Wants a name as seen from a dylib.
-    pub(super) fn want(&mut self, dylib: DylibId, name: NameId, need: Need, by_object: bool) {
+    /// Wants a name as seen from a dylib. Returns the number of its slot.
+    pub(super) fn want(
+        &mut self,
+        dylib: DylibId,
+        name: NameId,
+        need: Need,
+        by_object: bool,
+    ) -> u32 {
         let next = self.slots.len() as u32;
         let slot = self.numbers.get_or_insert(dylib, name, next);
         if slot == next {
@@ -293,7 +314,7 @@ impl<'a> Resolver<'a> {
                 by_object,
             });
             self.wants.push(Want::new(slot, dylib, name));
-            return;
+            return slot;
         }
         let known = &mut self.slots[slot as usize];
         known.by_object |= by_object;
@@ -304,6 +325,7 @@ impl<'a> Resolver<'a> {
                 self.wants.push(Want::new(slot, dylib, name));
             }
         }
+        slot
     }
 
     /// Searches again for names whose definition in force changed while the batch forms.
@@ -327,7 +349,10 @@ impl<'a> Resolver<'a> {
     /// Makes the references of newly claimed units wanted, and what their lost definitions lost to.
     fn want_references(&mut self) {
         for fresh in std::mem::take(&mut self.fresh) {
-            let Fresh { dylib, lost, .. } = fresh;
+            let Fresh {
+                unit, dylib, lost, ..
+            } = fresh;
+            let lost_so_far = lost.len();
             let interface = fresh.source.interface();
             if fresh.has_commons {
                 let definitions = interface.definitions.iter();
@@ -336,14 +361,30 @@ impl<'a> Resolver<'a> {
             }
             for reference in &interface.references {
                 let need = Need::strong_unless(reference.weak);
-                self.want(dylib, reference.name, need, true);
+                let slot = self.want(dylib, reference.name, need, true);
+                self.referred.push(slot);
             }
             for index in lost {
                 if let Some(definition) = interface.definitions.get(index as usize) {
-                    self.want(dylib, definition.name, Need::Weak, true);
+                    let slot = self.want(dylib, definition.name, Need::Weak, true);
+                    self.referred.push(slot);
                 }
             }
+            self.users.push(User {
+                unit,
+                lost: lost_so_far,
+                end: self.referred.len(),
+            });
         }
+    }
+
+    /// Claimed units, with the slots of the names that they refer to.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&User, &[u32])> {
+        let mut start = 0;
+        self.users.iter().map(move |user| {
+            let slots = &self.referred[std::mem::replace(&mut start, user.end)..user.end];
+            (user, slots)
+        })
     }
 
     /// Looks once more at names without a definition: a member pulled since may define them. False if
@@ -381,6 +422,7 @@ impl<'a> Resolver<'a> {
         }
         self.units.push(id);
         self.fresh.push(Fresh {
+            unit: id,
             dylib: unit.dylib,
             source: unit.source.clone(),
             lost: unit.lost.clone(),
