@@ -1,0 +1,68 @@
+//! The command under a tool that runs programs and checks them: what it links is checked like
+//! any other code of the process.
+
+use std::time::Duration;
+
+use tests::command::{Behaviour, Ending, Invocation};
+use tests::compare::orc_jit;
+use tests::in_ci;
+use tests::scratch::Scratch;
+
+/// Runs a program of one source under memcheck. `None` where there is no valgrind, or no command to test.
+fn memcheck(object: &str, text: &str) -> Option<Behaviour> {
+    let scratch = Scratch::new();
+    scratch.compile_with(object, text, &["-g"]);
+    let command = orc_jit()?.into_os_string();
+    let mut valgrind = Invocation::new(["valgrind", "--error-exitcode=99", "--leak-check=no"])
+        .arg(command)
+        .arg("run")
+        .arg(object);
+    valgrind.limit = Duration::from_secs(300);
+    let behaviour = valgrind.run_in(scratch.path());
+    assert!(behaviour.is_ok() || !in_ci(), "CI needs valgrind");
+    behaviour.ok()
+}
+
+#[test]
+fn memcheck_finds_what_a_program_does_wrong() {
+    let text = "#include <stdlib.h>\n\
+                int main(void) { char *p = malloc(10); volatile char c = p[10]; return 0; }\n";
+    let Some(behaviour) = memcheck("wrong.o", text) else {
+        return;
+    };
+    let message = String::from_utf8_lossy(&behaviour.stderr).into_owned();
+    assert_eq!(behaviour.ending, Ending::Exit(99), "{message}");
+    assert!(message.contains("Invalid read of size 1"), "{message}");
+    assert!(
+        message.contains("0 bytes after a block of size 10"),
+        "{message}"
+    );
+}
+
+#[test]
+fn memcheck_has_nothing_to_say_of_a_correct_program() {
+    let text = r#"#include <cstdio>
+        #include <stdexcept>
+        #include <string>
+        #include <thread>
+        static thread_local std::string name = "of a thread";
+        struct Global { std::string text = "made first"; ~Global() { std::puts("gone last"); } } global;
+        int main() {
+            try { throw std::runtime_error("thrown"); }
+            catch (const std::exception &error) { std::puts(error.what()); }
+            std::thread([] { name += ", another's"; std::puts(name.c_str()); }).join();
+            std::puts(global.text.c_str());
+        }
+    "#;
+    let Some(behaviour) = memcheck("cxx_right.o", text) else {
+        return;
+    };
+    let message = String::from_utf8_lossy(&behaviour.stderr).into_owned();
+    assert_eq!(behaviour.ending, Ending::Exit(0), "{message}");
+    let expected = "thrown\nof a thread, another's\nmade first\ngone last\n";
+    assert_eq!(String::from_utf8_lossy(&behaviour.stdout), expected);
+    assert!(
+        message.contains("ERROR SUMMARY: 0 errors"),
+        "a process may have had other reasons to end well: {message}"
+    );
+}
