@@ -86,6 +86,32 @@ fn precise_users_of_a_batch_of_many_trackers() {
 }
 
 #[test]
+fn a_unit_uses_what_its_definition_lost_to_after_it_was_claimed() {
+    let f = Fixture::new();
+    let loser = f.object("a.o").strong("main").weak("w").needs("m");
+    let a = add(&f, loser);
+    let m = f.object("m.o").strong("m").needs("n").done();
+    let n = f.object("n.o").strong("n").strong("w").done();
+    let [first, second] = [("m.a", m), ("n.a", n)].map(|(name, member)| {
+        let tracker = f.main.new_tracker();
+        tracker
+            .add_archive(f.archive(name, vec![member]))
+            .expect("is live");
+        tracker
+    });
+    f.find("main").expect("links");
+    assert_eq!(f.linked(), [["a.o", "m.o", "n.o"]]);
+    let Ok(Removal::Deferred { mut used_by, .. }) = second.remove() else {
+        panic!("others use it");
+    };
+    used_by.sort();
+    assert_eq!(used_by, ["a.o", "m.o"]);
+    first.remove().expect("is deferred");
+    assert_eq!(a.remove().expect("releases"), Removal::Released);
+    assert_eq!(f.live(), 0);
+}
+
+#[test]
 fn losers_come_back_into_force() {
     let f = Fixture::new();
     let a = add(&f, f.object("a.o").comdat("inl").weak("w"));
