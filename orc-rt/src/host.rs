@@ -169,16 +169,20 @@ pub unsafe fn entries(environment: Environment) -> Vec<*mut c_char> {
 /// of kind 0. Nothing but that pair where the system does not show it.
 pub fn auxiliary_vector() -> Vec<usize> {
     let mut words = Vec::new();
-    let mut pair = [0usize; 2];
-    let size = size_of_val(&pair);
-    // SAFETY: the path is a C string; what is read fits the pair.
+    // More than there are, so that one call reads them all.
+    let mut some = [0usize; 128];
+    // SAFETY: the path is a C string; what is read fits the array.
     unsafe {
         let file = libc::open(
             c"/proc/self/auxv".as_ptr(),
             libc::O_RDONLY | libc::O_CLOEXEC,
         );
-        while libc::read(file, pair.as_mut_ptr().cast(), size) == size as isize {
-            words.extend(pair);
+        while let Ok(bytes @ 1..) = usize::try_from(libc::read(
+            file,
+            some.as_mut_ptr().cast(),
+            size_of_val(&some),
+        )) {
+            words.extend_from_slice(&some[..bytes / size_of::<usize>()]);
         }
         if file >= 0 {
             libc::close(file);

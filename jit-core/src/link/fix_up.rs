@@ -59,7 +59,11 @@ fn prepare(memory: &[Option<GroupMemory>]) {
     let memory = memory.iter().flatten();
     let memory = memory.flat_map(|it| [Some(&it.near), it.large.as_ref()]);
     let preparations: Vec<_> = memory.flatten().flat_map(|it| it.preparations()).collect();
-    preparations.into_par_iter().for_each(|prepare| prepare());
+    // Not asked of other threads where there is little to do: that may start them.
+    match preparations.len() {
+        0..=1 => preparations.into_iter().for_each(|prepare| prepare()),
+        _ => preparations.into_par_iter().for_each(|prepare| prepare()),
+    }
 }
 
 fn fix_up_memory(
