@@ -267,6 +267,28 @@ fn a_session_breaks_at_any_message() {
 }
 
 #[test]
+fn an_executor_falls_silent_before_it_is_in_use() {
+    let _alone = alone();
+    let scratch = Scratch::new();
+    let count = scratch.file("count").display().to_string();
+    let mark = format!("ORC_FAULT_MARK=early-{}", std::process::id());
+    for number in 0..5 {
+        let Some(place) = faulty("silence", number, &mark, &count) else {
+            return;
+        };
+        let ok = break_one(&format!("silence at {number}"), || {
+            options().connect(&place)
+        });
+        assert!(!ok, "silence at {number} was not noticed");
+    }
+    let left = wait_until_gone(&mark, GOODBYE);
+    assert!(
+        left.is_empty(),
+        "executors {left:?} have outlived their controller"
+    );
+}
+
+#[test]
 fn an_executor_is_killed_at_any_time() {
     let _alone = alone();
     let took = {

@@ -165,7 +165,7 @@ impl Connection {
         Ok((stream, incoming, setup))
     }
 
-    /// The executor has accepted this controller: its silence is watched from now on.
+    /// The executor has accepted this controller: it can be asked for signs of life from now on.
     pub(super) fn accepted(&self) {
         self.accepted.store(true, Ordering::Relaxed);
     }
@@ -523,9 +523,8 @@ impl super::silence::Watched for Watched<'_> {
     }
 
     fn can_be_judged(&self) -> bool {
-        self.connection.accepted.load(Ordering::Relaxed)
-            && self.connection.calls.somebody_waits()
-            && !self.peer.is_debugged()
+        // Before it has accepted, too: its answer to that first call is waited for.
+        self.connection.calls.somebody_waits() && !self.peer.is_debugged()
     }
 
     fn bytes_sent(&self) -> u64 {
