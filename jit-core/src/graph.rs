@@ -82,7 +82,7 @@ pub enum Content {
     Input(Range<usize>),
     /// A part of the graph's own buffer ([`LinkGraph::owned`]).
     Owned(Range<usize>),
-    /// Names of functions, which the linker writes itself.
+    /// Names of functions: the linker adds such blocks, and no object may have one.
     FunctionNames,
     /// Nothing but zeros.
     Zero,

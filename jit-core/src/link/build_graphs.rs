@@ -9,7 +9,7 @@ use super::state::{FrameBlock, Group, Link, Part, join_errors};
 use crate::arch::x86_64::{Group as KindGroup, Kind};
 use crate::batch::BatchUnit;
 use crate::error::LinkError;
-use crate::graph::{BlockId, Content, Edge, LinkGraph, SymbolId, Target};
+use crate::graph::{BlockId, Content, LinkGraph, SymbolId, Target};
 use crate::object::ObjectError;
 use crate::platform::Passes;
 
@@ -79,14 +79,19 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
 /// Refuses a graph whose ids or offsets are out of bounds.
 fn check(graph: &LinkGraph) -> Result<(), String> {
     let plain = plain_kinds();
-    let none = Kind::None.edge();
     let symbols = graph.symbols.len() as u32;
     for (index, block) in graph.blocks.iter().enumerate() {
         let name = || graph.block_name(BlockId(index as u32));
         let (bytes, range) = match &block.content {
             Content::Input(range) => (graph.input.bytes().len(), range.clone()),
             Content::Owned(range) => (graph.owned.len(), range.clone()),
-            Content::FunctionNames | Content::Zero => (0, 0..0),
+            Content::Zero => (0, 0..0),
+            Content::FunctionNames => {
+                return Err(format!(
+                    "section {}: only the linker makes such content",
+                    name()
+                ));
+            }
         };
         if range.start > range.end || range.end > bytes || range.len() as u64 > block.size {
             return Err(format!(
@@ -104,19 +109,17 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
         if graph.frames.len() < block.frames.end as usize || block.frames.start > block.frames.end {
             return Err(format!("section {}: malformed frames", name()));
         }
-        let is_bad = |edge: &Edge| {
-            let outside = u64::from(edge.offset) >= block.size && edge.kind != none;
-            !plain[usize::from(edge.kind.0)] | outside | (edge.target.0 >= symbols)
-        };
-        // Without branches, as hardly any edge is bad.
-        if edges.iter().fold(false, |bad, edge| bad | is_bad(edge)) {
-            let edge = edges.iter().find(|edge| is_bad(edge));
-            return Err(format!(
-                "section {}: relocation at offset {:#x} lies outside the section, \
-                 has an unknown type or names no symbol",
-                name(),
-                edge.map_or(0, |edge| edge.offset)
-            ));
+        for edge in edges {
+            let plain = plain[usize::from(edge.kind.0)];
+            let inside = u64::from(edge.offset) < block.size || edge.kind == Kind::None.edge();
+            if !plain || !inside || edge.target.0 >= symbols {
+                return Err(format!(
+                    "section {}: relocation at offset {:#x} lies outside the section, \
+                     has an unknown type or names no symbol",
+                    name(),
+                    edge.offset
+                ));
+            }
         }
     }
     check_symbols_and_frames(graph)

@@ -59,23 +59,26 @@ fn name_part(part: &mut Part, section: NameId) {
 /// A part's live functions, and the size of all their names.
 fn find_names(part: &Part) -> (Vec<Named>, u64) {
     let input = part.graph.input.bytes();
+    // Names that take more than their object are those of a damaged one.
+    let most = input.len().min(u32::MAX as usize);
     let mut functions = Vec::with_capacity(part.graph.functions.len());
-    let mut size = 0u32;
+    let mut size = 0;
     for function in part.graph.functions.iter().filter(|it| is_live(part, it)) {
         let Some(name) = name_at(input, function.name) else {
             continue;
         };
-        let Some(end) = size.checked_add(name.len() as u32 + 1) else {
+        let end = size + name.len() + 1;
+        if end > most {
             break;
-        };
+        }
         functions.push(Named {
             symbol: function.symbol,
             from: function.name,
-            to: size,
+            to: size as u32,
         });
         size = end;
     }
-    (functions, u64::from(size))
+    (functions, size as u64)
 }
 
 /// The name that begins there, without a version.

@@ -158,13 +158,12 @@ impl<'a> View<'a> {
         until_nul(self.symbol_names.get(symbol.st_name.get(LE) as usize..)?)
     }
 
-    /// Where the symbol's name begins in the object; `None` if it has none.
+    /// Where the symbol's name begins in the object; `None` if it has none, or the offset is bad.
     #[inline]
     pub fn symbol_name_at(&self, symbol: &Sym64<LE>) -> Option<u32> {
-        match symbol.st_name.get(LE) {
-            0 => None,
-            name => self.symbol_names_at?.checked_add(name),
-        }
+        let name = symbol.st_name.get(LE);
+        let is_there = name != 0 && (name as usize) < self.symbol_names.len();
+        self.symbol_names_at?.checked_add(name).filter(|_| is_there)
     }
 
     /// Whether the byte occurs in any symbol's name: one search instead of one per name.

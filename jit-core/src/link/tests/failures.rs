@@ -85,9 +85,12 @@ fn all_broken_objects_are_reported() {
 #[test]
 fn malformed_graphs_are_refused() {
     type Change = fn(&mut crate::graph::Block);
-    let cases: [(&str, Change); 4] = [
+    let cases: [(&str, Change); 5] = [
         ("content", |b| {
             b.content = crate::graph::Content::Input(5..900)
+        }),
+        ("only the linker", |b| {
+            b.content = crate::graph::Content::FunctionNames
         }),
         ("relocations", |b| b.edges = 0..7),
         ("frames", |b| b.frames = 3..9),

@@ -7,6 +7,7 @@ mod frames;
 mod host;
 mod large_data;
 mod layout;
+mod names;
 mod objects;
 mod pruning;
 mod references;

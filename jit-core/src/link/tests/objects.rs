@@ -6,8 +6,8 @@ use orc_shared::ExecutorAddr;
 
 use crate::arch::x86_64::Kind;
 use crate::graph::{
-    Block, BlockId, Content, DescribeGraph, Edge, Frame, InputBytes, LinkGraph, Section, SectionId,
-    SectionKind, Symbol, SymbolId, Target,
+    Block, BlockId, Content, DescribeGraph, Edge, Frame, InputBytes, LinkGraph, NamedFunction,
+    Section, SectionId, SectionKind, Symbol, SymbolId, Target,
 };
 use crate::name::{NameId, NameTable};
 use crate::object::{
@@ -30,6 +30,7 @@ pub(super) struct Obj {
     symbol_names: Vec<String>,
     edges: Vec<Edge>,
     frames: Vec<Frame>,
+    functions: Vec<NamedFunction>,
     interface: ObjectInterface,
     fails: bool,
 }
@@ -47,6 +48,7 @@ impl Obj {
             symbol_names: Vec::new(),
             edges: Vec::new(),
             frames: Vec::new(),
+            functions: Vec::new(),
             interface: ObjectInterface::default(),
             fails: false,
         }
@@ -152,6 +154,20 @@ impl Obj {
             _ => SymbolKind::Data,
         };
         self.define(name, Target::Defined { block, offset: 0 }, symbol, size)
+    }
+
+    /// Has backtraces call a function what stands at the end of the object's bytes, which grow by `text`.
+    pub(super) fn named(mut self, function: &str, text: &[u8]) -> Self {
+        let at = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(text);
+        self.named_at(function, at)
+    }
+
+    /// The same, with the name at an offset.
+    pub(super) fn named_at(mut self, function: &str, name: u32) -> Self {
+        let symbol = self.symbol(function);
+        self.functions.push(NamedFunction { symbol, name });
+        self
     }
 
     /// Defines a global symbol.
@@ -320,7 +336,7 @@ impl ObjectFile for Obj {
             symbols: self.symbols.clone(),
             edges: self.edges.clone(),
             frames: self.frames.clone(),
-            functions: Vec::new(),
+            functions: self.functions.clone(),
             executable_stack: false,
             describe: Some(Arc::new(Described {
                 sections: self.section_names.clone(),
