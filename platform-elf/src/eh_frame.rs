@@ -49,40 +49,15 @@ pub(crate) fn read(graph: &mut LinkGraph, eh_frames: &[BlockId]) -> Result<(), S
     }
     frames.shrink_to_fit();
     adopt_orphans(graph, &mut frames, eh_frames[0]);
-    graph.frames = sort_by_code(frames, &mut graph.blocks);
+    frames.sort_unstable_by_key(|frame: &Frame| (frame.code, frame.code_offset, frame.edges));
+    let mut start = 0;
+    for group in frames.chunk_by(|a, b| a.code == b.code) {
+        let end = start + group.len() as u32;
+        graph.blocks[group[0].code.0 as usize].frames = start..end;
+        start = end;
+    }
+    graph.frames = frames;
     Ok(())
-}
-
-/// Puts the frames of one block next to each other, in the order of their code, and tells the blocks.
-fn sort_by_code(frames: Vec<Frame>, blocks: &mut [Block]) -> Vec<Frame> {
-    let Some(first) = frames.first().copied() else {
-        return frames;
-    };
-    // A counting sort: most blocks have one frame, and there are as many blocks as frames, about.
-    let mut ends = vec![0u32; blocks.len()];
-    for frame in &frames {
-        ends[frame.code.0 as usize] += 1;
-    }
-    let mut end = 0;
-    for (block, count) in blocks.iter_mut().zip(&mut ends) {
-        if *count > 0 {
-            block.frames = end..end + *count;
-        }
-        end += std::mem::replace(count, end);
-    }
-    let mut sorted = vec![first; frames.len()];
-    for frame in frames {
-        let place = &mut ends[frame.code.0 as usize];
-        sorted[*place as usize] = frame;
-        *place += 1;
-    }
-    let by_place = |frame: &Frame| (frame.code_offset, frame.edges);
-    for group in sorted.chunk_by_mut(|a, b| a.code == b.code) {
-        if group.len() > 1 && !group.is_sorted_by_key(by_place) {
-            group.sort_unstable_by_key(by_place);
-        }
-    }
-    sorted
 }
 
 /// Stands for code that is not in the graph.
