@@ -12,7 +12,7 @@ pub struct Holdings {
     pub threads: usize,
     /// Children, those that have ended included.
     pub children: usize,
-    /// Mappings.
+    /// Mappings, but for those of threads' stacks: the C library keeps some of threads that have ended.
     pub mappings: usize,
     /// Memory in use, in KiB.
     pub resident_kib: u64,
@@ -38,7 +38,7 @@ impl Holdings {
             descriptors: entries("/proc/self/fd") - 1,
             threads: entries("/proc/self/task"),
             children: children(),
-            mappings: maps.lines().count(),
+            mappings: maps.lines().count() - 2 * stacks(&maps),
             resident_kib: resident.expect("a process has memory"),
         }
     }
@@ -49,6 +49,26 @@ impl Holdings {
 pub fn share_one_heap() {
     // SAFETY: it changes what the allocator does from now on.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+/// How many stacks of threads there are among mappings: each follows a page that guards it.
+fn stacks(maps: &str) -> usize {
+    /// The size of a thread's stack in Rust's standard library.
+    const SIZE: u64 = 2 << 20;
+    let mapping = |line: &str| -> Option<(u64, u64, bool)> {
+        let mut fields = line.split_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let address = |text| u64::from_str_radix(text, 16).ok();
+        let is_guard = fields.next()? == "---p";
+        Some((address(start)?, address(end)?, is_guard))
+    };
+    let mappings: Vec<_> = maps.lines().filter_map(mapping).collect();
+    let pairs = mappings.windows(2);
+    let stacks = pairs.filter(|pair| {
+        let ((_, guard_end, is_guard), (start, end, is_other)) = (pair[0], pair[1]);
+        is_guard && !is_other && guard_end == start && end - start == SIZE
+    });
+    stacks.count()
 }
 
 /// The children of all threads of this process.
