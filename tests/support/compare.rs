@@ -70,7 +70,7 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
     let jit = invocation
         .run_in(&built.directory)
         .map_err(|error| error.to_string())?;
-    let differences = differences(case, &built.native, &without_report(jit));
+    let differences = difference(&built.native, &without_report(jit), case.compare_stderr);
     match (&case.gap, differences.is_empty()) {
         (None, true) | (Some(_), false) => return Ok(()),
         (Some(gap), true) => {
@@ -88,7 +88,7 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
 
 /// What the program itself has done. If a signal ends it in another process, the command says so, and
 /// says where, behind what the program wrote.
-fn without_report(mut behaviour: Behaviour) -> Behaviour {
+pub fn without_report(mut behaviour: Behaviour) -> Behaviour {
     const REPORT: &[u8] = b"orc-jit: error: the program was ended by ";
     let stderr = &behaviour.stderr;
     let is_line = |at: usize| at == 0 || stderr[at - 1] == b'\n';
@@ -99,7 +99,8 @@ fn without_report(mut behaviour: Behaviour) -> Behaviour {
     behaviour
 }
 
-fn differences(case: &Case, native: &Behaviour, jit: &Behaviour) -> String {
+/// Where `jit` differs from `native`; an empty text if it does not.
+pub fn difference(native: &Behaviour, jit: &Behaviour, compares_stderr: bool) -> String {
     let mut text = String::new();
     if native.ending != jit.ending {
         writeln!(text, "linked: {}\n   JIT: {}", native.ending, jit.ending)
@@ -109,13 +110,13 @@ fn differences(case: &Case, native: &Behaviour, jit: &Behaviour) -> String {
         ("standard output", &native.stdout, &jit.stdout),
         ("standard error", &native.stderr, &jit.stderr),
     ];
-    let compared = if case.compare_stderr { 2 } else { 1 };
+    let compared = if compares_stderr { 2 } else { 1 };
     for (stream, native, jit) in &streams[..compared] {
         if native != jit {
             write_first_difference(&mut text, stream, native, jit);
         }
     }
-    if !text.is_empty() && !case.compare_stderr {
+    if !text.is_empty() && !compares_stderr {
         let stderr = String::from_utf8_lossy(&jit.stderr);
         writeln!(text, "standard error of the JIT:\n{}", indent(&stderr))
             .expect("writing to a string");
