@@ -8,15 +8,13 @@
 //! directory beside the file, as further links to the same data where possible.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use platform_elf::library_search::LibraryChoice;
 
 use super::link_line::{InputName, InputState, LinkLine};
-use super::response_file;
+use super::{output, response_file};
 
 /// The subcommand that runs such a file.
 pub const SUBCOMMAND: &str = "run-image";
@@ -30,11 +28,11 @@ const INTERPRETER_LINE_MAX: usize = 255;
 /// With the file that cannot be copied or written.
 pub fn write(line: &LinkLine, output: &Path, interpreter: &Path) -> Result<(), String> {
     let output = absolute(output);
-    let mut keeper = Keeper::new(&output)?;
+    let mut keeper = Keeper::new(&output);
     let args = arguments(line, &mut keeper)?;
     let mut text = interpreter_line(interpreter);
     text.extend(response_file::join(&args));
-    write_executable(&output, &text).map_err(|e| format!("{}: {e}", output.display()))
+    output::write(&output, output::Use::Execute, |to| to.write_all(&text))
 }
 
 /// The arguments in a file that [`write`] wrote, `None` if it is something else.
@@ -140,21 +138,32 @@ fn switch(args: &mut Vec<OsString>, from: &mut InputState, to: &InputState) {
 
 /// Keeps files that the caller of a linker deletes.
 struct Keeper {
-    dir: PathBuf,
+    output: PathBuf,
+    /// Made for the first file: what is there already is somebody else's.
+    dir: Option<PathBuf>,
     count: usize,
 }
 
 impl Keeper {
-    fn new(output: &Path) -> Result<Self, String> {
-        let mut dir = output.as_os_str().to_owned();
-        dir.push(".objects");
-        let dir = PathBuf::from(dir);
-        match std::fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(format!("{}: {e}", dir.display()))
-            }
-            _ => Ok(Self { dir, count: 0 }),
+    fn new(output: &Path) -> Self {
+        Self {
+            output: output.to_owned(),
+            dir: None,
+            count: 0,
         }
+    }
+
+    fn dir(&mut self) -> std::io::Result<PathBuf> {
+        if let Some(dir) = &self.dir {
+            return Ok(dir.clone());
+        }
+        let mut prefix = self.output.file_name().unwrap_or_default().to_owned();
+        prefix.push(".objects-");
+        let beside = self.output.parent().unwrap_or(Path::new("/"));
+        let dir = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(beside)?;
+        Ok(self.dir.insert(dir.keep()).clone())
     }
 
     /// Where the file will still be found later.
@@ -164,9 +173,9 @@ impl Keeper {
             return Ok(path);
         }
         let fail = |e: std::io::Error| format!("{}: {e}", path.display());
-        std::fs::create_dir_all(&self.dir).map_err(fail)?;
         let name = path.file_name().unwrap_or_default();
-        let kept = self.dir.join(format!("{}-{}", self.count, name.display()));
+        let kept = self.dir().map_err(fail)?;
+        let kept = kept.join(format!("{}-{}", self.count, name.display()));
         self.count += 1;
         if std::fs::hard_link(&path, &kept).is_err() {
             std::fs::copy(&path, &kept).map_err(fail)?;
@@ -184,20 +193,6 @@ fn is_short_lived(path: &Path) -> bool {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn write_executable(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    // A new file, so that a running program keeps the old one.
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o777)
-        .open(path)?;
-    file.write_all(text)
 }
 
 #[cfg(test)]
@@ -226,8 +221,9 @@ mod tests {
         std::fs::remove_file(&object).unwrap();
 
         let after = parse(read(&output).unwrap().unwrap());
-        let kept = dir.path().join("out.objects/0-x.o");
-        assert_eq!(after.inputs[0].name, InputName::File(kept.clone()));
+        let InputName::File(kept) = after.inputs[0].name.clone() else {
+            panic!("{:?} is no file", after.inputs[0].name)
+        };
         assert_eq!(std::fs::read(kept).unwrap(), b"object");
         assert_eq!(after.inputs[1..], before.inputs[1..]);
         assert_eq!(after.inputs[0].state, before.inputs[0].state);

@@ -9,8 +9,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::link_line::{LinkLine, OutputKind};
-use super::{Failure, image, response_file};
+use super::link_line::{InputName, LinkLine, OutputKind};
+use super::{Failure, image, output, response_file};
 
 /// Options that ask a compiler driver for something else than linking.
 const NOT_LINKING: &[&str] = &[
@@ -51,6 +51,16 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     }
     let own = std::env::current_exe().map_err(|e| format!("cannot find my own file: {e}"))?;
     let output = line.output.as_deref().unwrap_or(Path::new("a.out"));
+    let files = line.inputs.iter().filter_map(|input| match &input.name {
+        InputName::File(path) => Some(path.as_path()),
+        InputName::Library(_) => None,
+    });
+    if let Some(input) = output::overwritten(output, files) {
+        let (input, output) = (input.display(), output.display());
+        let message =
+            format!("the input {input} is the output {output}, too: name another with -o");
+        return Err(Failure::Usage(message));
+    }
     image::write(&line, output, &own)?;
     Ok(0)
 }

@@ -9,6 +9,7 @@ mod ld_options;
 mod link_line;
 mod linker;
 mod options;
+mod output;
 mod response_file;
 mod restart;
 mod run;
