@@ -60,6 +60,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "calls of linked code through typed pointers",
     ),
     (
+        "orc-jit/src/cli/image/launcher.rs",
+        "the bytes of code that the assembler made",
+    ),
+    (
         "orc-jit/src/main.rs",
         "the name of the symbol through which the process is started",
     ),

@@ -65,10 +65,18 @@ pub struct ProgramLink {
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
     pub args: Vec<String>,
-    /// Go through the whole link and then give everything back, which is the error
-    /// [`LinkError::Rehearsed`]. Nothing of the program has run, nor of
-    /// libraries that are loaded for it.
-    pub rehearse: bool,
+    /// Stop before the program is there, with the error [`LinkError::Rehearsed`].
+    pub rehearse: Option<Rehearsal>,
+}
+
+/// How far a link goes that leaves no program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rehearsal {
+    /// All objects are read, and every name has a meaning. Nothing is laid out, no library is loaded.
+    Names,
+    /// To the end; then everything is given back. Nothing of the program has run, nor of libraries
+    /// that were loaded for it.
+    All,
 }
 
 /// Whether a name is meant.

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::executor::Executor;
 use crate::mapped::MapFiles;
 use crate::needed::{NeededLibraries, ProgramLinker};
-use crate::object_reader::ObjectReader;
+use crate::object_reader::{Files, ObjectReader};
 use crate::process::LoadedLibraries;
 
 /// The runtime's archive, built with this crate.
@@ -55,6 +55,7 @@ pub struct Builder {
     passes: Vec<AddPasses>,
     names: Option<Arc<NameTable>>,
     wrapped: Vec<String>,
+    files: Files,
 }
 
 impl Builder {
@@ -103,6 +104,12 @@ impl Builder {
         self
     }
 
+    /// Finds members of archives there.
+    pub(crate) fn files(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
     /// Starts the JIT: links the runtime and calls it.
     ///
     /// # Errors
@@ -139,7 +146,7 @@ impl Builder {
         Ok(Jit(Arc::new(Inner {
             runtime: runtime.map_err(|error| Error::Runtime { path, error })?,
             session,
-            objects: ObjectReader::new(names, &self.wrapped),
+            objects: ObjectReader::new(names, &self.wrapped, self.files),
             search,
             loaded,
             needed,

@@ -6,26 +6,58 @@ use std::sync::Arc;
 use jit_core::graph::InputBytes;
 use jit_core::name::NameTable;
 use jit_core::object::{ObjectError, ObjectFile};
-use platform_elf::archive::Archive;
-use platform_elf::input::OwnedBytes;
+use platform_elf::archive::{Archive, MemberWatch};
+use platform_elf::input::{InputOpener, OwnedBytes};
 use platform_elf::object::{ElfObject, WrappedNames};
 
 use crate::error::Error;
 use crate::mapped::MapFiles;
 
 /// Reads objects for one JIT.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ObjectReader {
     names: Arc<NameTable>,
     wrapped: Arc<WrappedNames>,
+    files: Files,
+}
+
+/// Who hears which members of the archive at a path are read.
+type Watch = dyn Fn(&Path) -> Option<Arc<MemberWatch>> + Send + Sync;
+
+/// Where archives find their members.
+#[derive(Clone)]
+pub(crate) struct Files {
+    /// Opens those that an archive only names.
+    pub(crate) opener: Arc<dyn InputOpener>,
+    /// Watches those that it holds.
+    pub(crate) watch: Option<Arc<Watch>>,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            opener: Arc::new(MapFiles),
+            watch: None,
+        }
+    }
+}
+
+impl Default for ObjectReader {
+    fn default() -> Self {
+        Self::new(Arc::default(), &[], Files::default())
+    }
 }
 
 impl ObjectReader {
     /// A reader that interns names in `names` and wraps these symbols.
-    pub(crate) fn new(names: Arc<NameTable>, wrapped: &[String]) -> Self {
+    pub(crate) fn new(names: Arc<NameTable>, wrapped: &[String], files: Files) -> Self {
         let symbols = wrapped.iter().map(String::as_str);
         let wrapped = Arc::new(WrappedNames::new(symbols, &names));
-        Self { names, wrapped }
+        Self {
+            names,
+            wrapped,
+            files,
+        }
     }
 
     /// An object in memory, for [`jit_core::session::Responsibility::link`]. `name` is for messages.
@@ -64,8 +96,13 @@ impl ObjectReader {
         input: Arc<dyn InputBytes>,
     ) -> Result<Archive, ObjectError> {
         let directory = path.parent().unwrap_or(Path::new(""));
-        let opener = Arc::new(MapFiles);
+        let opener = self.files.opener.clone();
         let archive = Archive::with_opener(name, input, &self.names, directory, opener)?;
-        Ok(archive.wrapping(&self.wrapped))
+        let archive = archive.wrapping(&self.wrapped);
+        let watch = self.files.watch.as_ref().and_then(|watch| watch(path));
+        Ok(match watch {
+            Some(watch) => archive.watched(watch),
+            None => archive,
+        })
     }
 }

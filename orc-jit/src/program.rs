@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jit_core::batch::{Exported, ProgramLink};
+use jit_core::batch::{Exported, ProgramLink, Rehearsal};
 use jit_core::error::LinkError;
 use jit_core::in_order::in_order;
 use jit_core::name::{NameId, NameTable};
@@ -47,7 +47,7 @@ pub struct ProgramSettings {
     /// What to do about references that nothing defines.
     pub undefined: Undefined,
     /// Only find out whether it links: [`Program::link`] gives everything back, and nothing has run.
-    pub rehearse: bool,
+    pub rehearse: Option<Rehearsal>,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -65,7 +65,7 @@ impl Default for ProgramSettings {
             exported: SymbolPatterns::default(),
             args: Vec::new(),
             undefined: Undefined::default(),
-            rehearse: false,
+            rehearse: None,
             then_exit: false,
         }
     }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
@@ -38,6 +38,7 @@ impl InputBytes for OwnedBytes {
 }
 
 /// A part of another input: an archive's member. Keeps the whole input alive.
+#[derive(Clone)]
 pub struct InputPart {
     whole: Arc<dyn InputBytes>,
     range: Range<usize>,
@@ -70,6 +71,11 @@ pub trait InputOpener: Send + Sync {
     /// # Errors
     /// Those of the operating system.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>>;
+
+    /// Where the loader finds a shared library that is opened by this path.
+    fn place(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 /// Opens files by reading them whole.

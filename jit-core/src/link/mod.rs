@@ -34,7 +34,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::arch::x86_64::stubs;
-use crate::batch::{Batch, BatchHost, DylibId, NativeBinding};
+use crate::batch::{Batch, BatchHost, DylibId, NativeBinding, Rehearsal};
 use crate::error::LinkError;
 use crate::executor::api::ImportValue;
 use crate::executor::{ExecutorControl, ExecutorError};
@@ -153,6 +153,9 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     run_passes(link, |passes| &passes.post_prune)?;
     survey::survey(link)?;
     drop(phase);
+    if rehearsal(link) == Some(Rehearsal::Names) {
+        return Err(LinkError::Rehearsed);
+    }
 
     // From here on nothing becomes live or dead. What is added are tables, stubs and copies.
     let phase = link.timings.phase("lower");
@@ -244,9 +247,7 @@ fn write(
     run_passes(link, |passes| &passes.post_fixup)?;
     drop(phase);
 
-    if let NativeBinding::Program(program) = &link.batch.binding
-        && program.rehearse
-    {
+    if rehearsal(link).is_some() {
         return Err(LinkError::Rehearsed);
     }
 
@@ -254,6 +255,14 @@ fn write(
     let done = finalize::finalize(link, images)?;
     drop(phase);
     Ok(done)
+}
+
+/// How far a link goes that leaves no program; nothing for other links.
+fn rehearsal(link: &Link) -> Option<Rehearsal> {
+    match &link.batch.binding {
+        NativeBinding::Program(program) => program.rehearse,
+        NativeBinding::Immediate => None,
+    }
 }
 
 /// Runs the platform's passes of one moment.

@@ -5,16 +5,17 @@
 //! split wants `pthread_create` wrapped.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use platform_elf::library_search::FoundContent;
 
 use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
+use super::surroundings::Surroundings;
 
 /// Adds what the line's options ask for. Libraries: sanitizers' runtimes before all inputs, as
 /// they replace functions of other libraries, and the others behind them.
-pub(super) fn add(line: &mut LinkLine, compiler: &str) {
+pub(super) fn add(line: &mut LinkLine, surroundings: &dyn Surroundings, compiler: &str) {
+    let runtime = |file: &str| clangs_runtime(surroundings, compiler, file);
     let is_clang = Path::new(compiler)
         .file_name()
         .is_some_and(|name| name.to_string_lossy().contains("clang"));
@@ -23,7 +24,7 @@ pub(super) fn add(line: &mut LinkLine, compiler: &str) {
     for flag in &line.compile_flags {
         if let Some(kinds) = flag.strip_prefix("-fsanitize=") {
             first.extend(kinds.split(',').filter_map(|kind| match is_clang {
-                true => clangs_sanitizer(compiler, kind),
+                true => clangs_sanitizer(&runtime, kind),
                 false => gccs_sanitizer(kind),
             }));
         }
@@ -34,7 +35,7 @@ pub(super) fn add(line: &mut LinkLine, compiler: &str) {
                 last.push(library("gcov"));
             }
             "-fprofile-instr-generate" | "-fprofile-generate" if is_clang => {
-                last.extend(clangs_runtime(compiler, "libclang_rt.profile-x86_64.a"));
+                last.extend(runtime("libclang_rt.profile-x86_64.a"));
                 undefined.push("__llvm_profile_runtime".to_owned());
             }
             // Threads get stacks of their own from the compiler's library.
@@ -67,22 +68,23 @@ fn gccs_sanitizer(kind: &str) -> Option<InputName> {
     }))
 }
 
-fn clangs_sanitizer(compiler: &str, kind: &str) -> Option<InputName> {
+fn clangs_sanitizer(file: &dyn Fn(&str) -> Option<InputName>, kind: &str) -> Option<InputName> {
     let runtime = match kind {
         "address" => "asan",
         "thread" => "tsan",
         "undefined" => "ubsan_standalone",
         _ => return None,
     };
-    clangs_runtime(compiler, &format!("libclang_rt.{runtime}-x86_64.so"))
+    file(&format!("libclang_rt.{runtime}-x86_64.so"))
 }
 
-fn clangs_runtime(compiler: &str, file: &str) -> Option<InputName> {
-    let output = Command::new(compiler)
-        .arg(format!("-print-file-name={file}"))
-        .output()
-        .ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
+fn clangs_runtime(
+    surroundings: &dyn Surroundings,
+    compiler: &str,
+    file: &str,
+) -> Option<InputName> {
+    let question = [format!("-print-file-name={file}")];
+    let path = surroundings.ask_compiler(compiler, &question)?;
     Some(InputName::File(PathBuf::from(path.trim())))
 }
 

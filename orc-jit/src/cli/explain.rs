@@ -22,9 +22,10 @@ use platform_elf::shared_library::SharedLibrary;
 use super::inputs::{self, Opened};
 use super::link_line::LinkLine;
 use super::options::{ExplainOptions, RunOptions};
+use super::surroundings::{Here, Surroundings};
 use super::{Failure, response_file, threads};
 use crate::defaults;
-use crate::object_reader::ObjectReader;
+use crate::object_reader::{Files, ObjectReader};
 
 /// Referring objects that are named; the rest are counted.
 const REFERRERS_MAX: usize = 8;
@@ -45,7 +46,8 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     };
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let limit = threads::limit(None);
-    let inputs = inputs::open(&mut line, scratch.path(), limit)?;
+    let here: Arc<dyn Surroundings> = Arc::new(Here::default());
+    let inputs = inputs::open(&mut line, &here, scratch.path(), limit)?;
     let mut story = Story::of(&line);
     for opened in inputs.opened {
         story.add(opened)?;
@@ -90,7 +92,7 @@ impl Story {
     /// A story without inputs yet.
     fn of(line: &LinkLine) -> Self {
         Self {
-            reader: ObjectReader::new(Arc::default(), &line.wrapped),
+            reader: ObjectReader::new(Arc::default(), &line.wrapped, Files::default()),
             ..Self::default()
         }
     }
@@ -346,7 +348,8 @@ mod tests {
             .iter()
             .map(|a| OsString::from(a.replace("DIR", dir.to_str().unwrap())));
         let mut line = LinkLine::parse(args, &|_| None).unwrap();
-        let inputs = inputs::open(&mut line, dir, 1).unwrap();
+        let here: Arc<dyn Surroundings> = Arc::new(Here::default());
+        let inputs = inputs::open(&mut line, &here, dir, 1).unwrap();
         let mut story = Story::of(&line);
         for opened in inputs.opened {
             story.add(opened).unwrap();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 use rayon::prelude::*;
 
+use super::driver_libraries;
 use super::link_line::{Input, InputName, LinkLine};
-use super::sources::{self, Language};
+use super::sources::Language;
+use super::surroundings::{Became, Surroundings, c_compiler};
 use super::threads::{self, LinkThreads};
-use super::{driver_libraries, image};
-use crate::mapped::MapFiles;
 
 /// From this number on, inputs are opened by several threads.
 const PARALLEL_FROM: usize = 256;
@@ -47,18 +47,23 @@ pub(super) struct Inputs {
 ///
 /// # Errors
 /// With every input that cannot be used, one a line.
-pub(super) fn open(line: &mut LinkLine, dir: &Path, limit: usize) -> Result<Inputs, String> {
-    let languages = compile(line, dir, limit)?;
-    let mut search = LibrarySearch::new(Arc::new(MapFiles));
+pub(super) fn open(
+    line: &mut LinkLine,
+    surroundings: &Arc<dyn Surroundings>,
+    dir: &Path,
+    limit: usize,
+) -> Result<Inputs, String> {
+    let languages = compile(line, &**surroundings, dir, limit)?;
+    let mut search = LibrarySearch::new(surroundings.clone());
     if let Some(root) = &line.sysroot {
         search.set_sysroot(root);
     }
     for dir in &line.library_dirs {
         search.add_directory(dir);
     }
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    search.ask_compiler(&compiler);
-    driver_libraries::add(line, &compiler);
+    let asked = surroundings.clone();
+    search.ask_for_directories(move || asked.compiler_directories());
+    driver_libraries::add(line, &**surroundings, &c_compiler());
     let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.
@@ -102,35 +107,42 @@ impl Opened {
 }
 
 /// Compiles the sources among the inputs and puts what came out in their places.
-fn compile(line: &mut LinkLine, dir: &Path, jobs: usize) -> Result<Vec<Language>, String> {
-    let compiled = sources::compile_all(line, dir, jobs)?;
+fn compile(
+    line: &mut LinkLine,
+    surroundings: &dyn Surroundings,
+    dir: &Path,
+    jobs: usize,
+) -> Result<Vec<Language>, String> {
+    if !line
+        .inputs
+        .iter()
+        .any(|input| Language::of(input).is_some())
+    {
+        return Ok(Vec::new());
+    }
+    let compiled = surroundings.compile(line, dir, jobs)?;
     let mut languages = Vec::new();
     // From the end, so that places before stay valid.
-    for (at, language, output) in compiled.into_iter().rev() {
-        languages.push(language);
-        let input = line.inputs[at].clone();
-        if language == Language::Rust {
-            let image = read_image(&output)?;
-            line.inputs.splice(at..=at, image.inputs);
-            line.library_dirs.extend(image.library_dirs);
-            line.run_path.extend(image.run_path);
-        } else {
-            line.inputs[at].name = InputName::File(output);
-            line.inputs[at].source = match input.name {
-                InputName::File(source) => Some(source),
-                InputName::Library(_) => None,
-            };
+    for compiled in compiled.into_iter().rev() {
+        languages.push(compiled.language);
+        let at = compiled.input;
+        match compiled.became {
+            Became::Object(object) => {
+                let source = std::mem::replace(&mut line.inputs[at].name, InputName::File(object));
+                line.inputs[at].source = match source {
+                    InputName::File(source) => Some(source),
+                    InputName::Library(_) => None,
+                };
+            }
+            Became::Line(words) => {
+                let program = LinkLine::parse(words, &|_| None)?;
+                line.inputs.splice(at..=at, program.inputs);
+                line.library_dirs.extend(program.library_dirs);
+                line.run_path.extend(program.run_path);
+            }
         }
     }
     Ok(languages)
-}
-
-fn read_image(path: &Path) -> Result<LinkLine, String> {
-    let args = image::read(path)?.ok_or_else(|| {
-        let path = path.display();
-        format!("{path}: rustc did not call this command as its linker; check RUSTFLAGS")
-    })?;
-    LinkLine::parse(args, &|_| None)
 }
 
 fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String> {

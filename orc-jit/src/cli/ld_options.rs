@@ -9,7 +9,7 @@ use platform_elf::library_search::LibraryChoice;
 
 use crate::Undefined;
 
-use super::link_line::{InputName, LinkLine, OutputKind};
+use super::link_line::{InputName, LinkLine, OutputKind, Question};
 
 /// Whether an option is one of the linker's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +19,48 @@ pub(super) enum Handled {
     /// It is not known.
     Unknown,
 }
+
+/// Options that are applied, as a linker's help has them.
+const APPLIED: &[&str] = &[
+    "as-needed",
+    "Bdynamic",
+    "Bstatic",
+    "defsym",
+    "dependency-file",
+    "dynamic-list",
+    "entry",
+    "error-unresolved-symbols",
+    "export-dynamic",
+    "export-dynamic-symbol",
+    "export-dynamic-symbol-list",
+    "gc-sections",
+    "help",
+    "library",
+    "library-path",
+    "Map",
+    "no-as-needed",
+    "no-export-dynamic",
+    "no-gc-sections",
+    "no-whole-archive",
+    "output",
+    "pop-state",
+    "print-map",
+    "push-state",
+    "relocatable",
+    "require-defined",
+    "rpath",
+    "shared",
+    "sysroot",
+    "undefined",
+    "unresolved-symbols",
+    "verbose",
+    "version",
+    "warn-unresolved-symbols",
+    "whole-archive",
+    "wrap",
+    "z defs",
+    "z undefs",
+];
 
 /// Options without a value that change nothing here.
 const IGNORED: &[&str] = &[
@@ -63,9 +105,6 @@ const IGNORED: &[&str] = &[
     "stats",
     "trace",
     "t",
-    "verbose",
-    "v",
-    "V",
     "N",
     "n",
     "q",
@@ -101,7 +140,6 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "version-script",
     "rpath-link",
     "exclude-libs",
-    "Map",
     "sort-section",
     "icf",
     "threads",
@@ -121,7 +159,6 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "a",
     "A",
     "oformat",
-    "dependency-file",
     "package-metadata",
     "lto-O",
     "build-id",
@@ -129,6 +166,15 @@ const IGNORED_WITH_VALUE: &[&str] = &[
     "pack-dyn-relocs",
     "compress-debug-level",
 ];
+
+/// The options, for a linker's help: those that work, and those that need no work here.
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
+    APPLIED
+        .iter()
+        .chain(IGNORED)
+        .chain(IGNORED_WITH_VALUE)
+        .copied()
+}
 
 /// Applies one option; `next` gives the word after it.
 pub(super) fn apply(
@@ -177,6 +223,12 @@ fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
         "error-unresolved-symbols" => line.undefined_symbols = Undefined::Error,
         "shared" | "Bshareable" => line.output_kind = OutputKind::SharedLibrary,
         "relocatable" | "r" => line.output_kind = OutputKind::Relocatable,
+        "version" => line.question = Some(Question::Version),
+        "help" => line.question = Some(Question::Help),
+        "v" | "V" | "verbose" => {
+            line.question.get_or_insert(Question::Name);
+        }
+        "print-map" | "M" => line.map_file = Some(PathBuf::from("-")),
         _ => return false,
     }
     true
@@ -214,6 +266,8 @@ fn apply_valued(
             };
         }
         "z" => keyword(line, &value()?),
+        "Map" => line.map_file = Some(PathBuf::from(value()?)),
+        "dependency-file" => line.dependency_file = Some(PathBuf::from(value()?)),
         "output" | "o" => line.output = Some(PathBuf::from(value()?)),
         "sysroot" => line.sysroot = Some(PathBuf::from(value()?)),
         "defsym" => {

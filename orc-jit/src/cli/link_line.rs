@@ -55,6 +55,12 @@ pub struct LinkLine {
     pub rust_flags: Vec<String>,
     /// What kind of file a linker was asked for.
     pub output_kind: OutputKind,
+    /// `-Map`: describes the link for people.
+    pub map_file: Option<PathBuf>,
+    /// `--dependency-file`: describes it for `make`.
+    pub dependency_file: Option<PathBuf>,
+    /// What a linker was asked about itself.
+    pub question: Option<Question>,
     /// Things to tell the user: options without effect here.
     pub warnings: Vec<String>,
     /// Options for `clap`.
@@ -109,6 +115,17 @@ pub enum OutputKind {
     Relocatable,
 }
 
+/// What build tools ask a linker about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// `-v`: what it is, before it links.
+    Name,
+    /// `--version`: what it is, instead of linking.
+    Version,
+    /// `--help`: its options.
+    Help,
+}
+
 impl OutputKind {
     /// What was asked for, for messages; nothing for a program.
     pub fn other_than_a_program(self) -> Option<&'static str> {
@@ -142,6 +159,9 @@ impl Default for LinkLine {
             compile_flags: Vec::new(),
             rust_flags: Vec::new(),
             output_kind: OutputKind::Program,
+            map_file: None,
+            dependency_file: None,
+            question: None,
             warnings: Vec::new(),
             own_options: Vec::new(),
             state: InputState::default(),

@@ -1,16 +1,22 @@
 //! Called in a linker's place, as in `rustc -C linker=orc-jit`.
 //!
-//! There is no subcommand then, and the arguments are a compiler driver's. A program becomes a file
-//! that runs the link ([`super::image`]). Whatever is not a program (a shared library for a
+//! There is no subcommand then, and the arguments are a compiler driver's. A program becomes an image, a file
+//! that holds what it is made of ([`super::image`]). Whatever is not a program (a shared library for a
 //! procedural macro, a relocatable link, a compilation) goes to the real driver.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
-use super::link_line::{InputName, LinkLine, OutputKind};
-use super::{Failure, image, output, response_file};
+use jit_core::batch::Rehearsal;
+
+use super::image::{self, Recorder};
+use super::link_line::{LinkLine, OutputKind, Question};
+use super::map_file::LinkReport;
+use super::run::Moment;
+use super::surroundings::Surroundings;
+use super::{Failure, inputs, output, questions, response_file, run, threads};
 
 /// Options that ask a compiler driver for something else than linking.
 const NOT_LINKING: &[&str] = &[
@@ -31,7 +37,10 @@ pub(super) fn is_linker_call(args: &[OsString]) -> bool {
         let joined = ["-o", "-Wl,", "-L", "-print-", "@"];
         NOT_LINKING.contains(&arg.as_str()) || joined.iter().any(|j| arg.starts_with(j))
     };
-    args.iter().map(text).any(|arg| says_so(&arg))
+    let asks_name = [["-v"], ["-V"], ["--version"]]
+        .iter()
+        .any(|asked| args == asked);
+    asks_name || args.iter().map(text).any(|arg| says_so(&arg))
 }
 
 /// Links as asked.
@@ -49,20 +58,72 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     for warning in line.warnings.iter().cloned().chain(unknown) {
         tracing::debug!(%warning, "as a linker");
     }
+    // A driver's `-v` is the linker's, too.
+    let asks_name = args.iter().any(|arg| arg == "-v" || arg == "-V");
+    let question = line.question.or(asks_name.then_some(Question::Name));
+    if let Some(question) = question
+        && questions::answer(question, &line)?
+    {
+        return Ok(0);
+    }
+    if line.inputs.is_empty() {
+        return Err(Failure::Usage("no input files".to_owned()));
+    }
+    write_image(line, &args)?;
+    Ok(0)
+}
+
+/// Writes the program that `line`, the arguments `args`, asks for.
+fn write_image(mut line: LinkLine, args: &[OsString]) -> Result<(), Failure> {
     let own = std::env::current_exe().map_err(|e| format!("cannot find my own file: {e}"))?;
-    let output = line.output.as_deref().unwrap_or(Path::new("a.out"));
-    let files = line.inputs.iter().filter_map(|input| match &input.name {
-        InputName::File(path) => Some(path.as_path()),
-        InputName::Library(_) => None,
-    });
-    if let Some(input) = output::overwritten(output, files) {
+    let here = std::env::current_dir();
+    let here = here.map_err(|e| format!("cannot find the working directory: {e}"))?;
+    let output = line.output.clone().unwrap_or_else(|| "a.out".into());
+    line.seen_from(&here);
+    let recorder = Arc::new(Recorder::default());
+    resolve(&mut line, &recorder)?;
+
+    let taken = recorder.paths();
+    let sources = line
+        .inputs
+        .iter()
+        .filter_map(|input| input.source.as_deref());
+    let inputs = taken.iter().map(|path| path.as_path()).chain(sources);
+    if let Some(input) = output::overwritten(&output, inputs) {
         let (input, output) = (input.display(), output.display());
         let message =
             format!("the input {input} is the output {output}, too: name another with -o");
         return Err(Failure::Usage(message));
     }
-    image::write(&line, output, &own)?;
-    Ok(0)
+    Ok(image::write(&output, &own, &recorder, &here, args)?)
+}
+
+/// Finds everything that the program is made of, and a meaning for every name.
+fn resolve(line: &mut LinkLine, recorder: &Arc<Recorder>) -> Result<(), Failure> {
+    let surroundings: Arc<dyn Surroundings> = recorder.clone();
+    let scratch = tempfile::tempdir();
+    let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
+    let limit = threads::limit(None);
+    let inputs = inputs::open(line, &surroundings, scratch.path(), limit)?;
+    let mut report = LinkReport::wanted(line);
+    let jit = run::jit(line, &surroundings, report.as_ref(), Moment::Pruned);
+    let jit = jit.build().map_err(|error| error.to_string())?;
+    if let Some(report) = &mut report {
+        report.files(&inputs.opened);
+    }
+    let rehearse = Some(Rehearsal::Names);
+    let program = run::prepare(
+        &jit,
+        line,
+        &surroundings,
+        inputs.opened,
+        Vec::new(),
+        rehearse,
+    )?;
+    run::use_default_libraries(&program, line, inputs.search, &inputs.languages)?;
+    let missing = program.link().map_err(|error| error.to_string())?;
+    run::warn_of_missing(line, missing.as_deref());
+    report.map_or(Ok(()), |report| Ok(report.write(line)?))
 }
 
 /// Becomes the real driver; returns only with an error.
@@ -83,6 +144,7 @@ mod tests {
             is_linker_call(&args)
         };
         assert!(is("-m64 a.o -o out") && is("@args") && is("a.o -Wl,--as-needed"));
+        assert!(is("-v") && is("--version"));
         assert!(!is("rnu main.o") && !is("--threads 3"));
     }
 }

@@ -8,13 +8,16 @@ mod inputs;
 mod ld_options;
 mod link_line;
 mod linker;
+mod map_file;
 mod options;
 mod output;
+mod questions;
 mod response_file;
 mod restart;
 mod run;
 mod show_graph;
 mod sources;
+mod surroundings;
 mod threads;
 mod timings;
 
@@ -96,7 +99,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
                 "cannot start the executor: {error}"
             )))
         }
-        "" | "-h" | "--help" | "-V" | "--version" | "help" => {
+        "" | "-h" | "--help" | "help" => {
             options::Options::try_parse_from(&args)?;
             Err(Failure::Usage("nothing to do".to_owned()))
         }

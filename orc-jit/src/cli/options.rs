@@ -129,7 +129,8 @@ Examples:
   rustc -C linker=orc-jit main.rs                       as a linker, from build tools
   orc-jit explain deflate main.o -lz                    where a symbol comes from
 
-`orc-jit run --help` lists all options.";
+`orc-jit run --help` lists all options, and `orc-jit -Wl,--help` those of a linker.
+orc-jit: supported targets: elf64-x86-64";
 
 const INPUTS_HELP: &str = "\
 Inputs:

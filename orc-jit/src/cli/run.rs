@@ -5,19 +5,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser as _;
-use jit_core::name::NameTable;
-use platform_elf::library_search::FoundContent;
+use jit_core::batch::Rehearsal;
+use jit_core::session::MissingSymbols;
+use platform_elf::library_search::{FoundContent, LibrarySearch};
 use platform_elf::symbol_list::SymbolPatterns;
 
 use super::inputs::{self, Inputs, Opened};
 use super::link_line::{InputName, LinkLine};
+use super::map_file::LinkReport;
 use super::options::RunOptions;
 use super::sources::Language;
+use super::surroundings::{Here, Surroundings};
 use super::timings::Timings;
 use super::{
-    Failure, driver_libraries, executor, image, response_file, restart, show_graph, threads,
+    Failure, driver_libraries, executor, image, questions, response_file, restart, show_graph,
+    threads,
 };
-use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
+use crate::object_reader::Files;
+use crate::{Builder, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -33,6 +38,11 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     for warning in line.warnings.iter().filter(|_| !restart::is_repeated()) {
         eprintln!("orc-jit: warning: {warning}");
     }
+    if let Some(question) = line.question
+        && questions::answer(question, &line)?
+    {
+        return Ok(0);
+    }
     if let Some(other) = line.output_kind.other_than_a_program() {
         let message = format!("{other}, and `run` runs a program: leave it out");
         return Err(Failure::Usage(message));
@@ -41,24 +51,36 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         return Err(Failure::Usage("no input files".to_owned()));
     }
     let argv0 = options.argv0.clone().unwrap_or_else(|| program_name(&line));
-    run(line, options, argv0, program_args)
+    let here: Arc<dyn Surroundings> = Arc::new(Here::default());
+    run(line, options, &here, argv0, program_args)
 }
 
-/// `orc-jit run-image FILE ARGS...`, as the kernel calls it for a file that [`image`] wrote.
+/// `orc-jit run-image FILE NAME ARGS...`, as an [`image`] calls it: its path, and all of its arguments.
 pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
-    let (file, program_args) = args
+    let (file, args) = args
         .split_first()
         .ok_or_else(|| Failure::Usage("no file".to_owned()))?;
-    let words = image::read(Path::new(file))?
-        .ok_or_else(|| Failure::Usage(format!("{} is not mine", file.display())))?;
-    let line = LinkLine::parse(words, &RunOptions::is_own).map_err(Failure::Usage)?;
-    let name = file.to_string_lossy().into_owned();
-    run(line, RunOptions::default(), name, program_args)
+    let path = Path::new(file);
+    let contents = image::read(path)?
+        .ok_or_else(|| Failure::Usage(format!("{} is no image of mine", path.display())))?;
+    let origin = path.canonicalize().ok();
+    let line = contents.line(origin.as_deref().and_then(Path::parent))?;
+    let (name, program_args) = args.split_first().unwrap_or((file, &[]));
+    let name = name.to_string_lossy().into_owned();
+    let surroundings: Arc<dyn Surroundings> = Arc::new(contents);
+    run(
+        line,
+        RunOptions::default(),
+        &surroundings,
+        name,
+        program_args,
+    )
 }
 
 fn run(
     mut line: LinkLine,
     options: RunOptions,
+    surroundings: &Arc<dyn Surroundings>,
     argv0: String,
     program_args: &[OsString],
 ) -> Result<i32, Failure> {
@@ -67,7 +89,8 @@ fn run(
     let scratch = has_sources.then(tempfile::tempdir).transpose();
     let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
     let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
-    let inputs = inputs::open(&mut line, dir, threads::limit(options.threads))?;
+    let limit = threads::limit(options.threads);
+    let inputs = inputs::open(&mut line, surroundings, dir, limit)?;
     let preload = driver_libraries::replaced_allocator(&inputs.opened);
     if let (None, Some(library)) = (&options.executor, preload) {
         restart::preloading(library);
@@ -76,7 +99,19 @@ fn run(
     timings.done("open inputs, compile sources");
 
     let executor = executor::start(&options, start_with)?;
-    let jit = start(&options, &line, executor.as_ref())?;
+    let mut report = LinkReport::wanted(&line);
+    let moment = Moment::Placed(options.show_graph);
+    let mut jit = jit(&line, surroundings, report.as_ref(), moment);
+    if let Some(executor) = &executor {
+        jit = jit.executor(executor.clone());
+    }
+    if let Some(path) = &options.orc_runtime {
+        jit = jit.runtime(path);
+    }
+    let jit = jit.build().map_err(|e| e.to_string())?;
+    if let Some(report) = &mut report {
+        report.files(&inputs.opened);
+    }
     timings.done("start the runtime");
 
     let Inputs {
@@ -89,30 +124,23 @@ fn run(
         .iter()
         .map(|a| a.to_string_lossy().into_owned());
     let args = std::iter::once(argv0.clone()).chain(program_args).collect();
-    let program = prepare(&jit, &line, opened, args, options.no_exec)?;
-    if line.default_libraries {
-        let fortran = languages.contains(&Language::Fortran);
-        let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
-        let used = program.use_default_libraries(search, more);
-        used.map_err(|e| e.to_string())?;
-    }
+    let rehearse = options.no_exec.then_some(Rehearsal::All);
+    let program = prepare(&jit, &line, surroundings, opened, args, rehearse)?;
+    use_default_libraries(&program, &line, search, &languages)?;
     // The name is data of the C library, which the program may take a copy of.
     jit.session().executor().set_program_name(&argv0);
     timings.done("read symbol tables");
 
     match program.link() {
-        Ok(Some(missing)) if line.undefined_symbols == Undefined::Warn => {
-            let count = missing.symbols.len();
-            eprintln!(
-                "orc-jit: warning: {missing}\n{count} undefined symbols have the address zero"
-            );
-        }
-        Ok(_) => {}
+        Ok(missing) => warn_of_missing(&line, missing.as_deref()),
         Err(error) => {
             drop(scratch);
             restart_if_it_helps(&jit);
             return executor::status(executor.as_ref(), &error);
         }
+    }
+    if let Some(report) = &report {
+        report.write(&line)?;
     }
     timings.done("resolve, link and load");
 
@@ -138,6 +166,31 @@ fn run(
     }
 }
 
+/// Tells of undefined symbols that the program is linked without.
+pub(super) fn warn_of_missing(line: &LinkLine, missing: Option<&MissingSymbols>) {
+    let missing = missing.filter(|_| line.undefined_symbols == Undefined::Warn);
+    if let Some(missing) = missing {
+        let count = missing.symbols.len();
+        eprintln!("orc-jit: warning: {missing}\n{count} undefined symbols have the address zero");
+    }
+}
+
+/// Lets the program have the languages' and the system's libraries, unless the line says not to.
+pub(super) fn use_default_libraries(
+    program: &Program,
+    line: &LinkLine,
+    search: LibrarySearch,
+    languages: &[Language],
+) -> Result<(), String> {
+    if !line.default_libraries {
+        return Ok(());
+    }
+    let fortran = languages.contains(&Language::Fortran);
+    let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
+    let used = program.use_default_libraries(search, more);
+    used.map_err(|error| error.to_string())
+}
+
 /// Starts the command again if it was the process's room for thread-locals that was in the way.
 fn restart_if_it_helps(jit: &Jit) {
     let executor = jit.executor();
@@ -148,23 +201,32 @@ fn restart_if_it_helps(jit: &Jit) {
     }
 }
 
-fn start(
-    options: &RunOptions,
+/// When a link's graphs are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// When it is known what is linked.
+    Pruned,
+    /// When it is known where it is. They may be shown, too.
+    Placed(bool),
+}
+
+/// A JIT for the line's objects.
+pub(super) fn jit(
     line: &LinkLine,
-    executor: Option<&Executor>,
-) -> Result<Jit, Failure> {
+    surroundings: &Arc<dyn Surroundings>,
+    report: Option<&LinkReport>,
+    moment: Moment,
+) -> Builder {
     let wrapped = line.wrapped.iter();
-    let mut builder = wrapped.fold(Jit::builder(), Builder::wrap);
-    if let Some(executor) = executor {
-        builder = builder.executor(executor.clone());
-    }
-    if let Some(path) = &options.orc_runtime {
-        builder = builder.runtime(path);
-    }
-    if options.show_graph {
-        let names = Arc::new(NameTable::default());
+    let watched = surroundings.clone();
+    let mut builder = wrapped.fold(Jit::builder(), Builder::wrap).files(Files {
+        opener: surroundings.clone(),
+        watch: Some(Arc::new(move |path| watched.watch(path))),
+    });
+    let names = report.map_or_else(Arc::default, |report| report.names().clone());
+    if moment == Moment::Placed(true) {
         let shown = names.clone();
-        builder = builder.names(names).passes(Box::new(move |_, passes| {
+        builder = builder.passes(Box::new(move |_, passes| {
             let names = shown.clone();
             passes.post_allocation.push(Box::new(move |graph| {
                 eprint!("{}", show_graph::show(graph, &names));
@@ -172,15 +234,30 @@ fn start(
             }));
         }));
     }
-    Ok(builder.build().map_err(|e| e.to_string())?)
+    if let Some(report) = report {
+        let pass = Arc::new(report.pass());
+        builder = builder.passes(Box::new(move |_, passes| {
+            let pass = pass.clone();
+            let passes = match moment {
+                Moment::Pruned => &mut passes.post_prune,
+                Moment::Placed(_) => &mut passes.post_allocation,
+            };
+            passes.push(Box::new(move |graph| {
+                pass(graph);
+                Ok(())
+            }));
+        }));
+    }
+    builder.names(names)
 }
 
-fn prepare(
+pub(super) fn prepare(
     jit: &Jit,
     line: &LinkLine,
+    surroundings: &Arc<dyn Surroundings>,
     opened: Vec<Opened>,
     args: Vec<String>,
-    rehearse: bool,
+    rehearse: Option<Rehearsal>,
 ) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
     let wanted = opened
@@ -196,7 +273,7 @@ fn prepare(
         keep: line.undefined.iter().chain(wanted).cloned().collect(),
         required: line.required.clone(),
         export_dynamic: line.export_dynamic,
-        exported: exported(line)?,
+        exported: exported(line, &**surroundings)?,
         args,
         undefined: line.undefined_symbols,
         rehearse,
@@ -218,14 +295,16 @@ fn prepare(
 }
 
 /// What the command line and the files it names choose for `dlsym`.
-fn exported(line: &LinkLine) -> Result<SymbolPatterns, String> {
+fn exported(line: &LinkLine, surroundings: &dyn Surroundings) -> Result<SymbolPatterns, String> {
     let mut patterns = SymbolPatterns::default();
     for pattern in &line.exported {
         patterns.add(pattern);
     }
     for path in &line.export_lists {
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let added = patterns.add_list(&text);
+        let text = surroundings
+            .open(path)
+            .map_err(|e| format!("{}: {e}", path.display()))?;
+        let added = patterns.add_list(&String::from_utf8_lossy(text.bytes()));
         added.map_err(|problem| format!("{}: {problem}", path.display()))?;
     }
     Ok(patterns)

@@ -41,6 +41,22 @@ impl Language {
         }
     }
 
+    /// Its name in an image.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Cxx => "c++",
+            Self::Fortran => "fortran",
+            Self::Rust => "rust",
+        }
+    }
+
+    /// The language of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let all = [Self::C, Self::Cxx, Self::Fortran, Self::Rust];
+        all.into_iter().find(|language| language.name() == name)
+    }
+
     /// The variable that names the compiler, and what is used without it.
     const fn compiler(self) -> (&'static str, &'static str) {
         match self {

@@ -11,7 +11,7 @@ use super::Archive;
 use crate::input::InputPart;
 
 /// Size of a member's header.
-const HEADER_SIZE: usize = 60;
+pub(super) const HEADER_SIZE: usize = 60;
 
 /// A member.
 pub(super) struct Member {
@@ -138,7 +138,7 @@ fn nested(bytes: &[u8], offset: u64) -> Option<(String, u64)> {
 }
 
 /// The table of long names.
-fn long_names(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn long_names(bytes: &[u8]) -> Option<&[u8]> {
     let mut at = 8u64;
     // It comes first or after the index.
     for _ in 0..2 {
@@ -165,12 +165,25 @@ fn find_nested(archive: &Archive, path: &str, offset: u64) -> Result<Member, Obj
         opener: Arc::clone(&archive.opener),
         index: Vec::new(),
         members: Vec::new(),
+        watch: None,
     };
     // An inner thin archive would have been flattened; one that claims to be must not recurse.
     if inner.input.bytes().starts_with(b"!<thin>\n") {
         return Err(archive.error(format!("its member {path} is a thin archive, too")));
     }
     find(&inner, offset)
+}
+
+/// The header at `offset` and what follows it, of an archive that holds its members.
+pub(super) fn whole(bytes: &[u8], offset: u64) -> Result<&[u8], String> {
+    let size = size(header(bytes, offset)?, offset)?;
+    let start = usize::try_from(offset).ok();
+    let end = size.checked_add(offset + HEADER_SIZE as u64);
+    let end = end.and_then(|end| usize::try_from(end).ok());
+    let range = start
+        .zip(end)
+        .and_then(|(start, end)| bytes.get(start..end));
+    range.ok_or_else(|| format!("ends within the member at {offset:#x}: it is truncated"))
 }
 
 /// The member header at `offset`.

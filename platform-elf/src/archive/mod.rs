@@ -13,6 +13,7 @@
 //! each. [`Archive::members`] does, for `--whole-archive`.
 
 mod member;
+mod subset;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,11 @@ use crate::input::{InputOpener, ReadFiles};
 use crate::object::interface::default_version;
 use crate::object::{ElfObject, WrappedNames};
 
+pub use self::subset::subset;
+
+/// Hears the offsets of the headers of members that are read.
+pub type MemberWatch = dyn Fn(u64) + Send + Sync;
+
 /// Below this many names, handing them to other threads costs more than interning them.
 const NAMES_PER_TASK: usize = 8192;
 
@@ -43,6 +49,7 @@ pub struct Archive {
     index: Vec<(NameId, u32)>,
     /// Offset of each numbered member's header, ascending.
     members: Vec<u64>,
+    watch: Option<Arc<MemberWatch>>,
 }
 
 impl Archive {
@@ -88,6 +95,7 @@ impl Archive {
             opener,
             index: Vec::new(),
             members: Vec::new(),
+            watch: None,
         };
         archive
             .read_index()
@@ -102,6 +110,13 @@ impl Archive {
         Self { wrapped, ..self }
     }
 
+    /// The same archive, with somebody who hears which members are read because they are needed.
+    #[must_use]
+    pub fn watched(self, watch: Arc<MemberWatch>) -> Self {
+        let watch = Some(watch);
+        Self { watch, ..self }
+    }
+
     /// Every object of the archive in file order, for `--whole-archive`. Metadata of rustc
     /// (`lib.rmeta`) is not an object.
     ///
@@ -109,6 +124,9 @@ impl Archive {
     /// When a member is not a readable object.
     pub fn members(&self) -> Result<Vec<Arc<dyn ObjectFile>>, ObjectError> {
         let offsets = self.walk().map_err(|message| self.error(message))?;
+        if let Some(watch) = &self.watch {
+            offsets.iter().for_each(|&offset| watch(offset));
+        }
         let objects: Result<Vec<_>, ObjectError> = offsets
             .into_par_iter()
             .map(|offset| self.load_at(offset))
@@ -281,6 +299,9 @@ impl LazyObjects for Archive {
                 self.members.len()
             ))
         })?;
+        if let Some(watch) = &self.watch {
+            watch(*offset);
+        }
         match self.load_at(*offset)? {
             Some(object) => Ok(object),
             None => Err(self.error("lib.rmeta is rustc's metadata, not an object".into())),

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use jit_core::graph::InputBytes;
 use jit_core::name::NameTable;
 use jit_core::object::{LazyObjects, ObjectError};
 
-use super::Archive;
+use super::{Archive, subset};
 use crate::input::{InputOpener, OwnedBytes};
 use crate::test_object::{RawSymbol, write};
 
@@ -255,4 +256,44 @@ fn damage_never_panics() {
             check(bytes);
         }
     }
+}
+
+#[test]
+fn a_part_is_linked_as_the_whole() {
+    for kind in [ArchiveKind::Gnu, ArchiveKind::Gnu64, ArchiveKind::Bsd] {
+        let whole = archive(kind, false, &members());
+        let read = Arc::new(Mutex::new(BTreeSet::new()));
+        let noted = read.clone();
+        let note = move |offset| {
+            noted.lock().unwrap().insert(offset);
+        };
+        let watched = open(whole.clone()).unwrap().watched(Arc::new(note));
+        for member in [1, 2] {
+            watched.load(member).unwrap();
+        }
+        let part = subset(&whole, &read.lock().unwrap()).unwrap();
+        assert!(part.len() < whole.len());
+        assert_eq!(index(&open(part.clone()).unwrap()), expected()[2..]);
+        assert_eq!(
+            subset(&part, &BTreeSet::new())
+                .map(open)
+                .unwrap()
+                .unwrap()
+                .len(),
+            0
+        );
+        watched.members().err().expect("a text is no object");
+        let all = subset(&whole, &read.lock().unwrap()).unwrap();
+        assert_eq!(index(&open(all).unwrap()), expected());
+        for size in 8..whole.len() {
+            // An error or an archive: whatever is left of the whole, nothing panics.
+            let _ = subset(&whole[..size], &read.lock().unwrap());
+        }
+    }
+    let thin = archive(ArchiveKind::Gnu, true, &members()[..1]);
+    assert!(
+        subset(&thin, &BTreeSet::new())
+            .unwrap_err()
+            .contains("thin")
+    );
 }

@@ -23,7 +23,8 @@ pub(super) fn system() -> Vec<PathBuf> {
 
 /// The directories that a compiler searches, as it tells them; empty if it cannot be asked. Names
 /// are resolved, because compilers print each directory in several spellings.
-pub(super) fn of_compiler(command: &str) -> Vec<PathBuf> {
+#[must_use]
+pub fn of_compiler(command: &str) -> Vec<PathBuf> {
     let mut words = command.split_whitespace();
     let Some(program) = words.next() else {
         return Vec::new();

@@ -21,6 +21,7 @@ use crate::input::InputOpener;
 use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
 use crate::shared_library::{LibraryError, SharedLibrary};
 
+pub use self::directories::of_compiler as compiler_directories;
 pub use self::file_kind::FileKind;
 
 /// Scripts that name scripts that name scripts: more is a loop.
@@ -95,13 +96,16 @@ pub enum SearchError {
     },
 }
 
+/// Tells the directories in which a compiler looks for libraries.
+type AskCompiler = dyn Fn() -> Vec<PathBuf> + Send + Sync;
+
 /// Where to look for libraries, and how to open files.
 pub struct LibrarySearch {
     given: Vec<PathBuf>,
     /// Directories that scripts add, to be searched after those.
     scripted: Mutex<Vec<PathBuf>>,
     system: Vec<PathBuf>,
-    compiler: Option<String>,
+    compiler: Option<Box<AskCompiler>>,
     compiler_dirs: OnceLock<Vec<PathBuf>>,
     sysroot: Option<PathBuf>,
     opener: Arc<dyn InputOpener>,
@@ -131,7 +135,13 @@ impl LibrarySearch {
     /// The compiler to ask for its directories (`-print-search-dirs`) when a name is not found in
     /// the others.
     pub fn ask_compiler(&mut self, command: &str) {
-        self.compiler = Some(command.to_owned());
+        let command = command.to_owned();
+        self.ask_for_directories(move || compiler_directories(&command));
+    }
+
+    /// The same with somebody else who knows the directories.
+    pub fn ask_for_directories(&mut self, ask: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) {
+        self.compiler = Some(Box::new(ask));
     }
 
     /// Prefixes the system's directories and the `=` paths (`--sysroot`). Call it first.
@@ -241,8 +251,7 @@ impl LibrarySearch {
 
     fn compiler_directories(&self) -> &[PathBuf] {
         self.compiler_dirs.get_or_init(|| {
-            let ask = |command: &String| directories::of_compiler(command);
-            let mut dirs = self.compiler.as_ref().map(ask).unwrap_or_default();
+            let mut dirs = self.compiler.as_ref().map(|ask| ask()).unwrap_or_default();
             // They were searched before.
             dirs.retain(|dir| !self.given.contains(dir) && !self.system.contains(dir));
             dirs
@@ -262,7 +271,8 @@ impl LibrarySearch {
             FileKind::Object => FoundContent::Object(bytes),
             FileKind::Archive => FoundContent::Archive(bytes),
             FileKind::SharedLibrary => {
-                FoundContent::Shared(Arc::new(SharedLibrary::new(path, bytes)?))
+                let place = self.opener.place(path);
+                FoundContent::Shared(Arc::new(SharedLibrary::new(&place, bytes)?))
             }
             FileKind::Text => {
                 return self.script(path, bytes.bytes(), choice, as_needed, depth, found);
