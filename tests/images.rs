@@ -389,3 +389,27 @@ fn files_about_the_link() {
     assert!(line.contains(" 0x0000"), "{line}");
     assert!(!line.contains(" 0x0000000000000000"), "{line}");
 }
+
+/// Machine code is made when the image is, and no compiler is needed later.
+#[test]
+fn internal_code_of_compilers_becomes_machine_code() {
+    let scratch = Scratch::new();
+    let main = "#include <stdio.h>\nint f(void), g(void);\n\
+        int main(void) { printf(\"%d %d\\n\", f(), g()); return 0; }\n";
+    scratch.compile_with("main.o", main, &["-flto"]);
+    scratch.compile_with("f.o", "int f(void) { return 1; }", &["-flto"]);
+    let unused = "int none(void); int unused(void) { return none(); }";
+    scratch.compile_with("unused.o", unused, &["-flto"]);
+    scratch.archive("libf.a", &["unused.o", "f.o"]);
+    scratch.compile("g.o", "int g(void) { return 2; }");
+    let Some(linked) = scratch.orc_jit(&["-o", "program", "main.o", "libf.a", "g.o"]) else {
+        return;
+    };
+    assert_linked(&linked);
+    for gone in ["main.o", "libf.a", "g.o"] {
+        fs::remove_file(scratch.file(gone)).unwrap();
+    }
+    let mut program = Invocation::new([scratch.file("program")]);
+    program.env.push(("PATH".to_owned(), "/none".to_owned()));
+    assert_says(&program.run_in(scratch.path()).unwrap(), "1 2\n");
+}

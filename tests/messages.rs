@@ -7,7 +7,8 @@ mod command_line;
 mod linker_options;
 
 use expect_test::{Expect, expect};
-use tests::command::Ending;
+use tests::command::{Ending, Invocation};
+use tests::compare::orc_jit;
 use tests::scratch::Scratch;
 
 /// Runs `orc-jit` with `arguments` in `scratch` and compares its message.
@@ -445,18 +446,25 @@ fn source_that_does_not_compile() {
     );
 }
 
+/// With a compiler at hand, it makes machine code of them (`tests/lines/lto`).
 #[test]
 fn objects_for_link_time_optimization() {
     let scratch = Scratch::new();
     scratch.compile_with("main.o", "int main(void) { return 0; }", &["-flto"]);
-    check(
-        &scratch,
-        &["run", "main.o"],
-        expect![[r#"
-        exit code 1
-        orc-jit: error: main.o: holds gcc's internal code (-flto) and no machine code: compile without -flto, or with -ffat-lto-objects
-    "#]],
-    );
+    let Some(orc_jit) = orc_jit() else {
+        return;
+    };
+    let mut invocation = Invocation::new([orc_jit]).arg("run").arg("main.o");
+    let variables = [("PATH", "/none"), ("CC", "cc-of-mine")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    invocation.env.extend(variables);
+    let refused = invocation.run_in(scratch.path()).unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr);
+    expect![[r#"
+        orc-jit: error: main.o: holds gcc's internal code (-flto) and no machine code, and there is no compiler to make some (looked for cc-of-mine, gcc): compile without -flto, or set CC
+    "#]]
+    .assert_eq(&message);
+    assert_eq!(refused.ending, Ending::Exit(1));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::link_line::{LinkLine, OutputKind, Question};
 use super::map_file::LinkReport;
 use super::run::Moment;
 use super::surroundings::Surroundings;
-use super::{Failure, inputs, output, questions, response_file, run, threads};
+use super::{Failure, inputs, lto, output, questions, response_file, run, threads};
 
 /// Options that ask a compiler driver for something else than linking.
 const NOT_LINKING: &[&str] = &[
@@ -81,7 +82,15 @@ fn write_image(mut line: LinkLine, args: &[OsString]) -> Result<(), Failure> {
     let output = line.output.clone().unwrap_or_else(|| "a.out".into());
     line.seen_from(&here);
     let recorder = Arc::new(Recorder::default());
-    resolve(&mut line, &recorder)?;
+    let scratch = tempfile::tempdir();
+    let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
+    let surroundings: Arc<dyn Surroundings> = recorder.clone();
+    if let Err(failure) = resolve(&mut line, &surroundings, scratch.path()) {
+        let Some(machine_code) = lto::machine_code(&line, &surroundings)? else {
+            return Err(failure);
+        };
+        resolve(&mut line, &machine_code, scratch.path())?;
+    }
 
     let taken = recorder.paths();
     let sources = line
@@ -99,14 +108,15 @@ fn write_image(mut line: LinkLine, args: &[OsString]) -> Result<(), Failure> {
 }
 
 /// Finds everything that the program is made of, and a meaning for every name.
-fn resolve(line: &mut LinkLine, recorder: &Arc<Recorder>) -> Result<(), Failure> {
-    let surroundings: Arc<dyn Surroundings> = recorder.clone();
-    let scratch = tempfile::tempdir();
-    let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
+fn resolve(
+    line: &mut LinkLine,
+    surroundings: &Arc<dyn Surroundings>,
+    scratch: &Path,
+) -> Result<(), Failure> {
     let limit = threads::limit(None);
-    let inputs = inputs::open(line, &surroundings, scratch.path(), limit)?;
+    let inputs = inputs::open(line, surroundings, scratch, limit)?;
     let mut report = LinkReport::wanted(line);
-    let jit = run::jit(line, &surroundings, report.as_ref(), Moment::Pruned);
+    let jit = run::jit(line, surroundings, report.as_ref(), Moment::Pruned);
     let jit = jit.build().map_err(|error| error.to_string())?;
     if let Some(report) = &mut report {
         report.files(&inputs.opened);
@@ -115,7 +125,7 @@ fn resolve(line: &mut LinkLine, recorder: &Arc<Recorder>) -> Result<(), Failure>
     let program = run::prepare(
         &jit,
         line,
-        &surroundings,
+        surroundings,
         inputs.opened,
         Vec::new(),
         rehearse,

@@ -16,13 +16,14 @@ use super::map_file::LinkReport;
 use super::options::RunOptions;
 use super::sources::Language;
 use super::surroundings::{Here, Surroundings};
+use super::threads::LinkThreads;
 use super::timings::Timings;
 use super::{
-    Failure, driver_libraries, executor, image, questions, response_file, restart, show_graph,
+    Failure, driver_libraries, executor, image, lto, questions, response_file, restart, show_graph,
     threads,
 };
 use crate::object_reader::Files;
-use crate::{Builder, Jit, Program, ProgramInput, ProgramSettings, Undefined};
+use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -52,7 +53,12 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     }
     let argv0 = options.argv0.clone().unwrap_or_else(|| program_name(&line));
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
-    run(line, options, &here, argv0, program_args)
+    let request = Request {
+        options,
+        argv0,
+        program_args,
+    };
+    run(line, &request, &here, None)
 }
 
 /// `orc-jit run-image FILE NAME ARGS...`, as an [`image`] calls it: its path, and all of its arguments.
@@ -68,22 +74,43 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
     let (name, program_args) = args.split_first().unwrap_or((file, &[]));
     let name = name.to_string_lossy().into_owned();
     let surroundings: Arc<dyn Surroundings> = Arc::new(contents);
-    run(
-        line,
-        RunOptions::default(),
-        &surroundings,
-        name,
+    let request = Request {
+        options: RunOptions::default(),
+        argv0: name,
         program_args,
-    )
+    };
+    run(line, &request, &surroundings, None)
 }
 
+/// What is to be run, beside a line.
+struct Request<'a> {
+    options: RunOptions,
+    argv0: String,
+    program_args: &'a [OsString],
+}
+
+/// Why there is no program.
+enum Stopped {
+    /// The command's part failed.
+    Command(Failure),
+    /// Linking failed, or the process is gone.
+    Link(crate::Error),
+}
+
+impl From<crate::Error> for Stopped {
+    fn from(error: crate::Error) -> Self {
+        Self::Link(error)
+    }
+}
+
+/// Links and runs, where `started` is if that is given.
 fn run(
     mut line: LinkLine,
-    options: RunOptions,
+    request: &Request<'_>,
     surroundings: &Arc<dyn Surroundings>,
-    argv0: String,
-    program_args: &[OsString],
+    started: Option<Executor>,
 ) -> Result<i32, Failure> {
+    let options = &request.options;
     let mut timings = Timings::start();
     let has_sources = line.inputs.iter().any(|i| Language::of(i).is_some());
     let scratch = has_sources.then(tempfile::tempdir).transpose();
@@ -98,7 +125,10 @@ fn run(
     let start_with = restart::variables(preload);
     timings.done("open inputs, compile sources");
 
-    let executor = executor::start(&options, start_with)?;
+    let executor = match started {
+        Some(executor) => Some(executor),
+        None => executor::start(options, start_with)?,
+    };
     let mut report = LinkReport::wanted(&line);
     let moment = Moment::Placed(options.show_graph);
     let mut jit = jit(&line, surroundings, report.as_ref(), moment);
@@ -114,31 +144,23 @@ fn run(
     }
     timings.done("start the runtime");
 
-    let Inputs {
-        opened,
-        search,
-        languages,
-        threads,
-    } = inputs;
-    let program_args = program_args
-        .iter()
-        .map(|a| a.to_string_lossy().into_owned());
-    let args = std::iter::once(argv0.clone()).chain(program_args).collect();
-    let rehearse = options.no_exec.then_some(Rehearsal::All);
-    let program = prepare(&jit, &line, surroundings, opened, args, rehearse)?;
-    use_default_libraries(&program, &line, search, &languages)?;
-    // The name is data of the C library, which the program may take a copy of.
-    jit.session().executor().set_program_name(&argv0);
-    timings.done("read symbol tables");
-
-    match program.link() {
-        Ok(missing) => warn_of_missing(&line, missing.as_deref()),
-        Err(error) => {
+    let linked = link(&jit, &line, surroundings, inputs, request, &mut timings);
+    let (program, threads) = match linked {
+        Ok(linked) => linked,
+        Err(stopped) => {
+            if let Some(machine_code) = lto::machine_code(&line, surroundings)? {
+                drop(jit);
+                return run(line, request, &machine_code, executor);
+            }
+            let error = match stopped {
+                Stopped::Command(failure) => return Err(failure),
+                Stopped::Link(error) => error,
+            };
             drop(scratch);
             restart_if_it_helps(&jit);
             return executor::status(executor.as_ref(), &error);
         }
-    }
+    };
     if let Some(report) = &report {
         report.write(&line)?;
     }
@@ -153,7 +175,7 @@ fn run(
     if options.no_exec {
         return Ok(0);
     }
-    executor::stand_aside(&options, executor.as_ref());
+    executor::stand_aside(options, executor.as_ref());
     match program.run() {
         // With a runtime that cannot end the process itself.
         Ok(status) => {
@@ -164,6 +186,37 @@ fn run(
         }
         Err(error) => executor::status(executor.as_ref(), &error),
     }
+}
+
+/// Links the inputs to a program, and enters it into its process.
+fn link(
+    jit: &Jit,
+    line: &LinkLine,
+    surroundings: &Arc<dyn Surroundings>,
+    inputs: Inputs,
+    request: &Request<'_>,
+    timings: &mut Timings,
+) -> Result<(Program, LinkThreads), Stopped> {
+    let Inputs {
+        opened,
+        search,
+        languages,
+        threads,
+    } = inputs;
+    let program_args = request.program_args.iter();
+    let program_args = program_args.map(|arg| arg.to_string_lossy().into_owned());
+    let args = std::iter::once(request.argv0.clone()).chain(program_args);
+    let rehearse = request.options.no_exec.then_some(Rehearsal::All);
+    let program = prepare(jit, line, surroundings, opened, args.collect(), rehearse);
+    let program = program.map_err(Stopped::Command)?;
+    use_default_libraries(&program, line, search, &languages)
+        .map_err(|error| Stopped::Command(error.into()))?;
+    // The name is data of the C library, which the program may take a copy of.
+    jit.session().executor().set_program_name(&request.argv0);
+    timings.done("read symbol tables");
+    let missing = program.link()?;
+    warn_of_missing(line, missing.as_deref());
+    Ok((program, threads))
 }
 
 /// Tells of undefined symbols that the program is linked without.

@@ -36,6 +36,9 @@ pub(crate) trait Surroundings: InputOpener {
 
     /// Who wants to hear which members of the archive at `path` are needed.
     fn watch(&self, path: &Path) -> Option<Arc<MemberWatch>>;
+
+    /// Hears that a file has other content for this link.
+    fn replaced(&self, _path: &Path, _bytes: &Arc<dyn InputBytes>) {}
 }
 
 /// What a source became.

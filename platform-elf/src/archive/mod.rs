@@ -32,6 +32,9 @@ use crate::object::{ElfObject, WrappedNames};
 
 pub use self::subset::subset;
 
+/// A member's name and its bytes.
+pub type NamedBytes = (String, Arc<dyn InputBytes>);
+
 /// Hears the offsets of the headers of members that are read.
 pub type MemberWatch = dyn Fn(u64) + Send + Sync;
 
@@ -135,6 +138,18 @@ impl Archive {
         Ok(objects
             .map(|object| object as Arc<dyn ObjectFile>)
             .collect())
+    }
+
+    /// Names and bytes of all members, whatever they are.
+    ///
+    /// # Errors
+    /// When a member is damaged, or a thin archive's file not readable.
+    pub fn contents(&self) -> Result<Vec<NamedBytes>, ObjectError> {
+        let offsets = self.walk().map_err(|message| self.error(message))?;
+        let members = offsets.into_iter().map(|offset| member::find(self, offset));
+        members
+            .map(|member| member.map(|member| (member.file_name, member.input)))
+            .collect()
     }
 
     /// The names and the member of a damaged archive are not known: the error names the archive.

@@ -27,9 +27,8 @@ impl FileKind {
             [] => Self::Unusable("is empty"),
             [0x7f, b'E', b'L', b'F', ..] => elf_kind(bytes),
             [b'!', b'<', b'a' | b't', ..] => Self::Archive,
-            [b'B', b'C', 0xc0, 0xde, ..] => {
-                Self::Unusable("is LLVM bitcode; compile it without -flto or -emit-llvm")
-            }
+            // Who reads objects says what is to be done with bitcode, plain or wrapped.
+            [b'B', b'C', 0xc0, 0xde, ..] | [0xde, 0xc0, 0x17, 0x0b, ..] => Self::Object,
             [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
                 Self::Unusable("is a Mach-O file; an ELF object is needed here")
             }

@@ -113,4 +113,10 @@ impl Surroundings for Recorder {
             }
         }))
     }
+
+    fn replaced(&self, path: &Path, bytes: &Arc<dyn InputBytes>) {
+        let mut taken = self.taken();
+        taken.files.insert(path.to_owned(), bytes.clone());
+        taken.members.remove(path);
+    }
 }

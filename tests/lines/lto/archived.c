@@ -1,0 +1,1 @@
+int from_archive(int x) { return x + 10; }

@@ -1,0 +1,2 @@
+int nowhere(void);
+int unused(void) { return nowhere(); }
