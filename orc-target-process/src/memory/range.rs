@@ -93,7 +93,7 @@ impl Range {
 
     fn over(placement: Placement, backing: Backing) -> Result<Self, MemoryError> {
         let page = pages::page_size();
-        let (all, space, names) = match &backing {
+        let (all, space, names, searched_for_leaks) = match &backing {
             Backing::Loaded(range) => {
                 let all = range.range();
                 let table_start = all.start + page;
@@ -103,18 +103,20 @@ impl Range {
                 let names_end = table_end + names_size(all.end - all.start);
                 let names = FunctionNames::new(table_end..names_end, all.clone(), range.bias())?;
                 let space = Space::new(names_end..all.end - page, Some((table, data)));
-                (all, space, Some(names))
+                // Its data segments say where a leak checker has to look.
+                (all, space, Some(names), None)
             }
             Backing::Plain(reservation) => {
                 let all = reservation.range();
-                (all.clone(), Space::new(all, None), None)
+                let searched = RootRegion::new(&all);
+                (all.clone(), Space::new(all, None), None, searched)
             }
         };
         Ok(Self {
             placement,
             space: Mutex::new(space),
             names: Mutex::new(names),
-            _searched_for_leaks: RootRegion::new(&all),
+            _searched_for_leaks: searched_for_leaks,
             all,
             _backing: backing,
         })

@@ -1,8 +1,9 @@
 //! Memory in which a leak checker of the process has to look for pointers.
 //!
 //! LeakSanitizer (alone, or within AddressSanitizer) takes a heap block for leaked if no pointer to
-//! it lies in registers, stacks, the heap, or the writable segments that loaded objects declare. Our
-//! ranges declare none, so it is told of them.
+//! it lies in registers, stacks, the heap, or the writable segments that loaded objects declare. A
+//! range that the loader knows declares some (`memory::data_segments`). The checker is told of others, as
+//! a whole: it will read every page of them, so that makes pages of what nobody has used.
 
 use std::ffi::CStr;
 use std::ops::Range as Addresses;
