@@ -65,6 +65,8 @@ pub struct ProgramLink {
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
     pub args: Vec<String>,
+    /// The program lies at the same addresses each time, below 2 GiB.
+    pub fixed_addresses: bool,
     /// Stop before the program is there, with the error [`LinkError::Rehearsed`].
     pub rehearse: Option<Rehearsal>,
 }

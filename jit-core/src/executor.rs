@@ -9,7 +9,7 @@ use std::fmt;
 pub use orc_shared::{AllocAction, AllocActionPair};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 pub use orc_target_process::api;
-pub use orc_target_process::api::{AllocationRequest, FinalizeRequest};
+pub use orc_target_process::api::{AllocationRequest, FinalizeRequest, ProgramIdentity};
 use orc_target_process::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
 };
@@ -178,9 +178,8 @@ pub trait ExecutorControl: Send + Sync {
     /// (`__orc_rt_jit_dispatch`), and of its context (`__orc_rt_jit_dispatch_ctx`).
     fn dispatch_function(&self) -> (ExecutorAddr, ExecutorAddr);
 
-    /// Makes the executor process look like `argv[0]` is `program`: `program_invocation_name` and
-    /// the like.
-    fn set_program_name(&self, program: &str);
+    /// Makes the executor process look as if this program had been started.
+    fn set_program(&self, program: &ProgramIdentity);
 
     /// How large the loader's surplus of static thread-local storage would have to be when the
     /// process starts, in bytes, for what was refused last to be granted. `None` if nothing was refused.

@@ -11,10 +11,10 @@ use orc_target_process::dispatch::Dispatcher;
 use orc_target_process::executor::{self as local, LocalExecutor, Released};
 use orc_target_process::memory::MemoryManager;
 use orc_target_process::tls::Reserve;
-use orc_target_process::{native, process, trusted};
+use orc_target_process::{identity, native, trusted};
 
 use crate::executor::api::{
-    Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
+    Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, TlsBlock,
 };
 use crate::executor::{
     AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
@@ -154,8 +154,8 @@ impl ExecutorControl for InProcessExecutor {
         (Dispatcher::function(), self.dispatcher.context())
     }
 
-    fn set_program_name(&self, program: &str) {
-        process::set_program_name(program);
+    fn set_program(&self, program: &ProgramIdentity) {
+        identity::set_program(program);
     }
 
     fn wanted_surplus(&self) -> Option<u64> {

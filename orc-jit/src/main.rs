@@ -8,10 +8,14 @@
 
 use std::ffi::{c_char, c_int};
 
+use orc_target_process::process::{begin_own_work, end_own_work};
+
 /// What the C library calls.
 // SAFETY: the name is the C library's for this very function, and the signature agrees.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
+    // Until the program's.
+    begin_own_work();
     for (name, value) in orc_jit::cli::saved_environment() {
         match value {
             // SAFETY: the process has no other thread yet.
@@ -20,5 +24,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
             None => unsafe { std::env::remove_var(name) },
         }
     }
-    orc_jit::cli::main(std::env::args_os().collect())
+    let status = orc_jit::cli::main(std::env::args_os().collect());
+    end_own_work();
+    status
 }

@@ -150,6 +150,16 @@ pub fn register_atfork(
     }
 }
 
+/// Leaves no trace of calls that failed for us: a program starts with `errno` zero (C, 7.5), and `dlerror`
+/// has nothing to tell.
+pub fn forget_errors() {
+    // SAFETY: forgets this thread's message; the place of `errno` is this thread's.
+    unsafe {
+        libc::dlerror();
+        *libc::__errno_location() = 0;
+    }
+}
+
 /// The entries of an environment, without the null pointer that ends it.
 ///
 /// # Safety

@@ -75,6 +75,7 @@ pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
         loader::open_linked(library)?;
     }
     loader::finalize_at_exit()?;
+    host::forget_errors();
     loader::open_linked(program.header)?;
     // SAFETY: the caller vouches for the program.
     let status = unsafe { loader::call_as_main(program.entry, program.arguments) };
@@ -122,6 +123,7 @@ unsafe fn open_run_close(
     // While the program runs, it and its threads open dylibs themselves.
     Loader::acquire().open_by_name(name)?;
     let ran = dlfcn::lookup(header, entry).map(|main| {
+        host::forget_errors();
         // SAFETY: the caller vouches for the program.
         unsafe { loader::call_as_main(main, arguments) }
     });

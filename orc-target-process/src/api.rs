@@ -232,6 +232,19 @@ pub struct CopyRelocation {
     pub size: u64,
 }
 
+/// Who the program is, to itself and to those who look at its process.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProgramIdentity {
+    /// Its arguments, its name first.
+    pub args: Vec<Vec<u8>>,
+    /// The file that a linker would have written, an absolute path: what `/proc/self/exe` leads linked code
+    /// to. Without one, that is the executor's file.
+    pub path: Option<Vec<u8>>,
+    /// A command that runs the program again, if the file is not there: `--argv0 NAME -- ARGUMENTS` is
+    /// to follow.
+    pub again: Vec<Vec<u8>>,
+}
+
 /// What the program is to the loader: a synthesized shared object made of this is opened
 /// `RTLD_GLOBAL`, and the loader itself binds both directions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io;
 
 use self::arguments::{Action, Arguments, HELP, Transport};
+use crate::process::{begin_own_work, end_own_work};
 use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
 
 /// Runs the command with these arguments, its name not among them. The exit code.
@@ -14,6 +15,13 @@ use crate::server::{Listener, Server, listen_once, serve_and_report, serve_stand
 /// Programs run on the calling thread; the process must have no other.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> i32 {
+    begin_own_work();
+    let code = run(arguments);
+    end_own_work();
+    code
+}
+
+fn run(arguments: Vec<OsString>) -> i32 {
     match arguments::parse(arguments) {
         Ok(Action::Help) => {
             print!("{HELP}");

@@ -16,6 +16,7 @@ use orc_shared::{CWrapperFunctionResult, ExecutorAddr};
 use parking_lot::RwLock;
 
 use crate::process::WrapperResult;
+use crate::sys::race_checker::Unwatched;
 
 /// Takes packed arguments, returns packed results. May be called from any thread, several at once.
 pub type Handler = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
@@ -126,6 +127,7 @@ unsafe extern "C" fn dispatch(
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) }
     };
+    let _unwatched = Unwatched::begin();
     let result = match call(context, tag, arguments) {
         Ok(bytes) => WrapperResult::from_bytes(&bytes),
         Err(message) => WrapperResult::from_out_of_band_error(&message),

@@ -10,6 +10,7 @@ pub mod crash;
 mod debugger;
 pub mod dispatch;
 pub mod executor;
+pub mod identity;
 #[cfg(feature = "libunwind")]
 pub mod libunwind;
 pub mod memory;

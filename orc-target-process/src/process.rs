@@ -1,8 +1,7 @@
 //! The process as the program sees it, and calls into linked code.
 
 use std::cell::Cell;
-use std::ffi::{CString, c_char, c_void};
-use std::io;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use orc_shared::{
@@ -10,7 +9,6 @@ use orc_shared::{
 };
 use parking_lot::{Condvar, Mutex};
 
-use crate::native::lookup;
 use crate::sys;
 
 /// The C library's `malloc` and `free`. What linked code returns as a wrapper result, and what it
@@ -35,6 +33,30 @@ unsafe impl WrapperAllocator for Malloc {
 /// the first one, and to use this process as an executor.
 pub fn prepare_for_threads() {
     sys::fd::grow_table();
+}
+
+/// Says that what this thread does from now on is not the program's work: a race checker in the process
+/// is not to watch it, but for linked code that is called. [`end_own_work`] is to be called before the
+/// thread or the process ends.
+pub fn begin_own_work() {
+    sys::race_checker::prepare();
+    sys::race_checker::set_unwatched(true);
+}
+
+/// See [`begin_own_work`].
+pub fn end_own_work() {
+    sys::race_checker::set_unwatched(false);
+}
+
+/// What this thread does next is the program's first work. It finds no error of calls that it did not make:
+/// `errno` is zero (C, 7.5), and `dlerror` has nothing to tell.
+pub(crate) fn begin_program() {
+    sys::race_checker::set_unwatched(false);
+    // SAFETY: forgets this thread's message; the place of `errno` is this thread's.
+    unsafe {
+        libc::dlerror();
+        *libc::__errno_location() = 0;
+    }
 }
 
 /// Lets this thread wait without asking the loader for anything.
@@ -88,63 +110,14 @@ pub unsafe fn call_wrapper(function: ExecutorAddr, arguments: &[u8]) -> Result<V
     let function =
         unsafe { std::mem::transmute::<usize, Option<WrapperFunction>>(function.value() as usize) };
     let function = function.ok_or(CallError::NullFunction)?;
-    // SAFETY: as above; a wrapper function hands its result over.
-    let result = unsafe {
-        let raw = function(arguments.as_ptr().cast(), arguments.len());
-        WrapperResult::from_raw(raw)
+    let call = || {
+        // SAFETY: the caller's promise.
+        unsafe { function(arguments.as_ptr().cast(), arguments.len()) }
     };
+    let raw = sys::race_checker::watched(call);
+    // SAFETY: the result is ours from now on.
+    let result = unsafe { WrapperResult::from_raw(raw) };
     Ok(result.bytes()?.to_vec())
-}
-
-/// Makes the process look as if it had been started as `program`: what C code finds in
-/// `program_invocation_name`, `program_invocation_short_name` and their older names, what
-/// the C library prints before its messages, `argv[0]` of the process, and the name the kernel
-/// shows for it. `/proc/self/cmdline` keeps the host's.
-pub fn set_program_name(program: &str) {
-    // What follows a zero byte no C string can hold.
-    let name = program.split('\0').next().unwrap_or_default();
-    let short_at = name.rfind('/').map_or(0, |at| at + 1);
-    let Ok(c_name) = CString::new(name) else {
-        return;
-    };
-    // Never freed: anybody may have kept the pointer, as with the original.
-    let full: *mut c_char = c_name.into_raw();
-    let short = full.wrapping_add(short_at);
-    set_pointer(c"program_invocation_name", full);
-    set_pointer(c"program_invocation_short_name", short);
-    set_first_argument(full);
-    // A convenience for those who list processes.
-    let _ignored = set_kernel_name(&name.as_bytes()[short_at..]);
-}
-
-/// Sets a pointer variable of the C library, if it has one of this name.
-fn set_pointer(variable: &std::ffi::CStr, value: *mut c_char) {
-    if let Some(addr) = lookup(variable, None) {
-        // SAFETY: a `char *` of the C library, which it reads when it prints a message.
-        unsafe { crate::native::host::write_word(addr, value.expose_provenance() as u64) };
-    }
-}
-
-/// Sets `argv[0]` in the array that the loader and the C library share.
-fn set_first_argument(value: *mut c_char) {
-    let Some(addr) = lookup(c"_dl_argv", None) else {
-        return;
-    };
-    // SAFETY: glibc's `char **_dl_argv` leads to the process's argument vector, which ends with
-    // a null pointer and is writable, being part of the initial stack.
-    unsafe {
-        let vector: u64 = crate::native::host::read(addr);
-        if vector != 0 && crate::native::host::read::<u64>(vector) != 0 {
-            crate::native::host::write_word(vector, value.expose_provenance() as u64);
-        }
-    }
-}
-
-/// Names the main thread, as `exec` does with the file's name: the kernel keeps 15 bytes.
-fn set_kernel_name(short: &[u8]) -> io::Result<()> {
-    let kept = &short[..short.len().min(15)];
-    // The name of a process is that of its first thread, which need not be this one.
-    std::fs::write("/proc/self/comm", kept)
 }
 
 /// The thread pointer of the calling thread.

@@ -4,7 +4,7 @@ mod support;
 
 use std::ffi::c_int;
 
-use orc_target_process::api::ImportKind;
+use orc_target_process::api::{ImportKind, ProgramIdentity};
 use orc_target_process::native;
 use support::*;
 
@@ -93,7 +93,22 @@ fn the_process_takes_the_programs_name() {
             &[],
         );
         native::open_library(&path(&lib)).expect("opens");
-        orc_target_process::process::set_program_name("./bin/a-program-with-a-long-name");
+        orc_target_process::identity::set_program(&ProgramIdentity {
+            args: vec![
+                b"./bin/a-program-with-a-long-name".to_vec(),
+                b"argument".to_vec(),
+            ],
+            path: Some(b"/bin/a-program".to_vec()),
+            again: Vec::new(),
+        });
+        let shown = std::fs::read("/proc/self/cmdline").expect("is shown");
+        assert_eq!(shown, b"./bin/a-program-with-a-long-name\0argument\0");
+        // SAFETY: the kernel's name of the file, a C string.
+        let file = unsafe {
+            let file = libc::getauxval(libc::AT_EXECFN) as *const std::ffi::c_char;
+            std::ffi::CStr::from_ptr(file)
+        };
+        assert_eq!(file, c"/bin/a-program");
         let functions = ["full", "old"].map(|name| import(name, ImportKind::Address));
         let functions = native::bind_imports(&functions).expect("the loader answers");
         let names = functions.into_iter().map(|function| {

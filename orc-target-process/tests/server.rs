@@ -13,7 +13,7 @@ use orc_shared::sps::{self, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_target_process::api::{
     Allocated, AllocationRequest, Content, Finalization, FinalizeRequest, ImportValue,
-    LoadedLibrary, Placement, ProgramImage, RangeId, SegmentKind, SegmentRequest,
+    LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest,
 };
 use orc_target_process::shared_memory::SharedMemory;
 use support::controller::{Message, Spawned};
@@ -211,7 +211,13 @@ fn libraries_imports_and_files() {
     let wanted: Result<Option<u64>, _> = it.controller.expected(Service::WantedSurplus, &());
     assert_eq!(wanted, Ok(None));
     it.controller
-        .order(Service::SetProgramName, "renamed")
+        .order(
+            Service::SetProgram,
+            &ProgramIdentity {
+                args: vec![b"./renamed".to_vec(), b"argument".to_vec()],
+                ..ProgramIdentity::default()
+            },
+        )
         .expect("renames");
     let comm = format!("/proc/{}/comm", it.child.id());
     assert_eq!(

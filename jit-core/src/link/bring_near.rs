@@ -29,8 +29,13 @@ use crate::platform::LinkerDefined;
 /// Chooses the range of every group: all groups of one dylib in one.
 pub(super) fn choose_ranges(link: &mut Link) -> Result<(), LinkError> {
     let mut dylibs: HashMap<DylibId, bool> = HashMap::new();
+    // Ranges below 2 GiB lie at the first of some addresses that is free, which the system does not vary.
+    let is_fixed = matches!(
+        &link.batch.binding,
+        NativeBinding::Program(program) if program.fixed_addresses
+    );
     for group in &link.groups {
-        *dylibs.entry(group.dylib).or_default() |= group.low;
+        *dylibs.entry(group.dylib).or_default() |= group.low || is_fixed;
     }
     let context = &link.context;
     for group in &mut link.groups {

@@ -14,7 +14,9 @@ use super::connection::{Connection, Limits};
 use super::memory;
 use super::requests::Requests;
 use super::streams;
-use crate::executor::api::{Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId};
+use crate::executor::api::{
+    Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
+};
 use crate::executor::{
     AllocationRequest, Disconnect, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
     ExplainCrash, FinalizeRequest, Finalized, InFlight,
@@ -309,12 +311,12 @@ impl ExecutorControl for RemoteExecutor {
         self.dispatch
     }
 
-    fn set_program_name(&self, program: &str) {
+    fn set_program(&self, program: &ProgramIdentity) {
         // Waits for the answer: while the executor's main thread is busy, calls are served by others, and
         // what follows is the program's.
-        if let Err(error) = self.requests.order(Service::SetProgramName, program) {
+        if let Err(error) = self.requests.order(Service::SetProgram, program) {
             // The link, or the call that follows, says it to somebody who can do something.
-            tracing::debug!("the program's name is not set: {error}");
+            tracing::debug!("the program is not introduced: {error}");
         }
     }
 

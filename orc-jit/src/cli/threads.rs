@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use orc_target_process::process::prepare_for_threads;
+use orc_target_process::process::{begin_own_work, end_own_work, prepare_for_threads};
 
 /// Input bytes for which one more thread pays.
 const BYTES_PER_THREAD: u64 = 512 * 1024;
@@ -46,7 +46,11 @@ impl LinkThreads {
             .use_current_thread()
             .spawn_handler(move |thread| {
                 let named = std::thread::Builder::new().name("orc-jit link".to_owned());
-                let handle = named.spawn(|| thread.run())?;
+                let handle = named.spawn(|| {
+                    begin_own_work();
+                    thread.run();
+                    end_own_work();
+                })?;
                 let mut handles = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 handles.push(handle);
                 Ok(())

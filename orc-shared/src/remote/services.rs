@@ -22,7 +22,7 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// First number that is none: tags from here on are addresses.
 pub const NUMBER_END: u64 = 4096;
@@ -124,8 +124,8 @@ numbered! {
         OpenProgram = "orc.open_program",
         /// `Error()`.
         RedirectNewLibraries = "orc.redirect_new_libraries",
-        /// `Error(String program)`.
-        SetProgramName = "orc.set_program_name",
+        /// `Error(ProgramIdentity)`.
+        SetProgram = "orc.set_program",
         /// `Expected<bytes>(String path)`: a file of the executor's host.
         ReadFile = "orc.read_file",
         /// `Expected<bytes>(Addr function, bytes arguments)`: calls a wrapper function. Unlike

@@ -8,7 +8,7 @@ use orc_shared::{
 use super::{
     Allocated, AllocationRequest, Content, CopyRelocation, Export, Finalization, FinalizeRequest,
     FrameEntry, FunctionName, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind,
-    Placement, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
+    Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
 };
 
 impl_sps_enum!(Placement {
@@ -20,6 +20,11 @@ impl_sps_enum!(SegmentKind { Text = 0, ReadOnly = 1, ReadWrite = 2 });
 impl_sps_enum!(NativeKind { Function = 0, Data = 1, ThreadLocal = 2 });
 impl_sps_enum!(ImportKind { Address = 0, TlsModuleAndOffset = 1, TpOffset = 2 });
 
+impl_sps_struct!(ProgramIdentity {
+    args: Vec<Vec<u8>>,
+    path: Option<Vec<u8>>,
+    again: Vec<Vec<u8>>,
+});
 impl_sps_struct!(SegmentRequest {
     kind: SegmentKind,
     content_size: u64,

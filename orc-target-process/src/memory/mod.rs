@@ -109,6 +109,7 @@ impl MemoryManager {
         let writer = (config.own_pages_from > 0).then(CodeWriter::new).flatten();
         sys::unwinder::prepare();
         sys::leak_checker::prepare();
+        sys::race_checker::prepare();
         Self {
             config,
             writer: writer.map(Arc::new),

@@ -16,7 +16,7 @@ pub use imports::{NativeError, bind_imports, open_library};
 pub use loaded::loaded_libraries;
 
 pub(crate) use dynamic::Dynamic;
-pub(crate) use elf::{PT_TLS, Rela};
+pub(crate) use elf::{PT_LOAD, PT_TLS, Rela};
 pub(crate) use handle::LibraryHandle;
 pub(crate) use image::{
     Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_TPOFF, RelocationKind,

@@ -33,6 +33,16 @@ impl Scope {
         Self { objects }
     }
 
+    /// All libraries, in the order in which they were loaded.
+    pub fn of_all_libraries() -> Self {
+        let objects = loaded_objects();
+        let libraries = objects.iter().filter(|object| {
+            !object.is_executable && !object.is_synthesized() && !object.is_vdso()
+        });
+        let objects = libraries.filter_map(Dynamic::of).collect();
+        Self { objects }
+    }
+
     /// The object at `base` alone.
     pub fn of_object(base: u64) -> Self {
         let objects = loaded_objects();

@@ -9,6 +9,7 @@ use super::redirect::Redirects;
 use super::{ProgramError, copies, later};
 use crate::api::{ImportValue, ProgramImage};
 use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
+use crate::process;
 
 /// What the loader's message says; ours is returned instead.
 const REASON: &CStr = c"the program could not be completed";
@@ -95,10 +96,11 @@ extern "C" fn run(state: *mut State<'_>, base: u64) -> *const c_char {
     let give_up = outcome.is_err() && state.signal_error != 0;
     state.outcome = Some(outcome);
     if give_up {
-        REASON.as_ptr()
-    } else {
-        std::ptr::null()
+        return REASON.as_ptr();
     }
+    // Constructors of the program's libraries run next.
+    process::begin_program();
+    std::ptr::null()
 }
 
 impl State<'_> {

@@ -26,6 +26,7 @@ use crate::native::{
     Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, host, loaded_objects,
     lookup,
 };
+use crate::sys::race_checker::{Unwatched, set_unwatched};
 
 /// The name whose references are led to [`open_library`].
 pub(super) const NAME: &[u8] = b"dlopen";
@@ -121,6 +122,7 @@ unsafe extern "C" fn open_library() {
 
 /// Opens a library with its references redirected. Null leaves the call to the loader.
 extern "C" fn load(path: *const c_char, mode: c_int, caller: u64) -> *mut c_void {
+    let _own_work = Unwatched::begin();
     let running = RUNNING.lock().clone();
     let Some(running) = running.filter(|_| !path.is_null()) else {
         return std::ptr::null_mut();
@@ -220,6 +222,8 @@ extern "C" fn redirect(running: *const Running, _base: u64) -> *const c_char {
     // On failure the library works with libc's definitions, which it would do without us.
     let extend = AssertUnwindSafe(|| running.redirects.lock().extend(&running.image));
     let _ignored = catch_unwind(extend);
+    // The library's constructors run next.
+    set_unwatched(false);
     std::ptr::null()
 }
 

@@ -56,6 +56,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
+use crate::sys::race_checker::Unwatched;
 use crate::tls::{Reserve, SETTING};
 use hook::Hook;
 use later::Running;
@@ -141,6 +142,13 @@ pub struct OpenProgram {
 }
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
+static ENTERING: AtomicBool = AtomicBool::new(false);
+
+/// Whether the loader is at work on a program: it has loaded its libraries, but not all that asks for
+/// them finds them yet.
+pub(crate) fn is_entering() -> bool {
+    ENTERING.load(Ordering::Acquire)
+}
 
 /// Enters a program. `relocated` is called once, on this thread, with the values of the image's
 /// imports in their order, and must leave the program's memory complete and executable; libraries'
@@ -156,7 +164,9 @@ pub fn open(
     if ENTERED.swap(true, Ordering::AcqRel) {
         return Err(ProgramError::AlreadyOpen);
     }
+    ENTERING.store(true, Ordering::Release);
     let result = enter(image, relocated);
+    ENTERING.store(false, Ordering::Release);
     if result.is_err() {
         ENTERED.store(false, Ordering::Release);
     }
@@ -210,9 +220,12 @@ fn enter_image(
         ..ImageSpec::default()
     })?;
     hook.set_layout(&synthesized);
+    // The hook ends this before the first constructor.
+    let own_work = Unwatched::begin();
     // SAFETY: the image's words lead to `hook`, which lives until `dlopen` has returned. That the
     // libraries' constructors run is what the caller asks for.
     let opened = unsafe { OpenImage::open(&synthesized.bytes, libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    drop(own_work);
     match (hook.into_outcome(), opened) {
         (Some(Ok(running)), Ok(image)) => Ok((image, running)),
         (Some(Ok(running)), Err(error)) => {

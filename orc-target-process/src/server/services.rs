@@ -17,12 +17,13 @@ use super::connection::Message;
 use super::crash;
 use super::session::Session;
 use crate::api::{
-    Allocated, AllocationRequest, Finalization, Import, ImportValue, Placement, ProgramImage,
+    Allocated, AllocationRequest, Finalization, Import, ImportValue, Placement, ProgramIdentity,
+    ProgramImage,
 };
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::memory::{self, SharedContent};
 use crate::tls::Reserve;
-use crate::{native, process, sys, trusted};
+use crate::{identity, native, sys, trusted};
 
 /// A call that no controller of good will makes: what is wrong with it. It ends the connection.
 pub(super) struct Violation(pub(super) String);
@@ -100,8 +101,8 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         Service::RedirectNewLibraries => {
             arguments.error(|()| services.local.redirect_new_libraries())
         }
-        Service::SetProgramName => arguments.error(|program| {
-            process::set_program_name(program);
+        Service::SetProgram => arguments.error(|program: ProgramIdentity| {
+            identity::set_program(&program);
             Ok::<_, Failure>(())
         }),
         Service::ReadFile => {

@@ -6,6 +6,7 @@
 //! library's own.
 
 mod arch;
+mod own_file;
 mod small_stacks;
 mod symbol_search;
 
@@ -33,7 +34,8 @@ fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
     let name = &import.name[..];
     let stand_in = arch::symbol_search(name)
         .or_else(|| small_stacks::stand_in(name))
-        .or_else(|| disguise::stand_in(name))?;
+        .or_else(|| disguise::stand_in(name))
+        .or_else(|| own_file::stand_in(name))?;
     // A library that brings its own function, such as a sanitizer's, knows what it does.
     let own = import.kind == ImportKind::Address && is_of_c_library(value.value);
     own.then(|| ExecutorAddr::new(stand_in.addr() as u64))

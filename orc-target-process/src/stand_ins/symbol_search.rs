@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::native::Scope;
 use crate::program;
+use crate::sys::race_checker::Unwatched;
 
 /// What the C library would not find: of this version, or the default one if that is null. Null if it is to be
 /// asked, which then leaves a message for `dlerror`, too.
@@ -21,10 +22,15 @@ pub(super) unsafe extern "C" fn find(
     name: *const c_char,
     version: *const c_char,
 ) -> *mut c_void {
+    let _own_work = Unwatched::begin();
     // SAFETY: the caller's promise.
     let text = |text: *const c_char| unsafe { CStr::from_ptr(text) }.to_bytes();
     let version = (!version.is_null()).then(|| text(version));
     let found = match handle {
+        // Libraries that are loaded with the program are entered into the global scope last.
+        libc::RTLD_NEXT if program::is_entering() => {
+            Scope::of_all_libraries().find(text(name), version)
+        }
         libc::RTLD_NEXT => Scope::of_libraries().find(text(name), version),
         libc::RTLD_DEFAULT => program::definition(text(name), version),
         handle if handle == whole_process() => program::definition(text(name), version),

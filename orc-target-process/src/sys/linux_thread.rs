@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::c_void;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -77,6 +78,61 @@ pub(crate) fn when_this_thread_ends(notify: extern "C" fn(*mut c_void)) -> io::R
     }
 }
 
+/// The end of a thread, to be waited for by others: a word in which the kernel stores zero then, and wakes
+/// those who wait there. The C library sets it up for `pthread_join`.
+pub(crate) struct EndOfThread {
+    word: &'static AtomicU32,
+}
+
+impl EndOfThread {
+    /// That of the calling thread, the process's first: its record is never given back. `None` where the
+    /// kernel does not tell.
+    pub(crate) fn of_this_one() -> Option<Self> {
+        let mut word: *mut u32 = std::ptr::null_mut();
+        // SAFETY: `word` is a valid place for the answer.
+        let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut word) };
+        if told != 0 || word.is_null() || !word.is_aligned() {
+            return None;
+        }
+        // SAFETY: the kernel's word for this thread, in the C library's record of it.
+        let word = unsafe { AtomicU32::from_ptr(word) };
+        // SAFETY: no precondition.
+        let this = unsafe { libc::gettid() };
+        (word.load(Ordering::Acquire) == this as u32).then_some(Self { word })
+    }
+
+    /// Waits for it.
+    pub(crate) fn wait(&self) {
+        loop {
+            let value = self.word.load(Ordering::Acquire);
+            if value == 0 {
+                return;
+            }
+            // SAFETY: waits on an aligned word. The kernel wakes those who wait as if they were of any
+            // process.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.word.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    value,
+                    std::ptr::null::<libc::timespec>(),
+                );
+            }
+        }
+    }
+}
+
+/// The code with which the process's first thread has ended, where the kernel tells.
+pub(crate) fn exit_code_of_first() -> i32 {
+    let path = format!("/proc/self/task/{}/stat", std::process::id());
+    let stat = std::fs::read_to_string(path).unwrap_or_default();
+    // The last field is a status as `wait` has it.
+    let status = stat.split_ascii_whitespace().last();
+    let status = status.and_then(|status| status.parse().ok());
+    status.map_or(0, |status: i32| libc::WEXITSTATUS(status))
+}
+
 /// Whether the process has one thread only, as far as the C library knows.
 pub(crate) fn is_single_threaded() -> bool {
     // SAFETY: the name is a C string.
@@ -140,6 +196,7 @@ pub(crate) fn spawn_without_signals<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(move || {
             let _listed = Listed::new();
+            let _unwatched = super::race_checker::Unwatched::begin();
             work()
         });
     if masked == 0 {

@@ -22,6 +22,9 @@ pub(crate) mod memory;
 #[path = "linux_process.rs"]
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
+#[path = "linux_race_checker.rs"]
+pub(crate) mod race_checker;
+#[cfg(target_os = "linux")]
 #[path = "linux_shared.rs"]
 pub(crate) mod shared;
 #[cfg(target_os = "linux")]

@@ -8,8 +8,8 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
 use crate::executor::api::{
-    Import, ImportKind, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, SegmentKind,
-    SegmentRequest, TlsBlock,
+    Import, ImportKind, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage,
+    RangeId, SegmentKind, SegmentRequest, TlsBlock,
 };
 use crate::executor::{
     AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
@@ -293,5 +293,5 @@ impl ExecutorControl for MockExecutor {
         (ExecutorAddr::NULL, ExecutorAddr::NULL)
     }
 
-    fn set_program_name(&self, _program: &str) {}
+    fn set_program(&self, _program: &ProgramIdentity) {}
 }

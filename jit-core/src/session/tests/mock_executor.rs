@@ -3,7 +3,9 @@
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
-use crate::executor::api::{Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId};
+use crate::executor::api::{
+    Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
+};
 use crate::executor::{
     AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
     FinalizeRequest, Finalized, InFlight,
@@ -76,5 +78,5 @@ impl ExecutorControl for FakeExecutor {
         (ExecutorAddr::NULL, ExecutorAddr::NULL)
     }
 
-    fn set_program_name(&self, _: &str) {}
+    fn set_program(&self, _: &ProgramIdentity) {}
 }
