@@ -90,7 +90,7 @@ impl NeededLibraries {
 
     /// The libraries of use, then what those need, as the loader will search them: breadth first.
     /// Dependencies count too: the program's definitions replace theirs.
-    fn used(&self) -> Vec<Arc<dyn NativeLibrary>> {
+    pub(crate) fn used(&self) -> Vec<Arc<dyn NativeLibrary>> {
         let (used, find) = {
             let state = self.state();
             let used = state.candidates.iter();

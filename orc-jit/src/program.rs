@@ -48,6 +48,8 @@ pub struct ProgramSettings {
     pub undefined: Undefined,
     /// Only find out whether it links: [`Program::link`] gives everything back, and nothing has run.
     pub rehearse: Option<Rehearsal>,
+    /// The program lies at the same addresses each time, as one does that is linked with `-no-pie`.
+    pub fixed_addresses: bool,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -66,6 +68,7 @@ impl Default for ProgramSettings {
             args: Vec::new(),
             undefined: Undefined::default(),
             rehearse: None,
+            fixed_addresses: false,
             then_exit: false,
         }
     }
@@ -204,8 +207,12 @@ impl Program {
     ///
     /// # Errors
     /// When the program's dylib was removed.
-    pub fn use_default_libraries(&self, search: LibrarySearch, more: &[&str]) -> Result<(), Error> {
-        let search = Arc::new(search);
+    pub fn use_default_libraries(
+        &self,
+        search: impl Into<Arc<LibrarySearch>>,
+        more: &[&str],
+    ) -> Result<(), Error> {
+        let search = search.into();
         let mut candidates: HashMap<&str, Arc<CandidateLibrary>> = HashMap::new();
         for soname in defaults::ASKED.iter().chain(more) {
             let loaded = self.jit.0.loaded.by_soname(soname).cloned();
@@ -311,6 +318,7 @@ impl Program {
                 exported: self.exported(),
                 args: self.settings.args.clone(),
                 rehearse: self.settings.rehearse,
+                fixed_addresses: self.settings.fixed_addresses,
             },
             drop_unreachable: self.settings.gc_sections,
             keep: keep.map(intern).collect(),
@@ -333,6 +341,13 @@ impl Program {
             Ok(_) | Err(LinkError::Rehearsed) => Ok(Some(missing)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The libraries that the program loads, in the loader's order, once it is linked, or its names are
+    /// known ([`Rehearsal::Names`]).
+    #[must_use]
+    pub fn needed_libraries(&self) -> Vec<Arc<dyn NativeLibrary>> {
+        self.jit.0.needed.used()
     }
 
     /// What `dlsym` is to find beside what the program's libraries name.

@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use jit_core::native::NativeLibrary as _;
 use platform_elf::library_search::FoundContent;
+use platform_elf::shared_library::SharedLibrary;
 
 use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
@@ -90,15 +92,15 @@ fn clangs_runtime(
 
 /// The library that replaces the allocator, if there is one: it has to be there before the first
 /// allocation.
-pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<&Path> {
-    use jit_core::native::NativeLibrary as _;
-    let replaces = |input: &&Opened| {
+pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<(&Path, &SharedLibrary)> {
+    let mut named = opened.iter().filter(|input| !input.as_needed);
+    named.find_map(|input| {
         let FoundContent::Shared(library) = &input.found.content else {
-            return false;
+            return None;
         };
         let is_libc = library.soname().starts_with("libc.so");
-        !is_libc && library.find(b"malloc").is_some() && library.find(b"free").is_some()
-    };
-    let mut named = opened.iter().filter(|input| !input.as_needed);
-    named.find(replaces).map(|input| input.found.path.as_path())
+        let defines = |name: &[u8]| library.find(name).is_some();
+        let replaces = !is_libc && defines(b"malloc") && defines(b"free");
+        replaces.then_some((input.found.path.as_path(), &**library))
+    })
 }

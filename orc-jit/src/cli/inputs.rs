@@ -22,6 +22,7 @@ const ALWAYS_SHARED: &[&str] = &[
 ];
 
 /// A file to add to the program.
+#[derive(Clone)]
 pub(super) struct Opened {
     pub(super) found: FoundInput,
     /// The source file that it was compiled from, for messages.
@@ -35,7 +36,7 @@ pub(super) struct Opened {
 /// Everything a command line names.
 pub(super) struct Inputs {
     pub(super) opened: Vec<Opened>,
-    pub(super) search: LibrarySearch,
+    pub(super) search: Arc<LibrarySearch>,
     /// Languages of the sources that were compiled.
     pub(super) languages: Vec<Language>,
     /// The threads of the link, the calling one among them.
@@ -88,7 +89,7 @@ pub(super) fn open(
     }
     Ok(Inputs {
         opened,
-        search,
+        search: Arc::new(search),
         languages,
         threads,
     })

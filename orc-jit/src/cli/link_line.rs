@@ -7,7 +7,7 @@
 //! definition.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use platform_elf::library_search::LibraryChoice;
 
@@ -29,6 +29,8 @@ pub struct LinkLine {
     pub output: Option<PathBuf>,
     /// `-rdynamic`.
     pub export_dynamic: bool,
+    /// `-no-pie`, `-static`: the program lies at the same addresses each time.
+    pub fixed_addresses: bool,
     /// `--gc-sections`, if given.
     pub gc_sections: Option<bool>,
     /// Whether the languages' and the system's libraries may be used without being named.
@@ -49,6 +51,8 @@ pub struct LinkLine {
     pub defsyms: Vec<(String, String)>,
     /// `--sysroot`.
     pub sysroot: Option<PathBuf>,
+    /// Where relative names start, if not in the working directory.
+    pub directory: Option<PathBuf>,
     /// Options for the compilers of source files.
     pub compile_flags: Vec<String>,
     /// Options for `rustc` alone.
@@ -146,6 +150,7 @@ impl Default for LinkLine {
             entry: None,
             output: None,
             export_dynamic: false,
+            fixed_addresses: false,
             gc_sections: None,
             default_libraries: true,
             undefined: Vec::new(),
@@ -156,6 +161,7 @@ impl Default for LinkLine {
             undefined_symbols: Undefined::default(),
             defsyms: Vec::new(),
             sysroot: None,
+            directory: None,
             compile_flags: Vec::new(),
             rust_flags: Vec::new(),
             output_kind: OutputKind::Program,
@@ -236,9 +242,6 @@ const COMPILE_PREFIXES: &[&str] = &[
 
 /// Options that say how to write a file, and so nothing here.
 const IGNORED: &[&str] = &[
-    "-pie",
-    "-no-pie",
-    "-nopie",
     "-s",
     "-S",
     "-v",
@@ -276,6 +279,28 @@ impl LinkLine {
             }
         }
         Ok(line)
+    }
+
+    /// Lets relative names start in a directory. What the loader looks up stays as it is.
+    pub fn start_in(&mut self, directory: &Path) {
+        for input in &mut self.inputs {
+            if let InputName::File(path) = &mut input.name {
+                *path = directory.join(&*path);
+            }
+        }
+        let lists = self.export_lists.iter_mut();
+        for path in lists.chain(&mut self.sysroot) {
+            *path = directory.join(&*path);
+        }
+        for path in &mut self.library_dirs {
+            // GNU ld puts the sysroot in place of these.
+            if !path.starts_with(['=', '$'])
+                && let Some(joined) = directory.join(&*path).to_str()
+            {
+                *path = joined.to_owned();
+            }
+        }
+        self.directory = Some(directory.to_owned());
     }
 
     /// Adds an input under the options now in force.
@@ -316,7 +341,11 @@ impl LinkLine {
                 let option = utf8(next()?)?;
                 self.linker_options(LinkerWords::new([option], args))?;
             }
-            "-static" | "-static-pie" | "--static" => self.state.choice = LibraryChoice::StaticOnly,
+            "-static" | "-static-pie" | "--static" => {
+                self.state.choice = LibraryChoice::StaticOnly;
+                self.fixed_addresses = text != "-static-pie";
+            }
+            "-pie" | "-no-pie" | "-nopie" => self.fixed_addresses = text != "-pie",
             "--coverage" => self.compile_flags.push(text.to_owned()),
             "-pg" | "-p" => {
                 self.compile_flags.push(text.to_owned());

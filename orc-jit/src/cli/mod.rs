@@ -3,6 +3,7 @@
 mod driver_libraries;
 mod executor;
 mod explain;
+mod identity;
 mod image;
 mod inputs;
 mod ld_options;
@@ -12,6 +13,7 @@ mod lto;
 mod map_file;
 mod options;
 mod output;
+mod preload;
 mod questions;
 mod replaced;
 mod response_file;

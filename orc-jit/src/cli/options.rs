@@ -96,8 +96,12 @@ pub struct RunOptions {
     pub executor_option: Vec<OsString>,
 
     /// What the program sees as its own name [default: the name of -o, or of the first input]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub argv0: Option<String>,
+
+    /// Where relative names of the command line start: the program runs itself again, from elsewhere
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub link_directory: Option<PathBuf>,
 }
 
 /// Options of `orc-jit explain`.

@@ -13,7 +13,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -23,7 +23,7 @@ const TUNABLES: &str = "GLIBC_TUNABLES";
 const PRELOAD: &str = "LD_PRELOAD";
 
 /// What this process was started with, and after a `:` what the loader's variable was before, if it
-/// was set: the bytes of surplus for [`TUNABLES`], the library for [`PRELOAD`].
+/// was set: the bytes of surplus for [`TUNABLES`], the libraries for [`PRELOAD`].
 const SAVED: [(&str, &str); 2] = [
     ("ORC_JIT_SAVED_TUNABLES", TUNABLES),
     ("ORC_JIT_SAVED_PRELOAD", PRELOAD),
@@ -34,7 +34,7 @@ const SAVED: [(&str, &str); 2] = [
 struct Start {
     /// Bytes of thread-local surplus.
     surplus: u64,
-    /// A library that takes part from the start.
+    /// Libraries that take part from the start.
     preload: Option<OsString>,
 }
 
@@ -99,16 +99,23 @@ pub(super) fn with_surplus(surplus: u64) {
     });
 }
 
-/// Starts the command again with `library` taking part from the start, unless it was started so.
-/// No destructor is run.
-pub(super) fn preloading(library: &Path) {
-    let start = started_with();
-    if start.preload.is_none() {
-        again(&Start {
-            preload: Some(library.into()),
-            ..start
-        });
-    }
+/// Whether the command was started again with libraries that take part from the start.
+pub(super) fn is_preloaded() -> bool {
+    started_with().preload.is_some()
+}
+
+/// Starts the command again with these libraries taking part from the start. No destructor is run.
+pub(super) fn preloading(libraries: &[PathBuf]) {
+    again(&Start {
+        preload: preload(libraries),
+        ..started_with()
+    });
+}
+
+/// Libraries as the loader reads them: separated by spaces, so that what is ours ends before the first `:`.
+fn preload(libraries: &[PathBuf]) -> Option<OsString> {
+    let names: Vec<&OsStr> = libraries.iter().map(|it| it.as_os_str()).collect();
+    (!names.is_empty()).then(|| names.join(OsStr::new(" ")))
 }
 
 fn again(start: &Start) {
@@ -149,9 +156,9 @@ fn changes(start: &Start) -> Vec<(usize, OsString, OsString)> {
 
 /// Variables of the environment that a child process has to start with, for the loader there to do
 /// what the program needs.
-pub(super) fn variables(preload: Option<&Path>) -> Vec<(&'static str, OsString)> {
+pub(super) fn variables(libraries: &[PathBuf]) -> Vec<(&'static str, OsString)> {
     let start = Start {
-        preload: preload.map(Into::into),
+        preload: preload(libraries),
         ..started_with()
     };
     let changes = changes(&start).into_iter();

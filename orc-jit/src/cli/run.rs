@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use jit_core::batch::Rehearsal;
+use jit_core::executor::api::ProgramIdentity;
+use jit_core::native::NativeLibrary;
 use jit_core::session::MissingSymbols;
 use platform_elf::library_search::{FoundContent, LibrarySearch};
 use platform_elf::symbol_list::SymbolPatterns;
@@ -19,8 +21,8 @@ use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
 use super::timings::Timings;
 use super::{
-    Failure, driver_libraries, executor, image, lto, questions, response_file, restart, show_graph,
-    threads,
+    Failure, executor, identity, image, lto, preload, questions, response_file, restart,
+    show_graph, threads,
 };
 use crate::object_reader::Files;
 use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
@@ -33,10 +35,12 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         Some(at) => (&args[..at], &args[at + 1..]),
         None => (&args[..], &[][..]),
     };
-    let line = LinkLine::parse(own.iter().cloned(), &RunOptions::is_own).map_err(Failure::Usage)?;
+    let mut line =
+        LinkLine::parse(own.iter().cloned(), &RunOptions::is_own).map_err(Failure::Usage)?;
     let name = OsString::from("orc-jit run");
     let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
-    for warning in line.warnings.iter().filter(|_| !restart::is_repeated()) {
+    let is_repeated = restart::is_repeated() || options.link_directory.is_some();
+    for warning in line.warnings.iter().filter(|_| !is_repeated) {
         eprintln!("orc-jit: warning: {warning}");
     }
     if let Some(question) = line.question
@@ -51,13 +55,16 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     if line.inputs.is_empty() {
         return Err(Failure::Usage("no input files".to_owned()));
     }
-    let argv0 = options.argv0.clone().unwrap_or_else(|| program_name(&line));
+    let file = program_file(&line);
+    let identity = identity::of_command_line(own, options.link_directory.as_deref(), &file);
+    if let Some(directory) = &options.link_directory {
+        line.start_in(directory);
+    }
+    let argv0 = options.argv0.clone();
+    let argv0 = argv0.unwrap_or_else(|| file.display().to_string());
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
-    let request = Request {
-        options,
-        argv0,
-        program_args,
-    };
+    let identity = identity::with_arguments(identity, argv0, program_args);
+    let request = Request { options, identity };
     run(line, &request, &here, None)
 }
 
@@ -74,19 +81,18 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
     let (name, program_args) = args.split_first().unwrap_or((file, &[]));
     let name = name.to_string_lossy().into_owned();
     let surroundings: Arc<dyn Surroundings> = Arc::new(contents);
+    let identity = identity::with_arguments(identity::of_file(path), name, program_args);
     let request = Request {
         options: RunOptions::default(),
-        argv0: name,
-        program_args,
+        identity,
     };
     run(line, &request, &surroundings, None)
 }
 
 /// What is to be run, beside a line.
-struct Request<'a> {
+struct Request {
     options: RunOptions,
-    argv0: String,
-    program_args: &'a [OsString],
+    identity: ProgramIdentity,
 }
 
 /// Why there is no program.
@@ -106,7 +112,7 @@ impl From<crate::Error> for Stopped {
 /// Links and runs, where `started` is if that is given.
 fn run(
     mut line: LinkLine,
-    request: &Request<'_>,
+    request: &Request,
     surroundings: &Arc<dyn Surroundings>,
     started: Option<Executor>,
 ) -> Result<i32, Failure> {
@@ -118,11 +124,14 @@ fn run(
     let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
     let limit = threads::limit(options.threads);
     let inputs = inputs::open(&mut line, surroundings, dir, limit)?;
-    let preload = driver_libraries::replaced_allocator(&inputs.opened);
-    if let (None, Some(library)) = (&options.executor, preload) {
-        restart::preloading(library);
+    let mut start_with = Vec::new();
+    if !restart::is_preloaded() {
+        let preloaded = preload::libraries(&line, surroundings, &inputs);
+        if options.executor.is_none() && !preloaded.is_empty() {
+            restart::preloading(&preloaded);
+        }
+        start_with = restart::variables(&preloaded);
     }
-    let start_with = restart::variables(preload);
     timings.done("open inputs, compile sources");
 
     let executor = match started {
@@ -194,7 +203,7 @@ fn link(
     line: &LinkLine,
     surroundings: &Arc<dyn Surroundings>,
     inputs: Inputs,
-    request: &Request<'_>,
+    request: &Request,
     timings: &mut Timings,
 ) -> Result<(Program, LinkThreads), Stopped> {
     let Inputs {
@@ -203,16 +212,16 @@ fn link(
         languages,
         threads,
     } = inputs;
-    let program_args = request.program_args.iter();
-    let program_args = program_args.map(|arg| arg.to_string_lossy().into_owned());
-    let args = std::iter::once(request.argv0.clone()).chain(program_args);
+    let identity = identity::in_executor(&request.identity, jit.executor());
+    let args = identity.args.iter();
+    let args = args.map(|arg| String::from_utf8_lossy(arg).into_owned());
     let rehearse = request.options.no_exec.then_some(Rehearsal::All);
     let program = prepare(jit, line, surroundings, opened, args.collect(), rehearse);
     let program = program.map_err(Stopped::Command)?;
     use_default_libraries(&program, line, search, &languages)
         .map_err(|error| Stopped::Command(error.into()))?;
     // The name is data of the C library, which the program may take a copy of.
-    jit.session().executor().set_program_name(&request.argv0);
+    jit.session().executor().set_program(&identity);
     timings.done("read symbol tables");
     let missing = program.link()?;
     warn_of_missing(line, missing.as_deref());
@@ -232,7 +241,7 @@ pub(super) fn warn_of_missing(line: &LinkLine, missing: Option<&MissingSymbols>)
 pub(super) fn use_default_libraries(
     program: &Program,
     line: &LinkLine,
-    search: LibrarySearch,
+    search: impl Into<Arc<LibrarySearch>>,
     languages: &[Language],
 ) -> Result<(), String> {
     if !line.default_libraries {
@@ -242,6 +251,21 @@ pub(super) fn use_default_libraries(
     let more: &[&str] = if fortran { &["libgfortran.so.5"] } else { &[] };
     let used = program.use_default_libraries(search, more);
     used.map_err(|error| error.to_string())
+}
+
+/// The libraries that the program will load, in the loader's order. Nothing is linked for that.
+pub(super) fn needed_libraries(
+    line: &LinkLine,
+    surroundings: &Arc<dyn Surroundings>,
+    inputs: &Inputs,
+) -> Result<Vec<Arc<dyn NativeLibrary>>, Failure> {
+    let jit = jit(line, surroundings, None, Moment::Pruned);
+    let jit = jit.build().map_err(|e| e.to_string())?;
+    let (opened, names_only) = (inputs.opened.clone(), Some(Rehearsal::Names));
+    let program = prepare(&jit, line, surroundings, opened, Vec::new(), names_only)?;
+    use_default_libraries(&program, line, inputs.search.clone(), &inputs.languages)?;
+    program.link().map_err(|e| e.to_string())?;
+    Ok(program.needed_libraries())
 }
 
 /// Starts the command again if it was the process's room for thread-locals that was in the way.
@@ -330,6 +354,7 @@ pub(super) fn prepare(
         args,
         undefined: line.undefined_symbols,
         rehearse,
+        fixed_addresses: line.fixed_addresses,
         then_exit: true,
     };
     let text = |e: crate::Error| e.to_string();
@@ -363,13 +388,12 @@ fn exported(line: &LinkLine, surroundings: &dyn Surroundings) -> Result<SymbolPa
     Ok(patterns)
 }
 
-/// What the program sees as its name: the file a linker would have written, or else the first input
-/// without its extension.
-fn program_name(line: &LinkLine) -> String {
+/// The file a linker would have written, or else the first input without its extension: what the program
+/// sees as its name.
+fn program_file(line: &LinkLine) -> PathBuf {
     let first = line.inputs.iter().find_map(|input| match &input.name {
         InputName::File(path) => Some(path.with_extension("")),
         InputName::Library(_) => None,
     });
-    let name: PathBuf = line.output.clone().or(first).unwrap_or_default();
-    name.display().to_string()
+    line.output.clone().or(first).unwrap_or_default()
 }

@@ -147,6 +147,9 @@ fn start(
     let words = language.command();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
+    if let Some(directory) = &line.directory {
+        command.current_dir(directory);
+    }
     match language {
         Language::Rust => rust_arguments(&mut command, &words, line, source, &output)?,
         _ => c_arguments(&mut command, input, line, source, &output),
