@@ -58,6 +58,10 @@ pub enum SectionKind {
     ThreadLocal,
 }
 
+/// Rank of a section that is compared with others by its name, whatever their ranks. (Of sections without a
+/// name, those with a smaller rank come before it.)
+pub const RANK_BY_NAME: u32 = 0xf000_0000;
+
 /// A section: what blocks of one output section of one object share.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Section {
@@ -66,9 +70,12 @@ pub struct Section {
     pub output: NameId,
     /// Permissions and role.
     pub kind: SectionKind,
-    /// Rank among blocks of the same output section, smaller first; ties keep link order.
-    /// Formats encode initializer priorities here.
+    /// Rank among blocks of the same output section, smaller first. Formats encode initializer
+    /// priorities here.
     pub order: u32,
+    /// What sections of the same rank are sorted by, byte by byte, those without coming first; ties keep
+    /// link order. See also [`RANK_BY_NAME`].
+    pub order_name: Option<NameId>,
     /// Kept even if nothing refers to it (initializers, `SHF_GNU_RETAIN`, notes).
     pub retained: bool,
     /// Kept when the output section's bounds are referred to (a name that is a C identifier).

@@ -5,13 +5,13 @@
 //! nothing but zeros comes last in its segment and is never touched. Thread-local sections form an
 //! image of their own: initialized data, then zeros.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::parallel;
+use super::section_order::Ordered;
 use super::state::{Group, Link, Part};
 use crate::error::LinkError;
 use crate::executor::api::{SegmentKind, SegmentRequest};
@@ -165,7 +165,7 @@ pub(super) fn lay_out(link: &mut Link) -> Result<(), LinkError> {
                 |name| platform.section_rank(&names.bytes(name)),
             );
         }
-        place_blocks(&mut link.parts, &group.parts, &mut layout);
+        place_blocks(&mut link.parts, &group.parts, &mut layout, names);
         place_outputs(&mut layout);
         tracing::debug!(
             text = layout.segments[0].size,
@@ -240,26 +240,27 @@ fn find_outputs(
 }
 
 /// Gives every live block its offset: in link order, or in that of the sections' order keys.
-fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout) {
-    // Few keys, many blocks: a list per key is in link order without being sorted.
-    let mut ordered: BTreeMap<u32, Vec<(u32, u32)>> = BTreeMap::new();
+fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout, names: &NameTable) {
+    let mut ordered = Ordered::default();
     for &index in of_group {
         let part = &mut parts[index as usize];
         for (number, placement) in part.placements.iter_mut().enumerate() {
             let section = placement.section.0 as usize;
             let output = &mut layout.outputs[part.outputs[section] as usize];
             if output.ordered {
-                let order = part.graph.sections[section].order;
-                ordered
-                    .entry(order)
-                    .or_default()
-                    .push((index, number as u32));
+                let section = &part.graph.sections[section];
+                let block = (index, number as u32);
+                ordered.add(section.order, section.order_name, block);
             } else {
                 output.place(index, placement);
             }
         }
     }
-    for (index, number) in ordered.into_values().flatten() {
+    let output_of = |(index, number): (u32, u32)| {
+        let part = &parts[index as usize];
+        part.outputs[part.placements[number as usize].section.0 as usize]
+    };
+    for (index, number) in ordered.finish(names, output_of).into_iter().flatten() {
         let part = &mut parts[index as usize];
         let placement = &mut part.placements[number as usize];
         let output = part.outputs[placement.section.0 as usize];

@@ -103,6 +103,7 @@ pub(super) fn new_section(output: crate::name::NameId, kind: SectionKind) -> Sec
         output,
         kind,
         order: 0,
+        order_name: None,
         retained: false,
         bounds_retained: false,
     }

@@ -21,6 +21,7 @@ mod prune;
 mod ranges;
 mod record_places;
 mod resolve_externals;
+mod section_order;
 mod state;
 mod survey;
 mod tables;

@@ -119,6 +119,7 @@ impl Blocks {
             output: self.table.known_name(names, output),
             kind,
             order: output_section::COMMON_ORDER,
+            order_name: None,
             retained: false,
             bounds_retained: false,
         };
@@ -194,6 +195,9 @@ impl Blocks {
             output,
             kind,
             order: placement.order,
+            order_name: placement
+                .by_name
+                .then(|| names.intern(view.section_name(section))),
             retained,
             bounds_retained,
         };
@@ -303,7 +307,7 @@ struct SectionTable {
     last_own: Option<(Vec<u8>, NameId)>,
     /// The section most recently used for each known output and low rank.
     recent: [[SectionId; RECENT_ORDERS]; Known::COUNT],
-    others: HashMap<(NameId, u32, u8), SectionId>,
+    others: HashMap<(NameId, u32, Option<NameId>, u8), SectionId>,
 }
 
 const RECENT_ORDERS: usize = 8;
@@ -356,7 +360,7 @@ impl SectionTable {
         let flags = section.kind as u8
             | u8::from(section.retained) << 6
             | u8::from(section.bounds_retained) << 7;
-        let key = (section.output, section.order, flags);
+        let key = (section.output, section.order, section.order_name, flags);
         *self.others.entry(key).or_insert_with(|| {
             sections.push(section);
             SectionId(sections.len() as u32 - 1)

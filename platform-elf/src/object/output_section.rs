@@ -6,10 +6,12 @@
 //!
 //! *Initializers.* `.init_array.N` runs in ascending order of `N` before the plain `.init_array`.
 //! `.ctors.N` is the older form: its priority is `65535 - N`, and a `.ctors` section is run from its
-//! end to its start, so its words are written in reverse order. The same holds for finalizers, whose
+//! end to its start, so its words are written in reverse order. Of one priority, the section with the
+//! smaller name comes first, and so `.ctors.N` before `.init_array.N`. What is named otherwise
+//! (`.init_array.early`) has only its name to be compared by. The same holds for finalizers, whose
 //! array the runtime walks from its end.
 
-use jit_core::graph::SectionKind;
+use jit_core::graph::{RANK_BY_NAME, SectionKind};
 use object::elf::{
     self, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_PREINIT_ARRAY,
     SectionFlags, SectionType,
@@ -97,14 +99,22 @@ pub(super) struct Placement {
     pub output: Option<Known>,
     /// Rank in the output section.
     pub order: u32,
+    /// Whether sections of the same rank are sorted by their names.
+    pub by_name: bool,
     /// Whether the section's words are run from the last to the first.
     pub reversed: bool,
 }
 
-/// Rank of initializers without a priority: after all that have one.
-const NO_PRIORITY: u32 = 65536;
+/// Rank of initializers of priority 0: behind what the linker itself puts first.
+const FIRST_PRIORITY: u32 = 1;
+/// The greatest priority; a greater number is none.
+const MAX_PRIORITY: u32 = i32::MAX as u32;
+/// Rank of initializers without a name of their own: after all that have one.
+const NO_PRIORITY: u32 = RANK_BY_NAME + 1;
 /// Rank of ordinary code, after the groups that profile feedback and attributes make.
 const ORDINARY_TEXT: u32 = 5;
+/// Rank of code whose order its names tell (`.text.sorted.N`).
+const SORTED_TEXT: u32 = 4;
 /// Rank of common symbols, which ld places after `.bss`.
 pub(super) const COMMON_ORDER: u32 = 1;
 
@@ -120,6 +130,7 @@ pub(super) fn placement(tail: &[u8], sh_type: SectionType) -> Placement {
     known.unwrap_or(Placement {
         output: None,
         order: 0,
+        by_name: false,
         reversed: false,
     })
 }
@@ -129,7 +140,7 @@ fn by_name(tail: &[u8]) -> Option<Placement> {
     let is = |name: &[u8]| rest(tail, name).is_some_and(|rest| rest.starts_with(b"\0"));
     let family = |name: &[u8]| rest(tail, name).is_some();
     match tail.get(1)? {
-        b't' if family(b".text") => plain(Text, text_order(rest(tail, b".text")?)),
+        b't' if family(b".text") => Some(text(rest(tail, b".text")?)),
         b't' if family(b".tdata") => plain(ThreadData, 0),
         b't' if family(b".tbss") => plain(ThreadBss, 0),
         b'r' if family(b".rodata") => plain(ReadOnlyData, 0),
@@ -197,8 +208,19 @@ fn plain(output: Known, order: u32) -> Option<Placement> {
     Some(Placement {
         output: Some(output),
         order,
+        by_name: false,
         reversed: false,
     })
+}
+
+fn text(rest: &[u8]) -> Placement {
+    let order = text_order(rest);
+    Placement {
+        output: Some(Known::Text),
+        order,
+        by_name: order == SORTED_TEXT,
+        reversed: false,
+    }
 }
 
 fn text_order(rest: &[u8]) -> u32 {
@@ -215,30 +237,55 @@ fn text_order(rest: &[u8]) -> u32 {
 }
 
 fn initializers(output: Known, rest: Option<&[u8]>) -> Option<Placement> {
-    let order = rest.and_then(priority).unwrap_or(NO_PRIORITY);
-    plain(output, order)
-}
-
-fn destructors(output: Known, rest: &[u8]) -> Option<Placement> {
-    let order = priority(rest).map_or(NO_PRIORITY, |n| 65535 - n);
+    let rest = rest.filter(|rest| rest.starts_with(b"."));
+    let order = rest.map_or(NO_PRIORITY, |rest| ranked(priority(rest)));
     Some(Placement {
         output: Some(output),
         order,
+        by_name: rest.is_some(),
+        reversed: false,
+    })
+}
+
+fn destructors(output: Known, rest: &[u8]) -> Option<Placement> {
+    let suffix = Some(rest).filter(|rest| rest.starts_with(b"."));
+    let order = suffix.map_or(NO_PRIORITY, |rest| {
+        let number = priority(rest);
+        // Only in ".ctors.N" itself, and not in ".ctors.early.N", it counts down.
+        let is_plain = memchr::memrchr(b'.', until_nul(rest)) == Some(0);
+        match is_plain {
+            true => ranked(number.and_then(|n| 65535_u32.checked_sub(n))),
+            false => ranked(number),
+        }
+    });
+    Some(Placement {
+        output: Some(output),
+        order,
+        by_name: suffix.is_some(),
         reversed: true,
     })
 }
 
-/// The number after the dot, as in ".00101".
+fn ranked(priority: Option<u32>) -> u32 {
+    priority.map_or(RANK_BY_NAME, |priority| FIRST_PRIORITY + priority)
+}
+
+/// The number after the last dot, as in ".00101".
 fn priority(rest: &[u8]) -> Option<u32> {
-    let digits = rest.strip_prefix(b".")?;
-    let end = digits.iter().take(8).position(|b| !b.is_ascii_digit())?;
-    if end == 0 || digits[end] != 0 {
+    let name = until_nul(rest);
+    let digits = &name[memchr::memrchr(b'.', name)? + 1..];
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let number = digits[..end]
-        .iter()
-        .fold(0u32, |n, d| n * 10 + u32::from(d - b'0'));
-    (number <= 65535).then_some(number)
+    let number = digits.iter().try_fold(0u32, |number, digit| {
+        let number = number.checked_mul(10)?.checked_add(u32::from(digit - b'0'));
+        number.filter(|&number| number <= MAX_PRIORITY)
+    });
+    number
+}
+
+fn until_nul(tail: &[u8]) -> &[u8] {
+    &tail[..memchr::memchr(0, tail).unwrap_or(tail.len())]
 }
 
 /// Permissions of a section that goes to `output`.
@@ -340,16 +387,40 @@ mod tests {
 
     #[test]
     fn priorities_run_in_ld_order() {
-        assert_eq!(place(".init_array"), (".init_array".into(), 65536, false));
-        assert_eq!(
-            place(".init_array.00101"),
-            (".init_array".into(), 101, false)
-        );
-        assert_eq!(place(".init_array.x"), (".init_array".into(), 65536, false));
-        assert_eq!(place(".ctors"), (".init_array".into(), 65536, true));
-        assert_eq!(place(".ctors.65434"), (".init_array".into(), 101, true));
-        assert_eq!(place(".dtors.65434"), (".fini_array".into(), 101, true));
-        assert_eq!(place(".ctors.99999"), (".init_array".into(), 65536, true));
+        let at = |name: &str| place(name).1;
+        let priorities = [
+            (".init_array.0", 0),
+            (".init_array.00101", 101),
+            (".init_array.x.7", 7),
+            (".init_array.70000", 70000),
+            (".ctors.65434", 101),
+            (".ctors.65535", 0),
+            (".ctors.0", 65535),
+            (".ctors.x.5", 5),
+            (".dtors.65434", 101),
+            (".fini_array.3", 3),
+        ];
+        for (name, priority) in priorities {
+            assert_eq!(at(name), FIRST_PRIORITY + priority, "{name}");
+        }
+        let odd = [
+            ".init_array.early",
+            ".init_array.",
+            ".init_array.5x",
+            ".init_array.2147483648",
+            ".init_array.99999999999999999999999",
+            ".ctors.65536",
+            ".dtors.late",
+        ];
+        for name in odd {
+            assert_eq!(at(name), RANK_BY_NAME, "{name}");
+        }
+        for name in [".init_array", ".ctors", ".fini_array", ".dtors"] {
+            assert_eq!(at(name), NO_PRIORITY, "{name}");
+        }
+        assert_eq!(place(".ctors.5").0, ".init_array");
+        assert!(place(".ctors.5").2, "its words are reversed");
+        assert_eq!(place(".dtors").0, ".fini_array");
         assert_eq!(place(".init"), (".init".into(), 0, false));
     }
 

@@ -216,6 +216,7 @@ impl<'a> Builder<'a> {
             output: output_name,
             kind,
             order,
+            order_name: None,
             retained: output != ".text",
             bounds_retained: false,
         });

@@ -118,6 +118,7 @@ impl Obj {
             output: self.names.intern(output.as_bytes()),
             kind,
             order: 0,
+            order_name: None,
             retained: false,
             bounds_retained: false,
         });

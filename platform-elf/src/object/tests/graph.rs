@@ -198,8 +198,17 @@ fn initializers_are_ordered_and_constructors_reversed() {
         assert!(section(name).retained, "{name}");
         assert_eq!(section(name).kind, SectionKind::RelocatedReadOnly);
     }
-    assert_eq!(section(".init_array.200").order, 200);
-    assert_eq!(section(".ctors.65335").order, 200);
+    assert_eq!(
+        section(".init_array.200").order,
+        section(".ctors.65335").order
+    );
+    let name_of = |name: &str| section(name).order_name.map(|it| loaded.names.text(it));
+    assert_eq!(name_of(".ctors.65335").as_deref(), Some(".ctors.65335"));
+    assert_eq!(
+        name_of(".init_array.200").as_deref(),
+        Some(".init_array.200")
+    );
+    assert_eq!(name_of(".init_array"), None);
     assert_eq!(
         section(".ctors.65335").output,
         section(".init_array").output

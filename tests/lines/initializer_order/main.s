@@ -1,0 +1,4 @@
+        .globl  main
+main:   xor     %eax, %eax
+        ret
+        .section .note.GNU-stack,"",@progbits
