@@ -171,6 +171,9 @@ kinds! {
         GotLoadToLea,
         /// `call *x@GOTPCREL(%rip)` → `addr32 call x`; `S + A - P`, 32 bits signed.
         GotCallToCall,
+        /// `rex.W call *x@GOTPCREL(%rip)` → `rex.W call x; nop`; `S + A - (P - 1)`, 32 bits signed at
+        /// `P - 1`. An `addr32` prefix may not stand behind a REX prefix.
+        GotCallToCallNop,
         /// `jmp *x@GOTPCREL(%rip)` → `jmp x; nop`; `S + A - (P - 1)`, 32 bits signed at `P - 1`.
         GotJumpToJump,
         /// `mov x@GOTPCREL(%rip), %r` → `mov $x, %r`; `S + A + 4`, 32 bits signed.

@@ -260,10 +260,27 @@ fn describe(link: &Link, failure: &Failure) -> LinkError {
             kind,
             value,
             bits,
-            help: help(bits, native),
+            help: match is_number(link, part, edge.target) {
+                true => FAR_NUMBER,
+                false => help(bits, native),
+            },
         }
         .into(),
     )
+}
+
+const FAR_NUMBER: &str = "the value is a number, no place in an object, and too far from where code can \
+     lie: take it with a 64-bit instruction (movabs)";
+
+/// Whether the symbol is a number, and no place.
+fn is_number(link: &Link, part: &Part, symbol: SymbolId) -> bool {
+    match part.external(symbol) {
+        Some(external) => link.externals[external as usize].number,
+        None => matches!(
+            part.graph.symbols[symbol.0 as usize].target,
+            Target::Absolute(_)
+        ),
+    }
 }
 
 fn help(bits: u32, native: bool) -> &'static str {

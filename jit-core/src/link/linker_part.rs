@@ -136,6 +136,7 @@ pub(super) fn add_external(link: &mut Link, group: u32, external: u32) -> Symbol
         class: original.class,
         size: original.size,
         uses: Uses::ANY,
+        number: original.number,
     };
     let number = link.externals.len() as u32;
     link.externals.push(twin);

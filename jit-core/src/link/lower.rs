@@ -176,6 +176,8 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
                     _ => Some(near),
                 })
             }
+            // A reference to a mere number has the number in its addend.
+            Target::Absolute(0) => own(Some(TargetClass::Small)),
             Target::Absolute(value) => own(Some(bring_near::classify_value(value, extent))),
             Target::Discarded => own(None),
             Target::External => match part.externals.get(index) {

@@ -14,6 +14,7 @@ use crate::error::LinkError;
 use crate::graph::{SymbolId, Target};
 use crate::name::NameId;
 use crate::name_pages::NamePages;
+use crate::object::SymbolKind;
 use crate::platform::LinkerDefined;
 
 /// Names that one thread asks for at least.
@@ -63,9 +64,9 @@ fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Result<Vec<External>, LinkErr
         let resolution = null_if_absent(link, dylib, resolution);
         let bound = bind(link, name, &resolution).unwrap_or_else(|error| {
             errors.lock().push(error);
-            (Bound::Value(0), 0)
+            Binding::of(Bound::Value(0), 0)
         });
-        External::new(dylib, name, resolution, bound)
+        External::new(dylib, name, resolution, &bound)
     };
     let externals = if list.len() < FEW {
         list.iter().map(ask).collect()
@@ -98,17 +99,36 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     }
 }
 
-/// What an external is bound to, before anything is known of ranges, and its size.
-fn bind(link: &Link, name: NameId, resolution: &Resolution) -> Result<(Bound, u64), LinkError> {
+/// What an external is bound to, before anything is known of ranges.
+struct Binding {
+    bound: Bound,
+    size: u64,
+    number: bool,
+}
+
+impl Binding {
+    const fn of(bound: Bound, size: u64) -> Self {
+        let number = false;
+        Self {
+            bound,
+            size,
+            number,
+        }
+    }
+}
+
+fn bind(link: &Link, name: NameId, resolution: &Resolution) -> Result<Binding, LinkError> {
     Ok(match resolution {
         Resolution::InBatch { unit, symbol } => {
             let part = link.parts.get(*unit as usize);
             let target = part.and_then(|p| p.graph.symbols.get(symbol.0 as usize));
+            let (part, symbol) = (*unit, *symbol);
             match target.map(|symbol| (symbol.target, symbol.size)) {
-                Some((Target::Defined { .. } | Target::Absolute(_), size)) => {
-                    let (part, symbol) = (*unit, *symbol);
-                    (Bound::Part { part, symbol }, size)
-                }
+                Some((target @ (Target::Defined { .. } | Target::Absolute(_)), size)) => Binding {
+                    bound: Bound::Part { part, symbol },
+                    size,
+                    number: matches!(target, Target::Absolute(_)),
+                },
                 Some((Target::External | Target::Discarded, _)) | None => {
                     return Err(LinkError::Internal(format!(
                         "{} was resolved to a definition that its object does not make",
@@ -117,29 +137,33 @@ fn bind(link: &Link, name: NameId, resolution: &Resolution) -> Result<(Bound, u6
                 }
             }
         }
-        Resolution::Address { addr, .. } => (Bound::Value(addr.value()), 0),
-        Resolution::Pending { .. } => (Bound::Pending, 0),
-        Resolution::Native(native) => (Bound::Native, native.symbol.size),
-        Resolution::Linker(LinkerDefined::TlsModuleBase) | Resolution::Null => (Bound::Value(0), 0),
-        Resolution::Linker(_) => (Bound::Linker, 0),
+        // What lies so low is a number, or code of a range that is low itself.
+        Resolution::Address { addr, kind, .. } => Binding {
+            bound: Bound::Value(addr.value()),
+            size: 0,
+            number: *kind != SymbolKind::ThreadLocal
+                && i32::try_from(addr.value().cast_signed()).is_ok(),
+        },
+        Resolution::Pending { .. } => Binding::of(Bound::Pending, 0),
+        Resolution::Native(native) => Binding::of(Bound::Native, native.symbol.size),
+        Resolution::Linker(LinkerDefined::TlsModuleBase) | Resolution::Null => {
+            Binding::of(Bound::Value(0), 0)
+        }
+        Resolution::Linker(_) => Binding::of(Bound::Linker, 0),
     })
 }
 
 impl External {
-    fn new(
-        dylib: DylibId,
-        name: NameId,
-        resolution: Resolution,
-        (bound, size): (Bound, u64),
-    ) -> Self {
+    fn new(dylib: DylibId, name: NameId, resolution: Resolution, binding: &Binding) -> Self {
         Self {
             name,
             dylib,
             resolution,
-            bound,
+            bound: binding.bound,
             class: TargetClass::Far,
-            size,
+            size: binding.size,
             uses: Uses::empty(),
+            number: binding.number,
         }
     }
 }

@@ -112,6 +112,8 @@ pub(super) struct External {
     pub(super) size: u64,
     /// How edges use it, over all parts.
     pub(super) uses: Uses,
+    /// Whether it is a number, and no place.
+    pub(super) number: bool,
 }
 
 /// Where an external's value comes from.

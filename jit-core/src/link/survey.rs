@@ -1,4 +1,8 @@
-//! Fourth step: how live edges use each symbol, and which frames die with their code.
+//! Fourth step: how live edges use each symbol, which frames die with their code, and what must lie
+//! low.
+//!
+//! What must lie below 2 GiB: what code refers to with 32-bit absolute addresses, and code that refers
+//! to a number (`abs = 0x1000`) with a distance, in an instruction that cannot be rewritten.
 //!
 //! A frame whose code is gone loses its edges. Its bytes stay, with the zero that relocatable
 //! objects have as the code's start, which unwinders skip.
@@ -6,11 +10,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::parallel;
-use super::state::{Link, OWN, Part, Uses, table_of_symbols};
+use super::state::{External, Link, OWN, Part, Uses, table_of_symbols};
 use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::lower;
 use crate::error::LinkError;
-use crate::graph::Target;
+use crate::graph::{BlockId, SectionKind, Target};
 
 /// Fills [`Part::uses`] and the externals' uses, and decides which groups must lie low.
 pub(super) fn survey(link: &mut Link) -> Result<(), LinkError> {
@@ -27,6 +31,7 @@ pub(super) fn survey(link: &mut Link) -> Result<(), LinkError> {
     for (external, uses) in link.externals.iter_mut().zip(of_externals) {
         external.uses |= Uses::from_bits_truncate(uses.into_inner());
     }
+    find_direct_numbers(link, &low)?;
     for (group, low) in link.groups.iter_mut().zip(low) {
         group.low |= low.into_inner();
     }
@@ -51,6 +56,45 @@ fn note_uses(part: &Part, of_externals: &[AtomicU8]) -> bool {
             && !matches!(part.graph.symbols[index].target, Target::Absolute(_));
     }
     low
+}
+
+/// Notes the groups with code that refers to a number by its distance. Edges are looked at only in parts
+/// that refer directly to one.
+fn find_direct_numbers(link: &mut Link, low: &[AtomicBool]) -> Result<(), LinkError> {
+    let externals = &link.externals;
+    parallel::each_part(&mut link.parts, |_, part| {
+        let is_low = &low[part.group as usize];
+        if !is_low.load(Ordering::Relaxed) && refers_to_number(part, externals) {
+            is_low.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    })
+}
+
+fn refers_to_number(part: &Part, externals: &[External]) -> bool {
+    let is_number = |symbol: usize| match part.graph.symbols[symbol].target {
+        Target::Absolute(_) => true,
+        Target::External => match part.externals[symbol] {
+            OWN => false,
+            external => externals[external as usize].number,
+        },
+        Target::Defined { .. } | Target::Discarded => false,
+    };
+    let direct = part.uses.iter().enumerate();
+    let mut direct = direct.filter(|(_, uses)| uses.contains(Uses::DIRECT));
+    if !direct.any(|(symbol, _)| is_number(symbol)) {
+        return false;
+    }
+    let graph = &part.graph;
+    let blocks = graph.blocks.iter().zip(0u32..);
+    let mut live = blocks.filter(|(block, _)| block.live);
+    live.any(|(block, id)| {
+        let in_text = graph.sections[block.section.0 as usize].kind == SectionKind::Text;
+        let content = graph.content(BlockId(id));
+        graph.edges_of(BlockId(id)).iter().any(|edge| {
+            is_number(edge.target.0 as usize) && lower::needs_low_code(edge, content, in_text)
+        })
+    })
 }
 
 fn drop_dead_frames(part: &mut Part) {

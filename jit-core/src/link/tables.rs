@@ -1,9 +1,11 @@
 //! The tables that lowering makes for a graph: GOT, PLT stubs, sizes.
 
+use hashbrown::HashMap;
+
 use super::linker_part::{self, NewBlock};
 use super::lower::{Facts, Shared, push_section};
 use super::state::{Needs, OWN, Part, TLS_MODULE, TLS_OFFSET};
-use crate::arch::x86_64::lower::{Lowered, Via};
+use crate::arch::x86_64::lower::{BRANCH_ADDEND, Lowered, Via};
 use crate::arch::x86_64::{Kind, stubs};
 use crate::graph::{BlockId, Content, Edge, SectionId, SectionKind, SymbolId, Target};
 use crate::object::SymbolKind;
@@ -44,7 +46,37 @@ pub(super) struct Tables {
     got_tp_offset: Entries,
     got_tls_pair: Entries,
     stubs: Entries,
+    branches: Branches,
     sizes: Entries,
+}
+
+/// Stubs for branches into the middle of what is out of reach, and to numbers: few programs have any.
+#[derive(Default)]
+struct Branches {
+    /// The symbols of stub and slot for a symbol and a distance from it.
+    of_place: HashMap<(SymbolId, i64), (SymbolId, SymbolId)>,
+    /// The same in the order of their first use.
+    list: Vec<(SymbolId, i64)>,
+}
+
+impl Branches {
+    /// The symbol of the stub that jumps to this distance from a symbol.
+    fn get(&mut self, place: (SymbolId, i64), next: &mut u32) -> SymbolId {
+        let (stub, _) = *self.of_place.entry(place).or_insert_with(|| {
+            self.list.push(place);
+            *next += 2;
+            (SymbolId(*next - 2), SymbolId(*next - 1))
+        });
+        stub
+    }
+
+    /// In order: symbol of the stub, symbol of the slot, and what the slot holds.
+    fn iter(&self) -> impl Iterator<Item = (SymbolId, SymbolId, (SymbolId, i64))> {
+        self.list.iter().map(|place| {
+            let (stub, slot) = self.of_place[place];
+            (stub, slot, *place)
+        })
+    }
 }
 
 impl Tables {
@@ -56,6 +88,7 @@ impl Tables {
             got_tp_offset: Entries::default(),
             got_tls_pair: Entries::default(),
             stubs: Entries::default(),
+            branches: Branches::default(),
             sizes: Entries::default(),
         }
     }
@@ -74,20 +107,30 @@ impl Tables {
             let need = match lowered.via {
                 Via::GotTlsPair => Needs::TLS_PAIR,
                 Via::Size => Needs::empty(),
-                Via::Direct | Via::Got | Via::GotTpOffset | Via::Stub => Needs::VALUE,
+                Via::Direct | Via::Got | Via::GotTpOffset | Via::Stub | Via::BranchStub => {
+                    Needs::VALUE
+                }
             };
             shared.need(externals[edge.target.0 as usize], need);
         }
+        let mut addend = edge.addend;
         let target = match lowered.via {
             Via::Direct => edge.target,
             Via::Got => self.got.get(edge.target, symbols, next),
             Via::GotTpOffset => self.got_tp_offset.get(edge.target, symbols, next),
             Via::GotTlsPair => self.got_tls_pair.get(edge.target, symbols, next),
             Via::Stub => self.stubs.get(edge.target, symbols, next),
+            Via::BranchStub => {
+                // The field counts from the end of the instruction, which it is the last part of.
+                let distance = edge.addend.wrapping_sub(BRANCH_ADDEND);
+                addend = BRANCH_ADDEND;
+                self.branches.get((edge.target, distance), next)
+            }
             Via::Size => self.sizes.get(edge.target, symbols, next),
         };
         Edge {
             target,
+            addend,
             kind: lowered.kind.edge(),
             ..*edge
         }
@@ -99,10 +142,12 @@ impl Tables {
             return;
         }
         // A stub's GOT entry is the one that loads of the function's address use.
-        let stub_slots: Vec<SymbolId> = {
+        let stubs: Vec<(SymbolId, SymbolId)> = {
             let (symbols, next) = (self.symbols, &mut self.next);
-            let targets = self.stubs.targets.iter();
-            targets.map(|t| self.got.get(*t, symbols, next)).collect()
+            let stubs = self.stubs.symbols.iter().zip(&self.stubs.targets);
+            let stubs = stubs.map(|(stub, t)| (*stub, self.got.get(*t, symbols, next)));
+            let branches = self.branches.iter().map(|(stub, slot, _)| (stub, slot));
+            stubs.chain(branches).collect()
         };
         // And one for the start of the functions' names. A vector that doubles is mostly empty.
         let added = self.next as usize - self.symbols + 1;
@@ -112,7 +157,7 @@ impl Tables {
             linker_part::add_symbol(part, Target::Absolute(0), SymbolKind::None, 0, OWN);
         }
         self.define_got(part, shared);
-        self.define_stubs(part, shared, &stub_slots);
+        define_stubs(part, shared, &stubs);
         for (target, symbol) in self.sizes.targets.iter().zip(&self.sizes.symbols) {
             let size = size_of(part, *target, shared);
             part.graph.symbols[symbol.0 as usize].target = Target::Absolute(size);
@@ -120,29 +165,34 @@ impl Tables {
     }
 
     fn define_got(&self, part: &mut Part, shared: &Shared<'_>) {
-        let singles = self.got.targets.len() + self.got_tp_offset.targets.len();
+        let branches = self.branches.list.len();
+        let singles = self.got.targets.len() + self.got_tp_offset.targets.len() + branches;
         let words = singles + 2 * self.got_tls_pair.targets.len();
         if words == 0 {
             return;
         }
         let mut edges = Vec::with_capacity(words);
         let mut places = Vec::with_capacity(words);
-        let push = |edges: &mut Vec<Edge>, kind: Kind, target: SymbolId| {
+        let push = |edges: &mut Vec<Edge>, kind: Kind, (target, addend): (SymbolId, i64)| {
             edges.push(Edge {
                 offset: edges.len() as u32 * 8,
                 target,
-                addend: 0,
+                addend,
                 kind: kind.edge(),
             });
         };
         for (target, symbol) in self.got.targets.iter().zip(&self.got.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
-            push(&mut edges, Kind::Pointer64, *target);
+            push(&mut edges, Kind::Pointer64, (*target, 0));
+        }
+        for (_, slot, place) in self.branches.iter() {
+            places.push((slot, edges.len() as u64 * 8));
+            push(&mut edges, Kind::Pointer64, place);
         }
         let tp = self.got_tp_offset.targets.iter();
         for (target, symbol) in tp.zip(&self.got_tp_offset.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
-            push(&mut edges, Kind::TpOffset64, *target);
+            push(&mut edges, Kind::TpOffset64, (*target, 0));
         }
         let pairs = self.got_tls_pair.targets.iter();
         for (target, symbol) in pairs.zip(&self.got_tls_pair.symbols) {
@@ -151,36 +201,37 @@ impl Tables {
                 let external = part.externals[target.0 as usize] | word;
                 let value =
                     linker_part::add_symbol(part, Target::External, SymbolKind::None, 0, external);
-                push(&mut edges, Kind::Pointer64, value);
+                push(&mut edges, Kind::Pointer64, (value, 0));
             }
         }
         let section = push_section(part, shared.got, SectionKind::RelocatedReadOnly);
         let block = add_table(part, section, &vec![0; words * 8], 8, edges);
         place(part, block, &places, SymbolKind::Data);
     }
+}
 
-    fn define_stubs(&self, part: &mut Part, shared: &Shared<'_>, slots: &[SymbolId]) {
-        if slots.is_empty() {
-            return;
-        }
-        let (offset, kind, addend) = stubs::STUB_EDGE;
-        let size = stubs::STUB.len();
-        let edge = |(number, slot): (usize, &SymbolId)| Edge {
-            offset: offset + (number * size) as u32,
-            target: *slot,
-            addend,
-            kind: kind.edge(),
-        };
-        let edges = slots.iter().enumerate().map(edge).collect();
-        let symbols = self.stubs.symbols.iter().enumerate();
-        let places: Vec<(SymbolId, u64)> = symbols
-            .map(|(number, symbol)| (*symbol, (number * size) as u64))
-            .collect();
-        let section = push_section(part, shared.plt, SectionKind::Text);
-        let bytes = stubs::STUB.repeat(slots.len());
-        let block = add_table(part, section, &bytes, stubs::STUB_ALIGN, edges);
-        place(part, block, &places, SymbolKind::Function);
+/// Makes stubs: each has a symbol, and that of the slot with the address it jumps to.
+fn define_stubs(part: &mut Part, shared: &Shared<'_>, stubs: &[(SymbolId, SymbolId)]) {
+    if stubs.is_empty() {
+        return;
     }
+    let (offset, kind, addend) = stubs::STUB_EDGE;
+    let size = stubs::STUB.len();
+    let edge = |(number, &(_, slot)): (usize, &(SymbolId, SymbolId))| Edge {
+        offset: offset + (number * size) as u32,
+        target: slot,
+        addend,
+        kind: kind.edge(),
+    };
+    let edges = stubs.iter().enumerate().map(edge).collect();
+    let places: Vec<(SymbolId, u64)> = (0..)
+        .zip(stubs)
+        .map(|(number, &(stub, _))| (stub, number * size as u64))
+        .collect();
+    let section = push_section(part, shared.plt, SectionKind::Text);
+    let bytes = stubs::STUB.repeat(stubs.len());
+    let block = add_table(part, section, &bytes, stubs::STUB_ALIGN, edges);
+    place(part, block, &places, SymbolKind::Function);
 }
 
 /// Adds a block with many edges.

@@ -100,13 +100,10 @@ pub fn fixup(kind: Kind, block: &mut [u8], offset: u32, t: Terms) -> Fixed {
             put(block, back(at, 2)?, [0x67, 0xe8])?;
             put_i32(block, at, delta)
         }
-        Kind::GotJumpToJump => {
-            // ff 25 disp32: jmp *disp32(%rip)  →  e9 rel32 90: jmp rel32; nop
-            let value = delta.wrapping_add(1);
-            put(block, back(at, 2)?, [0xe9])?;
-            put(block, at + 3, [0x90])?;
-            put_i32(block, at - 1, value)
-        }
+        // ff 15 disp32: call *disp32(%rip)  →  e8 rel32 90: call rel32; nop
+        Kind::GotCallToCallNop => short_branch_and_nop(block, at, 0xe8, delta),
+        // ff 25 disp32: jmp *disp32(%rip)  →  e9 rel32 90: jmp rel32; nop
+        Kind::GotJumpToJump => short_branch_and_nop(block, at, 0xe9, delta),
         Kind::GotLoadToImmediate => load_to_immediate(block, at, immediate),
         Kind::GotLoadToImmediateRex => {
             move_rex_r_to_b(block, at)?;
@@ -184,6 +181,13 @@ pub fn fixup(kind: Kind, block: &mut [u8], offset: u32, t: Terms) -> Fixed {
 
 /// `mov %fs:0, %rax`
 const LOAD_THREAD_POINTER: [u8; 9] = [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0];
+
+/// A branch that is one byte shorter than the one through the GOT, and a `nop`.
+fn short_branch_and_nop(block: &mut [u8], at: usize, opcode: u8, delta: i64) -> Fixed {
+    put(block, back(at, 2)?, [opcode])?;
+    put(block, at + 3, [0x90])?;
+    put_i32(block, at - 1, delta.wrapping_add(1))
+}
 
 /// `mov disp32(%rip), %r` (`8b /r`) or `lea` → `mov $imm32, %r` (`c7 /0`).
 fn load_to_immediate(block: &mut [u8], at: usize, value: i64) -> Fixed {

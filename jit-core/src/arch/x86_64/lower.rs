@@ -40,6 +40,8 @@ pub enum Via {
     GotTlsPair,
     /// A stub that jumps to the target.
     Stub,
+    /// A stub that jumps to where the edge's branch leads: its addend is part of the stub.
+    BranchStub,
     /// An absolute symbol with the target's size as its value.
     Size,
 }
@@ -159,7 +161,7 @@ pub fn lower(
         Kind::Branch32 => match class {
             TargetClass::Near | TargetClass::NearLow => Lowered::direct(Kind::Delta32),
             TargetClass::Far | TargetClass::Small | TargetClass::Null => {
-                Lowered::via(Kind::Delta32, Via::Stub)
+                far_branch(edge, content, in_text)
             }
             TargetClass::ThreadLocal | TargetClass::NativeThreadLocal => {
                 return Err("a call or jump to a thread-local variable");
@@ -194,6 +196,7 @@ pub fn lower(
         Kind::TlsDescriptorCall => tls::descriptor_call(at, content)?,
         Kind::GotLoadToLea
         | Kind::GotCallToCall
+        | Kind::GotCallToCallNop
         | Kind::GotJumpToJump
         | Kind::GotLoadToImmediate
         | Kind::GotLoadToImmediateRex
@@ -237,34 +240,88 @@ impl Prefix {
     /// the one-byte opcode map.
     #[must_use]
     pub fn is_at(self, content: &[u8], opcode: usize) -> bool {
-        let before = |n: usize| {
-            opcode
-                .checked_sub(n)
-                .and_then(|at| content.get(at))
-                .copied()
-        };
         match self {
             Prefix::None => true,
-            Prefix::Rex => before(1).is_some_and(|rex| rex & 0xf0 == 0x40),
-            Prefix::Rex2 => before(2) == Some(0xd5) && before(1).is_some_and(|p| p & 0x80 == 0),
+            Prefix::Rex => before(content, opcode, 1).is_some_and(is_rex),
+            Prefix::Rex2 => {
+                before(content, opcode, 2) == Some(0xd5)
+                    && before(content, opcode, 1).is_some_and(|p| p & 0x80 == 0)
+            }
         }
     }
 }
 
-/// A direct PC-relative reference. Only one to address zero needs care: from code far from zero no
-/// displacement reaches it, so `lea` becomes a `mov` of the value, and any other instruction is one
-/// that the program guards by a test of the address and never executes.
+/// The byte this far before `at`.
+fn before(content: &[u8], at: usize, distance: usize) -> Option<u8> {
+    let at = at.checked_sub(distance)?;
+    content.get(at).copied()
+}
+
+const fn is_rex(byte: u8) -> bool {
+    byte & 0xf0 == 0x40
+}
+
+/// Instructions are at most 15 bytes long.
+const MAX_PREFIXES: usize = 14;
+
+/// Whether more prefixes seem to stand in front of the instruction with its opcode at `opcode` and
+/// `prefix` before it, which give another meaning to the instruction that it would be rewritten to:
+/// `data16` shortens immediates (and branches, on AMD), `addr32` cuts what `lea` computes, and `%fs`
+/// and `%gs` are no part of an address that is taken.
+///
+/// Only the assembler knows where an instruction begins: a byte of the one before may look like a
+/// prefix. So a yes must cost no more than the rewrite.
+pub(super) fn has_other_prefix(content: &[u8], opcode: usize, prefix: Prefix) -> bool {
+    let rex = match prefix {
+        Prefix::Rex | Prefix::Rex2 => before(content, opcode, 1),
+        // One that was written as an instruction of its own.
+        Prefix::None => before(content, opcode, 1).filter(|&byte| is_rex(byte)),
+    };
+    let length = match prefix {
+        Prefix::Rex2 => 2,
+        Prefix::Rex => 1,
+        Prefix::None => usize::from(rex.is_some()),
+    };
+    // With REX.W, the operands have 64 bits whatever else there is.
+    let is_wide = rex.is_some_and(|rex| rex & 8 != 0);
+    let Some(in_front) = content.get(..opcode.saturating_sub(length)) else {
+        return false;
+    };
+    let prefixes = in_front.iter().rev().take(MAX_PREFIXES);
+    prefixes
+        .take_while(|byte| is_legacy_prefix(**byte))
+        .any(|byte| match byte {
+            0x64 | 0x65 | 0x67 => true,
+            0x66 => !is_wide,
+            _ => false,
+        })
+}
+
+/// Segments, sizes, `lock` and `rep`.
+const fn is_legacy_prefix(byte: u8) -> bool {
+    matches!(
+        byte,
+        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
+    )
+}
+
+/// A direct PC-relative reference. Only one to a small value needs care: from code far from zero no
+/// displacement reaches it. So a branch goes through a stub, and `lea` becomes a `mov` of the value.
+/// Any other instruction with an undefined weak symbol is one that the program guards by a test of
+/// the address and never executes; with a number, it needs code at low addresses
+/// ([`needs_low_code`]).
 fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -> Lowered {
+    let at = edge.offset as usize;
     match class {
-        TargetClass::Null | TargetClass::Small if in_text => {
-            if is_rex_lea(content, edge.offset as usize) && edge.addend == -4 {
-                Lowered::direct(Kind::LeaToImmediate)
-            } else if class == TargetClass::Null {
-                Lowered::direct(Kind::UnreachedNull)
-            } else {
-                Lowered::direct(Kind::Delta32)
-            }
+        TargetClass::Null | TargetClass::Small | TargetClass::Far
+            if in_text && is_branch(content, at) =>
+        {
+            far_branch(edge, content, in_text)
         }
+        TargetClass::Null | TargetClass::Small if in_text && is_rex_lea(content, at) => {
+            Lowered::direct(Kind::LeaToImmediate)
+        }
+        TargetClass::Null if in_text => Lowered::direct(Kind::UnreachedNull),
         TargetClass::Near
         | TargetClass::NearLow
         | TargetClass::Far
@@ -272,6 +329,43 @@ fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -
         | TargetClass::Null
         | TargetClass::ThreadLocal
         | TargetClass::NativeThreadLocal => Lowered::direct(Kind::Delta32),
+    }
+}
+
+/// A call or jump through a stub. In an instruction, the addend tells where in the target it leads;
+/// in data (a table of distances), it belongs to the distance.
+fn far_branch(edge: &Edge, content: &[u8], in_text: bool) -> Lowered {
+    let leads_inside =
+        edge.addend != BRANCH_ADDEND && in_text && is_branch(content, edge.offset as usize);
+    let via = match leads_inside {
+        true => Via::BranchStub,
+        false => Via::Stub,
+    };
+    Lowered::via(Kind::Delta32, via)
+}
+
+/// The addend of a branch to the very start of its target: the field is the instruction's last.
+pub const BRANCH_ADDEND: i64 = -4;
+
+/// Whether the field at `at` is that of `call`, `jmp` or a conditional jump. (The byte before a
+/// RIP-relative operand, its ModRM, is none of these.)
+fn is_branch(content: &[u8], at: usize) -> bool {
+    match before(content, at, 1) {
+        Some(0xe8 | 0xe9) => true,
+        Some(0x80..=0x8f) => before(content, at, 2) == Some(0x0f),
+        _ => false,
+    }
+}
+
+/// Whether an edge that refers directly to a number reaches it from low addresses only: all that is
+/// neither a branch nor a `lea`.
+#[must_use]
+pub fn needs_low_code(edge: &Edge, content: &[u8], in_text: bool) -> bool {
+    let at = edge.offset as usize;
+    match Kind::from_edge(edge.kind) {
+        Some(Kind::Delta32) => !in_text || !(is_branch(content, at) || is_rex_lea(content, at)),
+        Some(Kind::Delta16 | Kind::Delta8) => true,
+        _ => false,
     }
 }
 
@@ -298,13 +392,21 @@ fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Low
     if edge.addend != -4 || modrm & 0xc7 != 0x05 || !prefix.is_at(content, at - 2) {
         return kept;
     }
+    if has_other_prefix(content, at - 2, prefix) {
+        return kept;
+    }
     let near = matches!(class, TargetClass::Near | TargetClass::NearLow);
-    let immediate = matches!(
-        class,
-        TargetClass::NearLow | TargetClass::Small | TargetClass::Null
-    );
+    // A REX prefix that the relocation does not tell of: `data16 rex.W call *__tls_get_addr@GOTPCREL`
+    // has one. Its bit of the register would stay where it is.
+    let behind_rex = prefix == Prefix::None && before(content, at, 3).is_some_and(is_rex);
+    let immediate = !behind_rex
+        && matches!(
+            class,
+            TargetClass::NearLow | TargetClass::Small | TargetClass::Null
+        );
     let kind = match (opcode, prefix) {
         (0x8b, _) if near => Kind::GotLoadToLea,
+        (0xff, Prefix::None) if near && modrm == 0x15 && behind_rex => Kind::GotCallToCallNop,
         (0xff, Prefix::None) if near && modrm == 0x15 => Kind::GotCallToCall,
         (0xff, Prefix::None) if near && modrm == 0x25 => Kind::GotJumpToJump,
         (0x8b, Prefix::None) if immediate => Kind::GotLoadToImmediate,

@@ -24,7 +24,7 @@
 //! there.
 
 use super::Kind;
-use super::lower::{Lowered, Prefix, Refusal, TargetClass, Via};
+use super::lower::{Lowered, Prefix, Refusal, TargetClass, Via, has_other_prefix};
 use crate::graph::Edge;
 
 const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction sequence that the psABI \
@@ -159,7 +159,10 @@ pub(super) fn initial_exec(
     let Some(&[opcode, modrm]) = at.checked_sub(2).and_then(|start| content.get(start..at)) else {
         return Ok(kept);
     };
-    if edge.addend != -4 || modrm & 0xc7 != 0x05 || !prefix.is_at(content, at - 2) {
+    if edge.addend != -4 || modrm & 0xc7 != 0x05 || !is_wide(content, at - 2, prefix) {
+        return Ok(kept);
+    }
+    if has_other_prefix(content, at - 2, prefix) {
         return Ok(kept);
     }
     Ok(match (opcode, prefix) {
@@ -182,7 +185,7 @@ pub(super) fn descriptor(
     let Some(&[opcode, modrm]) = at.checked_sub(2).and_then(|start| content.get(start..at)) else {
         return Err(UNKNOWN_SEQUENCE);
     };
-    if opcode != 0x8d || modrm & 0xc7 != 0x05 || !prefix.is_at(content, at - 2) {
+    if opcode != 0x8d || modrm & 0xc7 != 0x05 || !is_wide(content, at - 2, prefix) {
         return Err(UNKNOWN_SEQUENCE);
     }
     match prefix {
@@ -190,6 +193,15 @@ pub(super) fn descriptor(
         Prefix::Rex2 => Ok(Lowered::direct(Kind::DescriptorToLocalExecRex2)),
         Prefix::None => Err(UNKNOWN_SEQUENCE),
     }
+}
+
+/// Whether the prefix stands in front of the opcode at `opcode` and makes operands 64 bits wide, as
+/// in all sequences of the ABI. What lacks that may be the end of the instruction before, and must
+/// not be changed.
+fn is_wide(content: &[u8], opcode: usize, prefix: Prefix) -> bool {
+    let bits = opcode.checked_sub(1).and_then(|at| content.get(at));
+    let wide = bits.is_some_and(|bits| bits & 8 != 0);
+    prefix.is_at(content, opcode) && (wide || prefix == Prefix::None)
 }
 
 /// `ff 10`: `call *(%rax)`.

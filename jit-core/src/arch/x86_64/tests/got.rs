@@ -60,6 +60,90 @@ fn near_targets_need_no_load() {
 }
 
 #[test]
+fn a_call_behind_a_rex_prefix_gets_no_other_prefix() {
+    use TargetClass::Near;
+    // data16 rex.W call *x@GOTPCREL(%rip), as in a call of __tls_get_addr that stays, → data16 rex.W call x;
+    // nop. With an addr32 between REX.W and the opcode, the REX would be void and the branch have 16 bits.
+    let before = "66 48 ff 15 00000000";
+    check(PLAIN, Near, 0x0f_ff07, before, "66 48 e8 00ffffff 90");
+    // rex.W call …; the byte 4c may also be the end of the instruction before.
+    check(
+        PLAIN,
+        Near,
+        0x10_0106,
+        "48 ff 15 00000000",
+        "48 e8 00010000 90",
+    );
+    check(
+        PLAIN,
+        Near,
+        0x10_0106,
+        "4c ff 15 00000000",
+        "4c e8 00010000 90",
+    );
+    // notrack call, bnd call and bnd jmp keep their prefixes in front of ours.
+    check(
+        PLAIN,
+        Near,
+        0x10_0107,
+        "3e ff 15 00000000",
+        "3e 67 e8 00010000",
+    );
+    check(
+        PLAIN,
+        Near,
+        0x10_0107,
+        "f2 ff 15 00000000",
+        "f2 67 e8 00010000",
+    );
+    check(
+        PLAIN,
+        Near,
+        0x10_0106,
+        "f2 ff 25 00000000",
+        "f2 e9 00010000 90",
+    );
+    check(
+        PLAIN,
+        Near,
+        0x10_0106,
+        "48 ff 25 00000000",
+        "48 e9 00010000 90",
+    );
+}
+
+#[test]
+fn prefixes_that_give_another_meaning_keep_the_entry() {
+    use TargetClass::{Near, NearLow, Small};
+    // data16: branches and immediates would be 16 bits wide.
+    keeps(PLAIN, Near, -4, "66 ff 15 00000000");
+    keeps(PLAIN, Near, -4, "66 ff 25 00000000");
+    keeps(PLAIN, Small, -4, "66 8b 05 00000000");
+    keeps(PLAIN, Small, -4, "66 85 05 00000000");
+    keeps(PLAIN, Small, -4, "2e 66 03 05 00000000");
+    keeps(REX, NearLow, -4, "66 44 3b 05 00000000");
+    keeps(REX2, Small, -4, "66 d5 40 8b 0d 00000000");
+    // addr32, %fs and %gs belong to an address, which a lea or an immediate has none of.
+    keeps(REX, Near, -4, "67 48 8b 05 00000000");
+    keeps(REX, Near, -4, "64 48 8b 05 00000000");
+    keeps(PLAIN, Small, -4, "65 8b 05 00000000");
+    // A REX prefix that was written as an instruction of its own: its R bit would have to move.
+    keeps(PLAIN, Small, -4, "4c 8b 05 00000000");
+    keeps(PLAIN, Small, -4, "66 48 85 05 00000000");
+    // With REX.W, data16 says nothing.
+    let before = "66 48 8b 05 00000000";
+    check(REX, Near, 0x10_1008, before, "66 48 8d 05 00100000");
+    check(REX, Small, 9, before, "66 48 c7 c0 09000000");
+    check(
+        REX2,
+        Small,
+        7,
+        "66 d5 48 85 0d 00000000",
+        "66 d5 18 f7 c1 07000000",
+    );
+}
+
+#[test]
 fn small_values_become_immediates() {
     use TargetClass::{NearLow, Null, Small};
     // mov x@GOTPCREL(%rip), %rax → mov $0x1234, %rax
@@ -166,6 +250,56 @@ fn undefined_weak_symbols_are_null_without_a_got() {
     assert_eq!(guarded, Ok(Lowered::direct(Kind::UnreachedNull)));
     let call = lowered(&hex("e8 00000000"), edge(1, Kind::Branch32, -4), None, null);
     assert_eq!(call, Ok(Lowered::via(Kind::Delta32, Via::Stub)));
+}
+
+#[test]
+fn numbers_are_called_through_stubs() {
+    use TargetClass::{Far, Near, Small};
+    let one = |code: &str, kind, addend, class| {
+        let code = hex(code);
+        lowered(
+            &code,
+            edge(code.len() as u32 - 4, kind, addend),
+            None,
+            class,
+        )
+    };
+    let via = |via| Ok(Lowered::via(Kind::Delta32, via));
+    for kind in [Kind::Delta32, Kind::Branch32] {
+        for code in ["e8 00000000", "e9 00000000", "0f 85 00000000"] {
+            for class in [Small, Far] {
+                assert_eq!(one(code, kind, -4, class), via(Via::Stub));
+                assert_eq!(one(code, kind, 0x1000, class), via(Via::BranchStub));
+            }
+            assert_eq!(one(code, kind, 0x1000, Near), via(Via::Direct));
+        }
+    }
+    // lea abs+12(%rip), %rax → mov $abs+12, %rax
+    let lea = one("48 8d 05 00000000", Kind::Delta32, 8, Small);
+    assert_eq!(lea, Ok(Lowered::direct(Kind::LeaToImmediate)));
+    // A table of distances is data, whatever the bytes in front look like; its addends stay its own.
+    let code = hex("e8 00000000");
+    let distance = edge(1, Kind::Branch32, 8);
+    let lowered = lower(&distance, Kind::Branch32, None, &code, false, Far);
+    assert_eq!(lowered, via(Via::Stub));
+}
+
+#[test]
+fn only_what_cannot_be_rewritten_needs_low_code() {
+    use crate::arch::x86_64::lower::needs_low_code;
+    let needs = |code: &str, kind, in_text| {
+        let code = hex(code);
+        needs_low_code(&edge(code.len() as u32 - 4, kind, -4), &code, in_text)
+    };
+    let delta = Kind::Delta32;
+    assert!(needs("8b 05 00000000", delta, true));
+    assert!(needs("80 3d 00000000", delta, true));
+    assert!(!needs("48 8d 05 00000000", delta, true));
+    assert!(!needs("e8 00000000", delta, true));
+    assert!(!needs("0f 8f 00000000", delta, true));
+    assert!(needs("e8 00000000", delta, false));
+    assert!(!needs("e8 00000000", Kind::Branch32, true));
+    assert!(!needs("00000000", Kind::Delta64, false));
 }
 
 #[test]

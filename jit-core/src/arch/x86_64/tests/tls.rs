@@ -66,6 +66,13 @@ fn local_dynamic_becomes_the_thread_pointer() {
 
 #[test]
 fn initial_exec_becomes_local_exec() {
+    // With REX.W, a data16 in front says nothing.
+    check(
+        (4, Kind::TlsInitialExec),
+        None,
+        "66 48 8b 05 00000000",
+        "66 48 c7 c0 c0ffffff",
+    );
     // mov x@gottpoff(%rip), %rax → mov $x@tpoff, %rax; the same for %r11
     let one = |kind, before, after| check((3, kind), None, before, after);
     let kind = Kind::TlsInitialExec;
@@ -101,6 +108,16 @@ fn other_initial_exec_instructions_keep_an_entry() {
     let evex = "62 f4 fc 18 03 05 00000000";
     assert_eq!(one(Kind::TlsInitialExecCode6, 6, evex, -4), kept);
     assert_eq!(one(Kind::TlsInitialExec, 3, "48 8b 05 00000000", 4), kept);
+    // No REX.W: what looks like a prefix may be the end of the instruction before.
+    assert_eq!(one(Kind::TlsInitialExec, 3, "44 8b 05 00000000", -4), kept);
+    assert_eq!(
+        one(Kind::TlsInitialExec, 4, "67 48 8b 05 00000000", -4),
+        kept
+    );
+    assert_eq!(
+        one(Kind::TlsInitialExec, 4, "64 48 03 05 00000000", -4),
+        kept
+    );
 }
 
 #[test]
@@ -157,6 +174,7 @@ fn unknown_sequences_are_refused() {
     );
     refused(ld, 3, "48 8d 3d 00000000", None);
     refused(Kind::TlsDescriptor, 3, "48 8b 05 00000000", None);
+    refused(Kind::TlsDescriptor, 3, "44 8d 05 00000000", None);
     refused(
         Kind::TlsDescriptorCode6,
         6,
