@@ -181,13 +181,21 @@ fn groups_and_linkonce() {
     let loaded = Loaded::new(assemble(
         ".section .text.g,\"axG\",@progbits,sig,comdat\n.weak g\ng: ret\n\
          .section .gnu.linkonce.t.l,\"ax\",@progbits\n.weak l\nl: ret\n\
+         .section .gnu.linkonce.r.l,\"a\",@progbits\n.weak table\ntable: .long 1\n\
+         .section .gnu.linkonce.r.k,\"a\",@progbits\n.weak k2\nk2: .long 1\n\
+         .section .gnu.linkonce.d.m,\"aw\",@progbits\n.weak m2\nm2: .long 1\n\
+         .section .gnu.linkonce.d.o,\"aw\",@progbits\n.weak o2\no2: .long 1\n\
          .section .text.n,\"axG\",@progbits,plain\n.globl n\nn: ret\n\
          .text\n.globl o\no: ret\n",
     ));
     assert_eq!(
         definitions(&loaded),
         "g Weak Default None 0 group sig\n\
-         l Weak Default None 0 group .gnu.linkonce.t.l\n\
+         l Weak Default None 0 group l\n\
+         table Weak Default None 0 group l\n\
+         k2 Weak Default None 0 group .gnu.linkonce.r.k\n\
+         m2 Weak Default None 0 group .gnu.linkonce.d.m\n\
+         o2 Weak Default None 0 group .gnu.linkonce.d.o\n\
          n Strong Default None 0\n\
          o Strong Default None 0\n"
     );

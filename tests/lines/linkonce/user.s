@@ -1,0 +1,3 @@
+        .globl  user
+user:   jmp     shared
+        .section .note.GNU-stack,"",@progbits
