@@ -162,6 +162,9 @@ fn read_section(
         let own = next_edge..next_edge + in_record;
         next_edge = own.end;
         if pointer == 0 {
+            if let Some(what) = fault_of_cie(&bytes[record.id as usize + 4..record.end as usize]) {
+                return malformed(what);
+            }
             cies.push(record.start);
             continue;
         }
@@ -170,7 +173,9 @@ fn read_section(
         if cies.last().copied() != cie && cie.is_none_or(|cie| cies.binary_search(&cie).is_err()) {
             return malformed("refers to a CIE that does not exist");
         }
-        let code = code_of(graph, &edges[own.clone()], record.id + 4);
+        let Ok(code) = code_of(graph, &edges[own.clone()], record.id + 4) else {
+            return malformed("describes code that lies outside its section");
+        };
         let (first, block_offset) = match &code {
             Some(code) => (own.start + code.edge, (code.block, code.offset)),
             None => (own.start, (NO_CODE, 0)),
@@ -233,20 +238,45 @@ struct Code {
     offset: u64,
 }
 
+/// The place lies outside of the section it is said to lie in.
+struct OutsideSection;
+
 /// What the edge at `at` refers to; `None` for code that is not in the graph.
-fn code_of(graph: &LinkGraph, edges: &[Edge], at: u32) -> Option<Code> {
-    let edge = edges.iter().position(|edge| edge.offset == at)?;
-    let symbol = graph.symbols.get(edges[edge].target.0 as usize)?;
-    let Target::Defined { block, offset } = symbol.target else {
-        return None;
+fn code_of(graph: &LinkGraph, edges: &[Edge], at: u32) -> Result<Option<Code>, OutsideSection> {
+    let Some(edge) = edges.iter().position(|edge| edge.offset == at) else {
+        return Ok(None);
     };
-    let offset = offset.checked_add_signed(edges[edge].addend)?;
-    let code = graph.blocks.get(block.0 as usize)?;
-    (offset <= code.size).then_some(Code {
+    let symbol = graph.symbols.get(edges[edge].target.0 as usize);
+    let Some(Target::Defined { block, offset }) = symbol.map(|symbol| symbol.target) else {
+        return Ok(None);
+    };
+    let Some(code) = graph.blocks.get(block.0 as usize) else {
+        return Ok(None);
+    };
+    let offset = offset.checked_add_signed(edges[edge].addend);
+    let offset = offset.filter(|offset| *offset <= code.size);
+    Ok(Some(Code {
         edge,
         block,
-        offset,
-    })
+        offset: offset.ok_or(OutsideSection)?,
+    }))
+}
+
+/// What is wrong with a CIE, of which `bytes` follow its pointer: version, augmentation and so on.
+fn fault_of_cie(bytes: &[u8]) -> Option<&'static str> {
+    let (version, rest) = bytes.split_first()?;
+    if !matches!(version, 1 | 3 | 4) {
+        return Some("has an unknown version");
+    }
+    let augmentation = match memchr::memchr(0, rest) {
+        Some(end) => &rest[..end],
+        None => return Some("has an augmentation without end"),
+    };
+    match augmentation {
+        // With a z, unwinders know how much to skip of what they do not know.
+        b"" | [b'z', ..] | b"eh" => None,
+        _ => Some("has an unknown augmentation"),
+    }
 }
 
 #[cfg(test)]

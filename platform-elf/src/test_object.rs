@@ -220,7 +220,13 @@ fn lay_out(sections: &[RawSection], names: &[u32]) -> Vec<u8> {
         headers.extend_from_slice(&section.link.to_le_bytes());
         headers.extend_from_slice(&section.info.to_le_bytes());
         headers.extend_from_slice(&section.align.to_le_bytes());
-        headers.extend_from_slice(&0u64.to_le_bytes());
+        let entry_size: u64 = match section.kind {
+            2 | 4 => 24,
+            9 => 16,
+            17 | 18 => 4,
+            _ => 0,
+        };
+        headers.extend_from_slice(&entry_size.to_le_bytes());
     }
     file[..16].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     file[16..18].copy_from_slice(&1u16.to_le_bytes());

@@ -12,6 +12,7 @@ use object::elf::{
 };
 use object::read::elf::SectionHeader;
 
+use super::check;
 use super::groups::Groups;
 use super::output_section::is_initializer;
 use super::view::{Place, View};
@@ -36,6 +37,7 @@ pub(super) fn scan(
     names: &NameTable,
     wrapped: &WrappedNames,
 ) -> Result<Scan, String> {
+    check::check(view)?;
     let globals = &view.symbols[view.first_global as usize..];
     let own_names = globals
         .iter()

@@ -12,6 +12,7 @@
 
 mod blocks;
 mod build;
+mod check;
 pub(crate) mod content;
 mod describe;
 mod groups;

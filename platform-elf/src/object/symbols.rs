@@ -7,10 +7,13 @@ use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, Scope, SymbolKind};
 use object::LittleEndian as LE;
 use object::elf::{
-    SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_SECTION, STT_TLS, Sym64,
+    SHN_UNDEF, SHT_GROUP, STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_SECTION, STT_TLS, Sym64,
 };
 
+use object::read::elf::SectionHeader as _;
+
 use super::blocks::{Blocks, Fate};
+use super::check;
 use super::interface;
 use super::output_section::Known;
 use super::view::{Place, View};
@@ -95,6 +98,9 @@ fn is_weak_undefined(symbol: &Sym64<LE>) -> bool {
     symbol.st_bind() == STB_WEAK && symbol.st_shndx.get(LE) == SHN_UNDEF
 }
 
+/// No symbol lies further from its section: the value is a damaged one.
+const MAX_DISTANCE: u64 = 1 << 40;
+
 struct Reader<'a> {
     view: &'a View<'a>,
     names: &'a NameTable,
@@ -106,6 +112,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn local_target(&mut self, index: u32, symbol: &Sym64<LE>) -> Result<Target, String> {
+        if index != 0 && !self.view.has_name(symbol) {
+            return Err(format!(
+                "the symbol {index} has its name beyond the end of the names' table"
+            ));
+        }
         if symbol.st_bind() == STB_LOCAL || index == 0 {
             return Ok(match self.target(index, symbol)? {
                 // The null symbol, by whose absence a relocation has none, has the value 0.
@@ -129,23 +140,51 @@ impl Reader<'_> {
 
     fn target(&mut self, index: u32, symbol: &Sym64<LE>) -> Result<Target, String> {
         let value = symbol.st_value.get(LE);
-        Ok(match self.view.place(index, symbol)? {
+        let place = self.view.place(index, symbol)?;
+        Ok(match place {
             Place::Undefined => Target::External,
             Place::Absolute => Target::Absolute(value),
             Place::Common { large } => self.common(index, symbol, large)?,
             Place::Section(section) => match self.blocks.fate(section) {
                 Fate::Block(block) => {
+                    if value.cast_signed().unsigned_abs() > MAX_DISTANCE {
+                        return Err(format!(
+                            "the symbol {} ({index}) is damaged: it lies at {value:#x} in its section",
+                            self.view.symbol_text(index)
+                        ));
+                    }
                     self.note_function(index, symbol);
                     Target::Defined {
                         block,
                         offset: value,
                     }
                 }
-                // What is not in memory lies at address 0, as far as linkers are concerned.
-                Fate::NotInMemory => Target::Absolute(value),
+                Fate::NotInMemory => self.number(index, symbol, section)?,
                 Fate::Discarded => Target::Discarded,
             },
         })
+    }
+
+    /// What a symbol stands for whose section is not in memory: a number, unless it can be used only if the
+    /// section is.
+    fn number(&self, index: u32, symbol: &Sym64<LE>, section: u32) -> Result<Target, String> {
+        let home = self.view.sections[section as usize].sh_type(LE);
+        let what = if home == SHT_GROUP && symbol.st_bind() == STB_LOCAL {
+            // It may be there for the sake of the group's signature; nothing refers to it.
+            return Ok(Target::Discarded);
+        } else if check::is_table(home) && symbol.st_type() != STT_SECTION {
+            "which has no content"
+        } else if matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC) {
+            "which is not loaded into memory (it has no SHF_ALLOC flag)"
+        } else {
+            // As far as linkers are concerned, it lies at address 0.
+            return Ok(Target::Absolute(symbol.st_value.get(LE)));
+        };
+        Err(format!(
+            "the symbol {} ({index}) is defined in the section {}, {what}",
+            self.view.symbol_text(index),
+            self.view.section_text(section)
+        ))
     }
 
     fn note_function(&mut self, index: u32, symbol: &Sym64<LE>) {

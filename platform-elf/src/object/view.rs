@@ -59,6 +59,9 @@ impl<'a> View<'a> {
         let sections = header
             .section_headers(LE, bytes)
             .map_err(|_| "the section header table lies outside the file: it is truncated")?;
+        if sections.is_empty() {
+            return Err("has no sections: it is damaged, or was stripped of them".into());
+        }
         if u32::try_from(sections.len()).is_err() {
             return Err("has more than 2^32 sections".into());
         }
@@ -99,9 +102,8 @@ impl<'a> View<'a> {
             return Err("has more than 2^32 symbols".into());
         }
         let strings = self.sections.get(section.sh_link(LE) as usize);
-        self.symbol_names = strings
-            .and_then(|strings| strings.data(LE, self.bytes).ok())
-            .ok_or("the symbol names' table lies outside the file: it is truncated")?;
+        self.symbol_names = strings_of(strings, self.bytes)
+            .map_err(|what| format!("the symbol names' table {what}"))?;
         self.symbol_names_at =
             strings.and_then(|strings| u32::try_from(strings.sh_offset(LE)).ok());
         self.first_global = section.sh_info(LE);
@@ -156,6 +158,13 @@ impl<'a> View<'a> {
     /// The symbol's own name; `None` if the offset is bad.
     pub fn symbol_name(&self, symbol: &Sym64<LE>) -> Option<&'a [u8]> {
         until_nul(self.symbol_names.get(symbol.st_name.get(LE) as usize..)?)
+    }
+
+    /// Whether the symbol's name lies in the table of names; that of no name does.
+    #[inline]
+    pub fn has_name(&self, symbol: &Sym64<LE>) -> bool {
+        let name = symbol.st_name.get(LE);
+        name == 0 || (name as usize) < self.symbol_names.len()
     }
 
     /// Where the symbol's name begins in the object; `None` if it has none, or the offset is bad.
@@ -247,15 +256,27 @@ fn section_names<'a>(
     bytes: &'a [u8],
     sections: &'a [SectionHeader64<LE>],
 ) -> Result<&'a [u8], String> {
-    if sections.is_empty() {
-        return Ok(&[]);
+    let index = header.section_strings_index(LE, bytes).ok();
+    let section = index.and_then(|index| sections.get(index.0));
+    strings_of(section, bytes).map_err(|what| format!("the section names' table {what}"))
+}
+
+/// The bytes of a table of strings, which end with a NUL: so does every string in it.
+fn strings_of<'a>(
+    section: Option<&SectionHeader64<LE>>,
+    bytes: &'a [u8],
+) -> Result<&'a [u8], &'static str> {
+    let section = section.ok_or("does not exist")?;
+    if section.sh_type(LE) != elf::SHT_STRTAB {
+        return Err("is a section that holds no strings");
     }
-    header
-        .section_strings_index(LE, bytes)
-        .ok()
-        .and_then(|index| sections.get(index.0))
-        .and_then(|section| section.data(LE, bytes).ok())
-        .ok_or_else(|| "the section names' table lies outside the file: it is truncated".into())
+    let strings = section
+        .data(LE, bytes)
+        .map_err(|_| "lies outside the file: it is truncated")?;
+    match strings.last() {
+        None | Some(0) => Ok(strings),
+        Some(_) => Err("is damaged: its last string does not end"),
+    }
 }
 
 fn until_nul(tail: &[u8]) -> Option<&[u8]> {

@@ -1,3 +1,4 @@
+mod damaged;
 mod graph;
 mod hostile;
 mod interface;
