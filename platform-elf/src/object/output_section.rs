@@ -277,11 +277,10 @@ fn priority(rest: &[u8]) -> Option<u32> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let number = digits.iter().try_fold(0u32, |number, digit| {
+    digits.iter().try_fold(0u32, |number, digit| {
         let number = number.checked_mul(10)?.checked_add(u32::from(digit - b'0'));
         number.filter(|&number| number <= MAX_PRIORITY)
-    });
-    number
+    })
 }
 
 fn until_nul(tail: &[u8]) -> &[u8] {
