@@ -9,11 +9,13 @@
 use std::ffi::{c_char, c_int};
 
 use orc_target_process::process::{begin_own_work, end_own_work};
+use orc_target_process::standard_streams;
 
 /// What the C library calls.
 // SAFETY: the name is the C library's for this very function, and the signature agrees.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
+    standard_streams::occupy();
     // Until the program's.
     begin_own_work();
     for (name, value) in orc_jit::cli::saved_environment() {

@@ -28,7 +28,7 @@ pub fn stand_aside(pid: i32) {
         set_handler(signal, libc::SIG_IGN);
     }
     for &signal in PASSED_ON {
-        if handler(signal) == libc::SIG_DFL {
+        if is_default(signal) {
             set_handler(signal, pass_on as *const () as libc::sighandler_t);
         }
     }
@@ -58,6 +58,11 @@ pub fn end_by_signal(signal: i32) -> ! {
     }
     // A signal that ends nothing here.
     std::process::exit(128 + signal)
+}
+
+/// Whether `signal` does here what it does unless somebody asks for something else.
+pub(crate) fn is_default(signal: c_int) -> bool {
+    handler(signal) == libc::SIG_DFL
 }
 
 fn set_handler(signal: c_int, handler: libc::sighandler_t) {

@@ -11,6 +11,7 @@ mod debugger;
 pub mod dispatch;
 pub mod executor;
 pub mod identity;
+pub mod interruption;
 #[cfg(feature = "libunwind")]
 pub mod libunwind;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod program;
 pub mod server;
 pub mod shared_memory;
 mod stand_ins;
+pub mod standard_streams;
 mod sys;
 pub mod tls;
 pub mod trusted;

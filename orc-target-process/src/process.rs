@@ -35,6 +35,17 @@ pub fn prepare_for_threads() {
     sys::fd::grow_table();
 }
 
+/// Whether this is the thread that the process was started with.
+#[must_use]
+pub fn is_main_thread() -> bool {
+    sys::thread::is_first()
+}
+
+/// Ends the process now, whatever it does: no exit handler and no destructor runs.
+pub fn exit_now(code: i32) -> ! {
+    sys::process::exit_now(code)
+}
+
 /// Says that what this thread does from now on is not the program's work: a race checker in the process
 /// is not to watch it, but for linked code that is called. [`end_own_work`] is to be called before the
 /// thread or the process ends.

@@ -10,7 +10,6 @@
 use std::env;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -50,13 +49,13 @@ pub(super) fn start(
     library: &[u8],
     limits: &Limits,
 ) -> ExecutorResult<(Stream, Box<dyn Peer>)> {
-    let (to_host, host_socket) = UnixStream::pair().map_err(ExecutorError::failed)?;
-    let (to_guest, guest_socket) = UnixStream::pair().map_err(ExecutorError::failed)?;
+    let (to_host, host_socket) = process::socket_pair().map_err(ExecutorError::failed)?;
+    let (to_guest, guest_socket) = process::socket_pair().map_err(ExecutorError::failed)?;
     // Where the user has set it, that is what the user wants.
     if env::var_os(TUNABLES.0).is_none() {
         command.env(TUNABLES.0, TUNABLES.1);
     }
-    let sockets = vec![host_socket.into(), guest_socket.into()];
+    let sockets = vec![host_socket, guest_socket];
     let (process, guest_fd) = process::spawn_with_sockets(command, sockets, |numbers, command| {
         command.arg(format!("filedescs={0},{0}", numbers[0]));
         numbers[1]

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice};
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -141,7 +140,7 @@ impl Launch {
     }
 
     fn spawn(&self, path: Option<&Path>) -> io::Result<Started> {
-        let (own, theirs) = UnixStream::pair()?;
+        let (own, theirs) = process::socket_pair()?;
         let program = match (path, self.program) {
             (Some(_), _) => None,
             (None, Some(bytes)) => Some(process::program_in_memory(NAME, bytes)?),
@@ -153,7 +152,7 @@ impl Launch {
             (None, None) => Command::new(NAME),
         };
         command.envs(self.variables());
-        let sockets = vec![theirs.into()];
+        let sockets = vec![theirs];
         let (child, ()) = process::spawn_with_sockets(command, sockets, |numbers, command| {
             command.arg("--fd").arg(numbers[0].to_string());
             // Behind ours, so that a value that is missing is missed.
@@ -179,6 +178,7 @@ impl Launch {
         for address in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, self.limits.start) {
                 Ok(socket) => {
+                    let socket = TcpStream::from(process::above_streams(socket.into())?);
                     // A call is one small message, and somebody waits for the answer.
                     socket.set_nodelay(true)?;
                     let stream = Stream::Tcp(socket);
@@ -195,8 +195,7 @@ impl Launch {
     }
 
     fn command(&self, mut command: Command, line: &str) -> io::Result<Started> {
-        let (own, theirs) = UnixStream::pair()?;
-        let theirs = OwnedFd::from(theirs);
+        let (own, theirs) = process::socket_pair()?;
         command
             .envs(self.variables())
             .stdin(Stdio::from(theirs.try_clone()?))
@@ -218,7 +217,8 @@ impl Launch {
 type Started = (Stream, Box<dyn Peer>, Streams);
 
 fn unix(path: &Path) -> io::Result<Started> {
-    let stream = Stream::Unix(UnixStream::connect(path)?);
+    let socket = process::above_streams(UnixStream::connect(path)?.into())?;
+    let stream = Stream::Unix(socket.into());
     let peer = Box::new(ReachedExecutor { command: None });
     Ok((stream, peer, Streams::Passed))
 }

@@ -27,7 +27,7 @@ pub use executor::RemoteExecutor;
 pub use fuzz::fuzz_messages;
 pub use launch::{Launch, Token};
 pub use place::{PLACES, Place};
-pub use process::become_program;
+pub use process::{become_program, end_descendants};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -24,6 +25,33 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Where descriptors for a child start, if the process may have that many: the program there may
 /// expect the low ones.
 const HIGH_DESCRIPTOR: i32 = 800;
+
+/// The lowest number that is not a standard stream's.
+const ABOVE_STREAMS: i32 = 3;
+
+/// The same under a number that is not a standard stream's. Where those are closed, whatever is opened
+/// gets their numbers, and what the process prints would go there.
+///
+/// # Errors
+/// When the process may have no more descriptors.
+pub(super) fn above_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if std::os::fd::AsRawFd::as_raw_fd(&descriptor) >= ABOVE_STREAMS {
+        return Ok(descriptor);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, ABOVE_STREAMS)?)
+}
+
+/// Two sockets that are connected: this side's, and the other's.
+///
+/// # Errors
+/// When the system refuses them.
+pub(super) fn socket_pair() -> io::Result<(UnixStream, OwnedFd)> {
+    let (own, theirs) = UnixStream::pair()?;
+    Ok((
+        above_streams(own.into())?.into(),
+        above_streams(theirs.into())?,
+    ))
+}
 
 /// A child process, killed and reaped when this is dropped.
 pub(super) struct Process {
@@ -145,6 +173,30 @@ fn descendants(pid: u32) -> Vec<Pid> {
         .collect()
 }
 
+/// Ends all processes that `pid` has started, directly or not: they are asked to, and killed if they
+/// have not ended after `patience`.
+pub fn end_descendants(pid: u32, patience: Duration) {
+    // Of one whose parent ends, nobody knows any more where it came from.
+    let all = descendants(pid);
+    let signal = |signal| {
+        for pid in &all {
+            // It may have ended meanwhile.
+            let _ = kill_process(*pid, signal);
+        }
+    };
+    let lives = |pid: &Pid| {
+        state(pid.as_raw_nonzero().get().cast_unsigned()).is_some_and(|(state, _)| state != 'Z')
+    };
+    let start = Instant::now();
+    signal(Signal::TERM);
+    while all.iter().any(lives) {
+        if start.elapsed() > patience {
+            return signal(Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         if self.wait(Duration::ZERO).is_none() {
@@ -246,10 +298,10 @@ pub(super) fn spawn_with_sockets<T>(
         .into_iter()
         .map(|socket| {
             let high = |lowest| rustix::io::fcntl_dupfd_cloexec(&socket, lowest).ok();
-            let parent_fd = match high(HIGH_DESCRIPTOR).or_else(|| high(64)) {
-                Some(moved) => moved,
-                None => socket,
-            };
+            let moved = [HIGH_DESCRIPTOR, 64, ABOVE_STREAMS]
+                .into_iter()
+                .find_map(high);
+            let parent_fd = moved.unwrap_or(socket);
             let child_fd = std::os::fd::AsRawFd::as_raw_fd(&parent_fd);
             FdMapping {
                 parent_fd,
@@ -269,7 +321,7 @@ pub(super) fn spawn_with_sockets<T>(
 /// When the system refuses memory.
 pub(super) fn program_in_memory(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = rustix::fs::memfd_create(name, flags)?;
+    let file = above_streams(rustix::fs::memfd_create(name, flags)?)?;
     let mut rest = bytes;
     while !rest.is_empty() {
         let count = rustix::io::write(file.as_fd(), rest)?;

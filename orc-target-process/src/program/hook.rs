@@ -10,6 +10,7 @@ use super::{ProgramError, copies, later};
 use crate::api::{ImportValue, ProgramImage};
 use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
 use crate::process;
+use crate::standard_streams;
 
 /// What the loader's message says; ours is returned instead.
 const REASON: &CStr = c"the program could not be completed";
@@ -118,6 +119,7 @@ impl State<'_> {
         let running = Running::new(base, self.image, redirects);
         // The constructors that run next may open libraries.
         running.start();
+        standard_streams::vacate();
         Ok(running)
     }
 

@@ -10,6 +10,9 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 /// and low enough that the kernel's table of descriptors stays small.
 const HIGH_FD: libc::c_int = 768;
 
+/// The lowest number that is not a standard stream's: what a program prints must not arrive here.
+const ABOVE_STREAMS: libc::c_int = 3;
+
 /// A descriptor with a high number that still is what it was when it was opened, or is known not to
 /// be.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ pub(crate) struct QuietFd {
 impl QuietFd {
     /// Moves `fd` to a high number (the next free one from `at_least`, if given).
     pub(crate) fn new(fd: OwnedFd, at_least: Option<RawFd>) -> io::Result<Self> {
-        let moved = [at_least.unwrap_or(HIGH_FD), HIGH_FD, 64]
+        let moved = [at_least.unwrap_or(HIGH_FD), HIGH_FD, 64, ABOVE_STREAMS]
             .into_iter()
             .find_map(|lowest| duplicate(&fd, lowest))
             .unwrap_or(fd);
