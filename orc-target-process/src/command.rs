@@ -4,42 +4,66 @@ mod arguments;
 mod confine;
 
 use std::ffi::OsString;
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::arguments::{Action, Arguments, HELP, Transport};
 use crate::process::{begin_own_work, end_own_work};
 use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
+use crate::standard_streams;
 
 /// Runs the command with these arguments, its name not among them. The exit code.
 ///
 /// Programs run on the calling thread; the process must have no other.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> i32 {
+    standard_streams::occupy();
     begin_own_work();
-    let code = run(arguments);
+    // What unwinds is a fault of ours, and the hook has said so.
+    let code = catch_unwind(AssertUnwindSafe(|| carry_out(arguments))).unwrap_or(1);
     end_own_work();
     code
 }
 
-fn run(arguments: Vec<OsString>) -> i32 {
-    match arguments::parse(arguments) {
-        Ok(Action::Help) => {
-            print!("{HELP}");
-            0
-        }
+fn carry_out(arguments: Vec<OsString>) -> i32 {
+    let done = match arguments::parse(arguments) {
+        Ok(Action::Help) => print(HELP).map(|()| 0),
         Ok(Action::Version) => {
-            println!("orc-executor {}", env!("CARGO_PKG_VERSION"));
-            0
+            let version = concat!("orc-executor ", env!("CARGO_PKG_VERSION"), "\n");
+            print(version).map(|()| 0)
         }
-        Ok(Action::Serve(arguments)) => serve(arguments).unwrap_or_else(|error| {
-            eprintln!("orc-executor: {error}");
-            1
-        }),
+        Ok(Action::Serve(arguments)) => serve(arguments),
         Err(problem) => {
-            eprintln!("orc-executor: {problem}\nTry `orc-executor --help`.");
-            2
+            report(format_args!("{problem}\nTry `orc-executor --help`."));
+            return 2;
         }
+    };
+    done.unwrap_or_else(|error| {
+        report(format_args!("{error}"));
+        1
+    })
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> io::Result<()> {
+    if standard_streams::output_is_closed() {
+        return Err(io::Error::other(
+            "cannot write to standard output: it is closed",
+        ));
     }
+    let mut output = io::stdout().lock();
+    let written = output.write_all(text.as_bytes());
+    let flushed = written.and_then(|()| output.flush());
+    flushed.map_err(|error| {
+        let problem = format!("cannot write to standard output: {error}");
+        io::Error::new(error.kind(), problem)
+    })
+}
+
+/// Says what is wrong, on standard error. Where that cannot be written to, the exit code says it alone.
+pub(crate) fn report(message: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_all(format!("orc-executor: {message}\n").as_bytes());
 }
 
 fn serve(arguments: Arguments) -> io::Result<i32> {
@@ -58,7 +82,11 @@ fn serve(arguments: Arguments) -> io::Result<i32> {
             let listener = Listener::new(&address, token, limits)
                 .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
             confine()?;
-            println!("orc-executor: listening on {}", listener.place()?);
+            let announced = listener
+                .place()
+                .and_then(|place| print(&format!("orc-executor: listening on {place}\n")));
+            // Nobody would know of it.
+            announced.inspect_err(|_| listener.withdraw())?;
             match listener.run()? {}
         }
     };

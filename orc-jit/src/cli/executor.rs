@@ -69,7 +69,7 @@ pub(super) fn status(executor: Option<&Executor>, error: &Error) -> Result<i32, 
         Some(Disconnect::Ended(status, crash)) => {
             let crash = crash.map(|crash| crash.to_string()).unwrap_or_default();
             let signal = signal_name(status.value);
-            super::report(&format!("the program was ended by {signal}{crash}"));
+            super::say::error(format_args!("the program was ended by {signal}{crash}"));
             bystander::end_by_signal(status.value)
         }
         Some(lost) => Err(Failure::Failed(format!("the executor is gone: {lost}"))),

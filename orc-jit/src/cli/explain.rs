@@ -22,8 +22,9 @@ use platform_elf::shared_library::SharedLibrary;
 use super::inputs::{self, Opened};
 use super::link_line::LinkLine;
 use super::options::{ExplainOptions, RunOptions};
+use super::scratch::Scratch;
 use super::surroundings::{Here, Surroundings};
-use super::{Failure, response_file, threads};
+use super::{Failure, response_file, say, scratch, threads};
 use crate::defaults;
 use crate::object_reader::{Files, ObjectReader};
 
@@ -44,10 +45,11 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         super::link_line::InputName::File(path) => path.to_string_lossy().into_owned(),
         super::link_line::InputName::Library(name) => format!("-l{name}"),
     };
-    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let scratch = Scratch::for_line(&line)?;
     let limit = threads::limit(None);
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
-    let inputs = inputs::open(&mut line, &here, scratch.path(), limit)?;
+    let inputs = inputs::open(&mut line, &here, scratch::path(&scratch), limit)?;
+    drop(scratch);
     let mut story = Story::of(&line);
     for opened in inputs.opened {
         story.add(opened)?;
@@ -60,12 +62,12 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     story.link(&line)?;
     let names = story.matching(&symbol);
     if names.is_empty() {
-        println!("{symbol}: no input defines it or refers to it");
+        let none = format!("{symbol}: no input defines it or refers to it\n");
+        say::print(&none)?;
         return Ok(1);
     }
-    for name in names {
-        print!("{}", story.tell(name));
-    }
+    let stories: String = names.into_iter().map(|name| story.tell(name)).collect();
+    say::print(&stories)?;
     Ok(0)
 }
 

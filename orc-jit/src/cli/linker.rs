@@ -16,6 +16,7 @@ use super::image::{self, Recorder};
 use super::link_line::{LinkLine, OutputKind, Question};
 use super::map_file::LinkReport;
 use super::run::Moment;
+use super::scratch::{self, Scratch};
 use super::surroundings::Surroundings;
 use super::{Failure, inputs, lto, output, questions, response_file, run, threads};
 
@@ -82,14 +83,14 @@ fn write_image(mut line: LinkLine, args: &[OsString]) -> Result<(), Failure> {
     let output = line.output.clone().unwrap_or_else(|| "a.out".into());
     line.seen_from(&here);
     let recorder = Arc::new(Recorder::default());
-    let scratch = tempfile::tempdir();
-    let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
+    let scratch = Scratch::for_line(&line)?;
+    let compiled = scratch::path(&scratch);
     let surroundings: Arc<dyn Surroundings> = recorder.clone();
-    if let Err(failure) = resolve(&mut line, &surroundings, scratch.path()) {
+    if let Err(failure) = resolve(&mut line, &surroundings, compiled) {
         let Some(machine_code) = lto::machine_code(&line, &surroundings)? else {
             return Err(failure);
         };
-        resolve(&mut line, &machine_code, scratch.path())?;
+        resolve(&mut line, &machine_code, compiled)?;
     }
 
     let taken = recorder.paths();

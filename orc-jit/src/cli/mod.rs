@@ -13,12 +13,15 @@ mod lto;
 mod map_file;
 mod options;
 mod output;
+mod panics;
 mod preload;
 mod questions;
 mod replaced;
 mod response_file;
 mod restart;
 mod run;
+mod say;
+mod scratch;
 mod show_graph;
 mod sources;
 mod surroundings;
@@ -65,29 +68,30 @@ impl From<clap::Error> for Failure {
 /// that it runs ends the process itself.
 #[must_use]
 pub fn main(args: Vec<OsString>) -> i32 {
-    match dispatch(args) {
+    panics::guarded(|| match dispatch(args) {
         Ok(status) => status,
-        Err(Failure::Failed(message)) => {
-            report(&message);
-            FAILED
-        }
-        Err(Failure::Usage(message)) => {
-            report(&message);
-            eprintln!("Try `orc-jit --help`.");
-            USAGE
-        }
-        Err(Failure::Clap(error)) => {
-            let _ = error.print();
-            match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => USAGE,
-            }
-        }
-    }
+        Err(failure) => status_of(failure),
+    })
 }
 
-fn report(message: &str) {
-    eprintln!("orc-jit: error: {message}");
+/// Says why the command stops. Its exit status.
+fn status_of(failure: Failure) -> i32 {
+    match failure {
+        Failure::Failed(message) => {
+            say::error(message);
+            FAILED
+        }
+        Failure::Usage(message) => {
+            say::error(message);
+            say::note("Try `orc-jit --help`.");
+            USAGE
+        }
+        Failure::Clap(error) => match (say::clap(&error), error.kind()) {
+            (Err(message), _) => status_of(Failure::Failed(message)),
+            (Ok(()), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => 0,
+            (Ok(()), _) => USAGE,
+        },
+    }
 }
 
 /// What the first argument says: a subcommand, or that this is a call in a linker's place.

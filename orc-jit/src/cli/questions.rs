@@ -6,10 +6,10 @@
 //! others; libtool wants the supported targets in the help.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use super::ld_options;
 use super::link_line::{LinkLine, Question};
+use super::say;
 
 /// Answers, and tells whether that was all that was asked for.
 ///
@@ -20,9 +20,7 @@ pub(super) fn answer(question: Question, line: &LinkLine) -> Result<bool, String
         Question::Help => help(),
         Question::Name | Question::Version => name(),
     };
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| format!("cannot write to standard output: {error}"))?;
+    say::print(&text)?;
     Ok(question != Question::Name || line.inputs.is_empty())
 }
 

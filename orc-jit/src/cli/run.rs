@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use jit_core::batch::Rehearsal;
+use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
 use jit_core::native::NativeLibrary;
 use jit_core::session::MissingSymbols;
@@ -16,13 +17,14 @@ use super::inputs::{self, Inputs, Opened};
 use super::link_line::{InputName, LinkLine};
 use super::map_file::LinkReport;
 use super::options::RunOptions;
+use super::scratch::Scratch;
 use super::sources::Language;
 use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
 use super::timings::Timings;
 use super::{
-    Failure, executor, identity, image, lto, preload, questions, response_file, restart,
-    show_graph, threads,
+    Failure, executor, identity, image, lto, preload, questions, response_file, restart, say,
+    scratch, show_graph, threads,
 };
 use crate::object_reader::Files;
 use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
@@ -41,7 +43,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
     let is_repeated = restart::is_repeated() || options.link_directory.is_some();
     for warning in line.warnings.iter().filter(|_| !is_repeated) {
-        eprintln!("orc-jit: warning: {warning}");
+        say::warning(warning);
     }
     if let Some(question) = line.question
         && questions::answer(question, &line)?
@@ -65,7 +67,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
     let identity = identity::with_arguments(identity, argv0, program_args);
     let request = Request { options, identity };
-    run(line, &request, &here, None)
+    run(line, &request, &here, Before::default())
 }
 
 /// `orc-jit run-image FILE NAME ARGS...`, as an [`image`] calls it: its path, and all of its arguments.
@@ -86,7 +88,7 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
         options: RunOptions::default(),
         identity,
     };
-    run(line, &request, &surroundings, None)
+    run(line, &request, &surroundings, Before::default())
 }
 
 /// What is to be run, beside a line.
@@ -109,21 +111,31 @@ impl From<crate::Error> for Stopped {
     }
 }
 
-/// Links and runs, where `started` is if that is given.
+/// What there is from the time before a link failed that is done again.
+#[derive(Default)]
+struct Before {
+    executor: Option<Executor>,
+    scratch: Option<Scratch>,
+}
+
+/// Links and runs, with what there is already.
 fn run(
     mut line: LinkLine,
     request: &Request,
     surroundings: &Arc<dyn Surroundings>,
-    started: Option<Executor>,
+    before: Before,
 ) -> Result<i32, Failure> {
     let options = &request.options;
     let mut timings = Timings::start();
-    let has_sources = line.inputs.iter().any(|i| Language::of(i).is_some());
-    let scratch = has_sources.then(tempfile::tempdir).transpose();
-    let scratch = scratch.map_err(|e| format!("cannot make a temporary directory: {e}"))?;
-    let dir = scratch.as_ref().map_or(Path::new(""), |d| d.path());
+    let scratch = match before.scratch {
+        Some(scratch) => Some(scratch),
+        None => Scratch::for_line(&line)?,
+    };
     let limit = threads::limit(options.threads);
-    let inputs = inputs::open(&mut line, surroundings, dir, limit)?;
+    let inputs = inputs::open(&mut line, surroundings, scratch::path(&scratch), limit)?;
+    // All that was compiled is mapped, and the program starts as if nothing had been compiled. Only what
+    // is to be compiled once more has to stay.
+    let scratch = scratch.filter(|scratch| lto::is_below(scratch.path(), &inputs.opened));
     let mut start_with = Vec::new();
     if !restart::is_preloaded() {
         let preloaded = preload::libraries(&line, surroundings, &inputs);
@@ -134,7 +146,7 @@ fn run(
     }
     timings.done("open inputs, compile sources");
 
-    let executor = match started {
+    let executor = match before.executor {
         Some(executor) => Some(executor),
         None => executor::start(options, start_with)?,
     };
@@ -159,7 +171,8 @@ fn run(
         Err(stopped) => {
             if let Some(machine_code) = lto::machine_code(&line, surroundings)? {
                 drop(jit);
-                return run(line, request, &machine_code, executor);
+                let before = Before { executor, scratch };
+                return run(line, request, &machine_code, before);
             }
             let error = match stopped {
                 Stopped::Command(failure) => return Err(failure),
@@ -177,9 +190,8 @@ fn run(
 
     // Nothing of ours is in the program's way: no thread, no file.
     threads.end();
-    drop(scratch);
     if options.timings {
-        eprint!("{}", timings.report(jit.phase_times()));
+        say::tell(&timings.report(jit.phase_times()))?;
     }
     if options.no_exec {
         return Ok(0);
@@ -233,7 +245,9 @@ pub(super) fn warn_of_missing(line: &LinkLine, missing: Option<&MissingSymbols>)
     let missing = missing.filter(|_| line.undefined_symbols == Undefined::Warn);
     if let Some(missing) = missing {
         let count = missing.symbols.len();
-        eprintln!("orc-jit: warning: {missing}\n{count} undefined symbols have the address zero");
+        say::warning(format_args!(
+            "{missing}\n{count} undefined symbols have the address zero"
+        ));
     }
 }
 
@@ -306,8 +320,11 @@ pub(super) fn jit(
         builder = builder.passes(Box::new(move |_, passes| {
             let names = shown.clone();
             passes.post_allocation.push(Box::new(move |graph| {
-                eprint!("{}", show_graph::show(graph, &names));
-                Ok(())
+                let shown = say::tell(&show_graph::show(graph, &names));
+                shown.map_err(|message| LinkError::Client {
+                    who: "--show-graph".to_owned(),
+                    message,
+                })
             }));
         }));
     }

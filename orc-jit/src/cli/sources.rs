@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use orc_target_process::standard_streams;
+
 use super::link_line::{Input, InputName, LinkLine};
 
 /// A language and how its compiler is called.
@@ -154,6 +156,9 @@ fn start(
         Language::Rust => rust_arguments(&mut command, &words, line, source, &output)?,
         _ => c_arguments(&mut command, input, line, source, &output),
     }
+    // What a compiler that is killed leaves goes with the directory.
+    command.env("TMPDIR", dir);
+    standard_streams::empty_for(&mut command);
     let (variable, _) = language.compiler();
     let child = command.spawn().map_err(|e| {
         format!(

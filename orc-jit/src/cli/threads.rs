@@ -8,7 +8,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use orc_target_process::process::{begin_own_work, end_own_work, prepare_for_threads};
+use orc_target_process::process::{begin_own_work, end_own_work, exit_now, prepare_for_threads};
+
+use super::{FAILED, scratch};
 
 /// Input bytes for which one more thread pays.
 const BYTES_PER_THREAD: u64 = 512 * 1024;
@@ -34,6 +36,11 @@ pub(super) fn worthwhile(limit: usize, input_bytes: u64) -> usize {
 }
 
 impl LinkThreads {
+    /// Whether the calling thread is one of a link's: whoever has given it work takes its panic.
+    pub(super) fn is_one() -> bool {
+        rayon::current_thread_index().is_some()
+    }
+
     /// Makes the calling thread the first of `count`.
     pub(super) fn start(count: usize) -> Self {
         if count > 1 {
@@ -44,6 +51,11 @@ impl LinkThreads {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .use_current_thread()
+            // The hook has said what it was. Nobody waits for this work, but nothing is right any more.
+            .panic_handler(|_| {
+                scratch::remove_all();
+                exit_now(FAILED);
+            })
             .spawn_handler(move |thread| {
                 let named = std::thread::Builder::new().name("orc-jit link".to_owned());
                 let handle = named.spawn(|| {

@@ -18,6 +18,7 @@ pub use orc_shared::remote::token::Token;
 
 use super::relay::{self, Outer};
 use super::{Limits, Server};
+use crate::command;
 use crate::sys;
 use crate::sys::process::Forked;
 use crate::sys::socket::{self, StreamKind};
@@ -99,6 +100,17 @@ impl Listener {
             }
             Socket::Tcp(socket) => format!("tcp:{}", socket.local_addr()?),
         })
+    }
+
+    /// Removes the file of a Unix socket, where nobody will be served.
+    pub(crate) fn withdraw(&self) {
+        if let Socket::Unix(socket) = &self.socket
+            && let Ok(address) = socket.local_addr()
+            && let Some(path) = address.as_pathname()
+        {
+            // A file that is left behind is taken over by the next one that listens there.
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Serves controllers, each in a process of its own, for ever. This process must have one thread.
@@ -217,7 +229,7 @@ impl Listener {
                     copies: copies_of_streams()?,
                 };
                 let Err(error) = relay::serve(outer, self.limits);
-                eprintln!("orc-executor: {error}");
+                command::report(format_args!("{error}"));
                 sys::process::exit_now(1)
             }
             Err(error) if is_shortage(&error) => {
@@ -261,7 +273,8 @@ pub fn listen_once(address: &str) -> io::Result<Server> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
     }
     let listener = TcpListener::bind(&addresses[..])?;
-    eprintln!("orc-executor: listening on tcp:{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    command::report(format_args!("listening on tcp:{address}"));
     let (connection, _) = listener.accept()?;
     Ok(Server::over_socket(connection.into())?.ends_when_unused(true))
 }

@@ -45,7 +45,7 @@ pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_str
 pub(crate) use self::llvm::{deregister_frames, register_debug_object, register_frames};
 use self::session::{End, Session};
 use crate::dispatch::Dispatcher;
-use crate::{memory, sys};
+use crate::{command, memory, sys};
 
 /// Bounds of a connection. Whoever exceeds one of the first two is no controller of good will: the
 /// connection ends.
@@ -216,7 +216,7 @@ pub fn serve_and_report(server: Server) -> i32 {
     match server.ends_process(true).serve() {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("orc-executor: {error}");
+            command::report(format_args!("{error}"));
             1
         }
     }

@@ -25,6 +25,7 @@ use super::budget::Budget;
 use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
+use crate::command;
 use crate::crash::AlternateStack;
 use crate::process::prepare_to_wait;
 use crate::sys;
@@ -507,7 +508,9 @@ impl Session {
             std::thread::sleep(EXIT_MAX);
         } else if let Some(End::Broken(problem)) = &end {
             // The serving thread, which would say so, is busy.
-            eprintln!("orc-executor: the connection to the controller was ended: {problem}");
+            command::report(format_args!(
+                "the connection to the controller was ended: {problem}"
+            ));
         }
         sys::process::exit_now(i32::from(hangs || end != Some(End::Closed)));
     }

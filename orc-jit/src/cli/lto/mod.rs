@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::batch::Rehearsal;
 use jit_core::graph::InputBytes;
+use orc_target_process::standard_streams;
 use platform_elf::archive::Archive;
 use platform_elf::input::OwnedBytes;
 use platform_elf::library_search::FoundContent;
@@ -29,6 +30,7 @@ use super::inputs::{self, Inputs, Opened};
 use super::link_line::LinkLine;
 use super::replaced::Replaced;
 use super::run::{self, Moment};
+use super::scratch::Scratch;
 use super::surroundings::{Surroundings, c_compiler};
 use crate::Undefined;
 use crate::object_reader::Files;
@@ -96,6 +98,16 @@ pub(super) fn machine_code(
         );
     }
     Ok(Some(Arc::new(Replaced::new(surroundings, contents))))
+}
+
+/// Whether any object below `directory` holds internal code.
+pub(super) fn is_below(directory: &Path, opened: &[Opened]) -> bool {
+    let holds_it = |opened: &Opened| {
+        opened.found.path.starts_with(directory)
+            && matches!(&opened.found.content, FoundContent::Object(bytes)
+                if symbols::read(bytes.bytes()).is_some())
+    };
+    opened.iter().any(holds_it)
 }
 
 /// The internal code in an input.
@@ -248,8 +260,7 @@ fn compile(line: &LinkLine, chosen: &[(&Found, &Part)]) -> Result<Vec<Vec<u8>>, 
             None => kinds.push(producer),
         }
     }
-    let dir = tempfile::tempdir();
-    let dir = dir.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+    let dir = Scratch::new()?;
     let mut objects = Vec::new();
     for kind in kinds {
         let of_kind = |part: &Part| {
@@ -338,7 +349,9 @@ fn call(
             .arg("-o")
             .arg(output)
             .args(inputs)
+            .env("TMPDIR", output.parent().unwrap_or(output))
             .stdin(Stdio::null());
+        standard_streams::empty_for(&mut command);
         match command.status() {
             Ok(status) if status.success() => return Ok(()),
             Ok(status) => {
