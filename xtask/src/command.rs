@@ -1,8 +1,9 @@
 //! Running other programs from the root of the repository.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// The root of the repository.
@@ -19,6 +20,15 @@ pub fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// Where the cargo that runs this task builds, as the user has told it or by default.
+pub fn target_directory() -> PathBuf {
+    // Cargo marks it, however it was named, and this program lies in it.
+    let own = std::env::current_exe().unwrap_or_default();
+    let marked = |directory: &&Path| directory.join("CACHEDIR.TAG").exists();
+    let found = own.ancestors().skip(1).find(marked);
+    found.map_or_else(|| root().join("target"), Path::to_path_buf)
+}
+
 /// Shows a command, runs it in `directory`, and says how long it took.
 ///
 /// # Errors
@@ -28,30 +38,87 @@ pub fn run_in<S: AsRef<OsStr>>(
     program: impl AsRef<OsStr>,
     arguments: &[S],
 ) -> Result<(), String> {
-    let name = Path::new(program.as_ref())
-        .file_name()
-        .unwrap_or(program.as_ref())
-        .to_string_lossy();
-    let words: Vec<_> = arguments
-        .iter()
-        .map(|word| word.as_ref().to_string_lossy())
+    show_and_run(directory, program.as_ref(), arguments, Stdio::inherit()).map(drop)
+}
+
+/// Shows a command, runs it, and returns what it has printed if `output` is a pipe.
+fn show_and_run<S: AsRef<OsStr>>(
+    directory: &Path,
+    program: &OsStr,
+    arguments: &[S],
+    output: Stdio,
+) -> Result<Vec<u8>, String> {
+    let name = Path::new(program).file_name().unwrap_or(program);
+    let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
+    let words: Vec<_> = std::iter::once(name.to_string_lossy())
+        .chain(words)
         .collect();
-    let line = format!("{name} {}", words.join(" "));
-    println!("$ {line}");
+    let line = words.join(" ");
+    say(&format!("$ {line}\n"))?;
     let start = Instant::now();
-    let status = Command::new(program.as_ref())
+    let done = Command::new(program)
         .args(arguments)
         .current_dir(directory)
-        .status()
+        // A name relative to the user's directory would mean another one in this.
+        .env("CARGO_TARGET_DIR", target_directory())
+        .stdin(Stdio::inherit())
+        .stdout(output)
+        .stderr(Stdio::inherit())
+        .output()
         .map_err(|error| format!("{line}: {error}"))?;
     let seconds = start.elapsed().as_secs();
     if seconds > 2 {
-        println!("  took {seconds} s");
+        say(&format!("  took {seconds} s\n"))?;
     }
-    if status.success() {
-        Ok(())
+    if done.status.success() {
+        Ok(done.stdout)
     } else {
-        Err(format!("`{line}` failed: {status}"))
+        Err(format!("`{line}` failed: {}", done.status))
+    }
+}
+
+/// Prints what a person wants to read. Whoever has closed the pipe does not.
+///
+/// # Errors
+/// It cannot be written.
+pub fn say(text: &str) -> Result<(), String> {
+    let mut output = std::io::stdout().lock();
+    let written = output.write_all(text.as_bytes());
+    let flushed = written.and_then(|()| output.flush());
+    flushed.map_err(|error| format!("cannot write to standard output: {error}"))
+}
+
+/// Builds the command of `package`, and returns where it is.
+///
+/// # Errors
+/// As [`run_in`]; also if Cargo does not tell.
+pub fn build_command(package: &str) -> Result<PathBuf, String> {
+    let arguments = [
+        "build",
+        "--package",
+        package,
+        "--bin",
+        package,
+        "--message-format=json-render-diagnostics",
+    ];
+    let messages = show_and_run(&root(), &cargo(), &arguments, Stdio::piped())?;
+    executable(&String::from_utf8_lossy(&messages))
+        .ok_or_else(|| format!("cargo does not tell where {package} is"))
+}
+
+/// The last executable that Cargo's messages name.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let named = messages.rsplit("\"executable\":\"").next()?;
+    if named.len() == messages.len() {
+        return None;
+    }
+    let (mut path, mut characters) = (String::new(), named.chars());
+    loop {
+        match characters.next()? {
+            '"' => return Some(PathBuf::from(path)),
+            '\\' => path.push(characters.next()?),
+            character => path.push(character),
+        }
     }
 }
 
@@ -61,4 +128,28 @@ pub fn run_in<S: AsRef<OsStr>>(
 /// As [`run_in`].
 pub fn run_cargo(arguments: &[&str]) -> Result<(), String> {
     run_in(&root(), cargo(), arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_tells_where_a_command_is() {
+        let messages = r#"{"reason":"compiler-artifact","executable":null}
+{"reason":"compiler-artifact","executable":"/a \"b\"/debug/orc-jit","fresh":true}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            executable(messages),
+            Some(PathBuf::from("/a \"b\"/debug/orc-jit"))
+        );
+        assert_eq!(executable("{\"executable\":null}"), None);
+    }
+
+    #[test]
+    fn this_program_lies_in_the_target_directory() {
+        let own = std::env::current_exe().expect("a path");
+        let target = target_directory();
+        assert!(target.is_absolute() && own.starts_with(&target));
+    }
 }

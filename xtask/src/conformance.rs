@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::command::{cargo, root, run_cargo, run_in};
+use crate::command::{cargo, root, run_cargo, run_in, target_directory};
 
 /// The variable through which the tests are asked to note what they hold.
 const VARIABLE: &str = "ORC_CONFORMANCE";
@@ -30,9 +30,14 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 
 /// The file for the tests to write, empty.
 pub fn fresh() -> Result<PathBuf, String> {
-    let lines = root().join("target/conformance.tsv");
+    let lines = noted();
     fs::write(&lines, "").map_err(|e| format!("{}: {e}", lines.display()))?;
     Ok(lines)
+}
+
+/// Where tests note what they hold.
+fn noted() -> PathBuf {
+    target_directory().join("conformance.tsv")
 }
 
 /// The word of an `env` command that asks tests to note what they hold.
@@ -55,7 +60,7 @@ fn conformance(action: &str) -> Result<(), String> {
         "conformance",
         "--",
         action,
-        "target/conformance.tsv",
+        &noted().to_string_lossy(),
         "docs/CONFORMANCE.md",
     ])
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{cargo, root, run_in};
+use crate::command::{cargo, root, run_in, target_directory};
 
 /// The targets, each a program of `fuzz/`.
 const TARGETS: &[&str] = &[
@@ -71,7 +71,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         ],
         _ => return Err(usage.to_owned()),
     };
-    let work = root().join("target/fuzz");
+    let work = target_directory().join("fuzz");
     make_seeds(&work)?;
     for target in targets {
         fuzz(target, seconds, &work)?;

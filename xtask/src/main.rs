@@ -8,7 +8,10 @@ mod fuzz;
 mod runtime;
 mod tour;
 
+use std::io::Write as _;
 use std::process::ExitCode;
+
+use command::say;
 
 /// A task: its name, what follows the name, what it does, and the function that does it.
 struct Task {
@@ -78,30 +81,38 @@ const TASKS: &[Task] = &[
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((name, rest)) = arguments.split_first() else {
-        print_help();
-        return ExitCode::SUCCESS;
+        return ended("xtask", say(&help()));
     };
     let Some(task) = TASKS.iter().find(|task| task.name == name) else {
-        eprintln!("xtask: no task `{name}`\n");
-        print_help();
+        report(&format!("xtask: no task `{name}`\n\n{}", help()));
         return ExitCode::from(2);
     };
-    match (task.run)(rest) {
+    ended(&format!("xtask {name}"), (task.run)(rest))
+}
+
+/// The exit code of what was asked for.
+fn ended(what: &str, result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("xtask {name}: {message}");
+            report(&format!("{what}: {message}\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn print_help() {
-    println!("cargo run -p xtask -- TASK\n");
-    for task in TASKS {
-        println!(
-            "  {:<28} {}",
-            format!("{} {}", task.name, task.arguments),
-            task.help
-        );
-    }
+/// Writes to standard error. Where that cannot be written to, the exit code says it alone.
+fn report(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn help() -> String {
+    let tasks = TASKS.iter().map(|task| {
+        let call = format!("{} {}", task.name, task.arguments);
+        format!("  {call:<28} {}\n", task.help)
+    });
+    format!(
+        "cargo run -p xtask -- TASK\n\n{}",
+        tasks.collect::<String>()
+    )
 }

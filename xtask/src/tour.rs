@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::command::{root, run_cargo, run_in};
+use crate::command::{build_command, root, run_in, say, target_directory};
 
 /// Members of the tour's archive. The last one is needed by nothing, and must stay out.
 const ARCHIVE: [&str; 4] = ["circle", "square", "registry", "unused"];
@@ -15,9 +15,14 @@ const ARCHIVE: [&str; 4] = ["circle", "square", "registry", "unused"];
 pub fn run(_: &[String]) -> Result<(), String> {
     let root = root();
     let tour = Path::new("tests/programs/tour");
-    let work = Path::new("target/tour");
-    fs::create_dir_all(root.join(work)).map_err(|error| format!("{}: {error}", work.display()))?;
-    run_cargo(&["build", "--quiet", "--package", "orc-jit"])?;
+    let target = target_directory().join("tour");
+    fs::create_dir_all(&target).map_err(|error| format!("{}: {error}", target.display()))?;
+    // Shorter to read, where it can be named from here.
+    let work = target.strip_prefix(&root).unwrap_or(&target);
+    say(
+        "Building orc-jit, and the runtime and the executor that it carries: this takes minutes the first time.\n",
+    )?;
+    let orc_jit = build_command("orc-jit")?;
 
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let file = |directory: &Path, name: &str| directory.join(name).to_string_lossy().into_owned();
@@ -40,7 +45,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     let mut inputs = vec!["run".to_owned(), "-std=c++17".to_owned()];
     inputs.extend(sources(&root, tour)?);
     inputs.extend([archive, "--".to_owned(), "one".to_owned(), "two".to_owned()]);
-    run_in(&root, root.join("target/debug/orc-jit"), &inputs)
+    run_in(&root, orc_jit, &inputs)
 }
 
 /// The C++ files of `directory`, by name: this is the order in which they are constructed.
