@@ -13,8 +13,8 @@ use tests::build::build;
 use tests::case::{Case, EXECUTORS, Executor, read_all};
 use tests::compare::{check, orc_jit};
 use tests::conformance;
-use tests::in_ci;
-use tests::toolchain::{compilers, is_installed};
+use tests::needs::Tests;
+use tests::toolchain::{Compiler, Mode, compilers, families};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -24,56 +24,70 @@ fn main() -> ExitCode {
         // Built before the first trial, so that no trial waits for it.
         orc_jit();
     }
-    let mut trials: Vec<(&Executor, Trial)> = cases.into_iter().flat_map(trials).collect();
+    let mut tests = Tests::default();
+    let mut trials: Vec<(&Executor, Trial)> = Vec::new();
+    for case in cases {
+        trials.extend(trials_of(&case, &mut tests));
+    }
     // Trials of one directory wait for each other, so they are kept apart.
     trials.sort_by_key(|(executor, _)| EXECUTORS.iter().position(|it| it == *executor));
-    let trials = trials.into_iter().map(|(_, trial)| trial).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    for (_, trial) in trials {
+        tests.add(trial);
+    }
+    tests.run(&arguments)
 }
 
-/// One trial per compiler, mode and executor; none if something that the case needs is not installed.
-fn trials(case: Case) -> Vec<(&'static Executor, Trial)> {
-    let missing: Vec<_> = case
-        .needs
-        .iter()
-        .filter(|need| !is_installed(need))
-        .cloned()
-        .collect();
-    if !missing.is_empty() {
-        let message = format!("{} needs {}", case.name, missing.join(", "));
-        return if in_ci() {
-            let trial = Trial::test(case.name, move || Err(message.into()));
-            vec![(&EXECUTORS[0], trial)]
-        } else {
-            Vec::new()
-        };
-    }
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+/// One trial per compiler, mode and executor; `tests` takes those that lack something.
+fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> {
     let mut trials = Vec::new();
-    for compiler in compilers()
-        .iter()
-        .filter(|compiler| case.wants(compiler.name))
-    {
+    for family in families().into_iter().filter(|family| case.wants(family)) {
+        let compiler = compilers().iter().find(|it| it.name == family);
         for mode in &case.modes {
-            let name = format!("{}::{}-{}", case.name, compiler.name, mode.name);
-            // Programs write files where they run: one at a time.
-            let place = Arc::new(Mutex::new(None));
-            for executor in &case.executors {
-                let (case, cache, mode, executor) = (case.clone(), cache.clone(), *mode, *executor);
-                let place = place.clone();
-                let run = move || {
-                    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                    let build = || build(&case, compiler, mode, &cache).map_err(|e| e.to_string());
-                    let built: &mut Result<_, String> = place.get_or_insert_with(build);
-                    let built = built.as_ref().map_err(Failed::from)?;
-                    let outcome = check(&case, built, executor);
-                    conformance::record(&case, built, outcome.is_ok());
-                    outcome.map_err(Failed::from)
-                };
-                let name = format!("{name}::{}", executor.name);
-                trials.push((executor, Trial::test(name, run)));
+            let name = format!("{}::{family}-{}", case.name, mode.name);
+            let needs = || {
+                [family]
+                    .into_iter()
+                    .chain(case.needs.iter().map(String::as_str))
+            };
+            let can_run = |executor: &&&'static Executor| {
+                tests.can_run(&format!("{name}::{}", executor.name), needs())
+            };
+            let executors: Vec<_> = case.executors.iter().filter(can_run).collect();
+            if let Some(compiler) = compiler {
+                trials.extend(trials_in(case, compiler, mode, &executors));
             }
         }
     }
     trials
+}
+
+/// A trial in each of the executors.
+fn trials_in(
+    case: &Case,
+    compiler: &'static Compiler,
+    mode: &'static Mode,
+    executors: &[&&'static Executor],
+) -> Vec<(&'static Executor, Trial)> {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+    // Programs write files where they run: one at a time.
+    let place = Arc::new(Mutex::new(None));
+    let trial = |executor: &&&'static Executor| {
+        let (case, cache, executor) = (case.clone(), cache.clone(), **executor);
+        let place = place.clone();
+        let name = format!(
+            "{}::{}-{}::{}",
+            case.name, compiler.name, mode.name, executor.name
+        );
+        let run = move || {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let build = || build(&case, compiler, mode, &cache).map_err(|e| e.to_string());
+            let built: &mut Result<_, String> = place.get_or_insert_with(build);
+            let built = built.as_ref().map_err(Failed::from)?;
+            let outcome = check(&case, built, executor);
+            conformance::record(&case, built, outcome.is_ok());
+            outcome.map_err(Failed::from)
+        };
+        (executor, Trial::test(name, run))
+    };
+    executors.iter().map(trial).collect()
 }

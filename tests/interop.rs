@@ -3,47 +3,53 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 
+use libtest_mimic::Arguments;
+use tests::add_tests;
 use tests::build::build;
 use tests::case::read_all;
 use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::orc_jit;
+use tests::needs::{self, LLVM_RUNTIME, Tests};
 use tests::scratch::Scratch;
-use tests::toolchain::{compilers, find_program, mode};
-use tests::{in_ci, workspace_root};
+use tests::toolchain::{compilers, mode};
+use tests::workspace::build_command;
+use tests::workspace_root;
 
-/// LLVM's JIT linker, or nothing where it is not installed.
-fn llvm_jitlink() -> Option<PathBuf> {
-    let found = find_program("llvm-jitlink-22");
-    assert!(found.is_some() || !in_ci(), "CI needs llvm-jitlink-22");
-    found
+/// LLVM's JIT linker.
+const JITLINK: &str = "llvm-jitlink-22";
+
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    add_tests!(
+        tests,
+        // The objects are gcc's: its thread-locals are those that LLVM's linker takes.
+        [JITLINK, "g++", LLVM_RUNTIME],
+        our_runtime_under_llvm_jitlink,
+        our_executor_under_llvm_jitlink,
+        llvms_runtime_under_orc_jit,
+        the_tour_with_llvms_runtime,
+    );
+    tests.run(&Arguments::from_args())
 }
 
-/// The runtime that comes with LLVM.
-fn llvm_runtime() -> Option<&'static Path> {
-    let path = Path::new("/usr/lib/llvm-22/lib/clang/22/lib/linux/liborc_rt-x86_64.a");
-    assert!(path.exists() || !in_ci(), "CI needs libclang-rt-22-dev");
-    path.exists().then_some(path)
-}
-
-/// Compiles the program by gcc; nothing without gcc, whose thread-locals `llvm-jitlink` can link.
-fn objects(scratch: &Scratch) -> Option<Vec<PathBuf>> {
-    let gcc = find_program("g++")?;
+/// Compiles the program by gcc.
+fn objects(scratch: &Scratch) -> Vec<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop");
     let compile = |name: &str| {
         let (object, source) = (
             scratch.file(&format!("{name}.o")),
             sources.join(format!("{name}.cpp")),
         );
-        let mut command = Command::new(&gcc);
+        let mut command = Command::new("g++");
         command
             .args(["-fPIC", "-O0", "-c", "-o"])
             .args([&object, &source]);
         assert!(command.status().expect("g++ runs").success());
         object
     };
-    Some(["interop", "there"].map(compile).to_vec())
+    ["interop", "there"].map(compile).to_vec()
 }
 
 /// What the program does when the system's linker has linked it.
@@ -96,36 +102,18 @@ fn our_runtime(scratch: &Scratch) -> PathBuf {
 
 /// Our executor.
 fn our_executor() -> PathBuf {
-    const NAME: &str = "orc-executor";
-    let mut build = vec![
-        "build",
-        "--quiet",
+    let selection = [
         "--package",
         "orc-target-process",
-        "--bin",
-        NAME,
+        "--features",
+        "tls-reserve",
     ];
-    build.extend(["--features", "tls-reserve"]);
-    let test = std::env::current_exe().expect("a running program has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("tests lie in target/PROFILE/deps");
-    if profile.file_name().is_some_and(|name| name == "release") {
-        build.push("--release");
-    }
-    cargo(&build, None);
-    profile.join(NAME)
+    build_command("orc-executor", &selection)
 }
 
 /// `llvm-jitlink` about to run the program, which needs libraries that the executor has not loaded.
-fn jitlink_runs(
-    jitlink: &Path,
-    options: &[String],
-    runtime: &Path,
-    objects: &[PathBuf],
-) -> Invocation {
-    let mut command = Invocation::new([jitlink]);
+fn jitlink_runs(options: &[String], runtime: &Path, objects: &[PathBuf]) -> Invocation {
+    let mut command = Invocation::new([JITLINK]);
     for option in options {
         command = command.arg(option);
     }
@@ -138,14 +126,11 @@ fn jitlink_runs(
     command.arg("-args").arg("program").arg("argument")
 }
 
-#[test]
 fn our_runtime_under_llvm_jitlink() {
     let scratch = Scratch::new();
-    let (Some(jitlink), Some(objects)) = (llvm_jitlink(), objects(&scratch)) else {
-        return;
-    };
+    let objects = objects(&scratch);
     let runtime = our_runtime(&scratch);
-    let behaviour = jitlink_runs(&jitlink, &[], &runtime, &objects)
+    let behaviour = jitlink_runs(&[], &runtime, &objects)
         .run_in(scratch.path())
         .expect("it starts");
     assert_same(&native(&scratch, &objects), &behaviour);
@@ -163,14 +148,9 @@ fn as_llvms_runtime_runs_it(native: &Behaviour) -> Behaviour {
     }
 }
 
-#[test]
 fn our_executor_under_llvm_jitlink() {
     let scratch = Scratch::new();
-    let (Some(jitlink), Some(objects), Some(llvms)) =
-        (llvm_jitlink(), objects(&scratch), llvm_runtime())
-    else {
-        return;
-    };
+    let (objects, llvms) = (objects(&scratch), needs::path(LLVM_RUNTIME));
     let executor = our_executor();
     let native = native(&scratch, &objects);
     let ours = our_runtime(&scratch);
@@ -181,14 +161,14 @@ fn our_executor_under_llvm_jitlink() {
     ] {
         for manager in ["default", "simple-remote", "shared"] {
             let options = [started.clone(), format!("-use-memmgr={manager}")];
-            let behaviour = jitlink_runs(&jitlink, &options, runtime, &objects)
+            let behaviour = jitlink_runs(&options, runtime, &objects)
                 .run_in(scratch.path())
                 .expect("it starts");
             assert_same(&expected, &behaviour);
         }
         let listening = Listening::new(&executor);
         let options = [format!("-oop-executor-connect={}", listening.address)];
-        let mut behaviour = jitlink_runs(&jitlink, &options, runtime, &objects)
+        let mut behaviour = jitlink_runs(&options, runtime, &objects)
             .run_in(scratch.path())
             .expect("it starts");
         // The program's output is the executor's.
@@ -231,18 +211,16 @@ impl Listening {
 }
 
 /// LLVM's runtime destroys the thread-locals of the main thread last of all, with the process.
-#[test]
 fn llvms_runtime_under_orc_jit() {
     let scratch = Scratch::new();
-    let (Some(runtime), Some(objects), Some(orc_jit)) =
-        (llvm_runtime(), objects(&scratch), orc_jit())
-    else {
+    let Some(orc_jit) = orc_jit() else {
         return;
     };
+    let objects = objects(&scratch);
     let mut command = Invocation::new([orc_jit])
         .arg("run")
         .arg("--orc-runtime")
-        .arg(runtime);
+        .arg(needs::path(LLVM_RUNTIME));
     command.argv.extend(objects.iter().map(Into::into));
     let behaviour = command
         .arg("--")
@@ -256,9 +234,8 @@ fn llvms_runtime_under_orc_jit() {
 
 /// The whole tour runs with LLVM's runtime, but for what that runtime's model lacks: finalizer arrays
 /// do not run, and thread-locals of the main thread are destroyed last of all.
-#[test]
 fn the_tour_with_llvms_runtime() {
-    let (Some(runtime), Some(orc_jit)) = (llvm_runtime(), orc_jit()) else {
+    let Some(orc_jit) = orc_jit() else {
         return;
     };
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
@@ -274,7 +251,7 @@ fn the_tour_with_llvms_runtime() {
         let mut command = Invocation::new([orc_jit.clone()])
             .arg("run")
             .arg("--orc-runtime")
-            .arg(runtime);
+            .arg(needs::path(LLVM_RUNTIME));
         command.argv.extend(built.inputs.iter().map(Into::into));
         command = command.arg("--");
         command.argv.extend(tour.args.iter().map(Into::into));

@@ -11,9 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tests::command::Behaviour;
 use tests::compare::orc_jit;
-use tests::in_ci;
 use tests::lines::{Row, Topic, read_all};
-use tests::toolchain::is_installed;
+use tests::needs::Tests;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -24,33 +23,30 @@ fn main() -> ExitCode {
         orc_jit();
     }
     let place = tempfile::tempdir().expect("a temporary directory");
-    let trials = topics
-        .into_iter()
-        .flat_map(|topic| trials(topic, place.path()))
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let mut tests = Tests::default();
+    for topic in topics {
+        add_trials(topic, place.path(), &mut tests);
+    }
+    tests.run(&arguments)
 }
 
 /// One trial per row and executor. Trials of one topic wait for each other: programs write files
 /// where they run.
-fn trials(topic: Topic, parent: &Path) -> Vec<Trial> {
+fn add_trials(topic: Topic, parent: &Path, tests: &mut Tests) {
     let prepared = Arc::new(Mutex::new(None));
     let topic = Arc::new(topic);
-    let mut trials = Vec::new();
     for row in &topic.rows {
-        let needs = topic.needs.iter().map(String::as_str).chain(row.need());
-        let missing: Vec<_> = needs.filter(|need| !is_installed(need)).collect();
-        if !missing.is_empty() {
-            trials.push(left_out(&format!("{}::{}", topic.name, row.name), &missing));
-            continue;
-        }
         let native = Arc::new(Mutex::new(None));
         for executor in &row.executors {
+            let name = format!("{}::{}::{}", topic.name, row.name, executor.name);
+            let needs = topic.needs.iter().map(String::as_str).chain(row.need());
+            if !tests.can_run(&name, needs) {
+                continue;
+            }
             let (topic, row, executor) = (topic.clone(), row.clone(), *executor);
             let (prepared, native) = (prepared.clone(), native.clone());
             let parent = parent.to_path_buf();
-            let name = format!("{}::{}::{}", topic.name, row.name, executor.name);
-            trials.push(Trial::test(name, move || {
+            tests.add(Trial::test(name, move || {
                 let mut prepared = prepared.lock().unwrap_or_else(PoisonError::into_inner);
                 let place = prepared.get_or_insert_with(|| topic.prepare_in(&parent));
                 let place = place.as_ref().map_err(Failed::from)?;
@@ -60,7 +56,6 @@ fn trials(topic: Topic, parent: &Path) -> Vec<Trial> {
             }));
         }
     }
-    trials
 }
 
 type Linked = Option<Result<Option<Behaviour>, String>>;
@@ -71,11 +66,4 @@ fn linked(row: &Row, native: &Mutex<Linked>, place: &Path) -> Result<Option<Beha
     native
         .get_or_insert_with(|| row.link_and_run(place))
         .clone()
-}
-
-/// The trial of a row that cannot be run here.
-fn left_out(name: &str, missing: &[&str]) -> Trial {
-    let message = format!("{name} needs {}", missing.join(", "));
-    let ignored = !in_ci();
-    Trial::test(name.to_owned(), move || Err(message.into())).with_ignored_flag(ignored)
 }

@@ -1,24 +1,19 @@
 //! Our controller with LLVM 22's executor: programs with default flags behave as linked ones there.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use libtest_mimic::Arguments;
 use tests::build::build;
 use tests::case::{Case, Executor, read_all};
 use tests::compare::check;
-use tests::in_ci;
-use tests::toolchain::{compilers, find_program};
+use tests::needs::Tests;
+use tests::toolchain::compilers;
 
 const LLVM: Executor = Executor {
     name: "llvm",
     flags: &["--executor=llvm"],
 };
-
-/// Whether LLVM's executor is installed.
-fn has_executor() -> bool {
-    let found = find_program("llvm-jitlink-executor-22").is_some();
-    assert!(found || !in_ci(), "CI needs llvm-jitlink-executor-22");
-    found
-}
 
 fn case(name: &str) -> Case {
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
@@ -30,9 +25,6 @@ fn case(name: &str) -> Case {
 /// Runs a case in LLVM's executor, compiled in all its modes by all compilers.
 #[track_caller]
 fn behaves_as_linked(name: &str) {
-    if !has_executor() {
-        return;
-    }
     let case = case(name);
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e");
     for compiler in compilers() {
@@ -44,17 +36,22 @@ fn behaves_as_linked(name: &str) {
     }
 }
 
-#[test]
-fn a_tour_of_cxx() {
-    behaves_as_linked("tour");
-}
+/// What is run there, and the case that shows it.
+const CASES: [(&str, &str); 3] = [
+    ("a_tour_of_cxx", "tour"),
+    ("thread_locals_at_fixed_offsets", "tls/local_exec"),
+    (
+        "exceptions_through_the_c_library",
+        "exceptions/through_c_code",
+    ),
+];
 
-#[test]
-fn thread_locals_at_fixed_offsets() {
-    behaves_as_linked("tls/local_exec");
-}
-
-#[test]
-fn exceptions_through_the_c_library() {
-    behaves_as_linked("exceptions/through_c_code");
+fn main() -> ExitCode {
+    let mut tests = Tests::default();
+    for (name, case) in CASES {
+        tests.add_if(name, ["llvm-jitlink-executor-22"], || {
+            behaves_as_linked(case)
+        });
+    }
+    tests.run(&Arguments::from_args())
 }

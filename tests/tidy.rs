@@ -451,3 +451,60 @@ fn links_in_the_documents_lead_somewhere() {
     }
     none(problems);
 }
+
+/// The words of `.ci/run` between `packages=(` and `)`.
+fn packages_of_ci() -> Vec<String> {
+    let text = fs::read_to_string(workspace_root().join(".ci/run")).expect("the script is there");
+    let list = text
+        .split("packages=(")
+        .nth(1)
+        .and_then(|rest| rest.split(')').next());
+    list.expect("it has a list of packages")
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn readme_names_the_packages_of_all_tests() {
+    let readme = fs::read_to_string(workspace_root().join("README.md")).expect("it is there");
+    let named: BTreeSet<&str> = readme.split_whitespace().collect();
+    let missing = packages_of_ci()
+        .into_iter()
+        .filter(|package| !named.contains(package.as_str()));
+    none(
+        missing
+            .map(|package| format!("README.md: `{package}` of .ci/run is missing"))
+            .collect(),
+    );
+}
+
+#[test]
+fn what_tests_need_has_a_package() {
+    let tests = workspace_root().join("tests");
+    let cases = tests::case::read_all(&tests.join("programs")).expect("the cases can be read");
+    let topics = tests::lines::read_all(&tests.join("lines")).expect("the rows can be read");
+    let mut needs: BTreeSet<String> = cases.into_iter().flat_map(|case| case.needs).collect();
+    for topic in topics {
+        needs.extend(
+            topic
+                .rows
+                .iter()
+                .filter_map(|row| row.need().map(str::to_owned)),
+        );
+        needs.extend(topic.needs);
+    }
+    let packages = packages_of_ci();
+    let problems = needs
+        .iter()
+        .filter_map(|need| match tests::needs::package(need) {
+            None => Some(format!(
+                "`{need}`: say in tests/support/needs.rs which package has it"
+            )),
+            Some(package) if packages.iter().any(|known| known == package) => None,
+            Some(package) => Some(format!(
+                "`{need}`: its package {package} is missing in .ci/run"
+            )),
+        });
+    none(problems.collect());
+}

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tests::toolchain::{compilers, is_installed};
+use tests::needs::is_installed;
+use tests::toolchain::compilers;
 
 /// Says what is linked, so it concerns the compiler's driver: the linker gets other words for it.
 pub const NO_PIE: &str = "-no-pie";

@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::build::{Built, program};
 use crate::case::{Case, Executor};
 use crate::command::{Behaviour, Ending};
-use crate::workspace_root;
+use crate::workspace::build_command;
 
 /// The `orc-jit` command: `$ORC_JIT`, or this workspace's, which is brought up to date first.
 /// `ORC_JIT=none` leaves it out, so that only the native programs are checked.
@@ -27,23 +26,8 @@ fn find_or_build_orc_jit() -> Option<PathBuf> {
         Some(path) => return Some(PathBuf::from(path)),
         None => {}
     }
-    // A test runs from target/PROFILE/deps, and is built as part of the whole workspace. Cargo
-    // offers a package's commands only to that package's own tests, so ask it for the command.
-    let test = std::env::current_exe().expect("a running program has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("tests lie in target/PROFILE/deps");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo
-        .args(["build", "--quiet", "--workspace", "--bin", "orc-jit"])
-        .current_dir(workspace_root());
-    if profile.file_name().is_some_and(|name| name == "release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "orc-jit does not build");
-    Some(profile.join("orc-jit"))
+    // With the features that the whole workspace has, as the tests have been built.
+    Some(build_command("orc-jit", &["--workspace"]))
 }
 
 /// Runs `built` under the JIT, in `executor`, and checks that it behaves as the native program.

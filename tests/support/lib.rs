@@ -13,10 +13,12 @@ pub mod conformance;
 pub mod features;
 pub mod lines;
 pub mod listener;
+pub mod needs;
 pub mod processes;
 pub mod scratch;
 pub mod source;
 pub mod toolchain;
+pub mod workspace;
 
 use std::path::PathBuf;
 

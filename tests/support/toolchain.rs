@@ -118,6 +118,19 @@ pub struct Compiler {
     pub version: String,
 }
 
+/// The families of compilers that programs are compiled by, installed or not.
+pub fn families() -> Vec<&'static str> {
+    let mut families = vec!["gcc", "clang"];
+    // Where there is neither, it is what is called `cc`.
+    families.extend(
+        compilers()
+            .iter()
+            .map(|it| it.name)
+            .filter(|name| *name == "cc"),
+    );
+    families
+}
+
 /// The compilers that are installed.
 ///
 /// # Panics
@@ -163,20 +176,4 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
-}
-
-/// Whether what a case's `needs:` directive names is installed: a program, or `lib:NAME` for a
-/// static archive `libNAME.a` that the compiler finds.
-pub fn is_installed(need: &str) -> bool {
-    match need.strip_prefix("lib:") {
-        None => find_program(need).is_some(),
-        Some(library) => {
-            let file = format!("lib{library}.a");
-            let found = Command::new(&compilers()[0].cc)
-                .arg(format!("-print-file-name={file}"))
-                .output();
-            // A compiler that does not find the file prints its bare name.
-            found.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() != file)
-        }
-    }
 }
