@@ -148,9 +148,9 @@ pub fn llvms_executor_prints_nowhere_else() {
 /// is lost, and nothing else is.
 pub fn forwarded_streams_that_are_closed_here_lead_nowhere() {
     let scratch = prepared();
-    let token = Some("a secret that is long enough for everybody");
-    let listener = Listener::start(&command(), &["--listen", "tcp:127.0.0.1:0"], token);
-    scratch.write("token", token.unwrap_or_default());
+    let token = "a secret that is long enough for everybody";
+    let listener = Listener::start(&command(), &["--listen", "tcp:127.0.0.1:0"], Some(token));
+    scratch.write("token", token);
     let reached = format!("--executor={}", listener.place);
     let through = format!("--executor=stdio:{} executor --stdio", command().display());
     for closing in CLOSINGS {
