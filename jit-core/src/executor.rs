@@ -103,7 +103,7 @@ pub trait ExecutorControl: Send + Sync {
     /// Page size in bytes.
     fn page_size(&self) -> u64;
 
-    /// Opens a new range, in which `least` bytes can be allocated.
+    /// Opens a range, in which `least` bytes can be allocated, for the caller alone.
     ///
     /// # Errors
     /// When no address space is left for the placement.
@@ -112,6 +112,16 @@ pub trait ExecutorControl: Send + Sync {
         placement: Placement,
         least: u64,
     ) -> ExecutorResult<(RangeId, ExecutorAddrRange)>;
+
+    /// Gives a range back to the process: nothing will be allocated in it any more on behalf of who
+    /// opened it. What is in it stays until it is released.
+    fn close_range(&self, range: RangeId);
+
+    /// A function of the process that outlives everything that is linked, and jumps to what the first
+    /// word of its argument leads to: for what is called when a runtime may be gone. Null if it has none.
+    fn exit_thunk(&self) -> ExecutorAddr {
+        ExecutorAddr::NULL
+    }
 
     /// Allocates memory and thread-local storage for all requests, in their order, or for none if
     /// one fails. `None` for those whose range is full: open another. One round trip.

@@ -92,6 +92,15 @@ impl ExecutorControl for InProcessExecutor {
         Ok(self.local.open_range(placement, least)?)
     }
 
+    fn close_range(&self, range: RangeId) {
+        // It was opened here, and is closed once.
+        let _closed = self.local.close_range(range);
+    }
+
+    fn exit_thunk(&self) -> ExecutorAddr {
+        LocalExecutor::exit_thunk()
+    }
+
     fn allocate(
         &self,
         requests: &[AllocationRequest],

@@ -16,7 +16,6 @@ mod program;
 mod tests;
 mod tls;
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -30,7 +29,7 @@ use crate::api::{
     AllocationRequest, Content, FinalizeRequest, Import, ImportValue, Placement, ProgramImage,
     RangeId, TlsBlock,
 };
-use crate::memory::{self, MemoryManager, SharedContent};
+use crate::memory::{self, MemoryManager, SharedContent, stub_near_libraries};
 use crate::{native, stand_ins};
 
 /// Why a service failed, as text that names what was asked for.
@@ -73,8 +72,6 @@ pub enum Released {
 pub struct LocalExecutor {
     memory: MemoryManager,
     program: Mutex<SharedProgram>,
-    /// Where the stubs are that lead to functions of this executable.
-    stubs: Mutex<HashMap<ExecutorAddr, ExecutorAddr>>,
 }
 
 impl LocalExecutor {
@@ -84,7 +81,6 @@ impl LocalExecutor {
         Self {
             memory: MemoryManager::new(config),
             program: Mutex::default(),
-            stubs: Mutex::default(),
         }
     }
 
@@ -94,20 +90,7 @@ impl LocalExecutor {
         &self.memory
     }
 
-    /// Code near the process's libraries that jumps to `target`, made once for each target. `None`
-    /// if there is no place for it.
-    #[must_use]
-    pub fn stub_near_libraries(&self, target: ExecutorAddr) -> Option<ExecutorAddr> {
-        let mut stubs = self.stubs.lock();
-        if let Some(stub) = stubs.get(&target) {
-            return Some(*stub);
-        }
-        let stub = self.memory.stub_near_libraries(target).ok()??;
-        stubs.insert(target, stub);
-        Some(stub)
-    }
-
-    /// Opens a new range, in which `least` bytes can be allocated.
+    /// Opens a range, in which `least` bytes can be allocated.
     ///
     /// # Errors
     /// As [`MemoryManager::open_range`].
@@ -118,6 +101,21 @@ impl LocalExecutor {
     ) -> Result<(RangeId, ExecutorAddrRange), Failure> {
         let opened = self.memory.open_range(placement, least);
         opened.map_err(Failure::new)
+    }
+
+    /// Gives a range back: nothing will be allocated in it any more.
+    ///
+    /// # Errors
+    /// When there is no such range.
+    pub fn close_range(&self, range: RangeId) -> Result<(), Failure> {
+        self.memory.close_range(range).map_err(Failure::new)
+    }
+
+    /// A function that outlives everything that is linked, and jumps to what the first word of its
+    /// argument leads to. Null if there is no place for it.
+    #[must_use]
+    pub fn exit_thunk() -> ExecutorAddr {
+        memory::exit_thunk().unwrap_or(ExecutorAddr::NULL)
     }
 
     /// Allocates memory and thread-local storage for all requests, or for none if one fails. `None`
@@ -195,7 +193,7 @@ impl LocalExecutor {
         let mut with_stand_ins = |values: &[ImportValue]| {
             let mut values = values.to_vec();
             for (import, value) in image.imports.iter().zip(&mut values) {
-                stand_ins::substitute(import, value, |it| self.stub_near_libraries(it));
+                stand_ins::substitute(import, value, stub_near_libraries);
             }
             relocated(&values)
         };
@@ -213,7 +211,7 @@ impl LocalExecutor {
         let mut values = native::bind_imports(imports)?;
         for (import, value) in imports.iter().zip(&mut values) {
             if let Some(value) = value {
-                stand_ins::substitute(import, value, |it| self.stub_near_libraries(it));
+                stand_ins::substitute(import, value, stub_near_libraries);
             }
         }
         Ok(values)

@@ -89,6 +89,13 @@ impl LinkContext {
     /// Forgets what is known of a dylib that was removed.
     pub fn forget_dylib(&self, dylib: DylibId) {
         self.ranges.forget(dylib);
+        self.placed.forget_dylib(dylib);
+    }
+}
+
+impl Drop for LinkContext {
+    fn drop(&mut self) {
+        self.ranges.close(&*self.executor);
     }
 }
 

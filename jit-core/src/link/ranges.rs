@@ -44,6 +44,8 @@ struct State {
     low: Option<OpenRange>,
     /// For data that may lie anywhere.
     apart: Option<OpenRange>,
+    /// All that were opened, full ones included.
+    opened: Vec<RangeId>,
     /// Dylibs with code that needs low addresses.
     low_dylibs: HashSet<DylibId>,
 }
@@ -97,6 +99,14 @@ impl Ranges {
         self.state.lock().low_dylibs.remove(&dylib);
     }
 
+    /// Gives the ranges back to the process.
+    pub(super) fn close(&self, executor: &dyn ExecutorControl) {
+        let opened = std::mem::take(&mut self.state.lock().opened);
+        for range in opened {
+            executor.close_range(range);
+        }
+    }
+
     /// The current range, opened if there is none, or not this one.
     fn usable(
         &self,
@@ -111,6 +121,7 @@ impl Ranges {
         }
         let (id, extent) = executor.open_range(placement, least)?;
         let mut state = self.state.lock();
+        state.opened.push(id);
         let current = state.current(placement);
         // Another link may have opened one meanwhile: what is linked at one time stays together.
         if let Some(range) = current.filter(usable) {

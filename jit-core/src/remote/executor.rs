@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orc_shared::remote::services::{Accept, Accepted, Prepare, Service, Streams, VERSION, values};
+use orc_shared::remote::services::{
+    Accept, Accepted, EXIT_THUNK, Prepare, Service, Streams, VERSION, values,
+};
 use orc_shared::remote::{Setup, llvm};
 use orc_shared::sps::{self, SpsDecode, SpsError};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -32,6 +34,7 @@ pub struct RemoteExecutor {
     page_size: u64,
     pid: Option<u64>,
     dispatch: (ExecutorAddr, ExecutorAddr),
+    exit_thunk: ExecutorAddr,
     is_same_host: bool,
     /// Whether large content can be shared instead of sent.
     shares_memory: bool,
@@ -60,6 +63,7 @@ impl RemoteExecutor {
                 symbol(setup, llvm::DISPATCH_FUNCTION)?,
                 symbol(setup, llvm::DISPATCH_CONTEXT)?,
             ),
+            exit_thunk: symbol(setup, EXIT_THUNK).unwrap_or(ExecutorAddr::NULL),
             is_same_host: super::host::is_same(setup),
             shares_memory: connection.passes_descriptors()
                 && wanted != Streams::Forwarded
@@ -228,6 +232,14 @@ impl ExecutorControl for RemoteExecutor {
         least: u64,
     ) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
         self.requests.ask(Service::OpenRange, &(placement, least))
+    }
+
+    fn close_range(&self, range: RangeId) {
+        self.requests.tell(Service::CloseRange, &range);
+    }
+
+    fn exit_thunk(&self) -> ExecutorAddr {
+        self.exit_thunk
     }
 
     fn allocate(

@@ -22,7 +22,11 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
+
+/// Name of a symbol in the setup message: a function that outlives everything that is linked, and
+/// jumps to what the first word of its argument leads to. Null if there is none.
+pub const EXIT_THUNK: &str = "orc.exit_thunk";
 
 /// First number that is none: tags from here on are addresses.
 pub const NUMBER_END: u64 = 4096;
@@ -103,7 +107,7 @@ numbered! {
         Prepare = "orc.prepare",
         /// `Error(bytes)`: input for the program, once it has taken it; no bytes end the input.
         Input = "orc.input",
-        /// `Expected<(RangeId, Range)>(Placement)`.
+        /// `Expected<(RangeId, Range)>(Placement, u64 bytes)`.
         OpenRange = "orc.open_range",
         /// `Expected<Seq<Option<Allocated>>>(Seq<AllocationRequest>)`. All or nothing if one fails.
         Allocate = "orc.allocate",
@@ -134,6 +138,8 @@ numbered! {
         /// `Expected<Option<u64>>()`: bytes of the loader's surplus of static thread-local storage that
         /// the process would have had to start with for what was refused last to be granted.
         WantedSurplus = "orc.wanted_surplus",
+        /// `Error(RangeId)`: nothing will be allocated in the range any more.
+        CloseRange = "orc.close_range",
     }
 }
 

@@ -223,17 +223,40 @@ fn a_stub_near_the_libraries_leads_anywhere() {
     }
     let executor = LocalExecutor::new(memory::Config::default());
     let target = ExecutorAddr::new((here as *const ()).addr() as u64);
-    assert_eq!(executor.stub_near_libraries(target), None, "no range yet");
-    executor.open_range(Placement::Low2GiB, 0).expect("opens");
-    assert_eq!(executor.stub_near_libraries(target), None, "none is near");
-    let (_, near) = executor
-        .open_range(Placement::NearLibraries, 0)
-        .expect("opens");
-    let stub = executor.stub_near_libraries(target).expect("has a place");
-    assert!(near.contains(stub));
-    assert_eq!(executor.stub_near_libraries(target), Some(stub));
+    let stub = memory::stub_near_libraries(target).expect("has a place");
+    assert_eq!(memory::stub_near_libraries(target), Some(stub));
+    // What reaches the libraries reaches it.
+    let library = crate::sys::memory::an_address_in_a_library();
+    assert!(
+        stub.value().abs_diff(library) < 1 << 28,
+        "{stub}, {library:#x}"
+    );
+    // It belongs to the process.
+    drop(executor);
     // SAFETY: the stub leads to a function of this type, and stays.
     let stub: extern "C" fn(u64) -> u64 =
         unsafe { std::mem::transmute(stub.value() as usize as *const ()) };
     assert_eq!(stub(41), 42);
+}
+
+#[test]
+fn the_exit_thunk_leads_where_its_argument_says() {
+    #[repr(C)]
+    struct Record {
+        run: extern "C" fn(*mut Record),
+        value: u64,
+    }
+    extern "C" fn run(record: *mut Record) {
+        // SAFETY: the record that is passed below.
+        unsafe { (*record).value += 1 };
+    }
+    let thunk = LocalExecutor::exit_thunk();
+    assert!(!thunk.is_null());
+    assert_eq!(LocalExecutor::exit_thunk(), thunk, "one for the process");
+    // SAFETY: it takes an argument whose first word is a function that takes the argument.
+    let thunk: extern "C" fn(*mut Record) =
+        unsafe { std::mem::transmute(thunk.value() as usize as *const ()) };
+    let mut record = Record { run, value: 41 };
+    thunk(&raw mut record);
+    assert_eq!(record.value, 42);
 }

@@ -6,7 +6,11 @@
 //!                                    | finalize (or drop: abandon)
 //!                                 Finalized: its code runs
 //!                                    | release
+//!               -- close_range --> the process's pool of open ranges, for the next manager
 //! ```
+//!
+//! **What outlives a client** belongs to the process, once: ranges (`pool`), and code that nobody can
+//! say how long it will be called (`permanent`).
 //!
 //! **Permissions.** No page is writable and executable at once, and none of live code ever loses
 //! the permission to execute. A large segment of text or read-only data has pages of its own, which
@@ -42,6 +46,8 @@ mod function_names;
 mod growing;
 pub(crate) mod image;
 mod opener;
+mod permanent;
+mod pool;
 mod range;
 mod space;
 mod stats;
@@ -53,7 +59,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use orc_shared::ExecutorAddrRange;
 use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
@@ -61,7 +67,9 @@ use self::allocation::{Segment, fills_own_pages};
 pub(crate) use self::arch::flush_instruction_cache;
 pub use self::error::MemoryError;
 pub use self::fill::SharedContent;
-use self::opener::{Spare, open_in_time};
+use self::opener::open_in_time;
+pub(crate) use self::permanent::{exit_thunk, stub_near_libraries};
+use self::pool::Pool;
 use self::range::Range;
 use self::space::Want;
 pub use self::stats::{KindStats, RangeStats, Stats};
@@ -97,15 +105,20 @@ impl Default for Config {
 pub struct MemoryManager {
     config: Config,
     writer: Option<Arc<CodeWriter>>,
-    ranges: RwLock<Vec<Arc<Range>>>,
-    /// Ranges opened ahead of need.
-    spare: Arc<Spare>,
+    /// By id. The place of a range that was closed is the next one's.
+    ranges: RwLock<Vec<Option<Arc<Range>>>>,
+    pool: &'static Pool,
 }
 
 impl MemoryManager {
     /// A manager without ranges.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::with_pool(config, Pool::of_process())
+    }
+
+    /// A manager that borrows its ranges there.
+    pub(crate) fn with_pool(config: Config, pool: &'static Pool) -> Self {
         let writer = (config.own_pages_from > 0).then(CodeWriter::new).flatten();
         sys::unwinder::prepare();
         sys::leak_checker::prepare();
@@ -114,7 +127,7 @@ impl MemoryManager {
             config,
             writer: writer.map(Arc::new),
             ranges: RwLock::default(),
-            spare: Arc::default(),
+            pool,
         }
     }
 
@@ -124,8 +137,8 @@ impl MemoryManager {
         sys::memory::page_size()
     }
 
-    /// Opens a new range in which `least` bytes can be allocated, or hands out one that
-    /// [`MemoryManager::prepare_range`] opened.
+    /// Opens a range in which `least` bytes can be allocated, or takes one that the process has open
+    /// and nobody uses.
     ///
     /// If the loader's lock is held for long, the range is one that the loader does not know, with
     /// registered frames. The first range, and all while the process has one thread, wait for the
@@ -138,18 +151,40 @@ impl MemoryManager {
         placement: Placement,
         least: u64,
     ) -> Result<(RangeId, ExecutorAddrRange), MemoryError> {
-        let range = match self.take_spare(placement, least) {
+        let config = self.config_for(placement);
+        let range = match self.pool.take(placement, least, config) {
             Some(range) => range,
-            None if self.ranges.read().is_empty() || sys::thread::is_single_threaded() => {
-                self.open_directly(placement, least)?
+            None if self.has_no_range() || sys::thread::is_single_threaded() => {
+                Arc::new(self.open_directly(placement, least)?)
             }
-            None => open_in_time(placement, least, self.config_for(placement), &self.spare)?,
+            None => Arc::new(open_in_time(placement, least, config, self.pool)?),
         };
         let addresses = range.range();
         let mut ranges = self.ranges.write();
-        let id = RangeId(u32::try_from(ranges.len()).unwrap_or(u32::MAX));
-        ranges.push(Arc::new(range));
+        let free = ranges.iter().position(Option::is_none);
+        let index = free.unwrap_or_else(|| {
+            ranges.push(None);
+            ranges.len() - 1
+        });
+        ranges[index] = Some(range);
+        let id = RangeId(u32::try_from(index).unwrap_or(u32::MAX));
         Ok((id, addresses))
+    }
+
+    /// Gives a range back to the process. What is allocated in it stays until it is released; nothing
+    /// can be allocated in it any more.
+    ///
+    /// # Errors
+    /// When there is no such range.
+    pub fn close_range(&self, id: RangeId) -> Result<(), MemoryError> {
+        let range = {
+            let mut ranges = self.ranges.write();
+            let place = usize::try_from(id.0).ok().and_then(|at| ranges.get_mut(at));
+            place.and_then(Option::take)
+        };
+        let range = range.ok_or(MemoryError::UnknownRange(id))?;
+        self.pool.give(range);
+        Ok(())
     }
 
     /// Opens a range ahead of need, unless one is ready, so that the next
@@ -158,24 +193,15 @@ impl MemoryManager {
     /// # Errors
     /// As [`MemoryManager::open_range`].
     pub fn prepare_range(&self, placement: Placement) -> Result<(), MemoryError> {
-        if self
-            .spare
-            .lock()
-            .iter()
-            .any(|range| range.placement == placement)
-        {
-            return Ok(());
+        if !self.pool.has(placement, self.config_for(placement)) {
+            let range = self.open_directly(placement, 0)?;
+            self.pool.give(Arc::new(range));
         }
-        let range = self.open_directly(placement, 0)?;
-        self.spare.lock().push(range);
         Ok(())
     }
 
-    fn take_spare(&self, placement: Placement, least: u64) -> Option<Range> {
-        let mut spare = self.spare.lock();
-        let fits = |range: &Range| range.placement == placement && range.holds(least);
-        let index = spare.iter().position(fits)?;
-        Some(spare.swap_remove(index))
+    fn has_no_range(&self) -> bool {
+        self.ranges.read().iter().all(Option::is_none)
     }
 
     fn open_directly(&self, placement: Placement, least: u64) -> Result<Range, MemoryError> {
@@ -218,7 +244,8 @@ impl MemoryManager {
         segments: &[SegmentRequest],
         frames: Option<usize>,
     ) -> Result<Option<InFlight>, MemoryError> {
-        let place = range::by_id(&self.ranges.read(), range).cloned();
+        let at = usize::try_from(range.0).ok();
+        let place = at.and_then(|at| self.ranges.read().get(at).cloned().flatten());
         let range = place.ok_or(MemoryError::UnknownRange(range))?;
         let wants = self.wants(segments, frames)?;
         let taken = range.space.lock().take_all(&wants)?;
@@ -240,39 +267,6 @@ impl MemoryManager {
             })
             .collect();
         InFlight::new(range, self.writer.clone(), segments).map(Some)
-    }
-
-    /// Code near the process's libraries that jumps to `target`, which may be anywhere: what
-    /// takes the place of a library's function has to be where references to that reach. It stays for
-    /// good. `None` if no range near the libraries is open, or it is full.
-    ///
-    /// # Errors
-    /// When the system refuses memory.
-    pub fn stub_near_libraries(
-        &self,
-        target: ExecutorAddr,
-    ) -> Result<Option<ExecutorAddr>, MemoryError> {
-        let near = |range: &Arc<Range>| range.placement == Placement::NearLibraries;
-        let Some(index) = self.ranges.read().iter().position(near) else {
-            return Ok(None);
-        };
-        let stub = arch::jump_stub(target.value());
-        let request = SegmentRequest {
-            kind: SegmentKind::Text,
-            content_size: stub.len() as u64,
-            size: stub.len() as u64,
-            align: 16,
-        };
-        let range = RangeId(u32::try_from(index).unwrap_or(u32::MAX));
-        let Some(mut memory) = self.allocate_with_frames(range, &[request], Some(0))? else {
-            return Ok(None);
-        };
-        for bytes in memory.working_memory() {
-            bytes.copy_from_slice(&stub);
-        }
-        // Dropped without being released, it stays.
-        let finalized = memory.finalize(Vec::new(), None)?;
-        Ok(finalized.ranges().first().map(|range| range.start))
     }
 
     fn wants(
@@ -313,13 +307,20 @@ impl MemoryManager {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let ranges = self.ranges.read();
-        let mut stats = Stats {
-            ranges: ranges.len(),
-            ..Stats::default()
-        };
-        for range in ranges.iter() {
+        let mut stats = Stats::default();
+        for range in ranges.iter().flatten() {
+            stats.ranges += 1;
             stats.total.add(&range.stats());
         }
         stats
+    }
+}
+
+impl Drop for MemoryManager {
+    fn drop(&mut self) {
+        let ranges = std::mem::take(self.ranges.get_mut());
+        for range in ranges.into_iter().flatten() {
+            self.pool.give(range);
+        }
     }
 }

@@ -6,14 +6,13 @@
 //! takes too long, the link goes on in memory that the loader does not know, with registered
 //! frames. The late range is kept for the next one who asks.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::Config;
 use super::error::MemoryError;
+use super::pool::Pool;
 use super::range::Range;
 use crate::api::Placement;
 use crate::sys::loaded_range::wait_for_visitors_of_the_loader;
@@ -22,27 +21,23 @@ use crate::sys::thread::spawn_without_signals;
 /// How long to wait for the loader: much longer than it needs, and short enough for whoever waits.
 const WAIT_MAX: Duration = Duration::from_millis(50);
 
-/// Ranges opened ahead of need.
-pub(crate) type Spare = Mutex<Vec<Range>>;
-
 /// Opens a range as `config` says, but without the loader if that does not answer in time.
 pub(crate) fn open_in_time(
     placement: Placement,
     least: u64,
     config: Config,
-    spare: &Arc<Spare>,
+    pool: &'static Pool,
 ) -> Result<Range, MemoryError> {
     if !config.loaded_ranges {
         return Range::open(placement, config.range_size, least, false);
     }
     let (done, opened) = sync_channel(0);
-    let late = Arc::downgrade(spare);
     let work = move || {
         wait_for_visitors_of_the_loader();
         hand_over(
             Range::open(placement, config.range_size, least, true),
             &done,
-            &late,
+            pool,
         );
     };
     if spawn_without_signals("orc-range", work).is_none() {
@@ -60,11 +55,11 @@ pub(crate) fn open_in_time(
 fn hand_over(
     range: Result<Range, MemoryError>,
     done: &SyncSender<Result<Range, MemoryError>>,
-    late: &Weak<Spare>,
+    pool: &Pool,
 ) {
     if let Err(unwanted) = done.send(range)
-        && let (Ok(range), Some(spare)) = (unwanted.0, late.upgrade())
+        && let Ok(range) = unwanted.0
     {
-        spare.lock().push(range);
+        pool.give(Arc::new(range));
     }
 }

@@ -12,7 +12,7 @@ use super::function_names::FunctionNames;
 use super::image::RangeImage;
 use super::space::Space;
 use super::stats::RangeStats;
-use crate::api::{Placement, RangeId};
+use crate::api::Placement;
 use crate::sys::leak_checker::RootRegion;
 use crate::sys::loaded_range::LoadedRange;
 use crate::sys::memory::{self as pages, Reservation};
@@ -48,13 +48,15 @@ pub(crate) struct Range {
     pub(crate) placement: Placement,
     /// Its addresses, from the first to the last page.
     pub(crate) all: Addresses<u64>,
+    /// Bytes that a range was to take, if there were that many.
+    pub(crate) wanted_size: u64,
     pub(crate) space: Mutex<Space>,
     /// What `dladdr` knows, if the range is a shared object.
     pub(crate) names: Mutex<Option<FunctionNames>>,
     /// Withdrawn before the range goes away.
     _searched_for_leaks: Option<RootRegion>,
     /// Dropped last: unmaps everything.
-    _backing: Backing,
+    backing: Backing,
 }
 
 impl Range {
@@ -73,17 +75,20 @@ impl Range {
         }
         let page = pages::page_size();
         let least = with_tables(least);
+        let wanted_size = size;
         let size = size.clamp(RANGE_SIZE_MIN, LOW_END / 2).max(least) / page * page;
         let mut reasons = Vec::new();
         if loaded {
             match open_loaded(placement, size, least) {
-                Ok(range) => return Self::over(placement, Backing::Loaded(range)),
+                Ok(range) => return Self::over(placement, wanted_size, Backing::Loaded(range)),
                 Err(reason) => reasons.push(reason),
             }
         }
         for size in sizes(size, least) {
             match Reservation::new(placement, size) {
-                Ok(reservation) => return Self::over(placement, Backing::Plain(reservation)),
+                Ok(reservation) => {
+                    return Self::over(placement, wanted_size, Backing::Plain(reservation));
+                }
                 Err(error) => reasons.push(format!("mmap of {size:#x} bytes: {error}")),
             }
         }
@@ -91,7 +96,7 @@ impl Range {
         Err(MemoryError::NoRange { placement, reason })
     }
 
-    fn over(placement: Placement, backing: Backing) -> Result<Self, MemoryError> {
+    fn over(placement: Placement, wanted_size: u64, backing: Backing) -> Result<Self, MemoryError> {
         let page = pages::page_size();
         let (all, space, names, searched_for_leaks) = match &backing {
             Backing::Loaded(range) => {
@@ -118,8 +123,30 @@ impl Range {
             names: Mutex::new(names),
             _searched_for_leaks: searched_for_leaks,
             all,
-            _backing: backing,
+            wanted_size,
+            backing,
         })
+    }
+
+    /// Whether the loader knows it.
+    pub(crate) fn is_loaded(&self) -> bool {
+        matches!(self.backing, Backing::Loaded(_))
+    }
+
+    /// Whether nothing is allocated in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.space.lock().is_empty()
+    }
+
+    /// Bytes of addresses that are set aside for nothing yet.
+    pub(crate) fn unclaimed(&self) -> u64 {
+        self.space.lock().unclaimed()
+    }
+
+    /// Gives all pages back to the system if nothing is allocated in it. Whether it is as if it had just
+    /// been opened.
+    pub(crate) fn clear_if_empty(&self) -> bool {
+        self.space.lock().clear_if_empty().unwrap_or(false)
     }
 
     /// Its addresses.
@@ -251,12 +278,4 @@ impl std::fmt::Debug for Range {
             self.all.start, self.all.end, self.placement
         )
     }
-}
-
-/// The ranges of a manager, by id.
-pub(crate) fn by_id(
-    ranges: &[std::sync::Arc<Range>],
-    id: RangeId,
-) -> Option<&std::sync::Arc<Range>> {
-    ranges.get(usize::try_from(id.0).ok()?)
 }

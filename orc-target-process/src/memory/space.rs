@@ -78,7 +78,7 @@ impl Space {
         if let Some(holdings) = self.try_take_all(wants)? {
             return Ok(Some(holdings));
         }
-        if self.in_use != 0 {
+        if !self.is_empty() {
             return Ok(None);
         }
         // Nobody uses the range any more, so it starts over.
@@ -291,6 +291,24 @@ impl Space {
         Ok(())
     }
 
+    /// Whether nobody has space in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_use == 0
+    }
+
+    /// Bytes of pages that no stripe has taken yet.
+    pub(crate) fn unclaimed(&self) -> u64 {
+        self.pages.end - self.pages.next
+    }
+
+    /// Starts over if nobody has space in it, without its pages. Whether it did.
+    pub(crate) fn clear_if_empty(&mut self) -> Result<bool, MemoryError> {
+        if self.is_empty() {
+            self.reset()?;
+        }
+        Ok(self.is_empty())
+    }
+
     fn reset(&mut self) -> Result<(), MemoryError> {
         if let Some(data) = &mut self.data {
             data.clear()?;
@@ -325,7 +343,7 @@ impl Space {
                 .as_ref()
                 .map_or(0, |table| u64::from(table.count())),
             named_functions: 0,
-            unclaimed: self.pages.end - self.pages.next,
+            unclaimed: self.unclaimed(),
             mappings: 0,
         }
     }

@@ -86,6 +86,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         Service::OpenRange => arguments.expected(|(placement, least): (Placement, u64)| {
             services.local.open_range(placement, least)
         }),
+        Service::CloseRange => arguments.error(|range| services.local.close_range(range)),
         Service::Allocate => arguments.expected(|it: Vec<_>| services.allocate(&it)),
         Service::Finalize => {
             arguments.expected(|it: Vec<_>| services.finalize(it, &call.descriptors))

@@ -3,11 +3,12 @@
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::Setup;
 use orc_shared::remote::llvm::{DISPATCH_CONTEXT, DISPATCH_FUNCTION, LlvmService};
-use orc_shared::remote::services::{Service, VERSION, values};
+use orc_shared::remote::services::{EXIT_THUNK, Service, VERSION, values};
 use orc_shared::sps::{SpsEncode, encode};
 
 use super::Limits;
 use crate::dispatch::Dispatcher;
+use crate::executor::LocalExecutor;
 use crate::sys;
 
 /// The body of the setup message.
@@ -15,6 +16,7 @@ pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits)
     let dispatch = [
         (DISPATCH_FUNCTION, Dispatcher::function()),
         (DISPATCH_CONTEXT, dispatcher.context()),
+        (EXIT_THUNK, LocalExecutor::exit_thunk()),
     ];
     let llvm = LlvmService::ALL.iter().map(|it| (it.name(), it.tag()));
     let ours = Service::ALL.iter().map(|it| (it.name(), it.tag()));

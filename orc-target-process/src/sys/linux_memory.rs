@@ -238,6 +238,12 @@ impl Reservation {
         }
     }
 
+    /// `size` bytes from `start` on, as of [`Self::new`], if nothing is there.
+    pub(crate) fn at(start: u64, size: u64) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_EXEC;
+        Self::map(start, size, protection, libc::MAP_FIXED_NOREPLACE)
+    }
+
     /// `size` bytes that can be read and written, anywhere.
     pub(crate) fn writable(size: u64) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;

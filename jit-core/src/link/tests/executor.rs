@@ -185,6 +185,8 @@ impl ExecutorControl for MockExecutor {
         PAGE
     }
 
+    fn close_range(&self, _: RangeId) {}
+
     fn open_range(
         &self,
         placement: Placement,

@@ -26,6 +26,8 @@ impl ExecutorControl for FakeExecutor {
         4096
     }
 
+    fn close_range(&self, _: RangeId) {}
+
     fn open_range(&self, _: Placement, _: u64) -> ExecutorResult<(RangeId, ExecutorAddrRange)> {
         unused()
     }

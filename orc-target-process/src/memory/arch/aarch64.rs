@@ -52,3 +52,14 @@ pub(crate) fn jump_stub(target: u64) -> Vec<u8> {
     stub.extend(target.to_le_bytes());
     stub
 }
+
+/// Code that jumps to what the first word of its argument leads to:
+///
+/// ```text
+///    0  5f 24 03 d5            bti  c
+///    4  10 00 40 f9            ldr  x16, [x0]
+///    8  00 02 1f d6            br   x16
+/// ```
+pub(crate) const EXIT_THUNK: &[u8] = &[
+    0x5f, 0x24, 0x03, 0xd5, 0x10, 0, 0x40, 0xf9, 0, 0x02, 0x1f, 0xd6,
+];

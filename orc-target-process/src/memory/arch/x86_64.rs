@@ -24,3 +24,11 @@ pub(crate) fn jump_stub(target: u64) -> Vec<u8> {
     stub.extend(target.to_le_bytes());
     stub
 }
+
+/// Code that jumps to what the first word of its argument leads to:
+///
+/// ```text
+///    0  f3 0f 1e fa            endbr64
+///    4  ff 27                  jmp  *(%rdi)
+/// ```
+pub(crate) const EXIT_THUNK: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x27];

@@ -1,0 +1,105 @@
+//! Code of this process that is never unmapped: made once, however many clients there are.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use orc_shared::ExecutorAddr;
+use parking_lot::Mutex;
+
+use super::arch;
+use super::error::MemoryError;
+use crate::api::SegmentKind;
+use crate::sys::memory::{self as pages, Reservation};
+
+/// Pages that are set aside at a time. Each piece of code has one to itself: a page that code runs in
+/// never becomes writable.
+const PAGES: u64 = 16;
+
+/// Pieces of code lie no farther from the process's libraries than these lie from each other. So what
+/// reaches the libraries reaches them.
+const NEAR: u64 = 256 << 20;
+
+#[derive(Default)]
+struct Permanent {
+    /// Pages that have no code yet.
+    free: Range<u64>,
+    /// By where they lead.
+    stubs: HashMap<u64, u64>,
+    exit_thunk: Option<u64>,
+}
+
+static PERMANENT: Mutex<Option<Permanent>> = Mutex::new(None);
+
+/// Code near the process's libraries that jumps to `target`, which may be anywhere: what takes the
+/// place of a library's function has to be where references to that reach. Made once for each target.
+/// `None` if there is no place for it.
+pub(crate) fn stub_near_libraries(target: ExecutorAddr) -> Option<ExecutorAddr> {
+    let mut permanent = PERMANENT.lock();
+    let permanent = permanent.get_or_insert_default();
+    if let Some(stub) = permanent.stubs.get(&target.value()) {
+        return Some(ExecutorAddr::new(*stub));
+    }
+    let stub = permanent.add(&arch::jump_stub(target.value()))?;
+    permanent.stubs.insert(target.value(), stub);
+    Some(ExecutorAddr::new(stub))
+}
+
+/// A function that jumps to what the first word of its argument leads to. What the C library is asked
+/// to call at the end of a thread or of the process leads here, and not to a runtime that may be gone
+/// by then. `None` if there is no place for it.
+pub(crate) fn exit_thunk() -> Option<ExecutorAddr> {
+    let mut permanent = PERMANENT.lock();
+    let permanent = permanent.get_or_insert_default();
+    if permanent.exit_thunk.is_none() {
+        permanent.exit_thunk = permanent.add(arch::EXIT_THUNK);
+    }
+    permanent.exit_thunk.map(ExecutorAddr::new)
+}
+
+impl Permanent {
+    /// Puts code into a page of its own. Where it lies.
+    fn add(&mut self, code: &[u8]) -> Option<u64> {
+        let page = pages::page_size();
+        if self.free.is_empty() {
+            self.free = reserve(PAGES * page)?;
+        }
+        let place = self.free.start..self.free.start + page;
+        write(place.clone(), code).ok()?;
+        self.free.start = place.end;
+        Some(place.start)
+    }
+}
+
+/// Addresses near the libraries that stay ours.
+fn reserve(size: u64) -> Option<Range<u64>> {
+    let libraries = pages::an_address_in_a_library();
+    let is_near = |range: &Range<u64>| range.start.abs_diff(libraries) < NEAR;
+    let reservation = Reservation::new(crate::api::Placement::NearLibraries, size).ok()?;
+    let reservation = match is_near(&reservation.range()) {
+        true => reservation,
+        false => {
+            // A range of linked code may lie between.
+            let gap = pages::gap_near(libraries, size, NEAR)?;
+            Reservation::at(gap, size).ok()?
+        }
+    };
+    let range = reservation.range();
+    let found = is_near(&range).then_some(range);
+    if found.is_some() {
+        std::mem::forget(reservation);
+    }
+    found
+}
+
+/// Writes to a page that nothing runs in yet.
+fn write(place: Range<u64>, code: &[u8]) -> Result<(), MemoryError> {
+    pages::protect(place.clone(), SegmentKind::ReadWrite)?;
+    // SAFETY: a page of ours that can be written to, and is nobody else's yet.
+    unsafe {
+        std::ptr::with_exposed_provenance_mut::<u8>(place.start as usize)
+            .copy_from_nonoverlapping(code.as_ptr(), code.len());
+    }
+    pages::protect(place.clone(), SegmentKind::Text)?;
+    arch::flush_instruction_cache(place.start..place.start + code.len() as u64);
+    Ok(())
+}
