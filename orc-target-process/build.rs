@@ -1,5 +1,9 @@
-//! Builds what a program that runs linked code has to have itself, if the feature `tls-reserve` asks for it:
-//! the thread-local reserve, and the symbols that debuggers look for.
+//! Builds what a program that runs linked code has to have itself: the thread-local reserve, and the
+//! symbols that debuggers look for.
+//!
+//! The reserve comes into an executable that asks for it, by the feature `tls-reserve` or by the
+//! linker's option `--undefined=orc_target_process_tls_reserve`, and into nothing else: a library
+//! that is opened with `dlopen` and has it could not be opened.
 //!
 //! `ORC_TLS_RESERVE_SIZE` sets its size in bytes, a multiple of 64; the default is 8 KiB. Each
 //! thread of the executable has a copy, on its stack: a thread whose stack has no room for it cannot be made.
@@ -19,9 +23,10 @@ const LARGEST: u64 = 16 << 20;
 fn main() {
     println!("cargo::rerun-if-env-changed={SIZE_OPTION}");
     println!("cargo::rerun-if-changed=src/tls/reserve.c");
+    println!("cargo::rerun-if-changed=src/tls/find_reserve.c");
     println!("cargo::rerun-if-changed=src/debugger.c");
     let target = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
-    if env::var_os("CARGO_FEATURE_TLS_RESERVE").is_none() || target != "linux" {
+    if target != "linux" {
         return;
     }
     let size = match env::var(SIZE_OPTION) {
@@ -38,11 +43,14 @@ fn main() {
         },
     };
     cc::Build::new()
+        .file("src/tls/find_reserve.c")
         .file("src/tls/reserve.c")
         .define("ORC_TLS_RESERVE_SIZE", size.to_string().as_str())
         .define("ORC_TLS_RESERVE_ALIGNMENT", ALIGNMENT.to_string().as_str())
         .compile("orc_target_process_tls_reserve");
-    export_debugger_interface();
+    if env::var_os("CARGO_FEATURE_TLS_RESERVE").is_some() {
+        export_debugger_interface();
+    }
 }
 
 /// Links the symbols of the debuggers' interface into `orc-executor`, where nothing refers to them but

@@ -46,6 +46,11 @@ const UNSAFE: &[(&str, &str)] = &[
         "tests/support/processes.rs",
         "asks the allocator for what it has that is free",
     ),
+    ("tests/soak.rs", "says what types compiled functions have"),
+    (
+        "orc-jit/examples/",
+        "called by a host through a C ABI, and says what types compiled functions have",
+    ),
     (
         "tests/session.rs",
         "says what types compiled functions have",

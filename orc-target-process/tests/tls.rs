@@ -62,7 +62,6 @@ fn existing_and_new_threads_get_the_image() {
         .map(|_| {
             let barrier = Arc::clone(&barrier);
             std::thread::spawn(move || {
-                assert_eq!(read(&block), [0; 100]);
                 barrier.wait();
                 barrier.wait();
                 read(&block)
@@ -81,8 +80,45 @@ fn existing_and_new_threads_get_the_image() {
         assert_eq!(thread.join().expect("does not panic"), expected);
     }
     assert_eq!(in_new_thread(move || read(&block)), expected);
-    reserve.release(block).expect("all threads are reached");
-    assert_eq!(in_new_thread(move || read(&block)), [0; 100]);
+    reserve.release(block).expect("it is reserved");
+}
+
+#[test]
+fn what_is_used_again_is_as_if_it_were_new() {
+    in_child("what_is_used_again_is_as_if_it_were_new", || {
+        let reserve = Reserve::get();
+        let shared: Arc<std::sync::Mutex<Option<TlsBlock>>> = Arc::default();
+        let seen = Arc::clone(&shared);
+        let (asked, wait) = std::sync::mpsc::channel::<()>();
+        let (answer, answers) = std::sync::mpsc::channel();
+        let old = std::thread::spawn(move || {
+            while wait.recv().is_ok() {
+                let block = seen.lock().expect("not poisoned").expect("set");
+                answer.send(read(&block)).expect("received");
+                // SAFETY: this thread's copy; what linked code would do.
+                unsafe { here(&block).write_bytes(77, block.size as usize) };
+            }
+        });
+        let mut places = Vec::new();
+        // First with an image, then with zeros alone, then with a short image.
+        for image in [&[9; 100][..], &[], &[3; 20]] {
+            let block = reserve.reserve(100, 16).expect("free");
+            places.push(block.tp_offset);
+            *shared.lock().expect("not poisoned") = Some(block);
+            reserve.commit(&block, image).expect("all are reached");
+            let expected = [image, &vec![0; 100 - image.len()]].concat();
+            asked.send(()).expect("running");
+            assert_eq!(answers.recv().expect("sent"), expected);
+            assert_eq!(in_new_thread(move || read(&block)), expected);
+            assert_eq!(read(&block), expected);
+            // SAFETY: as above.
+            unsafe { here(&block).write_bytes(66, 100) };
+            reserve.release(block).expect("it is reserved");
+        }
+        assert_eq!(places, [places[0]; 3], "freed blocks are used again");
+        drop(asked);
+        old.join().expect("does not panic");
+    });
 }
 
 #[test]
@@ -107,7 +143,10 @@ fn only_the_blocks_bytes_are_written() {
         ours.iter().map(|block| read(block)[0]).collect::<Vec<u8>>()
     });
     wait.recv().expect("sent");
-    reserve.release(blocks[1]).expect("reached");
+    reserve.release(blocks[1]).expect("reserved");
+    let again = reserve.reserve(64, 64).expect("free");
+    assert_eq!(again.tp_offset, blocks[1].tp_offset);
+    reserve.commit(&again, &[]).expect("reached");
     send.send(()).expect("running");
     assert_eq!(other.join().expect("does not panic"), [42, 0, 42]);
     assert_eq!(read(&blocks[0])[0], 7);
@@ -182,9 +221,10 @@ fn what_does_not_fit_is_taken_from_the_loaders_surplus() {
         assert!(error.to_string().contains("GLIBC_TUNABLES"), "{error}");
         assert!(reserve.wanted() > Some(1_900_000));
 
-        reserve.release(block).expect("reached");
-        assert!(in_new_thread(move || read(&block)) == [0; 1_000_000]);
+        reserve.release(block).expect("reserved");
         let again = reserve.reserve(1_000_000, 64).expect("free again");
+        reserve.commit(&again, &[]).expect("reached");
+        assert!(in_new_thread(move || read(&again)) == [0; 1_000_000]);
         assert_eq!(again.tp_offset, block.tp_offset);
     });
 }

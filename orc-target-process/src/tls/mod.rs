@@ -7,11 +7,12 @@
 //!
 //! A new thread's block of thread-locals is copied from the executable's *template*, the image that
 //! its `PT_TLS` segment describes. So initial values go into the template, for threads to come, and
-//! into the copy of every thread that exists (`threads`). Pieces that are given back are
-//! zeroed in the same way before they are used again.
+//! into the copy of every thread that exists (`threads`). Pieces that are given back stay as they
+//! are; what is used again is written to whole. So threads are visited once per piece.
 //!
-//! The feature is for executables only: in a library that is opened with `dlopen`, the reserve
-//! would not fit into what the loader sets aside for such libraries.
+//! It is for executables only: in a library that is opened with `dlopen`, the reserve would not fit
+//! into what the loader sets aside for such libraries. So it is looked for (`find_reserve.c`), and
+//! missing in a library.
 //!
 //! What does not fit the reserve is taken from just that, the loader's surplus (`surplus`), which has
 //! the size that the process asked for when it started.
@@ -160,6 +161,8 @@ struct State {
 struct Area {
     place: Arc<Place>,
     free: FreeList,
+    /// From this offset on, nothing was ever written.
+    clean_from: u64,
 }
 
 #[derive(Debug)]
@@ -168,8 +171,8 @@ struct Block {
     /// Offset in the place.
     start: u64,
     size: u64,
-    /// Whether linked code may know of it, and have written to any of its bytes.
-    committed: bool,
+    /// Whether its bytes are still zero in every thread.
+    is_clean: bool,
 }
 
 impl Reserve {
@@ -191,7 +194,7 @@ impl Reserve {
     }
 
     /// Reserves `size` bytes at an offset from the thread pointer that is a multiple of `align`, a
-    /// power of two. They read as zero in every thread.
+    /// power of two. What they hold is not said until [`Self::commit`].
     ///
     /// # Errors
     /// When there is no reserve or not enough of it, and the loader has no surplus either; when the
@@ -254,33 +257,33 @@ impl Reserve {
                 size: known.size,
             });
         }
-        if std::mem::replace(&mut known.committed, true) {
-            let mut bytes = image.to_vec();
-            bytes.resize(known.size as usize, 0);
-            return known.place.write(known.start, &bytes);
+        let is_clean = std::mem::replace(&mut known.is_clean, false);
+        let (place, start, end) = (
+            Arc::clone(&known.place),
+            known.start,
+            known.start + known.size,
+        );
+        let area = state.area(&place);
+        if let Some(area) = area {
+            area.clean_from = area.clean_from.max(end);
         }
-        // All its bytes are zero still.
-        known.place.write(known.start, image)
+        if is_clean {
+            return place.write(start, image);
+        }
+        let mut bytes = image.to_vec();
+        bytes.resize((end - start) as usize, 0);
+        place.write(start, &bytes)
     }
 
-    /// Takes a block back: zeroes it in every thread, then it can be reserved again.
+    /// Takes a block back: it can be reserved again.
     ///
     /// # Errors
-    /// When a thread cannot be reached. The block is then never used again.
+    /// When it is no block.
     pub fn release(&self, block: TlsBlock) -> Result<(), TlsError> {
         let mut state = self.state.lock();
         let known = state.blocks.remove(&block.id);
         let known = known.ok_or(TlsError::UnknownBlock(block.id))?;
-        if known.committed {
-            known
-                .place
-                .write(known.start, &vec![0; known.size as usize])?;
-        }
-        let area = state
-            .areas
-            .iter_mut()
-            .find(|area| Arc::ptr_eq(&area.place, &known.place));
-        if let Some(area) = area {
+        if let Some(area) = state.area(&known.place) {
             area.free.give(known.start, known.size);
         }
         Ok(())
@@ -288,10 +291,16 @@ impl Reserve {
 }
 
 impl State {
+    fn area(&mut self, place: &Arc<Place>) -> Option<&mut Area> {
+        let mut areas = self.areas.iter_mut();
+        areas.find(|area| Arc::ptr_eq(&area.place, place))
+    }
+
     fn add(&mut self, place: Place) {
         self.areas.push(Area {
             free: FreeList::new(place.size),
             place: Arc::new(place),
+            clean_from: 0,
         });
     }
 
@@ -299,10 +308,10 @@ impl State {
     fn take(&mut self, size: u64, align: u64) -> Option<TlsBlock> {
         // An empty block has an address of its own too.
         let taken = size.max(1);
-        let (place, start) = self.areas.iter_mut().find_map(|area| {
+        let (place, start, is_clean) = self.areas.iter_mut().find_map(|area| {
             let origin = area.place.tp_offset.cast_unsigned();
             let start = area.free.take(taken, align, origin)?;
-            Some((Arc::clone(&area.place), start))
+            Some((Arc::clone(&area.place), start, start >= area.clean_from))
         })?;
         let id = self.next_id;
         self.next_id += 1;
@@ -311,7 +320,7 @@ impl State {
             place,
             start,
             size: taken,
-            committed: false,
+            is_clean,
         };
         self.blocks.insert(id, block);
         Some(TlsBlock {

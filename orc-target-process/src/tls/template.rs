@@ -22,20 +22,23 @@ pub(super) struct Place {
     pub(super) threads: Threads,
 }
 
-#[cfg(feature = "tls-reserve")]
-fn this_threads_copy() -> Option<(u64, u64)> {
-    unsafe extern "C" {
-        fn orc_target_process_tls_reserve(size: *mut usize) -> *mut u8;
-    }
-    let mut size = 0;
-    // SAFETY: `size` is where the function stores the size.
-    let start = unsafe { orc_target_process_tls_reserve(&raw mut size) };
-    Some((start.expose_provenance() as u64, size as u64))
+unsafe extern "C" {
+    fn orc_target_process_find_tls_reserve(size: *mut usize) -> *mut u8;
+    #[cfg(feature = "tls-reserve")]
+    fn orc_target_process_tls_reserve(size: *mut usize) -> *mut u8;
 }
 
-#[cfg(not(feature = "tls-reserve"))]
+/// Brings the reserve into whatever this is linked into.
+#[cfg(feature = "tls-reserve")]
+#[used]
+static RESERVE: unsafe extern "C" fn(*mut usize) -> *mut u8 = orc_target_process_tls_reserve;
+
+/// Where the reserve of this thread is, and its size, if the executable has one.
 fn this_threads_copy() -> Option<(u64, u64)> {
-    None
+    let mut size = 0;
+    // SAFETY: `size` is where the function stores the size.
+    let start = unsafe { orc_target_process_find_tls_reserve(&raw mut size) };
+    (!start.is_null()).then(|| (start.expose_provenance() as u64, size as u64))
 }
 
 impl Place {
