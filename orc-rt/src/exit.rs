@@ -14,6 +14,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use crate::host::{self, ExitFunction};
 use crate::registry::{self, Registry, WordMap};
 use crate::sync::ThreadId;
+use crate::thread_exit::Destructors;
 use crate::{addr, thunk};
 
 /// A call that the C library was asked to make.
@@ -29,8 +30,6 @@ pub struct Record {
     pub dylib: ExecutorAddr,
     /// Its age: larger is newer.
     pub sequence: u64,
-    /// The thread that registered it.
-    pub thread: ThreadId,
 }
 
 /// What is pending for one dylib, by age.
@@ -38,7 +37,7 @@ pub struct Records {
     /// Exit handlers.
     pub at_exit: RecordMap,
     /// Thread-local destructors, of all threads.
-    pub at_thread_exit: RecordMap,
+    pub at_thread_exit: Destructors,
 }
 
 /// Records by their sequence number.
@@ -49,18 +48,17 @@ impl Records {
     pub const fn none() -> Self {
         Self {
             at_exit: RecordMap(WordMap::new()),
-            at_thread_exit: RecordMap(WordMap::new()),
+            at_thread_exit: Destructors::none(),
         }
     }
 
     /// Takes everything back without calling it: its code goes away.
     pub fn forget(&mut self) {
-        for map in [&mut self.at_exit, &mut self.at_thread_exit] {
-            for record in core::mem::replace(map, RecordMap(WordMap::new())).iter() {
-                // SAFETY: the record was just taken out, so its call has not begun.
-                unsafe { record.neutralize() };
-            }
+        for record in core::mem::replace(&mut self.at_exit, RecordMap(WordMap::new())).iter() {
+            // SAFETY: the record was just taken out, so its call has not begun.
+            unsafe { record.neutralize() };
         }
+        self.at_thread_exit.forget();
     }
 }
 
@@ -110,7 +108,6 @@ impl RecordPtr {
                 argument,
                 dylib,
                 sequence,
-                thread: ThreadId::current(),
             });
         }
         Some(Self(record))
@@ -242,11 +239,7 @@ pub fn pending_thread_destructors(
     dylib: ExecutorAddr,
     range: Option<ExecutorAddrRange>,
 ) -> u64 {
-    let destructors = &registry.records(dylib).at_thread_exit;
-    destructors
-        .iter()
-        .filter(|record| range.is_none_or(|range| leads_into(*record, range)))
-        .count() as u64
+    registry.records(dylib).at_thread_exit.count(range)
 }
 
 /// Whether a registered record's function or object lies in `range`.

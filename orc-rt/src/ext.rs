@@ -14,7 +14,7 @@ use crate::elfnix::remove_range;
 use crate::loader::Loader;
 use crate::registry::{self, Arguments};
 use crate::run_program::{self, Program};
-use crate::{exit, loader};
+use crate::{exit, loader, thread_exit, thunk};
 
 wrapper_functions! {
     /// `Error(Addr header, Seq<Range>)`: arrays of finalizers, in memory order. They are run
@@ -52,12 +52,35 @@ wrapper_functions! {
         headers.into_iter().try_for_each(loader::open_linked)
     }
 
-    /// `Expected<u64>(Addr header)`: closes a dylib whoever has it open. Returns the number of its
-    /// thread-local destructors that threads still have to run: its memory must stay until then.
+    /// `Error(Addr thunk)`: a function that outlives the runtime and jumps to what the first word of its
+    /// argument leads to. Called before anything is registered for later.
+    fn __orc_rt_ext_elfnix_set_exit_thunk(thunk: ExecutorAddr) => error {
+        thunk::set(thunk);
+        Ok(())
+    }
+
+    /// `Expected<u64>(Addr header)`: closes a dylib whoever has it open; this thread's thread-locals of
+    /// it are destroyed before. Returns the number of its thread-local destructors that other threads
+    /// still have to run: its memory must stay until then.
     fn __orc_rt_ext_elfnix_close(header: ExecutorAddr) => expected {
         let _loader = Loader::acquire();
+        // SAFETY: the controller closes a dylib that nothing runs in.
+        unsafe { thread_exit::run_of_dylib(header, None) };
         loader::close(header)?;
         Ok(exit::pending_thread_destructors(&mut registry::lock(), header, None))
+    }
+
+    /// `Expected<u64>(Addr header, Range)`: part of a dylib is removed by this thread. Runs and forgets
+    /// the thread's destructors of thread-locals that lead into the range, then what
+    /// `finalize_range` does.
+    fn __orc_rt_ext_elfnix_remove_range(header: ExecutorAddr, range: ExecutorAddrRange) => expected {
+        registry::lock().dylib(header)?;
+        // SAFETY: the controller calls before it frees the range.
+        unsafe {
+            thread_exit::run_of_dylib(header, Some(range));
+            exit::finalize_range(header, range);
+        }
+        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, Some(range)))
     }
 
     /// `Expected<u64>(Addr header, Range)`: part of a dylib goes away. Runs and forgets the exit

@@ -373,6 +373,7 @@ pub fn shut_down() {
     for (_, records) in registry.all_records() {
         records.forget();
     }
+    registry.threads.leave_calls_to_the_c_library();
     registry.fork_handlers = false;
     let threads = registry.tls.take_threads();
     drop(registry);

@@ -13,6 +13,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::exit::Records;
 use crate::sync::{Guard, Monitor, ThreadId};
+use crate::thread_exit::Threads;
 use crate::tls::TlsRegistry;
 
 /// The runtime's state. Each loaded copy of the runtime has its own.
@@ -95,6 +96,8 @@ pub struct Registry {
     pub frames: WordMap,
     /// Thread-local sections and the threads that have copies.
     pub tls: TlsRegistry,
+    /// Threads that have destructors of thread-locals to run.
+    pub threads: Threads,
     /// The last error of any thread's `dlopen` and the like.
     pub last_error: String,
     /// Whether the handlers around `fork` are in place.
@@ -119,6 +122,7 @@ impl Registry {
             arguments: None,
             frames: WordMap::new(),
             tls: TlsRegistry::empty(),
+            threads: Threads::none(),
             last_error: String::new(),
             fork_handlers: false,
             finalized_at_exit: false,
@@ -165,7 +169,12 @@ impl Registry {
     /// Forgets a dylib.
     pub fn remove_dylib(&mut self, header: ExecutorAddr) -> Outcome<Box<Dylib>> {
         let index = self.index_of(header).map_err(|_| unknown_header(header))?;
-        Ok(self.dylibs.remove(index).1)
+        let dylib = self.dylibs.remove(index).1;
+        if self.dylibs.is_empty() {
+            // Nothing is left in memory when the last one, the runtime's own, goes.
+            self.dylibs = Vec::new();
+        }
+        Ok(dylib)
     }
 
     /// The dylib with this header.
@@ -268,6 +277,7 @@ pub unsafe extern "C" fn after_fork_in_child() {
     registry
         .initializing
         .retain(|(thread, _)| *thread == current);
+    registry.threads.keep_current_alone();
     // SAFETY: as above.
     unsafe { REGISTRY.raw_unlock() };
 }

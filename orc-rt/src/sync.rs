@@ -13,6 +13,11 @@ impl ThreadId {
         // SAFETY: `pthread_self` may be called anywhere.
         Self(unsafe { libc::pthread_self() })
     }
+
+    /// As a number: no two threads that live have the same.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// Data behind a pthread mutex with a condition variable. It may be a `static`.

@@ -1,21 +1,286 @@
 //! Destructors of thread-locals: `__cxa_thread_atexit` of JIT'd code.
 //!
-//! They are filed with the C library, so that a thread that ends runs them in one order with those
-//! of every other library. The main thread ends in two ways: through `exit()`, where the C library
-//! runs them before the exit handlers, and by returning from `main` to the controller, which
-//! goes on. Then the runtime runs them itself, before the program is closed. Records
-//! ([`crate::exit`]) keep the C library from running them a second time, and count what is pending
-//! per dylib.
+//! The C library is asked for a *call* at the end of the thread, so that a thread that ends runs
+//! destructors in one order with those of every other library. The main thread ends in two ways:
+//! through `exit()`, where the C library makes its calls before the exit handlers, and by returning
+//! from `main` to the controller, which goes on. Then the runtime runs the destructors itself, before
+//! the program is closed; so it does, for the thread that removes code, with those of the code.
+//!
+//! A call cannot be taken back, and a thread may live as long as the process while code comes and
+//! goes. So calls and destructors are two things: a call whose destructor has run is *idle*, and once
+//! a thread has some idle ones, they serve the destructors that come next. A call that comes runs the
+//! newest destructor that its thread has: among themselves, destructors always run in the order that
+//! C++ asks for.
 
 use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use crate::exit::{Record, RecordPtr};
 use crate::host::{self, ExitFunction};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, WordMap};
 use crate::sync::ThreadId;
 use crate::{addr, thunk};
+
+/// So many calls of a thread may be idle before one is used again. Using one again may put the
+/// destructor behind those of other libraries that were registered in between: so not the first ones.
+const IDLE_KEPT: usize = 64;
+
+/// A call that the C library was asked to make. In memory from `malloc`.
+#[repr(C)]
+struct Call {
+    /// What the thunk jumps to; see [`thunk`].
+    run: AtomicUsize,
+    list: *mut ThreadList,
+    /// What it is for; null while it is idle.
+    destructor: *mut Destructor,
+    /// Its neighbours among idle ones.
+    previous: *mut Call,
+    next: *mut Call,
+}
+
+/// A destructor that was not run yet. In memory from `malloc`.
+struct Destructor {
+    function: ExitFunction,
+    object: *mut c_void,
+    /// Header of the dylib that registered it.
+    dylib: ExecutorAddr,
+    /// Its age: larger is newer.
+    sequence: u64,
+    call: *mut Call,
+    list: *mut ThreadList,
+    /// Its neighbours among those of its thread.
+    older: *mut Destructor,
+    newer: *mut Destructor,
+}
+
+/// What one thread has pending. In memory from `malloc`.
+struct ThreadList {
+    thread: ThreadId,
+    newest: *mut Destructor,
+    idle: *mut Call,
+    idle_count: usize,
+}
+
+/// The threads that the C library will make calls for. All of it is guarded by the registry's lock.
+pub struct Threads(WordMap);
+
+/// Destructors of one dylib by their sequence number, of all threads.
+pub struct Destructors(WordMap);
+
+/// A value in memory from `malloc`, or null without memory.
+fn allocate<T>(value: T) -> *mut T {
+    // SAFETY: `malloc` may be called with any size, aligns for every type, and the memory is ours.
+    unsafe {
+        let place: *mut T = libc::malloc(size_of::<T>()).cast();
+        if !place.is_null() {
+            place.write(value);
+        }
+        place
+    }
+}
+
+/// Frees what [`allocate`] made.
+///
+/// # Safety
+/// Nobody uses it any more. It has nothing to drop.
+unsafe fn free<T>(place: *mut T) {
+    // SAFETY: the memory came from `malloc`.
+    unsafe { libc::free(place.cast()) };
+}
+
+impl Threads {
+    /// No thread.
+    pub const fn none() -> Self {
+        Self(WordMap::new())
+    }
+
+    /// The list of a thread; null if it has none.
+    fn of(&self, thread: ThreadId) -> *mut ThreadList {
+        let list = self.0.get(&thread.number()).map_or(0, |&(list, _)| list);
+        addr::to_ptr(ExecutorAddr::new(list))
+    }
+
+    /// The calling thread's list; null without memory.
+    fn current(&mut self) -> *mut ThreadList {
+        let thread = ThreadId::current();
+        let key = thread.number();
+        let known = self.of(thread);
+        if !known.is_null() {
+            return known;
+        }
+        let list = allocate(ThreadList {
+            thread,
+            newest: null_mut(),
+            idle: null_mut(),
+            idle_count: 0,
+        });
+        if !list.is_null() {
+            self.0.insert(key, (addr::of(list.cast_const()).value(), 0));
+        }
+        list
+    }
+
+    /// Forgets a thread for which no call is left.
+    ///
+    /// # Safety
+    /// The list is one of these.
+    unsafe fn forget_if_empty(&mut self, list: *mut ThreadList) {
+        // SAFETY: the caller vouches for the list.
+        unsafe {
+            if (*list).newest.is_null() && (*list).idle.is_null() {
+                self.0.remove(&(*list).thread.number());
+                free(list);
+            }
+        }
+    }
+
+    /// In a forked child, other threads do not exist, and new ones may have their numbers.
+    pub fn keep_current_alone(&mut self) {
+        let current = ThreadId::current().number();
+        self.0.retain(|thread, _| *thread == current);
+    }
+
+    /// Nothing of the runtime will be called any more: what the C library calls frees itself.
+    /// Destructors are gone already.
+    pub fn leave_calls_to_the_c_library(&mut self) {
+        for &(list, _) in core::mem::take(&mut self.0).values() {
+            let list: *mut ThreadList = addr::to_ptr(ExecutorAddr::new(list));
+            // SAFETY: lists and idle calls in them were not freed; the lock is held.
+            unsafe {
+                while !(*list).idle.is_null() {
+                    let call = (*list).idle;
+                    (*list).remove_idle(call);
+                    let free = (libc::free as *const c_void).expose_provenance();
+                    (*call).run.store(free, Ordering::Release);
+                }
+                free(list);
+            }
+        }
+    }
+}
+
+impl ThreadList {
+    /// # Safety
+    /// The call is of this thread, has no destructor, and is not idle.
+    unsafe fn add_idle(&mut self, call: *mut Call) {
+        // SAFETY: the caller vouches for the call, and those in the list exist.
+        unsafe {
+            (*call).destructor = null_mut();
+            (*call).previous = null_mut();
+            (*call).next = self.idle;
+            if let Some(next) = self.idle.as_mut() {
+                next.previous = call;
+            }
+        }
+        self.idle = call;
+        self.idle_count += 1;
+    }
+
+    /// # Safety
+    /// The call is an idle one of this thread.
+    unsafe fn remove_idle(&mut self, call: *mut Call) {
+        // SAFETY: the caller vouches for the call, and those in the list exist.
+        unsafe {
+            match (*call).previous.as_mut() {
+                Some(previous) => previous.next = (*call).next,
+                None => self.idle = (*call).next,
+            }
+            if let Some(next) = (*call).next.as_mut() {
+                next.previous = (*call).previous;
+            }
+        }
+        self.idle_count -= 1;
+    }
+
+    /// # Safety
+    /// The destructor is new.
+    unsafe fn add(&mut self, destructor: *mut Destructor) {
+        // SAFETY: the caller vouches for it, and those in the list exist.
+        unsafe {
+            (*destructor).older = self.newest;
+            if let Some(older) = self.newest.as_mut() {
+                older.newer = destructor;
+            }
+        }
+        self.newest = destructor;
+    }
+
+    /// # Safety
+    /// The destructor is one of this thread.
+    unsafe fn remove(&mut self, destructor: *mut Destructor) {
+        // SAFETY: the caller vouches for it, and those in the list exist.
+        unsafe {
+            let (older, newer) = ((*destructor).older, (*destructor).newer);
+            match newer.as_mut() {
+                Some(newer) => newer.older = older,
+                None => self.newest = older,
+            }
+            if let Some(older) = older.as_mut() {
+                older.newer = newer;
+            }
+        }
+    }
+}
+
+impl Destructors {
+    /// None.
+    pub const fn none() -> Self {
+        Self(WordMap::new())
+    }
+
+    /// Takes all back without running them: their code goes away.
+    pub fn forget(&mut self) {
+        for &(destructor, _) in core::mem::take(&mut self.0).values() {
+            let destructor: *mut Destructor = addr::to_ptr(ExecutorAddr::new(destructor));
+            // SAFETY: what was in the map is not freed yet; the lock is held.
+            unsafe { take_from_thread(destructor) };
+        }
+    }
+
+    /// How many there are; with a range, of those that lead into it.
+    pub fn count(&self, range: Option<ExecutorAddrRange>) -> u64 {
+        let all = self.newest_first();
+        // SAFETY: as below.
+        all.filter(|it| range.is_none_or(|range| unsafe { (**it).leads_into(range) }))
+            .count() as u64
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = *mut Destructor> {
+        let words = self.0.values().rev();
+        words.map(|&(destructor, _)| addr::to_ptr(ExecutorAddr::new(destructor)))
+    }
+}
+
+impl Destructor {
+    /// Whether its function or object lies in `range`.
+    fn leads_into(&self, range: ExecutorAddrRange) -> bool {
+        range.contains(addr::of(self.function as *const c_void))
+            || range.contains(addr::of(self.object.cast_const()))
+    }
+}
+
+/// Frees a destructor, and leaves its call idle. Returns what it would have run.
+///
+/// # Safety
+/// It is on its thread's list, and in no dylib's map any more; the registry's lock is held.
+unsafe fn take_from_thread(destructor: *mut Destructor) -> (ExitFunction, *mut c_void) {
+    // SAFETY: the caller vouches for it; its list and call exist as long as it does.
+    unsafe {
+        let Destructor {
+            function,
+            object,
+            call,
+            list,
+            ..
+        } = *destructor;
+        (*list).remove(destructor);
+        (*list).add_idle(call);
+        free(destructor);
+        (function, object)
+    }
+}
 
 /// Has `function(object)` called when the calling thread ends.
 ///
@@ -30,54 +295,134 @@ pub unsafe extern "C" fn __cxa_thread_atexit(
 ) -> c_int {
     let dylib = addr::of(dso.cast_const());
     let mut registry = registry::lock();
-    let sequence = registry.next_sequence();
-    let Some(record) = RecordPtr::new(run_at_thread_exit, function, object, dylib, sequence) else {
+    let list = registry.threads.current();
+    if list.is_null() {
         return -1;
+    }
+    // SAFETY: the list exists, and the lock is held.
+    let (call, is_new) = unsafe { a_call(list) };
+    let sequence = registry.next_sequence();
+    let destructor = if call.is_null() {
+        null_mut()
+    } else {
+        allocate(Destructor {
+            function,
+            object,
+            dylib,
+            sequence,
+            call,
+            list,
+            older: null_mut(),
+            newer: null_mut(),
+        })
     };
-    registry
-        .records(dylib)
-        .at_thread_exit
-        .insert(sequence, record);
-    drop(registry);
-    let run = thunk::get().unwrap_or(run_at_thread_exit);
-    match host::cxa_thread_atexit(run, record.as_argument()) {
-        Ok(()) => 0,
-        Err(_) => {
-            registry::lock()
-                .records(dylib)
-                .at_thread_exit
-                .remove(sequence);
-            // SAFETY: the C library did not take it, and it is out of the registry.
-            unsafe { record.free() };
-            -1
+    if destructor.is_null() {
+        // SAFETY: as above; a new call is nobody's yet, and `free` takes null.
+        unsafe {
+            match is_new {
+                true => free(call),
+                false => (*list).add_idle(call),
+            }
+            registry.threads.forget_if_empty(list);
         }
+        return -1;
+    }
+    // SAFETY: both are new, or idle until now.
+    unsafe {
+        (*call).destructor = destructor;
+        (*list).add(destructor);
+    }
+    let key = addr::of(destructor.cast_const()).value();
+    let destructors = &mut registry.records(dylib).at_thread_exit;
+    destructors.0.insert(sequence, (key, 0));
+    drop(registry);
+    match is_new {
+        true => file(call),
+        false => 0,
     }
 }
 
-/// What the C library calls for a record, through the thunk.
+/// A call of the calling thread that has no destructor, and whether the C library is still to be asked
+/// for it. Null without memory.
 ///
 /// # Safety
-/// `argument` is a record that was registered and not yet called for.
-unsafe extern "C" fn run_at_thread_exit(argument: *mut c_void) {
-    let record = RecordPtr::from_argument(argument);
-    // SAFETY: until this call ends, the record exists.
-    let kept = unsafe { record.get() };
-    let Record {
-        function,
-        argument,
-        dylib,
-        sequence,
-        ..
-    } = *kept;
-    let pending = registry::lock()
-        .records(dylib)
-        .at_thread_exit
-        .remove(sequence);
-    // SAFETY: the C library calls once, and the record is out of the registry.
-    unsafe { record.free() };
-    if pending {
+/// The list is the calling thread's, and the registry's lock is held.
+unsafe fn a_call(list: *mut ThreadList) -> (*mut Call, bool) {
+    // SAFETY: the caller vouches for the list; idle calls in it exist.
+    unsafe {
+        if (*list).idle_count > IDLE_KEPT {
+            let call = (*list).idle;
+            (*list).remove_idle(call);
+            return (call, false);
+        }
+    }
+    let call = allocate(Call {
+        run: AtomicUsize::new((run_call as *const c_void).expose_provenance()),
+        list,
+        destructor: null_mut(),
+        previous: null_mut(),
+        next: null_mut(),
+    });
+    (call, true)
+}
+
+/// Asks the C library for a call; takes it back if that refuses.
+fn file(call: *mut Call) -> c_int {
+    let run = thunk::get().unwrap_or(run_call);
+    if host::cxa_thread_atexit(run, call.cast()).is_ok() {
+        return 0;
+    }
+    let mut registry = registry::lock();
+    // SAFETY: the C library did not take the call, so it exists; its destructor is in force, or was
+    // taken back by another thread meanwhile.
+    unsafe {
+        let list = (*call).list;
+        if let Some(destructor) = (*call).destructor.as_mut() {
+            let records = registry.records(destructor.dylib);
+            records.at_thread_exit.0.remove(&destructor.sequence);
+            take_from_thread(destructor);
+        }
+        (*list).remove_idle(call);
+        free(call);
+        registry.threads.forget_if_empty(list);
+    }
+    -1
+}
+
+/// What the C library calls, through the thunk.
+///
+/// # Safety
+/// `argument` is a call that was filed and not yet made, on the thread that ends.
+unsafe extern "C" fn run_call(argument: *mut c_void) {
+    let call: *mut Call = argument.cast();
+    let mut registry = registry::lock();
+    // SAFETY: until it is made, the call exists, and with it its thread's list. A list that has a call
+    // with a destructor has a newest destructor.
+    let due = unsafe {
+        let list = (*call).list;
+        let own = (*call).destructor;
+        let mut due = None;
+        if !own.is_null() {
+            let newest = (*list).newest;
+            // The call of the newest one is left for this one's.
+            let other = (*newest).call;
+            (*own).call = other;
+            (*other).destructor = own;
+            (*newest).call = call;
+            (*call).destructor = newest;
+            let records = registry.records((*newest).dylib);
+            records.at_thread_exit.0.remove(&(*newest).sequence);
+            due = Some(take_from_thread(newest));
+        }
+        (*list).remove_idle(call);
+        free(call);
+        registry.threads.forget_if_empty(list);
+        due
+    };
+    drop(registry);
+    if let Some((function, object)) = due {
         // SAFETY: JIT'd code registered this call, and the dylib is still there.
-        unsafe { function(argument) };
+        unsafe { function(object) };
     }
 }
 
@@ -87,53 +432,59 @@ unsafe extern "C" fn run_at_thread_exit(argument: *mut c_void) {
 /// # Safety
 /// The destructors may be called now.
 pub unsafe fn run_for_current_thread(since: u64, program: ExecutorAddr) {
-    loop {
-        let mut registry = registry::lock();
-        let Some(record) = newest_of_current_thread(&mut registry, since, program) else {
-            return;
-        };
-        // SAFETY: the record is in the registry.
-        let kept = unsafe { record.get() };
-        let Record {
-            function,
-            argument,
-            dylib,
-            sequence,
-            ..
-        } = *kept;
-        registry.records(dylib).at_thread_exit.remove(sequence);
-        // SAFETY: it was just taken out of the registry.
-        unsafe { record.neutralize() };
-        drop(registry);
-        // SAFETY: JIT'd code registered this call, and its code is still there.
-        unsafe { function(argument) };
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        run_while_found(|registry| {
+            let list = registry.threads.of(ThreadId::current()).as_ref()?;
+            let mut destructor = list.newest;
+            while let Some(it) = destructor.as_ref() {
+                if it.sequence > since || it.dylib == program {
+                    break;
+                }
+                destructor = it.older;
+            }
+            Some(destructor)
+        });
     }
 }
 
-/// Looks through the destructors of all threads; what is pending is little, and this happens once per
-/// program.
-fn newest_of_current_thread(
-    registry: &mut Registry,
-    since: u64,
-    program: ExecutorAddr,
-) -> Option<RecordPtr> {
-    let current = ThreadId::current();
-    let mut newest = None;
-    for (dylib, records) in registry.all_records() {
-        for pointer in records.at_thread_exit.iter().rev() {
-            // SAFETY: the record is in the registry, whose lock the caller holds.
-            let record = unsafe { pointer.get() };
-            if record.sequence <= since && dylib != program {
-                break;
-            }
-            if record.thread == current {
-                let candidate = (record.sequence, pointer);
-                newest = newest
-                    .filter(|&(sequence, _)| sequence > record.sequence)
-                    .or(Some(candidate));
-                break;
-            }
-        }
+/// Runs the destructors of `dylib` that the calling thread would run at its end and that lead into
+/// `range`, or all of them: their code is about to go.
+///
+/// # Safety
+/// The destructors may be called now.
+pub unsafe fn run_of_dylib(dylib: ExecutorAddr, range: Option<ExecutorAddrRange>) {
+    let thread = ThreadId::current();
+    // SAFETY: the caller vouches for it; what is in the map exists.
+    unsafe {
+        run_while_found(|registry| {
+            let all = &registry.records(dylib).at_thread_exit;
+            all.newest_first().find(|it| {
+                let it = &**it;
+                (*it.list).thread == thread && range.is_none_or(|range| it.leads_into(range))
+            })
+        });
     }
-    newest.map(|(_, pointer)| pointer)
+}
+
+/// Runs one destructor of the calling thread after the other.
+///
+/// # Safety
+/// `find` gives pending ones that may be called now, or null.
+unsafe fn run_while_found(mut find: impl FnMut(&mut Registry) -> Option<*mut Destructor>) {
+    loop {
+        let mut registry = registry::lock();
+        let Some(destructor) = find(&mut registry).filter(|it| !it.is_null()) else {
+            return;
+        };
+        // SAFETY: it is pending, and the lock is held.
+        let (function, object) = unsafe {
+            let records = registry.records((*destructor).dylib);
+            records.at_thread_exit.0.remove(&(*destructor).sequence);
+            take_from_thread(destructor)
+        };
+        drop(registry);
+        // SAFETY: JIT'd code registered this call, and its code is still there.
+        unsafe { function(object) };
+    }
 }

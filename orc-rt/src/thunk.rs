@@ -22,6 +22,14 @@ use orc_shared::ExecutorAddr;
 
 static THUNK: OnceNonZeroUsize = OnceNonZeroUsize::new();
 
+/// Uses a thunk that the process has already, for all runtimes that come and go in it.
+pub fn set(thunk: ExecutorAddr) {
+    if let Some(thunk) = NonZeroUsize::new(thunk.value() as usize) {
+        // If one is in use already, it stays.
+        let _in_use = THUNK.set(thunk);
+    }
+}
+
 /// The thunk, or nothing if the system refuses a page for it.
 pub fn get() -> Option<ExitFunction> {
     // If another thread is faster, its page is used and this one's is left over, once.

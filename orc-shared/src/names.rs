@@ -91,9 +91,16 @@ pub mod ext_elf {
     pub const DEREGISTER_FINI_SECTIONS: &str = "__orc_rt_ext_elfnix_deregister_fini_sections";
     /// `Error(Seq<Addr header>)`: opens dylibs in this order and runs their new initializers.
     pub const INITIALIZE: &str = "__orc_rt_ext_elfnix_initialize";
-    /// `Expected<u64>(Addr header)`: runs handlers and `.fini_array`; returns the number of
-    /// thread-local destructors of the dylib that threads still have to run.
+    /// `Error(Addr)`: gives the runtime a function of the process that outlives it; see
+    /// [`EXIT_THUNK`](crate::remote::services::EXIT_THUNK).
+    pub const SET_EXIT_THUNK: &str = "__orc_rt_ext_elfnix_set_exit_thunk";
+    /// `Expected<u64>(Addr header)`: runs the calling thread's destructors, handlers and
+    /// `.fini_array`; returns the number of thread-local destructors of the dylib that other threads
+    /// still have to run.
     pub const CLOSE: &str = "__orc_rt_ext_elfnix_close";
+    /// `Expected<u64>(Addr header, Range)`: [`FINALIZE_RANGE`], and the calling thread's destructors of
+    /// thread-locals before it.
+    pub const REMOVE_RANGE: &str = "__orc_rt_ext_elfnix_remove_range";
     /// `Expected<u64>(Addr header, Range)`: runs and forgets the exit handlers that lead into the
     /// range, which is about to be freed; returns the number of thread-local destructors that
     /// threads still have to run there.
