@@ -62,6 +62,16 @@ pub struct LaidOutGroup<'a> {
     pub is_program: bool,
 }
 
+/// Why memory is given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReleaseCause {
+    /// The client removes what it belongs to, now and on this thread.
+    Removal,
+    /// What it belongs to was removed before, and the last user is gone.
+    #[default]
+    LastUser,
+}
+
 /// An object format's part in links and in the life of dylibs.
 pub trait Platform: Send + Sync {
     /// Adds the format's passes for graphs of `dylib`.
@@ -101,7 +111,8 @@ pub trait Platform: Send + Sync {
     ) -> Result<Vec<AllocActionPair>, LinkError>;
 
     /// Memory of a dylib is about to be given back: runs the exit handlers that lead into `ranges`,
-    /// and returns how many calls into them are left for other threads to make. Called without any
+    /// and, if the client removes it now, the destructors of the calling thread's thread-locals before
+    /// them. Returns how many calls into the ranges are left for threads to make. Called without any
     /// lock; what it runs may look up and remove.
     ///
     /// # Errors
@@ -111,8 +122,14 @@ pub trait Platform: Send + Sync {
         executor: &dyn ExecutorControl,
         dylib: DylibId,
         ranges: &[ExecutorAddrRange],
+        cause: ReleaseCause,
     ) -> ExecutorResult<u64> {
-        let _ = (executor, dylib, ranges);
+        let _ = (executor, dylib, ranges, cause);
         Ok(0)
+    }
+
+    /// A dylib was closed, and its memory is given back.
+    fn forget_dylib(&self, dylib: DylibId) {
+        let _ = dylib;
     }
 }

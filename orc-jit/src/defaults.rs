@@ -97,21 +97,19 @@ impl NativeLibrary for UnopenedLibrary {
     }
 }
 
-/// Asked for names that neither an input nor a library defines: the static parts have them.
-pub(crate) struct StaticParts {
+/// The static parts, opened when a name is looked for in them first.
+pub(crate) struct StaticArchives {
     search: Arc<LibrarySearch>,
     objects: ObjectReader,
     archives: [OnceLock<Vec<Archive>>; ARCHIVES.len()],
-    added: Mutex<Vec<Member>>,
 }
 
-impl StaticParts {
+impl StaticArchives {
     pub(crate) fn new(search: Arc<LibrarySearch>, objects: ObjectReader) -> Self {
         Self {
             search,
             objects,
             archives: Default::default(),
-            added: Mutex::default(),
         }
     }
 
@@ -147,6 +145,32 @@ impl StaticParts {
     }
 }
 
+/// Asked for names of one dylib that neither an input nor a library defines: the static parts have them.
+pub(crate) struct StaticParts {
+    archives: Arc<StaticArchives>,
+    /// Whether they stay when everything that the client has added is removed.
+    stay: bool,
+    added: Mutex<Vec<Member>>,
+}
+
+impl StaticParts {
+    pub(crate) fn new(archives: Arc<StaticArchives>) -> Self {
+        Self {
+            archives,
+            stay: true,
+            added: Mutex::default(),
+        }
+    }
+
+    /// Those of a program lie where its objects do.
+    pub(crate) fn of_program(archives: Arc<StaticArchives>) -> Self {
+        Self {
+            stay: false,
+            ..Self::new(archives)
+        }
+    }
+}
+
 /// A place in [`ARCHIVES`], one of its archives, and a member of that.
 type Member = (usize, usize, u32);
 
@@ -157,7 +181,9 @@ impl Generator for StaticParts {
 
     fn generate(&self, dylib: &Dylib, wanted: &[Wanted]) -> Result<(), LinkError> {
         let strong = wanted.iter().filter(|wanted| !wanted.weak);
-        let mut members: Vec<Member> = strong.filter_map(|w| self.find(w.name)).collect();
+        let mut members: Vec<Member> = strong
+            .filter_map(|wanted| self.archives.find(wanted.name))
+            .collect();
         members.sort_unstable();
         members.dedup();
         let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,7 +191,12 @@ impl Generator for StaticParts {
             if !added.contains(&member) {
                 added.push(member);
                 let (place, archive, member) = member;
-                dylib.add_object(self.archives(place)[archive].load(member)?)?;
+                let object = self.archives.archives(place)[archive].load(member)?;
+                let tracker = match self.stay {
+                    true => dylib.new_tracker(),
+                    false => dylib.default_tracker(),
+                };
+                tracker.add_object(object)?;
             }
         }
         Ok(())

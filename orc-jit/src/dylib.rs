@@ -14,12 +14,14 @@ use crate::jit::Jit;
 use crate::mapped::MapFiles;
 use crate::program::{self, Program};
 
-/// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone.
+/// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone; dropping it
+/// closes nothing.
 #[derive(Clone)]
 pub struct Dylib {
     pub(crate) jit: Jit,
     dylib: jit_core::session::Dylib,
-    tracker: Tracker,
+    /// Of what is added through the dylib itself.
+    own: Tracker,
 }
 
 /// A part of a dylib that can be removed as one. A handle, cheap to clone; dropping it removes
@@ -27,20 +29,24 @@ pub struct Dylib {
 #[derive(Clone)]
 pub struct Tracker {
     pub(crate) jit: Jit,
-    pub(crate) tracker: jit_core::session::Tracker,
+    tracker: Which,
+}
+
+/// What a handle stands for.
+#[derive(Clone)]
+enum Which {
+    /// What was added through the dylib since that was removed last.
+    Own(jit_core::session::Dylib),
+    Separate(jit_core::session::Tracker),
 }
 
 impl Dylib {
     pub(crate) fn new(jit: Jit, dylib: jit_core::session::Dylib) -> Self {
-        let tracker = Tracker {
+        let own = Tracker {
             jit: jit.clone(),
-            tracker: dylib.default_tracker(),
+            tracker: Which::Own(dylib.clone()),
         };
-        Self {
-            jit,
-            dylib,
-            tracker,
-        }
+        Self { jit, dylib, own }
     }
 
     /// A new tracker: what is added through it can be removed as one.
@@ -48,8 +54,20 @@ impl Dylib {
     pub fn tracker(&self) -> Tracker {
         Tracker {
             jit: self.jit.clone(),
-            tracker: self.dylib.new_tracker(),
+            tracker: Which::Separate(self.dylib.new_tracker()),
         }
+    }
+
+    /// Closes the dylib, as the end of its JIT would: the calling thread's thread-locals of it are
+    /// destroyed, its exit handlers and finalizers run, everything that was added to it is removed,
+    /// and all that it has taken is given back, at once or when the last user is gone. Nothing can be
+    /// added to it or looked up in it any more. Closing it again does nothing.
+    ///
+    /// # Errors
+    /// When the runtime cannot finalize it, or memory cannot be given back; it is closed all the same.
+    pub fn close(&self) -> Result<Removal, Error> {
+        let closed = self.jit.0.close(&self.dylib);
+        Ok(closed.unwrap_or(Ok(Removal::Released))?)
     }
 
     /// Lets objects of this dylib see another one's definitions, after all that they see now.
@@ -91,12 +109,13 @@ impl Dylib {
     }
 }
 
-/// What is added to a dylib stays until its JIT ends: use [`Dylib::tracker`] for what is to be
-/// removed.
+/// What is added to the dylib itself. [`Tracker::remove`] removes all of that; the dylib can be added
+/// to as before. Use [`Dylib::tracker`] for parts that are to be removed by themselves, and
+/// [`Dylib::close`] for the end of the dylib.
 impl std::ops::Deref for Dylib {
     type Target = Tracker;
     fn deref(&self) -> &Tracker {
-        &self.tracker
+        &self.own
     }
 }
 
@@ -122,7 +141,7 @@ impl Tracker {
 
     fn add_object_input(&self, name: &str, input: Arc<dyn InputBytes>) -> Result<(), Error> {
         let object = self.jit.0.objects.object(name, input)?;
-        Ok(self.tracker.add_object(object)?)
+        Ok(self.session_tracker().add_object(object)?)
     }
 
     /// Adds a static archive: its members are linked by need.
@@ -152,9 +171,9 @@ impl Tracker {
         let name = path.display().to_string();
         let archive = self.jit.0.objects.archive(name, path, input)?;
         if whole {
-            self.tracker.add_objects(archive.members()?)?;
+            self.session_tracker().add_objects(archive.members()?)?;
         } else {
-            self.tracker.add_archive(Arc::new(archive))?;
+            self.session_tracker().add_archive(Arc::new(archive))?;
         }
         Ok(())
     }
@@ -192,7 +211,7 @@ impl Tracker {
             FoundContent::Names(names) => {
                 // What else scripts say concerns programs.
                 let symbols = program::script_symbols(&names, self.jit.0.session.names());
-                Ok(self.tracker.add_absolute(&symbols)?)
+                Ok(self.session_tracker().add_absolute(&symbols)?)
             }
         }
     }
@@ -201,7 +220,7 @@ impl Tracker {
         use jit_core::native::NativeLibrary as _;
         if let Some(loaded) = self.jit.0.loaded.same_file(&library) {
             let (library, bias) = (loaded.library.clone(), loaded.load_bias);
-            return Ok(self.tracker.add_library(library, Some(bias))?);
+            return Ok(self.session_tracker().add_library(library, Some(bias))?);
         }
         let executor = self.jit.0.session.executor();
         let name = match executor.has_own_files() {
@@ -211,7 +230,7 @@ impl Tracker {
         executor
             .open_library(name)
             .map_err(jit_core::error::LinkError::from)?;
-        Ok(self.tracker.add_library(library, None)?)
+        Ok(self.session_tracker().add_library(library, None)?)
     }
 
     /// Defines functions that `materializer` produces when one of them is needed first.
@@ -226,7 +245,9 @@ impl Tracker {
         let names = self.jit.0.session.names();
         let promise = |name: &&str| Promise::function(names.intern(name.as_bytes()));
         let promises: Vec<Promise> = functions.iter().map(promise).collect();
-        Ok(self.tracker.add_materializer(materializer, &promises)?)
+        Ok(self
+            .session_tracker()
+            .add_materializer(materializer, &promises)?)
     }
 
     /// Removes everything that was added through the tracker. Its memory is given back at once, or
@@ -235,13 +256,17 @@ impl Tracker {
     /// # Errors
     /// When memory cannot be given back; the names are gone all the same.
     pub fn remove(&self) -> Result<Removal, Error> {
-        Ok(self.tracker.remove()?)
+        Ok(self.session_tracker().remove()?)
     }
 
-    /// The session's tracker, for what this interface does not offer.
+    /// The session's tracker, for what this interface does not offer. That of a dylib itself is another
+    /// one after a removal.
     #[must_use]
-    pub fn session_tracker(&self) -> &jit_core::session::Tracker {
-        &self.tracker
+    pub fn session_tracker(&self) -> jit_core::session::Tracker {
+        match &self.tracker {
+            Which::Own(dylib) => dylib.default_tracker(),
+            Which::Separate(tracker) => tracker.clone(),
+        }
     }
 }
 

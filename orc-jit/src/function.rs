@@ -124,7 +124,7 @@ impl Tracker {
             weak: false,
         };
         let symbols: Vec<AbsoluteSymbol> = symbols.iter().map(symbol).collect();
-        Ok(self.tracker.add_absolute(&symbols)?)
+        Ok(self.session_tracker().add_absolute(&symbols)?)
     }
 }
 

@@ -1,21 +1,24 @@
 //! The JIT: a session with the runtime started in it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jit_core::batch::DylibId;
 use jit_core::error::LinkError;
 use jit_core::executor::ExecutorControl;
 use jit_core::graph::InputBytes;
 use jit_core::link::LinkContext;
 use jit_core::link::timings::PhaseTimes;
 use jit_core::name::NameTable;
-use jit_core::session::{JitLinker, Session, SessionConfig, Symbol};
+use jit_core::session::{JitLinker, Removal, Session, SessionConfig, Symbol};
 use platform_elf::archive::Archive;
 use platform_elf::input::InputOpener as _;
 use platform_elf::library_search::LibrarySearch;
 use platform_elf::platform::{AddPasses, ElfPlatform, ElfRuntime};
 
 use crate::crash;
+use crate::defaults::{StaticArchives, StaticParts};
 use crate::dylib::Dylib;
 use crate::error::Error;
 use crate::executor::Executor;
@@ -38,12 +41,21 @@ pub(crate) struct Inner {
     pub(crate) session: Session,
     pub(crate) runtime: ElfRuntime,
     pub(crate) objects: ObjectReader,
-    pub(crate) search: LibrarySearch,
+    pub(crate) search: Arc<LibrarySearch>,
     pub(crate) loaded: LoadedLibraries,
     pub(crate) needed: Arc<NeededLibraries>,
     pub(crate) times: Arc<PhaseTimes>,
     pub(crate) executor: Executor,
-    dylibs: Mutex<Vec<jit_core::session::Dylib>>,
+    static_parts: Arc<StaticArchives>,
+    dylibs: Mutex<Dylibs>,
+}
+
+/// The open dylibs by age, and the age of each.
+#[derive(Default)]
+struct Dylibs {
+    made: u64,
+    by_age: BTreeMap<u64, jit_core::session::Dylib>,
+    ages: HashMap<DylibId, u64>,
 }
 
 /// Configures a [`Jit`].
@@ -142,11 +154,16 @@ impl Builder {
         for directory in &self.directories {
             search.add_directory(directory);
         }
+        // Where the compiler's own libraries are.
+        search.ask_compiler("cc");
+        let search = Arc::new(search);
+        let objects = ObjectReader::new(names, &self.wrapped, self.files);
         let path = self.runtime;
         Ok(Jit(Arc::new(Inner {
             runtime: runtime.map_err(|error| Error::Runtime { path, error })?,
             session,
-            objects: ObjectReader::new(names, &self.wrapped, self.files),
+            static_parts: Arc::new(StaticArchives::new(search.clone(), objects.clone())),
+            objects,
             search,
             loaded,
             needed,
@@ -216,9 +233,12 @@ impl Jit {
     pub fn dylib(&self, name: &str) -> Result<Dylib, Error> {
         let dylib = self.0.runtime.add_dylib(name)?;
         self.0.remember(&dylib);
+        // What a client may remove is behind the default tracker.
+        let libraries = dylib.new_tracker();
         for (library, load_bias) in self.0.loaded.natives() {
-            dylib.add_library(library, load_bias)?;
+            libraries.add_library(library, load_bias)?;
         }
+        dylib.add_generator(Arc::new(StaticParts::new(self.0.static_parts.clone())));
         self.0.runtime.register(&dylib)?;
         Ok(Dylib::new(self.clone(), dylib))
     }
@@ -266,7 +286,27 @@ impl Inner {
     /// The dylib is closed before the runtime ends.
     pub(crate) fn remember(&self, dylib: &jit_core::session::Dylib) {
         let mut dylibs = self.dylibs.lock().unwrap_or_else(PoisonError::into_inner);
-        dylibs.push(dylib.clone());
+        let age = dylibs.made;
+        dylibs.made += 1;
+        dylibs.ages.insert(dylib.id(), age);
+        dylibs.by_age.insert(age, dylib.clone());
+    }
+
+    /// Closes a dylib; `None` if it was closed before.
+    pub(crate) fn close(
+        &self,
+        dylib: &jit_core::session::Dylib,
+    ) -> Option<Result<Removal, LinkError>> {
+        let known = {
+            let mut dylibs = self.dylibs.lock().unwrap_or_else(PoisonError::into_inner);
+            let age = dylibs.ages.remove(&dylib.id())?;
+            dylibs.by_age.remove(&age)
+        };
+        // A handle, which keeps the session, is dropped without the lock.
+        drop(known);
+        let finalized = self.runtime.close(dylib);
+        let removed = self.session.close_dylib(dylib);
+        Some(finalized.and(removed))
     }
 }
 
@@ -275,9 +315,9 @@ impl Drop for Inner {
         let dylibs = self.dylibs.get_mut();
         let dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
         let mut failures = Vec::new();
-        for dylib in dylibs.iter().rev() {
+        for dylib in dylibs.by_age.values().rev() {
             failures.extend(self.runtime.close(dylib).err());
-            failures.extend(self.session.remove_dylib(dylib).err());
+            failures.extend(self.session.close_dylib(dylib).err());
         }
         failures.extend(self.runtime.shut_down().err());
         if self.executor.lost().is_some() {

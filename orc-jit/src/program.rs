@@ -18,7 +18,7 @@ use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
 use platform_elf::symbol_list::SymbolPatterns;
 
-use crate::defaults::{self, StaticParts, UnopenedLibrary};
+use crate::defaults::{self, StaticArchives, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::needed::CandidateLibrary;
@@ -244,9 +244,9 @@ impl Program {
             self.jit.0.needed.add(candidate);
         }
         self.find_dependencies(search.clone());
-        let objects = self.jit.objects();
+        let archives = Arc::new(StaticArchives::new(search, self.jit.objects()));
         self.dylib
-            .add_generator(Arc::new(StaticParts::new(search, objects)));
+            .add_generator(Arc::new(StaticParts::of_program(archives)));
         Ok(())
     }
 

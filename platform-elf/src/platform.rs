@@ -18,7 +18,7 @@ use jit_core::batch::DylibId;
 use jit_core::error::LinkError;
 use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError, ExecutorResult};
 use jit_core::name::NameTable;
-use jit_core::platform::{LaidOutGroup, LinkerDefined, Passes, Platform};
+use jit_core::platform::{LaidOutGroup, LinkerDefined, Passes, Platform, ReleaseCause};
 use orc_shared::sps::{self, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
@@ -43,6 +43,7 @@ struct State {
     runtime: Option<RuntimeFunctions>,
     dylib_names: HashMap<DylibId, String>,
     headers: HashMap<ExecutorAddr, DylibId>,
+    headers_of: HashMap<DylibId, ExecutorAddr>,
     /// Dylibs that are new, or have initializers that were linked and not run.
     uninitialized: HashSet<DylibId>,
     /// What was linked before the runtime could be called: the runtime itself.
@@ -98,9 +99,7 @@ impl ElfPlatform {
     /// The header of a dylib, once it is in memory.
     #[must_use]
     pub fn header_of(&self, dylib: DylibId) -> Option<ExecutorAddr> {
-        let state = self.state();
-        let mut headers = state.headers.iter();
-        headers.find_map(|(header, id)| (*id == dylib).then_some(*header))
+        self.state().headers_of.get(&dylib).copied()
     }
 
     /// Whether the dylib is new, or initializers of it were linked since this was asked last.
@@ -164,6 +163,7 @@ impl Platform for ElfPlatform {
         let holds_header = group.sections.iter().any(|(_, r)| r.contains(header));
         if holds_header {
             state.headers.insert(header, group.dylib);
+            state.headers_of.insert(group.dylib, header);
         }
         // A new dylib is opened even if it has nothing to initialize: only what is open is closed.
         if holds_header || !ranges.init.is_empty() {
@@ -189,9 +189,13 @@ impl Platform for ElfPlatform {
         executor: &dyn ExecutorControl,
         dylib: DylibId,
         ranges: &[ExecutorAddrRange],
+        cause: ReleaseCause,
     ) -> ExecutorResult<u64> {
         let runtime = self.state().runtime;
-        let function = runtime.and_then(|runtime| runtime.finalize_range);
+        let function = runtime.and_then(|runtime| match cause {
+            ReleaseCause::Removal => runtime.remove_range,
+            ReleaseCause::LastUser => runtime.finalize_range,
+        });
         let (Some(function), Some(header)) = (function, self.header_of(dylib)) else {
             return Ok(0);
         };
@@ -204,5 +208,17 @@ impl Platform for ElfPlatform {
             pending = pending.max(count.0.map_err(ExecutorError::Failed)?);
         }
         Ok(pending)
+    }
+
+    fn forget_dylib(&self, dylib: DylibId) {
+        let mut state = self.state();
+        state.dylib_names.remove(&dylib);
+        state.uninitialized.remove(&dylib);
+        if let Some(header) = state.headers_of.remove(&dylib)
+            // Another dylib may have got its place.
+            && state.headers.get(&header) == Some(&dylib)
+        {
+            state.headers.remove(&header);
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Dylib {
         self.id
     }
 
-    /// Its name.
+    /// Its name; empty if it was closed.
     #[must_use]
     pub fn name(&self) -> String {
         self.session.state.lock().dylib(self.id).name.clone()
@@ -76,16 +76,16 @@ impl Dylib {
     pub fn set_link_order(&self, dylibs: &[Dylib]) {
         let ours = dylibs.iter().filter(|dylib| self.is_sibling(dylib));
         let order = ours.map(|dylib| dylib.id).collect();
-        self.session.state.lock().dylib_mut(self.id).link_order = order;
+        self.session.state.lock().set_link_order(self.id, order);
     }
 
     /// Searches another dylib too, after those searched so far.
     pub fn add_to_link_order(&self, dylib: &Dylib) {
         let mut state = self.session.state.lock();
-        let state = state.dylib_mut(self.id);
-        if self.is_sibling(dylib) && !state.link_order.contains(&dylib.id) {
-            let order = state.link_order.iter().copied();
-            state.link_order = order.chain([dylib.id]).collect();
+        let known = &state.dylib(self.id).link_order;
+        if self.is_sibling(dylib) && !known.contains(&dylib.id) {
+            let order = known.iter().copied().chain([dylib.id]).collect();
+            state.set_link_order(self.id, order);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::executor::{ExecutorError, Finalized};
 
 use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
+use crate::platform::ReleaseCause;
 
 use super::Inner;
 use super::generator::Generator;
@@ -28,6 +29,10 @@ pub(super) struct Effects {
     pub(super) resolved: Vec<(Arc<Countdown>, Result<(), LinkError>)>,
     /// Lookups to answer.
     pub(super) queries: Vec<(Arc<Query>, Collected)>,
+    /// Why what leaves does so.
+    cause: ReleaseCause,
+    /// Closed dylibs of which no memory is left.
+    pub(super) gone: Vec<DylibId>,
     /// Clients' objects that the session is done with: dropping them may run anything.
     pub(super) garbage: Vec<Garbage>,
 }
@@ -51,6 +56,14 @@ pub(super) enum Garbage {
 }
 
 impl Effects {
+    /// Those of what a client removes.
+    pub(super) fn of_removal() -> Self {
+        Self {
+            cause: ReleaseCause::Removal,
+            ..Self::default()
+        }
+    }
+
     /// Does everything; failures to give memory back go to the session's error handler.
     pub(super) fn run(mut self, session: &Inner) {
         if let Err(error) = self.release(session) {
@@ -79,7 +92,9 @@ impl Effects {
             } in leaving
             {
                 let executor = &*session.executor;
-                let pending = session.platform.before_release(executor, dylib, &ranges);
+                let pending = session
+                    .platform
+                    .before_release(executor, dylib, &ranges, self.cause);
                 let pending = pending.unwrap_or_else(|error| {
                     failures.push(error);
                     0
@@ -88,6 +103,10 @@ impl Effects {
             }
         }
         failures.extend(self.give_back().err());
+        for dylib in self.gone.drain(..) {
+            session.platform.forget_dylib(dylib);
+            session.linker.forget_dylib(dylib);
+        }
         ExecutorError::joined(failures)
     }
 

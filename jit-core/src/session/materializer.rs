@@ -308,7 +308,7 @@ impl State {
     ) -> Result<UnitId, Vec<super::table::Clash>> {
         let (dylib, tracker, rank) = (unit.dylib, unit.tracker, unit.rank);
         let id = self.units.add(unit);
-        let state = &mut self.dylibs[dylib.0 as usize];
+        let state = self.dylibs.get_mut(dylib);
         for (name, index) in names.clone() {
             state.table.hand_over(name, id, index);
         }

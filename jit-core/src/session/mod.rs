@@ -21,6 +21,7 @@ mod clash;
 mod commons;
 mod dispatcher;
 mod dylib;
+mod dylibs;
 mod effects;
 mod form;
 mod generator;
@@ -79,7 +80,7 @@ pub trait Linker: Send + Sync {
         None
     }
 
-    /// A dylib was removed; nothing will be linked into it any more.
+    /// A dylib was closed, and its memory is given back.
     fn forget_dylib(&self, dylib: DylibId) {
         let _ = dylib;
     }
@@ -204,13 +205,13 @@ impl Session {
         self.dylib(id)
     }
 
-    /// The first dylib of that name that was not removed.
+    /// The oldest dylib of that name that was not closed.
     #[must_use]
     pub fn find_dylib(&self, name: &str) -> Option<Dylib> {
         let state = self.0.state.lock();
-        let named = |dylib: &state::DylibState| dylib.name == name && !dylib.removed;
-        let at = state.dylibs.iter().position(named)?;
-        Some(self.dylib(DylibId(at as u32)))
+        let named = state.dylibs.iter().filter(|(_, it)| it.name == name);
+        let (id, _) = named.min_by_key(|(_, it)| it.created)?;
+        Some(self.dylib(id))
     }
 
     /// The dylib of that id, which the session gave out.
@@ -222,26 +223,25 @@ impl Session {
         }
     }
 
-    /// Removes everything that was added to a dylib, as [`Tracker::remove`] does, and its place in
-    /// others' link orders.
+    /// Closes a dylib: removes everything that was added to it, as [`Tracker::remove`] does, and its
+    /// place in others' link orders. Nothing can be added to it or found in it any more, and once its
+    /// memory is given back, nothing of it is left.
     ///
     /// # Errors
-    /// When memory cannot be given back; its names are gone all the same.
-    pub fn remove_dylib(&self, dylib: &Dylib) -> Result<(), LinkError> {
-        let mut effects = Effects::default();
-        {
+    /// When memory cannot be given back; the dylib is closed all the same.
+    pub fn close_dylib(&self, dylib: &Dylib) -> Result<Removal, LinkError> {
+        let mut effects = Effects::of_removal();
+        let trackers = {
             let mut state = self.0.state.lock();
-            state.remove_all(dylib.id, &mut effects);
-            state.dylib_mut(dylib.id).removed = true;
-            for other in &mut state.dylibs {
-                if other.link_order.contains(&dylib.id) {
-                    let rest = other.link_order.iter().filter(|id| **id != dylib.id);
-                    other.link_order = rest.copied().collect();
-                }
-            }
-        }
-        self.0.linker.forget_dylib(dylib.id);
-        self.finish(effects)
+            let trackers = state.remove_all(dylib.id, &mut effects);
+            state.close_dylib(dylib.id, &mut effects);
+            trackers
+        };
+        let released = effects.release(&self.0);
+        let removal = self.0.state.lock().removal_of(&trackers);
+        effects.run(&self.0);
+        released?;
+        Ok(removal)
     }
 
     /// Removes everything from all dylibs. What guards keep is given back when they are dropped.
@@ -249,11 +249,12 @@ impl Session {
     /// # Errors
     /// When memory cannot be given back; the rest is done all the same.
     pub fn close(&self) -> Result<(), LinkError> {
-        let mut effects = Effects::default();
+        let mut effects = Effects::of_removal();
         {
             let mut state = self.0.state.lock();
-            for at in 0..state.dylibs.len() {
-                state.remove_all(DylibId(at as u32), &mut effects);
+            let all: Vec<DylibId> = state.dylibs.iter().map(|(id, _)| id).collect();
+            for dylib in all {
+                state.remove_all(dylib, &mut effects);
             }
         }
         self.finish(effects)

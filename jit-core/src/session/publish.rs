@@ -50,6 +50,8 @@ impl State {
             .into_iter()
             .map(|(tracker, memory)| (tracker, self.next_allocation(), memory))
             .collect();
+        let trackers: Vec<TrackerId> = allocations.iter().map(|(id, ..)| *id).collect();
+        self.keep_headers(session, &trackers);
         let Some(batch) = self.batches.get_mut(&key) else {
             // Failed meanwhile; nobody but us has the memory.
             let memory = allocations
@@ -70,6 +72,20 @@ impl State {
                 continue;
             };
             self.make_ready(session, &ready, &mut next, effects);
+        }
+    }
+
+    /// The header of a dylib, by which the runtime knows it, stays as long as any of its code.
+    fn keep_headers(&mut self, session: &Inner, trackers: &[TrackerId]) {
+        let Some(name) = session.names.find(session.platform.header_name()) else {
+            return;
+        };
+        for id in trackers {
+            let dylib = self.trackers.get(id).map(|tracker| tracker.dylib);
+            let header = dylib.and_then(|dylib| self.dylib(dylib).defined(name));
+            if let Some(unit) = header.map(|(unit, _)| unit) {
+                self.add_tracker_dependency(*id, self.units[unit].tracker);
+            }
         }
     }
 
@@ -158,9 +174,8 @@ impl State {
         unit.state = UnitState::Ready;
         unit.replaces = None;
         if unit.source.interface().has_initializers {
-            self.dylibs[unit.dylib.0 as usize]
-                .initializers
-                .remove(&unit.rank);
+            let dylib = self.dylibs.get_mut(unit.dylib);
+            dylib.initializers.remove(&unit.rank);
         }
         if let Some(tracker) = self.trackers.get_mut(&unit.tracker) {
             tracker.busy -= 1;

@@ -223,6 +223,11 @@ impl<'a> Resolver<'a> {
     /// called, and nothing is returned.
     pub(super) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
         self.undefined_allowed = request.undefined_allowed;
+        if !self.session.state.lock().dylibs.has(request.dylib) {
+            self.errors.push(LinkError::Removed {
+                what: "the dylib".to_owned(),
+            });
+        }
         for name in &request.names {
             self.want(request.dylib, *name, request.need, false);
         }

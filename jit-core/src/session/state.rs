@@ -16,6 +16,7 @@ use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
 
+use super::dylibs::Dylibs;
 use super::effects::{Effects, Garbage};
 use super::generator::Generator;
 use super::host::Host;
@@ -27,7 +28,9 @@ use super::unit::{LinkRank, Unit, UnitState, Units};
 /// The state of a session.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) dylibs: Vec<DylibState>,
+    pub(super) dylibs: Dylibs,
+    /// Closed dylibs of which memory is left, and of how many trackers.
+    pub(super) closing: IdMap<DylibId, usize>,
     pub(super) units: Units,
     pub(super) trackers: IdMap<TrackerId, TrackerState>,
     pub(super) batches: IdMap<BatchKey, BatchState>,
@@ -75,7 +78,12 @@ pub(super) struct DylibState {
     pub(super) initializers: BTreeMap<LinkRank, UnitId>,
     pub(super) default_tracker: Option<TrackerId>,
     pub(super) trackers: IdSet<TrackerId>,
-    pub(super) removed: bool,
+    /// Trackers that exist, removed ones included.
+    pub(super) tracker_count: usize,
+    /// Dylibs that have it in their link orders, perhaps no more.
+    pub(super) linked_by: IdSet<DylibId>,
+    /// Its number among all that were ever made.
+    pub(super) created: u64,
     next_rank: u32,
     /// Every archive's index as a map, made when a removal first needs it.
     lazy_index: Option<NameMap<(u32, u32)>>,
@@ -116,6 +124,16 @@ pub(super) enum Exits {
     Pending(u64),
     /// Nothing.
     Done,
+}
+
+impl Exits {
+    /// Calls that threads have left to make, as far as anybody knows.
+    pub(super) fn pending(self) -> u64 {
+        match self {
+            Self::Pending(count) => count,
+            Self::Unknown | Self::Asking | Self::Done => 0,
+        }
+    }
 }
 
 /// How far a batch has come.
@@ -161,36 +179,66 @@ pub(super) enum Work {
 
 impl State {
     pub(super) fn add_dylib(&mut self, name: String) -> DylibId {
-        let id = DylibId(u32::try_from(self.dylibs.len()).expect("fewer than 2^32 dylibs"));
-        self.dylibs.push(DylibState {
-            name,
-            table: SymbolTable::default(),
-            link_order: Arc::new([id]),
-            archives: BTreeMap::new(),
-            natives: Arc::default(),
-            generators: Vec::new(),
-            units: BTreeMap::new(),
-            initializers: BTreeMap::new(),
-            default_tracker: None,
-            trackers: IdSet::default(),
-            removed: false,
-            next_rank: 0,
-            lazy_index: None,
-        });
-        id
+        let make = |id, created| DylibState::new(name, id, created);
+        self.dylibs.add(make)
     }
 
+    /// The dylib; an empty one if it was closed.
     pub(super) fn dylib(&self, id: DylibId) -> &DylibState {
-        &self.dylibs[id.0 as usize]
+        self.dylibs.get(id)
     }
 
+    /// The dylib, to change it; one that nobody will see if it was closed.
     pub(super) fn dylib_mut(&mut self, id: DylibId) -> &mut DylibState {
-        &mut self.dylibs[id.0 as usize]
+        self.dylibs.get_mut(id)
     }
 
+    /// Says in which order a dylib's references are looked up.
+    pub(super) fn set_link_order(&mut self, dylib: DylibId, order: Arc<[DylibId]>) {
+        for other in order.iter().filter(|other| **other != dylib) {
+            self.dylib_mut(*other).linked_by.insert(dylib);
+        }
+        self.dylib_mut(dylib).link_order = order;
+    }
+
+    /// Takes a dylib out of which everything was removed, also out of others' link orders.
+    pub(super) fn close_dylib(&mut self, id: DylibId, effects: &mut Effects) {
+        let Some(dylib) = self.dylibs.remove(id) else {
+            return;
+        };
+        for other in dylib.linked_by.iter().filter(|other| **other != id) {
+            let other = self.dylib_mut(*other);
+            if other.link_order.contains(&id) {
+                let rest = other.link_order.iter().filter(|linked| **linked != id);
+                other.link_order = rest.copied().collect();
+            }
+        }
+        match dylib.tracker_count {
+            0 => effects.gone.push(id),
+            count => _ = self.closing.insert(id, count),
+        }
+    }
+
+    /// A tracker of a dylib is gone, with its memory.
+    pub(super) fn tracker_is_gone(&mut self, dylib: DylibId, effects: &mut Effects) {
+        if self.dylibs.has(dylib) {
+            self.dylib_mut(dylib).tracker_count -= 1;
+        } else if let Some(count) = self.closing.get_mut(&dylib) {
+            *count -= 1;
+            if *count == 0 {
+                self.closing.remove(&dylib);
+                effects.gone.push(dylib);
+            }
+        }
+    }
+
+    /// A new tracker; one that was removed already if the dylib is closed.
     pub(super) fn add_tracker(&mut self, dylib: DylibId) -> TrackerId {
         let id = TrackerId(self.next_tracker);
         self.next_tracker = id.0.checked_add(1).expect("fewer than 2^32 trackers");
+        if !self.dylibs.has(dylib) {
+            return id;
+        }
         self.trackers.insert(
             id,
             TrackerState {
@@ -207,7 +255,9 @@ impl State {
                 described: None,
             },
         );
-        self.dylib_mut(dylib).trackers.insert(id);
+        let dylib = self.dylib_mut(dylib);
+        dylib.trackers.insert(id);
+        dylib.tracker_count += 1;
         id
     }
 
@@ -330,7 +380,7 @@ impl State {
         let (dylib, tracker, rank) = (unit.dylib, unit.tracker, unit.rank);
         let starts = !unit.is_pulled() && unit.source.interface().has_initializers;
         let id = self.units.add(unit);
-        let state = &mut self.dylibs[dylib.0 as usize];
+        let state = self.dylibs.get_mut(dylib);
         let merged = state.table.merge(&mut self.units, id, forming);
         if !merged.clashes.is_empty() {
             // The caller still holds the object, so nothing is destroyed here.
@@ -349,6 +399,36 @@ impl State {
 }
 
 impl DylibState {
+    pub(super) fn new(name: String, id: DylibId, created: u64) -> Self {
+        Self {
+            name,
+            link_order: Arc::new([id]),
+            created,
+            ..Self::closed()
+        }
+    }
+
+    /// What a closed dylib looks like: nothing is in it, and nothing is found from it.
+    pub(super) fn closed() -> Self {
+        Self {
+            name: String::new(),
+            table: SymbolTable::default(),
+            link_order: Arc::default(),
+            archives: BTreeMap::new(),
+            natives: Arc::default(),
+            generators: Vec::new(),
+            units: BTreeMap::new(),
+            initializers: BTreeMap::new(),
+            default_tracker: None,
+            trackers: IdSet::default(),
+            tracker_count: 0,
+            linked_by: IdSet::default(),
+            created: 0,
+            next_rank: 0,
+            lazy_index: None,
+        }
+    }
+
     /// The place of the next input in link order.
     pub(super) fn next_rank(&mut self) -> u32 {
         let rank = self.next_rank;

@@ -73,7 +73,7 @@ impl Tracker {
     /// # Errors
     /// When memory cannot be given back or an undo fails; its names are gone all the same.
     pub fn remove(&self) -> Result<Removal, LinkError> {
-        let mut effects = Effects::default();
+        let mut effects = Effects::of_removal();
         self.session
             .state
             .lock()
@@ -137,14 +137,40 @@ impl State {
         self.release_if_unused(id, effects);
     }
 
-    /// Removes everything that was added to a dylib.
-    pub(super) fn remove_all(&mut self, dylib: DylibId, effects: &mut Effects) {
+    /// Removes everything that was added to a dylib. Returns what it was added through.
+    pub(super) fn remove_all(&mut self, dylib: DylibId, effects: &mut Effects) -> Vec<TrackerId> {
         let trackers: Vec<TrackerId> = self.dylib(dylib).trackers.iter().copied().collect();
-        for tracker in trackers {
-            self.remove_tracker(tracker, effects);
+        for tracker in &trackers {
+            self.remove_tracker(*tracker, effects);
         }
         let generators = self.dylib_mut(dylib).generators.drain(..);
         effects.garbage.extend(generators.map(Garbage::Generator));
+        trackers
+    }
+
+    /// What became of the memory of several removed trackers.
+    pub(super) fn removal_of(&self, trackers: &[TrackerId]) -> Removal {
+        let deferred: Vec<&TrackerState> = trackers
+            .iter()
+            .filter_map(|id| self.trackers.get(id))
+            .collect();
+        if deferred.is_empty() {
+            return Removal::Released;
+        }
+        let others = deferred.iter().flat_map(|tracker| &tracker.dependents);
+        let others: IdSet<TrackerId> = others
+            .filter(|id| !trackers.contains(id))
+            .copied()
+            .collect();
+        Removal::Deferred {
+            guards: deferred.iter().map(|tracker| tracker.guards).sum(),
+            used_by: others
+                .iter()
+                .take(8)
+                .map(|id| self.describe_tracker(*id))
+                .collect(),
+            thread_destructors: deferred.iter().map(|tracker| tracker.exits.pending()).sum(),
+        }
     }
 
     /// What became of a removed tracker's memory.
@@ -156,10 +182,7 @@ impl State {
         Removal::Deferred {
             guards: tracker.guards,
             used_by: used_by.map(|t| self.describe_tracker(*t)).collect(),
-            thread_destructors: match tracker.exits {
-                Exits::Pending(count) => count,
-                Exits::Unknown | Exits::Asking | Exits::Done => 0,
-            },
+            thread_destructors: tracker.exits.pending(),
         }
     }
 
@@ -177,7 +200,7 @@ impl State {
     /// Takes a unit out of its dylib, and notes what has to be repaired.
     fn forget_unit(&mut self, id: UnitId, forgotten: &mut Forgotten) {
         let unit = &self.units[id];
-        let dylib = &mut self.dylibs[unit.dylib.0 as usize];
+        let dylib = self.dylibs.get_mut(unit.dylib);
         dylib.units.remove(&unit.rank);
         dylib.initializers.remove(&unit.rank);
         if let Some((archive, member)) = unit.pulled
@@ -193,7 +216,7 @@ impl State {
     /// Puts definitions back into force that had lost to forgotten ones. Costs a pass over the dylib's
     /// units if any had.
     pub(super) fn repair(&mut self, dylib: DylibId, forgotten: &Forgotten) {
-        let state = &mut self.dylibs[dylib.0 as usize];
+        let state = self.dylibs.get_mut(dylib);
         if forgotten.contested {
             for id in state.units.values() {
                 let unit = &self.units[*id];
@@ -222,7 +245,7 @@ impl State {
             tracker.units.swap_remove(at);
         }
         effects.garbage.push(Garbage::Unit(self.units.free(object)));
-        let state = &mut self.dylibs[dylib.0 as usize];
+        let state = self.dylibs.get_mut(dylib);
         state.table.merge(&mut self.units, client, None);
         self.repair(dylib, &forgotten);
     }
@@ -241,6 +264,7 @@ impl State {
                     continue;
                 };
                 effects.releases.extend(tracker.allocations);
+                self.tracker_is_gone(tracker.dylib, effects);
                 for dependency in tracker.depends_on {
                     if let Some(dependency) = self.trackers.get_mut(&dependency) {
                         dependency.dependents.remove(&unused);

@@ -103,6 +103,11 @@ impl PlacedCode {
         self.dylibs.write().insert(dylib.0, name.to_owned());
     }
 
+    /// Forgets a dylib's name.
+    pub(crate) fn forget_dylib(&self, dylib: DylibId) {
+        self.dylibs.write().remove(&dylib.0);
+    }
+
     /// A dylib's name, empty if nobody has told it.
     pub(crate) fn dylib_name(&self, dylib: DylibId) -> String {
         let names = self.dylibs.read();

@@ -29,6 +29,8 @@ pub struct RuntimeFunctions {
     /// `__orc_rt_ext_elfnix_finalize_range`. LLVM's runtime has none: exit handlers that lead into
     /// removed code stay.
     pub finalize_range: Option<ExecutorAddr>,
+    /// `__orc_rt_ext_elfnix_remove_range`; likewise.
+    pub remove_range: Option<ExecutorAddr>,
 }
 
 /// The `.preinit_array` of a program's group.
@@ -144,6 +146,7 @@ mod tests {
         deregister_init_sections: ExecutorAddr::new(4),
         fini_sections: Some((ExecutorAddr::new(5), ExecutorAddr::new(6))),
         finalize_range: Some(ExecutorAddr::new(7)),
+        remove_range: Some(ExecutorAddr::new(8)),
     };
 
     fn range(start: u64, end: u64) -> ExecutorAddrRange {

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use jit_core::error::LinkError;
-use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError};
+use jit_core::executor::{AllocAction, AllocActionPair, ExecutorControl, ExecutorError};
 use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects, ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
@@ -34,6 +34,8 @@ pub struct ElfRuntime {
     executor: Arc<dyn ExecutorControl>,
     dylib: Dylib,
     functions: Functions,
+    /// What the runtime was told of its own dylib, to be taken back.
+    early: Vec<AllocActionPair>,
 }
 
 /// What is called by address. Null where the runtime has no such function.
@@ -46,6 +48,7 @@ struct Functions {
     close: ExecutorAddr,
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
+    set_exit_thunk: ExecutorAddr,
 }
 
 /// A program to run: what is linked, and what `main` is passed.
@@ -108,8 +111,12 @@ impl ElfRuntime {
             ],
             false,
         )?;
-        let (fini_sections, finalize_range, functions) = further_functions(&dylib)?;
+        let (fini_sections, [finalize_range, remove_range], functions) = further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
+        let (thunk, set_thunk) = (executor.exit_thunk(), functions.set_exit_thunk);
+        if !thunk.is_null() && !set_thunk.is_null() {
+            call_for_error(&*executor, set_thunk, &thunk)?;
+        }
         call_for_error(&*executor, bootstrap, &header)?;
         let early = platform.runtime_ready(RuntimeFunctions {
             register_jitdylib: register,
@@ -118,13 +125,15 @@ impl ElfRuntime {
             deregister_init_sections: deregister_init,
             fini_sections,
             finalize_range: Some(finalize_range).filter(|function| !function.is_null()),
+            remove_range: Some(remove_range).filter(|function| !function.is_null()),
         });
-        run_actions(&*executor, &early)?;
+        run_calls(&*executor, early.iter().map(|pair| &pair.finalize))?;
         Ok(Self {
             platform: platform.clone(),
             executor,
             dylib,
             functions,
+            early,
         })
     }
 
@@ -245,7 +254,10 @@ impl ElfRuntime {
     /// What the runtime reports.
     pub fn shut_down(&self) -> Result<(), LinkError> {
         self.platform.runtime_stops();
-        call_for_error(&*self.executor, self.functions.shutdown, &())
+        let undone = self.early.iter().rev().map(|pair| &pair.dealloc);
+        let undone = run_calls(&*self.executor, undone);
+        let stopped = call_for_error(&*self.executor, self.functions.shutdown, &());
+        undone.and(stopped)
     }
 }
 
@@ -311,7 +323,7 @@ fn further_functions(
 ) -> Result<
     (
         Option<(ExecutorAddr, ExecutorAddr)>,
-        ExecutorAddr,
+        [ExecutorAddr; 2],
         Functions,
     ),
     LinkError,
@@ -333,6 +345,8 @@ fn further_functions(
         close,
         run_main,
         dlupdate,
+        set_exit_thunk,
+        remove_range,
     ] = lookup(
         dylib,
         [
@@ -343,6 +357,8 @@ fn further_functions(
             ext_elf::CLOSE,
             ext_elf::RUN_MAIN,
             rt::DLUPDATE_WRAPPER,
+            ext_elf::SET_EXIT_THUNK,
+            ext_elf::REMOVE_RANGE,
         ],
         true,
     )?;
@@ -355,19 +371,19 @@ fn further_functions(
         close,
         run_main,
         shutdown,
+        set_exit_thunk,
     };
     Ok((
         has_fini.then_some((register_fini, deregister_fini)),
-        finalize_range,
+        [finalize_range, remove_range],
         functions,
     ))
 }
 
-fn run_actions(
+fn run_calls<'a>(
     executor: &dyn ExecutorControl,
-    actions: &[AllocActionPair],
+    calls: impl Iterator<Item = &'a AllocAction>,
 ) -> Result<(), LinkError> {
-    let calls = actions.iter().map(|pair| &pair.finalize);
     for action in calls.filter(|action| !action.is_absent()) {
         let result = executor.call_wrapper(action.function, &action.args)?;
         decode::<SpsError>(&result)?.0.map_err(failure)?;

@@ -195,7 +195,7 @@ fn removed_dylibs_are_not_searched() {
         .expect("no clash");
     f.main.add_to_link_order(&lib);
     f.find("l").expect("links");
-    f.session.remove_dylib(&lib).expect("releases");
+    f.session.close_dylib(&lib).expect("releases");
     assert!(f.find("l").is_err());
     assert!(f.session.find_dylib("lib").is_none());
     assert_eq!(f.main.link_order().len(), 1);
