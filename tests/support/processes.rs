@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// What this process holds.
+/// What a process holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holdings {
     /// Open descriptors.
@@ -16,6 +16,8 @@ pub struct Holdings {
     pub mappings: usize,
     /// Memory in use, in KiB.
     pub resident_kib: u64,
+    /// Addresses in use, in KiB.
+    pub address_space_kib: u64,
 }
 
 impl Holdings {
@@ -26,20 +28,37 @@ impl Holdings {
     pub fn now() -> Self {
         // SAFETY: it gives free pages back to the system, of all arenas, and changes nothing else.
         unsafe { libc::malloc_trim(0) };
-        let entries = |path: &str| fs::read_dir(path).expect("Linux has it").count();
-        let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
-        let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
-        let resident = status.lines().find_map(|line| {
-            let number = line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?;
-            number.trim().parse().ok()
-        });
+        let own = Self::of(u64::from(std::process::id()));
         Self {
             // The directory that is read is open, too.
-            descriptors: entries("/proc/self/fd") - 1,
-            threads: entries("/proc/self/task"),
-            children: children(),
+            descriptors: own.descriptors - 1,
+            ..own
+        }
+    }
+
+    /// What another process holds now.
+    ///
+    /// # Panics
+    /// If there is no such process.
+    pub fn of(process: u64) -> Self {
+        let path = |name: &str| format!("/proc/{process}/{name}");
+        let entries = |name: &str| fs::read_dir(path(name)).expect("Linux has it").count();
+        let text = |name: &str| fs::read_to_string(path(name)).expect("Linux has it");
+        let (maps, status) = (text("maps"), text("status"));
+        let kib = |name: &str| -> u64 {
+            let number = status.lines().find_map(|line| {
+                let number = line.strip_prefix(name)?.trim().strip_suffix(" kB")?;
+                number.trim().parse().ok()
+            });
+            number.expect("a process has memory")
+        };
+        Self {
+            descriptors: entries("fd"),
+            threads: entries("task"),
+            children: children(process),
             mappings: maps.lines().count() - 2 * stacks(&maps),
-            resident_kib: resident.expect("a process has memory"),
+            resident_kib: kib("VmRSS:"),
+            address_space_kib: kib("VmSize:"),
         }
     }
 }
@@ -71,9 +90,9 @@ fn stacks(maps: &str) -> usize {
     stacks.count()
 }
 
-/// The children of all threads of this process.
-fn children() -> usize {
-    let tasks = fs::read_dir("/proc/self/task").expect("Linux has it");
+/// The children of all threads of a process.
+fn children(process: u64) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("Linux has it");
     let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children"));
     let lists = tasks.filter_map(|task| of_task(task.ok()?).ok());
     lists.map(|list| list.split_whitespace().count()).sum()

@@ -6,6 +6,7 @@ mod conformance;
 mod faults;
 mod fuzz;
 mod runtime;
+mod soak;
 mod tour;
 
 use std::io::Write as _;
@@ -69,6 +70,12 @@ const TASKS: &[Task] = &[
         arguments: "[NUMBER]",
         help: "break that many sessions with executors in each of many ways (1000)",
         run: faults::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "[PERCENT]",
+        help: "let sessions, dylibs and objects come and go: what they leave behind",
+        run: soak::run,
     },
     Task {
         name: "runtime",
