@@ -52,6 +52,16 @@ pub enum NativeBinding {
     Program(ProgramLink),
 }
 
+/// What is done when a program is in place, before any code of it or of its libraries runs.
+#[derive(Clone)]
+pub struct BeforeStart(pub Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for BeforeStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BeforeStart")
+    }
+}
+
 /// What the loader has to know of the program beside its symbols.
 #[derive(Clone, Default)]
 pub struct ProgramLink {
@@ -65,6 +75,8 @@ pub struct ProgramLink {
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
     pub args: Vec<String>,
+    /// What is done before it starts.
+    pub before_start: Option<BeforeStart>,
     /// The program lies at the same addresses each time, below 2 GiB.
     pub fixed_addresses: bool,
     /// Stop before the program is there, with the error [`LinkError::Rehearsed`].

@@ -4,12 +4,19 @@
 //! a file of a few pages costs less. This is the one module of this crate that maps memory, because
 //! that is `unsafe`: a mapped file that somebody truncates turns reads into `SIGBUS`. Linkers have
 //! always lived with that.
+//!
+//! A program that runs in this process can see what is mapped, by name (`/proc/self/maps`), and some
+//! programs look: a sanitizer's runtime finds another's archive and gives up, and every mapping makes `fork`
+//! dearer. So the command takes its inputs out of sight ([`hide_all`]) before it runs one. They come back where
+//! somebody reads them after all.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jit_core::graph::InputBytes;
 use platform_elf::input::{InputOpener, OwnedBytes};
@@ -18,19 +25,109 @@ use platform_elf::input::{InputOpener, OwnedBytes};
 const MAP_FROM: u64 = 64 * 1024;
 
 /// A mapped file.
-struct Mapped(memmap2::Mmap);
+struct Mapped {
+    map: memmap2::Mmap,
+    path: PathBuf,
+    /// What tells the file from another one that has its name later.
+    identity: (u64, u64),
+    is_hidden: AtomicBool,
+    changes: Mutex<()>,
+}
+
+/// The mapped files of the command; nothing if nobody wants to hide them.
+static TO_HIDE: Mutex<Option<Vec<Weak<Mapped>>>> = Mutex::new(None);
+
+/// From now on files are mapped so that they can be hidden.
+pub(crate) fn hide_later() {
+    locked(&TO_HIDE).get_or_insert_default();
+}
+
+/// Takes all mapped files out of sight. Nobody holds a part of one.
+pub(crate) fn hide_all() {
+    let files = locked(&TO_HIDE).take().unwrap_or_default();
+    files
+        .iter()
+        .filter_map(Weak::upgrade)
+        .for_each(|file| file.hide());
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
 
 impl InputBytes for Mapped {
     fn bytes(&self) -> &[u8] {
-        &self.0
+        if self.is_hidden.load(Ordering::Acquire) {
+            self.show();
+        }
+        &self.map
     }
 
     fn rest(&self) {
         // SAFETY: nobody writes to the mapping, so it has no content but the file's, which is read again
         // when somebody looks.
-        let advised = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        let advised = unsafe {
+            self.map
+                .unchecked_advise(memmap2::UncheckedAdvice::DontNeed)
+        };
         // Only memory is at stake.
         let _ = advised;
+    }
+}
+
+impl Mapped {
+    /// Puts pages of no file in the place, if the file can be found again.
+    fn hide(&self) {
+        let _changing = locked(&self.changes);
+        let found = std::fs::metadata(&self.path);
+        if found.is_ok_and(|found| identity(&found) == self.identity) {
+            // SAFETY: nobody holds a part of the mapping, which is ours, and `bytes` shows it again first.
+            let hidden = unsafe { self.replace(libc::PROT_NONE, libc::MAP_ANONYMOUS, -1) };
+            self.is_hidden.store(hidden, Ordering::Release);
+        }
+    }
+
+    /// Puts the file back.
+    fn show(&self) {
+        let _changing = locked(&self.changes);
+        if !self.is_hidden.load(Ordering::Acquire) {
+            return;
+        }
+        let file = File::open(&self.path).ok().filter(|file| {
+            let found = file.metadata();
+            found.is_ok_and(|found| identity(&found) == self.identity)
+        });
+        // SAFETY: the pages that are there hold nothing. If the file is gone, they hold zeros from now on.
+        let shown = unsafe {
+            match &file {
+                Some(file) => self.replace(libc::PROT_READ, 0, file.as_raw_fd()),
+                None => self.replace(libc::PROT_READ, libc::MAP_ANONYMOUS, -1),
+            }
+        };
+        assert!(shown, "{}: cannot be mapped again", self.path.display());
+        self.is_hidden.store(false, Ordering::Release);
+    }
+
+    /// Maps something else at the same place. False if the system refuses.
+    ///
+    /// # Safety
+    /// What is there now is not read any more.
+    unsafe fn replace(
+        &self,
+        protection: libc::c_int,
+        kind: libc::c_int,
+        file: libc::c_int,
+    ) -> bool {
+        let start = self.map.as_ptr().cast_mut().cast();
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE | kind;
+        // SAFETY: the pages are those of this mapping, which stays as long as this does; for the rest the
+        // caller vouches.
+        let mapped = unsafe { libc::mmap(start, self.map.len(), protection, flags, file, 0) };
+        mapped != libc::MAP_FAILED
     }
 }
 
@@ -56,7 +153,17 @@ impl InputOpener for MapFiles {
             // writes to it during the link; parsers check every bound against the length of the mapping,
             // which does not change, and never rely on reading the same bytes twice.
             let map = unsafe { memmap2::Mmap::map(&file)? };
-            return Ok(Arc::new(Mapped(map)));
+            let mapped = Arc::new(Mapped {
+                map,
+                path: std::path::absolute(path)?,
+                identity: identity(&metadata),
+                is_hidden: AtomicBool::new(false),
+                changes: Mutex::new(()),
+            });
+            if let Some(files) = &mut *locked(&TO_HIDE) {
+                files.push(Arc::downgrade(&mapped));
+            }
+            return Ok(mapped);
         }
         // Reading to the end would ask for the size again, and for an end that is known.
         let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
@@ -90,5 +197,36 @@ mod tests {
         }
         let error = MapFiles.open(dir.path()).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn hidden_files_are_not_seen_but_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let content = vec![7; 3 * MAP_FROM as usize];
+        let path = |name: &str| dir.path().join(name);
+        for name in ["kept", "deleted", "replaced"] {
+            std::fs::write(path(name), &content).unwrap();
+        }
+        let is_seen = || {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            maps.contains(&path("kept").display().to_string())
+        };
+        hide_later();
+        let [kept, deleted, replaced] =
+            ["kept", "deleted", "replaced"].map(|name| MapFiles.open(&path(name)).unwrap());
+        std::fs::remove_file(path("deleted")).unwrap();
+        assert!(is_seen());
+        hide_all();
+        assert!(!is_seen());
+        kept.rest();
+        assert_eq!(kept.bytes(), content);
+        assert_eq!(kept.bytes().len(), content.len());
+        assert_eq!(
+            deleted.bytes(),
+            content,
+            "what could not be found again stays"
+        );
+        std::fs::rename(path("kept"), path("replaced")).unwrap();
+        assert_eq!(replaced.bytes(), vec![0; content.len()]);
     }
 }

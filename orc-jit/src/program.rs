@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jit_core::batch::{Exported, ProgramLink, Rehearsal};
+use jit_core::batch::{BeforeStart, Exported, ProgramLink, Rehearsal};
 use jit_core::error::LinkError;
 use jit_core::in_order::in_order;
 use jit_core::name::{NameId, NameTable};
@@ -50,6 +50,8 @@ pub struct ProgramSettings {
     pub rehearse: Option<Rehearsal>,
     /// The program lies at the same addresses each time, as one does that is linked with `-no-pie`.
     pub fixed_addresses: bool,
+    /// What is done when the program is in place, before any code of it or of its libraries runs.
+    pub before_start: Option<BeforeStart>,
     /// End the process when the program ends, as a linked program does: exit handlers of the
     /// process run in their order, and [`Program::run`] does not return.
     pub then_exit: bool,
@@ -69,6 +71,7 @@ impl Default for ProgramSettings {
             undefined: Undefined::default(),
             rehearse: None,
             fixed_addresses: false,
+            before_start: None,
             then_exit: false,
         }
     }
@@ -112,6 +115,9 @@ impl Program {
     /// # Errors
     /// Bugs only.
     pub fn new(jit: &Jit, settings: ProgramSettings) -> Result<Self, Error> {
+        // Known before any input is, the name is not one of an input's: what is asked when the program
+        // starts looks into none.
+        jit.0.session.names().intern(settings.entry.as_bytes());
         let dylib = jit.0.runtime.add_dylib("main")?;
         jit.0.remember(&dylib);
         jit.0.runtime.add_program_start(&dylib)?;
@@ -319,6 +325,7 @@ impl Program {
                 args: self.settings.args.clone(),
                 rehearse: self.settings.rehearse,
                 fixed_addresses: self.settings.fixed_addresses,
+                before_start: self.settings.before_start.clone(),
             },
             drop_unreachable: self.settings.gc_sections,
             keep: keep.map(intern).collect(),

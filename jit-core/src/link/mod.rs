@@ -35,7 +35,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::arch::x86_64::stubs;
-use crate::batch::{Batch, BatchHost, DylibId, NativeBinding, Rehearsal};
+use crate::batch::{Batch, BatchHost, BeforeStart, DylibId, NativeBinding, Rehearsal};
 use crate::error::LinkError;
 use crate::executor::api::ImportValue;
 use crate::executor::{ExecutorControl, ExecutorError};
@@ -262,6 +262,11 @@ fn write(
     let phase = link.timings.phase("finalize");
     let done = finalize::finalize(link, images)?;
     drop(phase);
+    if let NativeBinding::Program(program) = &link.batch.binding
+        && let Some(BeforeStart(act)) = &program.before_start
+    {
+        act();
+    }
     Ok(done)
 }
 

@@ -7,7 +7,7 @@
 //! definition.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use platform_elf::library_search::LibraryChoice;
 
@@ -51,7 +51,7 @@ pub struct LinkLine {
     pub defsyms: Vec<(String, String)>,
     /// `--sysroot`.
     pub sysroot: Option<PathBuf>,
-    /// Where relative names start, if not in the working directory.
+    /// Where compilers of source files work, if not in the working directory.
     pub directory: Option<PathBuf>,
     /// Options for the compilers of source files.
     pub compile_flags: Vec<String>,
@@ -279,28 +279,6 @@ impl LinkLine {
             }
         }
         Ok(line)
-    }
-
-    /// Lets relative names start in a directory. What the loader looks up stays as it is.
-    pub fn start_in(&mut self, directory: &Path) {
-        for input in &mut self.inputs {
-            if let InputName::File(path) = &mut input.name {
-                *path = directory.join(&*path);
-            }
-        }
-        let lists = self.export_lists.iter_mut();
-        for path in lists.chain(&mut self.sysroot) {
-            *path = directory.join(&*path);
-        }
-        for path in &mut self.library_dirs {
-            // GNU ld puts the sysroot in place of these.
-            if !path.starts_with(['=', '$'])
-                && let Some(joined) = directory.join(&*path).to_str()
-            {
-                *path = joined.to_owned();
-            }
-        }
-        self.directory = Some(directory.to_owned());
     }
 
     /// Adds an input under the options now in force.

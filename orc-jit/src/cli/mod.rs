@@ -6,6 +6,7 @@ mod explain;
 mod identity;
 mod image;
 mod inputs;
+mod kept_objects;
 mod ld_options;
 mod link_line;
 mod linker;

@@ -19,6 +19,8 @@ use std::sync::OnceLock;
 
 use orc_target_process::tls::SETTING;
 
+use super::kept_objects;
+
 const TUNABLES: &str = "GLIBC_TUNABLES";
 const PRELOAD: &str = "LD_PRELOAD";
 
@@ -28,6 +30,9 @@ const SAVED: [(&str, &str); 2] = [
     ("ORC_JIT_SAVED_TUNABLES", TUNABLES),
     ("ORC_JIT_SAVED_PRELOAD", PRELOAD),
 ];
+
+/// What was compiled already, as [`kept_objects`] lists it.
+const OBJECTS: &str = "ORC_JIT_SAVED_OBJECTS";
 
 /// What a process was started with beyond the user's environment.
 #[derive(Clone, Default, Debug)]
@@ -62,6 +67,10 @@ pub fn saved_environment() -> Vec<EnvironmentChange> {
             start.preload = Some(ours);
         }
         changes.extend([(saved, None), (variable, before)]);
+    }
+    if let Some(list) = std::env::var_os(OBJECTS) {
+        kept_objects::take_over(&list);
+        changes.push((OBJECTS, None));
     }
     // Only the first caller's answer counts, and there is one caller.
     let _ = STARTED_WITH.set(start);
@@ -131,6 +140,9 @@ fn again(start: &Start) {
         let before = std::env::var_os(variable);
         command.env(saved, format(&ours, before.as_deref()));
         command.env(variable, value);
+    }
+    if let Some(list) = kept_objects::hand_over() {
+        command.env(OBJECTS, list);
     }
     // Where it fails, the error of the link is what the user should see.
     let _ = command.exec();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser as _;
-use jit_core::batch::Rehearsal;
+use jit_core::batch::{BeforeStart, Rehearsal};
 use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
 use jit_core::native::NativeLibrary;
@@ -23,9 +23,10 @@ use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
 use super::timings::Timings;
 use super::{
-    Failure, executor, identity, image, lto, preload, questions, response_file, restart, say,
-    scratch, show_graph, threads,
+    Failure, executor, identity, image, kept_objects, lto, preload, questions, response_file,
+    restart, say, scratch, show_graph, threads,
 };
+use crate::mapped::{hide_all, hide_later};
 use crate::object_reader::Files;
 use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
@@ -60,7 +61,8 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let file = program_file(&line);
     let identity = identity::of_command_line(own, options.link_directory.as_deref(), &file);
     if let Some(directory) = &options.link_directory {
-        line.start_in(directory);
+        line.seen_from(directory);
+        line.directory = Some(directory.clone());
     }
     let argv0 = options.argv0.clone();
     let argv0 = argv0.unwrap_or_else(|| file.display().to_string());
@@ -127,14 +129,17 @@ fn run(
 ) -> Result<i32, Failure> {
     let options = &request.options;
     let mut timings = Timings::start();
+    if options.executor.is_none() {
+        hide_later();
+    }
     let scratch = match before.scratch {
         Some(scratch) => Some(scratch),
         None => Scratch::for_line(&line)?,
     };
     let limit = threads::limit(options.threads);
     let inputs = inputs::open(&mut line, surroundings, scratch::path(&scratch), limit)?;
-    // All that was compiled is mapped, and the program starts as if nothing had been compiled. Only what
-    // is to be compiled once more has to stay.
+    // All that was compiled is open, and the program starts as if nothing had been compiled. Only what
+    // could not be kept, and is to be compiled once more, has to stay.
     let scratch = scratch.filter(|scratch| lto::is_below(scratch.path(), &inputs.opened));
     let mut start_with = Vec::new();
     if !restart::is_preloaded() {
@@ -178,7 +183,6 @@ fn run(
                 Stopped::Command(failure) => return Err(failure),
                 Stopped::Link(error) => error,
             };
-            drop(scratch);
             restart_if_it_helps(&jit);
             return executor::status(executor.as_ref(), &error);
         }
@@ -372,6 +376,10 @@ pub(super) fn prepare(
         undefined: line.undefined_symbols,
         rehearse,
         fixed_addresses: line.fixed_addresses,
+        before_start: Some(BeforeStart(Arc::new(|| {
+            hide_all();
+            kept_objects::forget();
+        }))),
         then_exit: true,
     };
     let text = |e: crate::Error| e.to_string();

@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 
 use orc_target_process::standard_streams;
 
+use super::kept_objects;
 use super::link_line::{Input, InputName, LinkLine};
 
 /// A language and how its compiler is called.
@@ -109,6 +110,11 @@ pub fn compile_all(
         .enumerate()
         .filter_map(|(at, input)| Some((at, Language::of(input)?)))
         .collect();
+    if !sources.is_empty()
+        && let Some(compiled) = kept_objects::of_sources(&sources)
+    {
+        return Ok(compiled);
+    }
     let (mut running, mut failures) = (Vec::new(), Vec::new());
     let mut outputs = Vec::new();
     for &(at, language) in &sources {
@@ -125,7 +131,7 @@ pub fn compile_all(
     }
     failures.extend(running.into_iter().filter_map(wait));
     if failures.is_empty() {
-        Ok(outputs)
+        Ok(kept_objects::keep(outputs))
     } else {
         Err(failures.join("\n"))
     }
