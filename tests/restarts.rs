@@ -1,0 +1,67 @@
+//! A command that starts itself again does no work twice, and leaves nothing behind.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tests::command::{Ending, Invocation};
+use tests::compare::orc_jit;
+use tests::scratch::Scratch;
+use tests::toolchain::compilers;
+
+/// More thread-locals than a process keeps free, so that the command starts itself again.
+const SOURCE: &str = "__thread char block[300000] = {1};\n\
+    #include <stdio.h>\nint main(void) { printf(\"%d\\n\", block[0]); return 7; }\n";
+
+/// A compiler that notes its calls.
+fn counting_compiler(scratch: &Scratch) -> String {
+    let path = scratch.file("counting-cc");
+    let log = scratch.file("calls");
+    let compiler = compilers()[0].cc.display();
+    let text = format!(
+        "#!/bin/sh\ncase \" $* \" in *' -c '*) echo \"$*\" >> {};; esac\nexec {compiler} \"$@\"\n",
+        log.display()
+    );
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+fn assert_compiled_once(flags: &[&str]) {
+    let Some(command) = orc_jit() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    fs::write(scratch.file("a.c"), SOURCE).unwrap();
+    let temporary = scratch.file("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let words = [command.as_os_str().to_owned(), "run".into()];
+    let words = words.into_iter().chain(flags.iter().map(Into::into));
+    let mut invocation = Invocation::new(words.chain(["a.c".into()]));
+    invocation.env = vec![
+        ("CC".into(), counting_compiler(&scratch)),
+        ("TMPDIR".into(), temporary.display().to_string()),
+    ];
+    let ran = invocation.run_in(scratch.path()).expect("can be started");
+    let message = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.ending, Ending::Exit(7), "{message}");
+    assert_eq!(ran.stdout, b"1\n");
+    let calls = fs::read_to_string(scratch.file("calls")).unwrap();
+    assert_eq!(calls.lines().count(), 1, "{calls}");
+    let left = fs::read_dir(temporary).unwrap().count();
+    assert_eq!(left, 0, "nothing is left");
+}
+
+#[test]
+fn thread_locals_that_need_another_start_are_compiled_once() {
+    assert_compiled_once(&[]);
+}
+
+#[test]
+fn so_they_are_for_another_process() {
+    assert_compiled_once(&["--executor=spawn"]);
+}
+
+#[test]
+fn a_sanitizers_program_is_compiled_once() {
+    assert_compiled_once(&["-fsanitize=address"]);
+}
