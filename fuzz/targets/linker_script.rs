@@ -4,6 +4,6 @@
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = platform_elf::linker_script::looks_like_script(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
-        let _ = platform_elf::linker_script::parse(text);
+        let _ = platform_elf::linker_script::parse(text, "script");
     }
 });

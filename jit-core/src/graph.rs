@@ -129,12 +129,43 @@ pub enum Target {
     },
     /// A fixed value.
     Absolute(u64),
+    /// A value that its object computes from those of other symbols
+    /// ([`crate::object::ObjectFile::computation`]).
+    Computed {
+        /// A block of this graph with edges to all that the value depends on.
+        block: BlockId,
+        /// What is known of the value before that.
+        range: ComputedRange,
+    },
     /// A name to look up: another object, the process, or the linker itself provides it. The
     /// linker's tables say what it was resolved to.
     External,
     /// A definition of another object in a discarded group: any use of it from kept code is an
     /// error.
     Discarded,
+}
+
+impl Target {
+    /// Whether it is a number, and no place of the program.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        match self {
+            Self::Absolute(_) => true,
+            Self::Computed { range, .. } => range != ComputedRange::Near,
+            Self::Defined { .. } | Self::External | Self::Discarded => false,
+        }
+    }
+}
+
+/// What is known of a computed value before anything has an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ComputedRange {
+    /// It is an address next to something of the same program.
+    Near,
+    /// It is a distance or another small number.
+    Small,
+    /// Nothing.
+    Any,
 }
 
 /// A symbol. Packed, as edges are.

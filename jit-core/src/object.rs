@@ -8,6 +8,9 @@ use crate::name::NameId;
 /// How a definition competes with others of the same name in one dylib.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Linkage {
+    /// Wins over all others, which lose without a word: what a linker script assigns. Of several the
+    /// last one wins.
+    Override,
     /// Two strong definitions are an error; a strong one wins over weak and common ones.
     Strong,
     /// The first of several weak definitions wins. Also `STB_GNU_UNIQUE`.
@@ -135,6 +138,31 @@ pub trait ObjectFile: Send + Sync {
     /// # Errors
     /// When the object is malformed or uses something unsupported, naming section and symbol.
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError>;
+
+    /// Computes symbols of its graph ([`crate::graph::Target::Computed`]), if it has such.
+    fn computation(&self) -> Option<&dyn Computation> {
+        None
+    }
+}
+
+/// Symbols whose values follow from those of others, once these are known.
+pub trait Computation: Send + Sync {
+    /// The values of all symbols that are computed, given those of the graph's other symbols.
+    ///
+    /// # Errors
+    /// What cannot be computed, one message each.
+    fn compute(&self, input: &dyn Fn(u32) -> ComputationInput) -> Result<Vec<(u32, u64)>, String>;
+}
+
+/// What is known of a symbol that others are computed from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ComputationInput {
+    /// Its value.
+    Known(u64),
+    /// Nothing defines it.
+    Undefined,
+    /// It has no value that can be computed with, for this reason.
+    Unusable(&'static str),
 }
 
 /// Objects that are linked only when one of their definitions is needed: a static archive.

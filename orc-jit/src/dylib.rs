@@ -9,10 +9,11 @@ use platform_elf::input::{InputOpener as _, OwnedBytes};
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, SearchError};
 use platform_elf::shared_library::SharedLibrary;
 
+use crate::assignments;
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
-use crate::program::{self, Program};
+use crate::program::Program;
 
 /// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone; dropping it
 /// closes nothing.
@@ -210,8 +211,8 @@ impl Tracker {
             FoundContent::Shared(library) => self.add_shared(library),
             FoundContent::Names(names) => {
                 // What else scripts say concerns programs.
-                let symbols = program::script_symbols(&names, self.jit.0.session.names());
-                Ok(self.session_tracker().add_absolute(&symbols)?)
+                let objects = &self.jit.0.objects;
+                assignments::add(&self.session_tracker(), names.assignments, objects)
             }
         }
     }

@@ -78,6 +78,11 @@ impl ObjectReader {
         &self.names
     }
 
+    /// The symbols that are wrapped.
+    pub(crate) fn wrapped(&self) -> &WrappedNames {
+        &self.wrapped
+    }
+
     /// The object that `input` holds.
     pub(crate) fn object(
         &self,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod assignments;
 mod debug_info;
 mod eh_frame;
 pub mod input;

@@ -24,6 +24,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 pub use self::initializers::RuntimeFunctions;
 use self::initializers::{InitializerNames, InitializerRanges};
+pub(crate) use self::linker_defined::{end_of_section, linker_defined, start_of_section};
 pub use self::runtime::{ElfRuntime, ProcessLibrary, ProgramCall};
 pub use self::support::SupportObject;
 
@@ -130,7 +131,7 @@ impl Platform for ElfPlatform {
     }
 
     fn linker_defined(&self, name: &[u8]) -> Option<LinkerDefined> {
-        linker_defined::linker_defined(name)
+        linker_defined(name)
     }
 
     fn section_rank(&self, output: &[u8]) -> u32 {

@@ -16,7 +16,7 @@ const TARGETS: [(&str, Entry); 5] = [
     ("linker_script", |bytes| {
         let _ = linker_script::looks_like_script(bytes);
         if let Ok(text) = std::str::from_utf8(bytes) {
-            let _ = linker_script::parse(text);
+            let _ = linker_script::parse(text, "script");
         }
     }),
 ];

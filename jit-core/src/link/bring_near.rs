@@ -21,7 +21,7 @@ use crate::arch::x86_64::{Kind, stubs};
 use crate::batch::{DylibId, NativeBinding, Resolution};
 use crate::error::LinkError;
 use crate::executor::api::{CopyRelocation, Export, NativeKind};
-use crate::graph::{SectionKind, SymbolId, Target};
+use crate::graph::{ComputedRange, SectionKind, SymbolId, Target};
 use crate::native::NativeSymbol;
 use crate::object::SymbolKind;
 use crate::platform::LinkerDefined;
@@ -297,6 +297,7 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
             let (other, kind) = (group.extent, to.section_kind(*symbol));
             match to.graph.symbols[symbol.0 as usize].target {
                 Target::Absolute(value) => classify_value(value, extent),
+                Target::Computed { range, .. } => classify_computed(range, near),
                 _ if kind == Some(SectionKind::ThreadLocal) => TargetClass::ThreadLocal,
                 _ if kind == Some(SectionKind::LargeReadWrite) && group.large_apart => {
                     TargetClass::Far
@@ -323,6 +324,15 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
         },
         (Bound::Linker, _) => near,
         _ => TargetClass::Far,
+    }
+}
+
+/// What is known of a computed value; `near` is the class of what lies next to the program.
+pub(super) fn classify_computed(range: ComputedRange, near: TargetClass) -> TargetClass {
+    match range {
+        ComputedRange::Near => near,
+        ComputedRange::Small => TargetClass::Small,
+        ComputedRange::Any => TargetClass::Far,
     }
 }
 

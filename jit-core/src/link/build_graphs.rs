@@ -139,14 +139,17 @@ fn check_symbols_and_frames(graph: &LinkGraph) -> Result<(), String> {
     for (index, symbol) in graph.symbols.iter().enumerate() {
         let name = || graph.symbol_name(SymbolId(index as u32));
         match symbol.target {
-            Target::Defined { block, .. } if block.0 >= blocks => {
+            Target::Defined { block, .. } | Target::Computed { block, .. } if block.0 >= blocks => {
                 return Err(format!("symbol {} lies in no section", name()));
             }
             Target::External if symbol.name.is_none() => {
                 return Err(format!("undefined symbol {} has no name", name()));
             }
-            Target::Defined { .. } | Target::Absolute(_) | Target::External | Target::Discarded => {
-            }
+            Target::Defined { .. }
+            | Target::Absolute(_)
+            | Target::Computed { .. }
+            | Target::External
+            | Target::Discarded => {}
         }
     }
     for frame in &graph.frames {

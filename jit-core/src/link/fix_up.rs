@@ -276,10 +276,10 @@ const FAR_NUMBER: &str = "the value is a number, no place in an object, and too 
 fn is_number(link: &Link, part: &Part, symbol: SymbolId) -> bool {
     match part.external(symbol) {
         Some(external) => link.externals[external as usize].number,
-        None => matches!(
-            part.graph.symbols[symbol.0 as usize].target,
-            Target::Absolute(_)
-        ),
+        None => {
+            let target = part.graph.symbols[symbol.0 as usize].target;
+            target.is_number()
+        }
     }
 }
 

@@ -373,6 +373,8 @@ pub(super) fn linker_defined(
     let bounds = |name: &str| {
         let section = names.find(name.as_bytes());
         let range = section.and_then(|name| group.layout.section(name));
+        // One of which nothing was kept has no place.
+        let range = range.filter(|range| !range.start.is_null());
         range.unwrap_or(ExecutorAddrRange {
             start: any,
             end: any,

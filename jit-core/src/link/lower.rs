@@ -85,7 +85,9 @@ pub(super) fn lower_all(link: &mut Link) -> Result<(), LinkError> {
 fn make_ifunc_stubs(part: &mut Part, shared: &Shared<'_>) {
     let is_live = |part: &Part, symbol: usize| match part.graph.symbols[symbol].target {
         Target::Defined { block, .. } => part.graph.blocks[block.0 as usize].live,
-        Target::Absolute(_) | Target::External | Target::Discarded => false,
+        Target::Absolute(_) | Target::Computed { .. } | Target::External | Target::Discarded => {
+            false
+        }
     };
     let indirect: Vec<usize> = (0..part.graph.symbols.len())
         .filter(|&index| part.graph.symbols[index].kind == SymbolKind::IndirectFunction)
@@ -179,6 +181,7 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
             // A reference to a mere number has the number in its addend.
             Target::Absolute(0) => own(Some(TargetClass::Small)),
             Target::Absolute(value) => own(Some(bring_near::classify_value(value, extent))),
+            Target::Computed { range, .. } => own(Some(bring_near::classify_computed(range, near))),
             Target::Discarded => own(None),
             Target::External => match part.externals.get(index) {
                 Some(&external) if external != OWN => {

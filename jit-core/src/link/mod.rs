@@ -6,6 +6,7 @@ mod allocate;
 mod bind_natives;
 mod bring_near;
 mod build_graphs;
+mod computed;
 mod drop_graphs;
 pub mod errors;
 mod exports;
@@ -195,6 +196,7 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
         verify::verify(link)?;
     }
     values::set_own_values(link)?;
+    computed::compute_values(link)?;
     run_passes(link, |passes| &passes.post_allocation)?;
     drop(phase);
     Ok(Allocation::Done)

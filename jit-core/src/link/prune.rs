@@ -123,7 +123,9 @@ impl<'a> Search<'a> {
                 }
             }
             let node = |(number, symbol): (usize, &crate::graph::Symbol)| match symbol.target {
-                Target::Defined { block, .. } => Node(first + block.0),
+                Target::Defined { block, .. } | Target::Computed { block, .. } => {
+                    Node(first + block.0)
+                }
                 Target::External => match part.externals[number] {
                     OWN => Node::NONE,
                     external => externals[external as usize],
@@ -298,7 +300,9 @@ fn node_of_external(link: &Link, first: &[u32], external: &External) -> Node {
         (Bound::Part { part, symbol }, _) => {
             let to = &link.parts[*part as usize].graph;
             match to.symbols[symbol.0 as usize].target {
-                Target::Defined { block, .. } => Node(first[*part as usize] + block.0),
+                Target::Defined { block, .. } | Target::Computed { block, .. } => {
+                    Node(first[*part as usize] + block.0)
+                }
                 Target::Absolute(_) | Target::External | Target::Discarded => Node::NONE,
             }
         }

@@ -124,10 +124,15 @@ fn bind(link: &Link, name: NameId, resolution: &Resolution) -> Result<Binding, L
             let target = part.and_then(|p| p.graph.symbols.get(symbol.0 as usize));
             let (part, symbol) = (*unit, *symbol);
             match target.map(|symbol| (symbol.target, symbol.size)) {
-                Some((target @ (Target::Defined { .. } | Target::Absolute(_)), size)) => Binding {
+                Some((
+                    target @ (Target::Defined { .. }
+                    | Target::Absolute(_)
+                    | Target::Computed { .. }),
+                    size,
+                )) => Binding {
                     bound: Bound::Part { part, symbol },
                     size,
-                    number: matches!(target, Target::Absolute(_)),
+                    number: target.is_number(),
                 },
                 Some((Target::External | Target::Discarded, _)) | None => {
                     return Err(LinkError::Internal(format!(

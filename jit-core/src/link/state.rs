@@ -263,7 +263,10 @@ impl Part {
                 let section = self.graph.blocks[block.0 as usize].section;
                 Some(self.graph.sections[section.0 as usize].kind)
             }
-            Target::Absolute(_) | Target::External | Target::Discarded => None,
+            Target::Absolute(_)
+            | Target::Computed { .. }
+            | Target::External
+            | Target::Discarded => None,
         }
     }
 }

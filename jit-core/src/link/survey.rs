@@ -53,7 +53,10 @@ fn note_uses(part: &Part, of_externals: &[AtomicU8]) -> bool {
             }
         }
         low |= uses.contains(Uses::LOW)
-            && !matches!(part.graph.symbols[index].target, Target::Absolute(_));
+            && !matches!(
+                part.graph.symbols[index].target,
+                Target::Absolute(_) | Target::Computed { .. }
+            );
     }
     low
 }
@@ -73,12 +76,11 @@ fn find_direct_numbers(link: &mut Link, low: &[AtomicBool]) -> Result<(), LinkEr
 
 fn refers_to_number(part: &Part, externals: &[External]) -> bool {
     let is_number = |symbol: usize| match part.graph.symbols[symbol].target {
-        Target::Absolute(_) => true,
         Target::External => match part.externals[symbol] {
             OWN => false,
             external => externals[external as usize].number,
         },
-        Target::Defined { .. } | Target::Discarded => false,
+        target => target.is_number(),
     };
     let direct = part.uses.iter().enumerate();
     let mut direct = direct.filter(|(_, uses)| uses.contains(Uses::DIRECT));

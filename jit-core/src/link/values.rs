@@ -45,7 +45,7 @@ pub(super) fn set_own_values(link: &mut Link) -> Result<(), LinkError> {
                 }
             }
             Target::Absolute(value) => value,
-            Target::External | Target::Discarded => 0,
+            Target::Computed { .. } | Target::External | Target::Discarded => 0,
         };
         part.values = graph.symbols.iter().map(value).collect();
         Ok(())

@@ -35,13 +35,13 @@ pub struct AbsoluteSymbol {
 pub struct Reexport {
     /// The name in the dylib it is added to.
     pub alias: NameId,
-    /// The dylib where the other name is looked up, as its own objects would, hidden definitions
-    /// excepted.
+    /// The dylib where the other name is looked up, as its own objects would; hidden definitions are
+    /// seen from there alone.
     pub dylib: Dylib,
     /// The other name.
     pub name: NameId,
-    /// Whether other definitions win over it.
-    pub weak: bool,
+    /// How it competes with other definitions.
+    pub linkage: Linkage,
 }
 
 impl Tracker {
@@ -151,7 +151,7 @@ impl Tracker {
         }
         let promise = |reexport: &Reexport| Promise {
             name: reexport.alias,
-            linkage: linkage(reexport.weak),
+            linkage: reexport.linkage,
             scope: Scope::Default,
             kind: SymbolKind::None,
         };

@@ -9,7 +9,7 @@ use crate::object::Linkage;
 
 use super::Inner;
 use super::state::State;
-use super::table::{Clash, ClashKind};
+use super::table::{Clash, ClashKind, Strength};
 
 /// Definitions of one object that clash with others of its dylib.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,7 +98,9 @@ impl Inner {
             let Some(definition) = unit.definition(*index) else {
                 continue;
             };
-            let winner = table.get(definition.name).and_then(|entry| entry.unit());
+            let winner = table.get(definition.name);
+            let winner = winner.filter(|entry| entry.strength != Strength::Override);
+            let winner = winner.and_then(|entry| entry.unit());
             if let (Linkage::Strong, Some(first)) = (definition.linkage, winner) {
                 clashes.push(Clash {
                     name: definition.name,

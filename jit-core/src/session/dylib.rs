@@ -163,6 +163,12 @@ impl Dylib {
             .add_materializer(materializer, promises)
     }
 
+    /// Lets several objects define a name: the first one added wins (`-z muldefs`).
+    pub fn allow_multiple_definitions(&self) {
+        let mut state = self.session.state.lock();
+        state.dylib_mut(self.id).table.first_wins = true;
+    }
+
     /// Asks a generator for names that the dylib does not define, after those added before.
     pub fn add_generator(&self, generator: Arc<dyn Generator>) {
         let mut state = self.session.state.lock();

@@ -18,7 +18,7 @@ use super::ids::{BatchKey, IdHash, IdMap};
 use super::query::Countdown;
 use super::resolve::{Answer, Resolver, Slot, SlotNumbers};
 use super::state::{Phase, State};
-use super::unit::UnitState;
+use super::unit::{Source, UnitState};
 
 /// What the linker sees of the session while it links one batch. Names are answered from what
 /// resolution found, without the session's lock.
@@ -91,6 +91,7 @@ impl BatchHost for Host {
 
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
         let state = self.session.state.lock();
+        let name = state.own_name(dylib, name);
         let (id, entry) = state.dylib(dylib).defined(name)?;
         if self.positions.contains_key(&id) {
             return self.in_batch(id, entry.index);
@@ -166,7 +167,27 @@ impl Drop for Host {
     }
 }
 
+/// Names that stand for names, at most.
+const OTHER_NAMES_MAX: u32 = 16;
+
 impl State {
+    /// The name that `name` is another name of, in the same dylib; itself if it is none.
+    fn own_name(&self, dylib: DylibId, mut name: NameId) -> NameId {
+        for _ in 0..OTHER_NAMES_MAX {
+            let Some((id, entry)) = self.dylib(dylib).defined(name) else {
+                break;
+            };
+            let Source::Reexport(_, targets) = &self.units[id].source else {
+                break;
+            };
+            match targets.get(entry.index as usize) {
+                Some((to, target)) if *to == dylib => name = *target,
+                _ => break,
+            }
+        }
+        name
+    }
+
     /// Batches whose addresses a batch still waits for, or why it has to fail.
     fn unresolved(&self, key: BatchKey) -> Result<Vec<BatchKey>, LinkError> {
         let Some(batch) = self.batches.get(&key) else {

@@ -77,7 +77,7 @@ impl Resolver<'_> {
         // still export their own `_end`.
         if slot.by_object
             && want.at == 0
-            && want.hops == 0
+            && want.at_home
             && limit == u32::MAX
             && let Some(defined) = self.session.platform.linker_defined(&name)
         {

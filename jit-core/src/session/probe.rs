@@ -198,6 +198,7 @@ impl Resolver<'_> {
             });
             return Some(Step::Settled);
         }
+        want.at_home &= dylib == want.search;
         want.search = dylib;
         want.name = name;
         want.at = 0;
@@ -209,7 +210,7 @@ impl Resolver<'_> {
 impl Want {
     /// Whether hidden definitions of a dylib are visible: only to its own objects.
     fn sees_hidden(&self, dylib: DylibId) -> bool {
-        self.hops == 0 && self.search == dylib
+        self.at_home && self.search == dylib
     }
 }
 

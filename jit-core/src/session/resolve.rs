@@ -127,6 +127,8 @@ pub(super) struct Want {
     pub(super) stage: Stage,
     /// Reexports passed through.
     pub(super) hops: u32,
+    /// Whether none of them led to another dylib.
+    pub(super) at_home: bool,
 }
 
 /// One lookup's resolution.
@@ -488,6 +490,7 @@ impl Want {
             at: 0,
             stage: Stage::Table,
             hops: 0,
+            at_home: true,
         }
     }
 }

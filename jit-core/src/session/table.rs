@@ -16,6 +16,9 @@
 //! give way all the same, as what a linker provides does: they are never linked themselves, and
 //! code that was linked against them stays right.
 //!
+//! What overrides (a linker script's assignment) wins over everything, and where a dylib allows multiple
+//! definitions, the first of several strong ones wins.
+//!
 //! Of COMDAT groups with one signature the first is kept, with all its definitions; definitions of
 //! a lost group never compete.
 
@@ -30,6 +33,7 @@ use super::unit::{Unit, UnitState, Units};
 /// How a definition competes, without a common symbol's size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Strength {
+    Override,
     Strong,
     Common,
     Weak,
@@ -38,6 +42,7 @@ pub(super) enum Strength {
 impl From<Linkage> for Strength {
     fn from(linkage: Linkage) -> Self {
         match linkage {
+            Linkage::Override => Self::Override,
             Linkage::Strong => Self::Strong,
             Linkage::Weak => Self::Weak,
             Linkage::Common { .. } => Self::Common,
@@ -109,6 +114,8 @@ pub(super) struct SymbolTable {
     groups: NamePages<KeptGroup>,
     /// Largest size and alignment seen of each common symbol.
     commons: NameMap<(u64, u64)>,
+    /// Of several strong definitions the first one wins (`-z muldefs`).
+    pub(super) first_wins: bool,
 }
 
 /// Why a definition cannot be taken in.
@@ -267,7 +274,8 @@ struct Merging<'a> {
     /// Former entries, in the order they were replaced.
     undo: Vec<(NameId, Option<Entry>)>,
     new_groups: Vec<NameId>,
-    new_losers: Vec<(UnitId, u32)>,
+    /// Definitions that lost, and whether they may: if not, linking their unit is an error.
+    new_losers: Vec<(UnitId, u32, bool)>,
     has_commons: bool,
     merged: Merged,
 }
@@ -335,7 +343,8 @@ impl Merging<'_> {
                 *self.table.names.place(definition.name) = Some(merged);
             }
             Outcome::New => {
-                self.new_losers.push((old_unit, old.index));
+                let allowed = new.strength == Strength::Override;
+                self.new_losers.push((old_unit, old.index, allowed));
                 self.merged.displaced.push(definition.name);
                 let entry = Entry {
                     owner: new.owner,
@@ -361,6 +370,12 @@ impl Merging<'_> {
         };
         let pulled = self.units[self.id].is_pulled();
         match (new, old) {
+            (Strength::Override, _) if free => Outcome::New,
+            (Strength::Override, _) => Outcome::Clash(ClashKind::Linked),
+            (_, Strength::Override) => Outcome::Old,
+            (Strength::Strong, _) if self.table.first_wins && old == Strength::Strong => {
+                Outcome::Old
+            }
             // A member that a failed lookup pulled is not part of anything yet.
             (Strength::Strong, Strength::Strong)
                 if old_unit.is_pulled() && old_unit.state == UnitState::NeverSearched =>
@@ -415,9 +430,10 @@ impl Merging<'_> {
             }
             return self.merged;
         }
-        for (loser, index) in self.new_losers {
+        for (loser, index, allowed) in self.new_losers {
             let strong = self.units[loser].source.interface().definitions[index as usize].linkage
-                == Linkage::Strong;
+                == Linkage::Strong
+                && !allowed;
             let loser = &mut self.units[loser];
             loser.lost.push(index);
             loser.lost_strong |= strong;

@@ -25,7 +25,7 @@ impl WrappedNames {
     }
 
     /// What an undefined symbol of this name stands for.
-    pub(super) fn meaning(&self, name: NameId) -> NameId {
+    pub(crate) fn meaning(&self, name: NameId) -> NameId {
         self.0.get(&name).copied().unwrap_or(name)
     }
 }

@@ -3,7 +3,7 @@
 use jit_core::platform::LinkerDefined;
 
 /// What the linker provides under `name`, if it is such a name.
-pub(super) fn linker_defined(name: &[u8]) -> Option<LinkerDefined> {
+pub(crate) fn linker_defined(name: &[u8]) -> Option<LinkerDefined> {
     let start = |section: &str| Some(LinkerDefined::SectionStart(section.to_owned()));
     let end = |section: &str| Some(LinkerDefined::SectionEnd(section.to_owned()));
     match name {
@@ -28,8 +28,28 @@ pub(super) fn linker_defined(name: &[u8]) -> Option<LinkerDefined> {
         b"__dso_handle" => Some(LinkerDefined::DylibHeader),
         b"_GLOBAL_OFFSET_TABLE_" => Some(LinkerDefined::GotBase),
         b"_TLS_MODULE_BASE_" => Some(LinkerDefined::TlsModuleBase),
-        _ => section_bound(name),
+        _ => output_section(name).or_else(|| section_bound(name)),
     }
+}
+
+/// The name of an output section's start, as expressions of linker scripts refer to it. No symbol of
+/// an object is called so.
+pub(crate) fn start_of_section(section: &str) -> String {
+    format!("ADDR({section})")
+}
+
+/// The same for its end.
+pub(crate) fn end_of_section(section: &str) -> String {
+    format!("END({section})")
+}
+
+fn output_section(name: &[u8]) -> Option<LinkerDefined> {
+    let inner = |prefix: &[u8]| -> Option<String> {
+        let section = name.strip_prefix(prefix)?.strip_suffix(b")")?;
+        Some(String::from_utf8_lossy(section).into_owned())
+    };
+    let start = inner(b"ADDR(").map(LinkerDefined::SectionStart);
+    start.or_else(|| inner(b"END(").map(LinkerDefined::SectionEnd))
 }
 
 /// `__start_X` and `__stop_X`, where X is a section name that is a C identifier.

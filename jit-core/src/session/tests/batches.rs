@@ -4,7 +4,7 @@ use super::mock::Fixture;
 use crate::batch::{Resolution, UnitId};
 use crate::error::LinkError;
 use crate::graph::SymbolId;
-use crate::object::SymbolKind;
+use crate::object::{Linkage, SymbolKind};
 use crate::platform::LinkerDefined;
 use crate::session::{AbsoluteSymbol, LookupOptions, ProgramOptions, Reexport};
 use orc_shared::ExecutorAddr;
@@ -106,7 +106,7 @@ fn absolute_symbols_and_reexports() {
         alias: f.name(alias),
         dylib: lib.clone(),
         name: f.name(name),
-        weak: false,
+        linkage: Linkage::Strong,
     };
     let tracker = f.main.default_tracker();
     tracker
@@ -134,7 +134,7 @@ fn reexport_cycles_are_errors() {
         alias: f.name(alias),
         dylib: f.main.clone(),
         name: f.name(name),
-        weak: false,
+        linkage: Linkage::Strong,
     };
     let tracker = f.main.default_tracker();
     tracker

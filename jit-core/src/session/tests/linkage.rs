@@ -3,7 +3,7 @@
 use super::mock::Fixture;
 use crate::batch::Resolution;
 use crate::error::LinkError;
-use crate::object::{Claims, SymbolKind};
+use crate::object::{Claims, Linkage, SymbolKind};
 use crate::session::{AbsoluteSymbol, Reexport};
 use orc_shared::ExecutorAddr;
 
@@ -144,7 +144,7 @@ fn weak_absolute_symbols_and_reexports_give_way() {
         alias: f.name("alias"),
         dylib: f.main.clone(),
         name: f.name("abs"),
-        weak: true,
+        linkage: Linkage::Weak,
     };
     tracker.add_absolute(&[absolute]).expect("no clash");
     tracker.add_reexports(&[reexport]).expect("no clash");

@@ -1,0 +1,1 @@
+int member(int n) { return n + 300; }

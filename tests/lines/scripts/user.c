@@ -1,0 +1,1 @@
+int user(int n) { return n + 5; }
