@@ -103,17 +103,18 @@ wrapper_functions! {
         Ok(())
     }
 
-    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit)`:
-    /// runs a program whose parts are linked and registered; see [`run_program::run_main`].
+    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit, bool
+    /// bare)`: runs a program whose parts are linked and registered; see [`run_program::run_main`].
     fn __orc_rt_ext_elfnix_run_main(
         header: ExecutorAddr,
         libraries: Vec<ExecutorAddr>,
         entry: ExecutorAddr,
         argv: Vec<String>,
         then_exit: bool,
+        bare: bool,
     ) => expected {
         let arguments = Arguments::leak(&argv)?;
-        let program = Program { header, libraries, entry, arguments };
+        let program = Program { header, libraries, entry, arguments, bare };
         // SAFETY: the controller asks for the program to be run.
         unsafe { run_program::run_main(&program, then_exit) }
     }

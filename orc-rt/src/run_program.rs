@@ -5,7 +5,7 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 
 use orc_shared::ExecutorAddr;
 
@@ -53,6 +53,9 @@ pub struct Program {
     pub entry: ExecutorAddr,
     /// What `main` and the initializers are passed.
     pub arguments: Arguments,
+    /// Whether the entry is where a process starts (`_start`) and not `main`: what start-up code does is
+    /// then its own task.
+    pub bare: bool,
 }
 
 /// Runs a program as if it were this process's: initializers of its libraries, its own, `main`.
@@ -74,9 +77,11 @@ pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
     for &library in &program.libraries {
         loader::open_linked(library)?;
     }
-    loader::finalize_at_exit()?;
-    host::forget_errors();
-    loader::open_linked(program.header)?;
+    if !program.bare {
+        loader::finalize_at_exit()?;
+        host::forget_errors();
+        loader::open_linked(program.header)?;
+    }
     // SAFETY: the caller vouches for the program.
     let status = unsafe { loader::call_as_main(program.entry, program.arguments) };
     if then_exit {
@@ -91,6 +96,41 @@ pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
     }
     end(program.header);
     Ok(i64::from(status))
+}
+
+/// What a program's own `_start` calls where start-up files of the C library do: its initializers, then
+/// `main`, then `exit`. The C library's function of this name would take the process's executable for
+/// the program. Initializers and finalizers that old start-up files pass are among the program's.
+///
+/// # Safety
+/// As for the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __orc_rt_elfnix_libc_start_main(
+    main: *mut c_void,
+    argc: c_int,
+    argv: *mut *mut c_char,
+) -> c_int {
+    let header = registry::lock().program;
+    let started = header
+        .ok_or_else(|| "no program runs".to_string())
+        .and_then(|header| {
+            loader::finalize_at_exit()?;
+            host::forget_errors();
+            loader::open_linked(header)
+        });
+    if let Err(message) = started {
+        log::error(&message);
+        // SAFETY: `exit` may be called from anywhere.
+        unsafe { libc::exit(127) }
+    }
+    let arguments = Arguments { argc, argv };
+    // SAFETY: the program calls this once, to run its `main`.
+    unsafe {
+        libc::exit(loader::call_as_main(
+            ExecutorAddr::new(main as u64),
+            arguments,
+        ))
+    }
 }
 
 /// Runs a program that the controller still has to link, by the names of its dylib and its entry

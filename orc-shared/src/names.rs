@@ -107,8 +107,10 @@ pub mod ext_elf {
     pub const FINALIZE_RANGE: &str = "__orc_rt_ext_elfnix_finalize_range";
     /// `Error(Seq<String>)`: the arguments that initializers of libraries get.
     pub const SET_ARGUMENTS: &str = "__orc_rt_ext_elfnix_set_arguments";
-    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit)`:
-    /// runs a program as the C library's start-up code does. With `exit`, it ends the process with
-    /// `exit(main(…))` and does not return.
+    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit, bool
+    /// bare)`: runs a program as the C library's start-up code does. With `exit`, it ends the process
+    /// with `exit(main(…))` and does not return. With `bare`, the entry is called instead of that code.
     pub const RUN_MAIN: &str = "__orc_rt_ext_elfnix_run_main";
+    /// `int(main, int argc, char **argv, …)`: the C library's `__libc_start_main` for such an entry.
+    pub const LIBC_START_MAIN: &str = "__orc_rt_elfnix_libc_start_main";
 }

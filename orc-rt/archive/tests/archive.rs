@@ -32,6 +32,7 @@ const ENTRY_POINTS: &[&str] = &[
     "__orc_rt_elfnix_register_init_sections",
     "__orc_rt_elfnix_register_jitdylib",
     "__orc_rt_elfnix_register_object_sections",
+    "__orc_rt_elfnix_libc_start_main",
     "__orc_rt_elfnix_run_program",
     "__orc_rt_elfnix_symbol_lookup_tag",
     "__orc_rt_ext_elfnix_close",

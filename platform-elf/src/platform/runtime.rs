@@ -12,14 +12,14 @@ use std::sync::Arc;
 use jit_core::error::LinkError;
 use jit_core::executor::{AllocAction, AllocActionPair, ExecutorControl, ExecutorError};
 use jit_core::native::NativeLibrary;
-use jit_core::object::{LazyObjects, ObjectFile, SymbolKind};
+use jit_core::object::{LazyObjects, Linkage, ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
 use orc_shared::ExecutorAddr;
 use orc_shared::names::{dispatch, elf, ext_elf, rt};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 
 use super::handlers;
-use super::support::{HEADER, SupportObject};
+use super::support::{HEADER, PROCESS_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
 /// The name of the runtime's dylib.
@@ -64,6 +64,9 @@ pub struct ProgramCall<'a> {
     pub args: &'a [String],
     /// End the process with the program's status; the call then does not return.
     pub then_exit: bool,
+    /// Whether the entry point is where a process starts, as [`SupportObject::process_start`] makes it,
+    /// and does the task of start-up code itself.
+    pub bare: bool,
 }
 
 impl ElfRuntime {
@@ -173,6 +176,27 @@ impl ElfRuntime {
         dylib.add_object(Arc::new(object))
     }
 
+    /// Adds what a program needs that is started where a process starts, at `entry`, and returns the
+    /// name to call it by.
+    ///
+    /// # Errors
+    /// When the dylib was removed.
+    pub fn add_process_start(&self, dylib: &Dylib, entry: &str) -> Result<&'static str, LinkError> {
+        let names = dylib.session().names().clone();
+        let object = SupportObject::process_start(&names, entry);
+        dylib.add_object(Arc::new(object))?;
+        let start_main = names.intern(b"__libc_start_main");
+        if !dylib.defines(start_main) {
+            dylib.default_tracker().add_reexports(&[Reexport {
+                alias: start_main,
+                dylib: self.dylib.clone(),
+                name: names.intern(ext_elf::LIBC_START_MAIN.as_bytes()),
+                linkage: Linkage::Weak,
+            }])?;
+        }
+        Ok(PROCESS_START)
+    }
+
     /// Makes the runtime know a dylib, if it does not yet: links its header.
     ///
     /// # Errors
@@ -244,6 +268,7 @@ impl ElfRuntime {
             entry.addr(),
             program.args.to_vec(),
             program.then_exit,
+            program.bare,
         );
         call_for_value(&*self.executor, self.functions.run_main, &args)
     }
@@ -274,7 +299,7 @@ fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError
             alias: names.intern(alias.as_bytes()),
             dylib: runtime.clone(),
             name: names.intern(name.as_bytes()),
-            weak: true,
+            linkage: Linkage::Weak,
         })
     };
     let reexports: Vec<Reexport> = aliases.filter_map(reexport).collect();

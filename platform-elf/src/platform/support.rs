@@ -25,6 +25,9 @@ use jit_core::object::{
 };
 use orc_shared::ExecutorAddr;
 
+/// The name of what calls a program's entry point as the kernel would.
+pub(super) const PROCESS_START: &str = "__orc_process_start";
+
 /// The name of a dylib's header.
 pub(super) const HEADER: &str = "__dso_handle";
 
@@ -67,6 +70,47 @@ impl SupportObject {
         made.edge(3, handle, -4, Kind::Delta32);
         made.edge(10, cxa_atexit, -4, Kind::Branch32);
         made.place(atexit, block);
+        made.finish()
+    }
+
+    /// Defines a function of `main`'s type that jumps to `entry` with the stack that the kernel gives a
+    /// process (psABI, process initialization): the number of arguments, the arguments, the
+    /// environment and the auxiliary vector, up from the stack pointer. The vectors lie in one piece
+    /// behind the arguments that the runtime passes.
+    #[must_use]
+    pub fn process_start(names: &NameTable, entry: &str) -> Self {
+        const CODE: [u8; 77] = [
+            0x48, 0x63, 0xff, // movslq %edi, %rdi
+            0x48, 0x8d, 0x44, 0xfe, 0x08, // lea 8(%rsi,%rdi,8), %rax: the environment
+            0x48, 0x83, 0x38, 0x00, // 1: cmpq $0, (%rax)
+            0x48, 0x8d, 0x40, 0x08, // lea 8(%rax), %rax
+            0x75, 0xf6, // jne 1b
+            0x48, 0x83, 0x38, 0x00, // 2: cmpq $0, (%rax): the auxiliary vector
+            0x48, 0x8d, 0x40, 0x10, // lea 16(%rax), %rax
+            0x75, 0xf6, // jne 2b
+            0x48, 0x89, 0xc1, // mov %rax, %rcx
+            0x48, 0x29, 0xf1, // sub %rsi, %rcx: bytes of all
+            0x48, 0x8d, 0x51, 0x08, // lea 8(%rcx), %rdx
+            0x48, 0x29, 0xd4, // sub %rdx, %rsp
+            0x48, 0x83, 0xe4, 0xf0, // and $-16, %rsp
+            0x48, 0x89, 0x3c, 0x24, // mov %rdi, (%rsp)
+            0x48, 0x8d, 0x7c, 0x24, 0x08, // lea 8(%rsp), %rdi
+            0x48, 0xc1, 0xe9, 0x03, // shr $3, %rcx
+            0xfc, // cld
+            0xf3, 0x48, 0xa5, // rep movsq
+            0x31, 0xd2, // xor %edx, %edx: no function to call at exit
+            0x31, 0xed, // xor %ebp, %ebp: the outermost frame
+            0x31, 0xc0, // xor %eax, %eax
+            0x31, 0xf6, // xor %esi, %esi
+            0x31, 0xff, // xor %edi, %edi
+            0xe9, 0, 0, 0, 0, // jmp entry
+        ];
+        let mut made = Builder::new("<process start>", names);
+        let start = made.define(PROCESS_START, SymbolKind::Function, Linkage::Strong, 77);
+        let entry = made.refer(entry);
+        let block = made.block(".text", SectionKind::Text, 0, 16, &CODE);
+        made.edge(73, entry, -4, Kind::Branch32);
+        made.place(start, block);
         made.finish()
     }
 
