@@ -3,8 +3,12 @@
 
 #[path = "messages/command_line.rs"]
 mod command_line;
+#[path = "messages/inputs.rs"]
+mod inputs;
 #[path = "messages/linker_options.rs"]
 mod linker_options;
+#[path = "messages/undefined.rs"]
+mod undefined;
 
 use expect_test::{Expect, expect};
 use tests::command::{Ending, Invocation};
@@ -57,11 +61,11 @@ fn missing_symbols_are_listed_at_once() {
         expect![[r#"
             exit code 1
             orc-jit: error: undefined symbol: first_missing
-              referenced by main.o, other.o
+              referenced by main.o (in main), other.o (in other)
             undefined symbol: data_missing
-              referenced by main.o
+              referenced by main.o (in main)
             undefined symbol: second_missing
-              referenced by main.o
+              referenced by main.o (in main)
             searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
         "#]],
     );
@@ -81,7 +85,7 @@ fn missing_symbols_may_be_allowed() {
         expect![[r#"
             exit code 3
             orc-jit: warning: undefined symbol: missing
-              referenced by main.o
+              referenced by main.o (in maybe)
             searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
             1 undefined symbols have the address zero
         "#]],
@@ -130,10 +134,10 @@ fn missing_cxx_symbols_are_demangled_and_near_misses_named() {
         expect![[r#"
             exit code 1
             orc-jit: error: undefined symbol: geometry::Circle::area(double) const (_ZNK8geometry6Circle4areaEd)
-              referenced by cxx_main.o
+              referenced by cxx_main.o (in main)
               did you mean geometry::Circle::area(int) const (_ZNK8geometry6Circle4areaEi), defined in cxx_other.o?
             undefined symbol: compute_total(int, long) (_Z13compute_totalil)
-              referenced by cxx_main.o
+              referenced by cxx_main.o (in main)
               did you mean compute_totals(int, long) (_Z14compute_totalsil), defined in cxx_other.o?
             searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
         "#]],
@@ -408,20 +412,6 @@ fn a_member_that_is_no_object() {
 }
 
 #[test]
-fn text_instead_of_an_object() {
-    let scratch = Scratch::new();
-    scratch.write("text.o", "int main(void) { return 0; }\n");
-    check(
-        &scratch,
-        &["run", "text.o"],
-        expect![[r#"
-        exit code 1
-        orc-jit: error: text.o: linker script statement `int` is not supported: only INPUT, GROUP, AS_NEEDED, SEARCH_DIR and the like are
-    "#]],
-    );
-}
-
-#[test]
 fn empty_file() {
     let scratch = Scratch::new();
     scratch.write("empty.o", "");
@@ -517,19 +507,6 @@ fn output_that_is_no_program() {
 }
 
 #[test]
-fn layout_script() {
-    check(
-        &with_main(),
-        &["run", "main.o", "-T", "script.ld"],
-        expect![[r#"
-            exit code 2
-            orc-jit: error: linker script script.ld: layout scripts are not supported; the platform's layout is used
-            Try `orc-jit --help`.
-        "#]],
-    );
-}
-
-#[test]
 fn object_without_symbols() {
     let scratch = Scratch::new();
     scratch.compile("empty.o", "");
@@ -599,10 +576,10 @@ fn nothing_runs_without_execution() {
         &scratch,
         &["run", "--no-exec", "main.o"],
         expect![[r#"
-        exit code 1
-        orc-jit: error: undefined symbol: there
-          referenced by main.o
-        searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
-    "#]],
+            exit code 1
+            orc-jit: error: undefined symbol: there
+              referenced by main.o (in main)
+            searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
+        "#]],
     );
 }

@@ -28,9 +28,9 @@ fn a_wrapper_that_nothing_defines() {
         expect![[r#"
             exit code 1
             orc-jit: error: undefined symbol: __wrap_malloc
-              referenced by main.o (as malloc), direct.o
+              referenced by main.o (as malloc, in main), direct.o (in f)
             undefined symbol: other
-              referenced by main.o (as __real_other)
+              referenced by main.o (as __real_other, in main)
             searched: main (with libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
         "#]],
     );
@@ -88,4 +88,48 @@ fn a_linker_option_without_its_value() {
             Try `orc-jit --help`.
         "#]],
     );
+}
+
+#[test]
+fn options_that_no_linker_has() {
+    check(
+        &with_main(),
+        &["run", "main.o", "-Wl,--gc-sectons"],
+        expect![[r#"
+            exit code 2
+            orc-jit: error: unknown option --gc-sectons; did you mean --gc-sections?
+            Try `orc-jit --help`.
+        "#]],
+    );
+    check(
+        &with_main(),
+        &["run", "main.o", "-Wl,--frobnicate"],
+        expect![[r#"
+            exit code 2
+            orc-jit: error: unknown option --frobnicate
+            Try `orc-jit --help`.
+        "#]],
+    );
+}
+
+#[test]
+fn options_that_are_refused() {
+    for option in [
+        "-Ttext=0x1000",
+        "--image-base=0x400000",
+        "--section-start=.x=1",
+        "--just-symbols=main.o",
+        "--oformat=binary",
+        "--format=binary",
+        "-N",
+        "--audit=x.so",
+        "-z,nodefaultlib",
+        "--dynamic-linker=/lib/ld-musl-x86_64.so.1",
+        "--mri-script=x",
+    ] {
+        let output = with_main()
+            .message(&["run", "main.o", &format!("-Wl,{option}")])
+            .unwrap_or_default();
+        assert!(output.contains("orc-jit: error: -"), "{option}: {output}");
+    }
 }

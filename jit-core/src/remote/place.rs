@@ -22,6 +22,9 @@ pub enum Place {
     Ssh(String),
 }
 
+/// What the forms begin with.
+const KINDS: &[&str] = &["spawn", "llvm", "unix", "tcp", "stdio", "ssh"];
+
 /// The forms of [`Place`], for messages.
 pub const PLACES: &str =
     "spawn, spawn:PATH, llvm, llvm:PATH, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST";
@@ -50,7 +53,16 @@ impl FromStr for Place {
             ("stdio", None) => lacks("a command"),
             ("ssh", Some(host)) => Ok(Self::Ssh(host.to_owned())),
             ("ssh", None) => lacks("a host"),
-            _ => Err(format!("`{text}` is no executor; there are {PLACES}")),
+            _ => {
+                let meant = KINDS
+                    .iter()
+                    .find(|known| strsim::osa_distance(known, kind) == 1);
+                let meant = meant.map(|known| format!(" (did you mean {known}?)"));
+                let meant = meant.unwrap_or_default();
+                Err(format!(
+                    "`{text}` is no executor{meant}; there are {PLACES}"
+                ))
+            }
         }
     }
 }

@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::LinkError;
-use crate::name::NameId;
 
-use super::ids::NameMap;
+use super::hints;
+use super::ids::{IdSet, NameMap};
+use super::referrers::Referrers;
 use super::resolve::{Answer, Need, Resolver};
 use super::state::State;
-use super::unit::Source;
 
 /// Objects named per missing symbol; the rest are counted.
 const REFERRERS_MAX: usize = 5;
@@ -91,8 +91,10 @@ impl Resolver<'_> {
         for at in &missing {
             let name = self.slots[*at].name;
             by_name.entry(name).or_insert_with(|| {
+                let name = self.session.names.bytes(name);
                 report.symbols.push(MissingSymbol {
-                    name: self.session.names.bytes(name),
+                    note: hints::hint(&name),
+                    name,
                     ..MissingSymbol::default()
                 });
                 report.symbols.len() - 1
@@ -116,23 +118,27 @@ impl Resolver<'_> {
             let units = self.units.iter();
             units.map(|id| state.units[*id].source.clone()).collect()
         };
+        let mut referrers = Referrers::default();
         for source in sources {
             // An object may have two names for what it refers to.
-            let mut told = Vec::new();
+            let mut told = IdSet::default();
+            let (mut names, mut symbols) = (Vec::new(), Vec::new());
             for reference in &source.interface().references {
                 let Some(symbol) = by_name.get(&reference.name) else {
                     continue;
                 };
-                if told.contains(symbol) {
+                if !told.insert(*symbol) {
                     continue;
                 }
-                told.push(*symbol);
-                let symbol = &mut report.symbols[*symbol];
-                if symbol.referenced_by.len() < REFERRERS_MAX {
-                    symbol.referenced_by.push(referrer(&source, reference.name));
+                if report.symbols[*symbol].referenced_by.len() < REFERRERS_MAX {
+                    names.push(reference.name);
+                    symbols.push(*symbol);
                 } else {
-                    symbol.more_references += 1;
+                    report.symbols[*symbol].more_references += 1;
                 }
+            }
+            for (symbol, text) in symbols.into_iter().zip(referrers.describe(&source, &names)) {
+                report.symbols[symbol].referenced_by.push(text);
             }
         }
     }
@@ -158,7 +164,7 @@ impl Resolver<'_> {
                     format!("{owner} of dylib \"{dylib}\" defines it, but hidden")
                 };
                 if let Some(symbol) = by_name.get(&slot.name) {
-                    report.symbols[*symbol].note.get_or_insert(note);
+                    report.symbols[*symbol].note = Some(note);
                 }
             }
         }
@@ -217,19 +223,6 @@ impl Resolver<'_> {
                 (name, owner)
             })
             .collect()
-    }
-}
-
-/// Who refers to a name, and by which other name if the reader of the object was told to take that for
-/// this.
-fn referrer(source: &Source, name: NameId) -> String {
-    let object = source.name();
-    let Source::Object(file) = source else {
-        return object;
-    };
-    match file.spelling(name) {
-        Some(written) => format!("{object} (as {})", crate::demangle::describe(&written)),
-        None => object,
     }
 }
 
