@@ -81,6 +81,7 @@
 //! # }
 //! ```
 
+mod assignments;
 #[doc(hidden)]
 pub mod cli;
 mod crash;
@@ -90,6 +91,7 @@ mod error;
 mod executor;
 mod function;
 mod jit;
+mod lazy_object;
 mod mapped;
 mod needed;
 mod object_reader;
@@ -109,4 +111,4 @@ pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symboli
 pub use object_reader::ObjectReader;
 pub use orc_shared::ExecutorAddr;
 pub use orc_shared::remote::services::CrashReport;
-pub use program::{Program, ProgramInput, ProgramSettings, Undefined};
+pub use program::{Entry, Program, ProgramInput, ProgramSettings, Undefined};

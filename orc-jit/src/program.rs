@@ -1,33 +1,41 @@
 //! A dylib that is run as the program of its process.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jit_core::batch::{BeforeStart, Exported, ProgramLink, Rehearsal};
 use jit_core::error::LinkError;
 use jit_core::in_order::in_order;
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::NameId;
 use jit_core::native::NativeLibrary;
-use jit_core::object::{ObjectFile, SymbolKind};
-use jit_core::session::{AbsoluteSymbol, MissingSymbols, ProgramOptions, Reexport};
-use orc_shared::ExecutorAddr;
+use jit_core::object::ObjectFile;
+use jit_core::session::{MissingSymbols, ProgramOptions};
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
-use platform_elf::linker_script::ScriptNames;
+use platform_elf::linker_script::Assignment;
 use platform_elf::platform::ProgramCall;
 use platform_elf::shared_library::SharedLibrary;
 use platform_elf::symbol_list::SymbolPatterns;
 
+use crate::assignments;
 use crate::defaults::{self, StaticArchives, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
+use crate::lazy_object::LazyObject;
 use crate::needed::CandidateLibrary;
 
 /// How a program is linked and run.
 #[derive(Clone, Debug)]
 pub struct ProgramSettings {
     /// Where it starts.
-    pub entry: String,
+    pub entry: Entry,
+    /// The function to call before all other initializers, instead of `_init` (`-init`). It may be
+    /// missing.
+    pub init: Option<String>,
+    /// The function to call after all other finalizers, instead of `_fini` (`-fini`).
+    pub fini: Option<String>,
+    /// Of several definitions the first one counts (`-z muldefs`).
+    pub multiple_definitions: bool,
     /// Directories the loader searches for its libraries first.
     pub run_path: Vec<String>,
     /// Leave out what nothing refers to.
@@ -60,7 +68,10 @@ pub struct ProgramSettings {
 impl Default for ProgramSettings {
     fn default() -> Self {
         Self {
-            entry: "main".to_owned(),
+            entry: Entry::Main,
+            init: None,
+            fini: None,
+            multiple_definitions: false,
             run_path: Vec::new(),
             gc_sections: true,
             keep: Vec::new(),
@@ -75,6 +86,20 @@ impl Default for ProgramSettings {
             then_exit: false,
         }
     }
+}
+
+/// Where a program starts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Entry {
+    /// At `main`, as the start-up files of the C library have it; if the program has none, at its own
+    /// `_start`.
+    #[default]
+    Main,
+    /// At its own `_start`, without start-up files (`-nostartfiles`); if it has none, at `main`.
+    Start,
+    /// At this symbol (`--entry`), as a process starts: with the arguments' number at the stack pointer.
+    /// `main`, and `_start` where the program has none, stand for [`Self::Main`].
+    Symbol(String),
 }
 
 /// What to do about references of objects that nothing defines.
@@ -95,6 +120,10 @@ pub struct Program {
     jit: Jit,
     dylib: jit_core::session::Dylib,
     settings: ProgramSettings,
+    /// What linker scripts and the client define.
+    assignments: Mutex<Vec<Assignment>>,
+    /// What is called as `main`, once that is settled.
+    called: OnceLock<&'static str>,
 }
 
 /// A file of a program.
@@ -107,6 +136,8 @@ pub struct ProgramInput {
     pub whole_archive: bool,
     /// Load the shared library only if something is taken from it.
     pub as_needed: bool,
+    /// Link the object only if something is taken from it (`--start-lib`).
+    pub lazy: bool,
 }
 
 impl Program {
@@ -117,14 +148,19 @@ impl Program {
     pub fn new(jit: &Jit, settings: ProgramSettings) -> Result<Self, Error> {
         // Known before any input is, the name is not one of an input's: what is asked when the program
         // starts looks into none.
-        jit.0.session.names().intern(settings.entry.as_bytes());
+        jit.0.session.names().intern(b"main");
         let dylib = jit.0.runtime.add_dylib("main")?;
+        if settings.multiple_definitions {
+            dylib.allow_multiple_definitions();
+        }
         jit.0.remember(&dylib);
         jit.0.runtime.add_program_start(&dylib)?;
         Ok(Self {
             jit: jit.clone(),
             dylib,
             settings,
+            assignments: Mutex::default(),
+            called: OnceLock::new(),
         })
     }
 
@@ -150,6 +186,8 @@ impl Program {
                 args,
                 ..ProgramSettings::default()
             },
+            assignments: Mutex::default(),
+            called: OnceLock::new(),
         })
     }
 
@@ -167,8 +205,12 @@ impl Program {
             outcome = read.and_then(|read| match read {
                 Read::Objects(objects) => Ok(tracker.add_objects(objects)?),
                 Read::Archive(archive) => Ok(tracker.add_archive(Arc::new(archive))?),
+                Read::Lazy(object) => Ok(tracker.add_archive(Arc::new(LazyObject::new(object)))?),
                 Read::Shared(library, as_needed) => self.add_shared(library, !as_needed),
-                Read::Absolute(symbols) => Ok(tracker.add_absolute(&symbols)?),
+                Read::Assigned(assignments) => {
+                    self.assign(assignments);
+                    Ok(())
+                }
             });
         };
         in_order(&inputs, |input| self.read(input), add);
@@ -182,7 +224,11 @@ impl Program {
         let name = name.unwrap_or_else(|| path.display().to_string());
         Ok(match &input.found.content {
             FoundContent::Object(bytes) => {
-                Read::Objects(vec![objects.object(name, bytes.clone())?])
+                let object = objects.object(name, bytes.clone())?;
+                match input.lazy {
+                    true => Read::Lazy(object),
+                    false => Read::Objects(vec![object]),
+                }
             }
             FoundContent::Archive(bytes) => {
                 let archive = objects.archive(name, path, bytes.clone())?;
@@ -193,9 +239,7 @@ impl Program {
                 }
             }
             FoundContent::Shared(library) => Read::Shared(library.clone(), input.as_needed),
-            FoundContent::Names(names) => {
-                Read::Absolute(script_symbols(names, self.jit.0.session.names()))
-            }
+            FoundContent::Names(names) => Read::Assigned(names.assignments.clone()),
         })
     }
 
@@ -274,30 +318,15 @@ impl Program {
         self.jit.0.needed.find_dependencies_with(Arc::new(find));
     }
 
-    /// Defines names as numbers or as other names (`--defsym`).
-    ///
-    /// # Errors
-    /// When one is defined already.
-    pub fn define(&self, name: &str, value: &str) -> Result<(), Error> {
-        let names = self.jit.0.session.names();
-        let tracker = self.dylib.default_tracker();
-        let alias = names.intern(name.as_bytes());
-        if let Some(addr) = parse_number(value) {
-            tracker.add_absolute(&[AbsoluteSymbol {
-                name: alias,
-                addr: ExecutorAddr::new(addr),
-                kind: SymbolKind::None,
-                weak: false,
-            }])?;
-        } else {
-            tracker.add_reexports(&[Reexport {
-                alias,
-                dylib: self.dylib.clone(),
-                name: names.intern(value.as_bytes()),
-                weak: false,
-            }])?;
-        }
-        Ok(())
+    /// Defines symbols (`--defsym`), and makes assertions. They hold when the program is linked, in
+    /// order with those of its linker scripts.
+    pub fn assign(&self, assignments: impl IntoIterator<Item = Assignment>) {
+        self.assignments().extend(assignments);
+    }
+
+    fn assignments(&self) -> MutexGuard<'_, Vec<Assignment>> {
+        let assignments = self.assignments.lock();
+        assignments.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Links the program and enters it into the process: its libraries are loaded and bound. What
@@ -307,12 +336,13 @@ impl Program {
     /// When something is missing that may not be, or cannot be linked; when a library cannot be loaded; when the
     /// process has a program already.
     pub fn link(&self) -> Result<Option<Arc<MissingSymbols>>, Error> {
+        let assignments = std::mem::take(&mut *self.assignments());
+        let tracker = self.dylib.default_tracker();
+        assignments::add(&tracker, assignments, &self.jit.0.objects)?;
+        self.replace_init_and_fini()?;
         let names = self.jit.0.session.names();
-        let entry = names.intern(self.settings.entry.as_bytes());
-        if !self.dylib.defines(entry) {
-            let entry = self.settings.entry.clone();
-            return Err(Error::NoEntry { entry });
-        }
+        let entry = self.find_entry()?;
+        let entry = names.intern(entry.as_bytes());
         let intern = |name: &String| names.intern(name.as_bytes());
         let keep = self.settings.keep.iter();
         let required = self.settings.required.iter().map(intern);
@@ -357,6 +387,54 @@ impl Program {
         self.jit.0.needed.used()
     }
 
+    /// Whether an input defines a name, or an archive would.
+    fn defines(&self, name: &str) -> bool {
+        let name = self.jit.0.session.names().intern(name.as_bytes());
+        self.dylib.defines(name)
+    }
+
+    /// Lets other functions be called where `_init` and `_fini` are. As for GNU ld, a function that is
+    /// missing is none.
+    fn replace_init_and_fini(&self) -> Result<(), Error> {
+        let replaced = [
+            ("_init", &self.settings.init),
+            ("_fini", &self.settings.fini),
+        ];
+        let mut assignments = Vec::new();
+        for (name, function) in replaced {
+            if let Some(function) = function.as_ref().filter(|f| *f != name && self.defines(f)) {
+                assignments.push(Assignment::other_name(name, function));
+            }
+        }
+        let tracker = self.dylib.default_tracker();
+        assignments::add(&tracker, assignments, &self.jit.0.objects)
+    }
+
+    /// Settles where the program starts, and returns the symbol to call as `main`.
+    fn find_entry(&self) -> Result<&'static str, Error> {
+        const MAIN: &str = "main";
+        const START: &str = "_start";
+        let in_order: [&str; 2] = match &self.settings.entry {
+            Entry::Main => [MAIN, START],
+            Entry::Start => [START, MAIN],
+            Entry::Symbol(name) if name == START => [START, MAIN],
+            Entry::Symbol(name) => [name, name],
+        };
+        let Some(entry) = in_order.into_iter().find(|name| self.defines(name)) else {
+            let entry = match in_order {
+                [START, _] => MAIN,
+                [first, _] => first,
+            };
+            let entry = entry.to_owned();
+            return Err(Error::NoEntry { entry });
+        };
+        let called = match entry {
+            MAIN => MAIN,
+            entry => self.jit.0.runtime.add_process_start(&self.dylib, entry)?,
+        };
+        Ok(*self.called.get_or_init(|| called))
+    }
+
     /// What `dlsym` is to find beside what the program's libraries name.
     fn exported(&self) -> Exported {
         let patterns = &self.settings.exported;
@@ -375,12 +453,14 @@ impl Program {
     /// # Errors
     /// When the runtime cannot run it.
     pub fn run(&self) -> Result<i32, Error> {
+        let entry = self.called.get().copied().unwrap_or("main");
         let status = self.jit.0.runtime.run_main(&ProgramCall {
             dylib: &self.dylib,
             libraries: &[],
-            entry: &self.settings.entry,
+            entry,
             args: &self.settings.args,
             then_exit: self.settings.then_exit,
+            bare: entry != "main",
         })?;
         // A `main` returns an `int`.
         Ok(status as i32)
@@ -391,24 +471,7 @@ impl Program {
 enum Read {
     Objects(Vec<Arc<dyn ObjectFile>>),
     Archive(Archive),
+    Lazy(Arc<dyn ObjectFile>),
     Shared(Arc<SharedLibrary>, bool),
-    Absolute(Vec<AbsoluteSymbol>),
-}
-
-/// The symbols that a linker script defines. A script may be read twice, as a library may be named twice.
-pub(crate) fn script_symbols(script: &ScriptNames, names: &NameTable) -> Vec<AbsoluteSymbol> {
-    let symbol = |(name, value): &(String, u64)| AbsoluteSymbol {
-        name: names.intern(name.as_bytes()),
-        addr: ExecutorAddr::new(*value),
-        kind: SymbolKind::None,
-        weak: true,
-    };
-    script.defined.iter().map(symbol).collect()
-}
-
-fn parse_number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
+    Assigned(Vec<Assignment>),
 }

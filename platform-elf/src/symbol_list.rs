@@ -8,7 +8,11 @@
 //! Within `extern "C++"` a name is compared in its readable form, and what is quoted there stands for
 //! itself alone.
 
+mod version_script;
+
 use jit_core::demangle::demangle;
+
+pub use self::version_script::VersionScript;
 
 /// `extern` within `extern`, at most.
 const DEPTH_MAX: u32 = 16;
@@ -132,16 +136,18 @@ impl<'a> Parser<'a> {
                         _ => return Err(format!("expected `{{` after `extern {language}`")),
                     }
                 }
-                word => {
-                    let unquoted = word.strip_prefix('"').and_then(|w| w.strip_suffix('"'));
-                    self.patterns.push(Pattern {
-                        text: unquoted.unwrap_or(word).to_owned(),
-                        exact: unquoted.is_some(),
-                        demangled,
-                    });
-                }
+                word => self.pattern(word, demangled),
             }
         }
+    }
+
+    fn pattern(&mut self, word: &str, demangled: bool) {
+        let unquoted = word.strip_prefix('"').and_then(|w| w.strip_suffix('"'));
+        self.patterns.push(Pattern {
+            text: unquoted.unwrap_or(word).to_owned(),
+            exact: unquoted.is_some(),
+            demangled,
+        });
     }
 }
 
@@ -219,8 +225,10 @@ pub fn fuzz_symbol_list(bytes: &[u8]) {
     patterns.add(text.lines().next().unwrap_or_default());
     // An error is as good as a list.
     let _ = patterns.add_list(&text);
+    let mut versions = VersionScript::default();
+    let _ = versions.add(&text);
     for name in [&b"plain"[..], b"_Z3fooi", b"[]", b"", b"\xff*"] {
-        let _ = patterns.matches(name);
+        let _ = (patterns.matches(name), versions.hides(name));
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let args = response_file::expand(args.iter().cloned())?;
     let mut line = LinkLine::parse(args, &RunOptions::is_own).map_err(Failure::Usage)?;
     let name = OsString::from("orc-jit explain");
+    RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;
     ExplainOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
     if line.inputs.len() < 2 {
         let message = "expected a symbol and the inputs to look for it in";
@@ -132,7 +133,7 @@ impl Story {
     fn add_object(&mut self, object: Arc<dyn ObjectFile>, pulled: Option<(NameId, Option<usize>)>) {
         let at = self.objects.len();
         for definition in &object.interface().definitions {
-            let weak = definition.linkage != Linkage::Strong;
+            let weak = !matches!(definition.linkage, Linkage::Strong | Linkage::Override);
             let known = self.definitions.get(&definition.name);
             if known.is_none_or(|(_, known_weak)| *known_weak && !weak) {
                 self.definitions.insert(definition.name, (at, weak));

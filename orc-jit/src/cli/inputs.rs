@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub(super) whole_archive: bool,
     /// Load the shared library only if something is taken from it.
     pub(super) as_needed: bool,
+    /// Link the object only if something is taken from it.
+    pub(super) lazy: bool,
 }
 
 /// Everything a command line names.
@@ -165,6 +167,7 @@ fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String
         Opened {
             whole_archive: state.whole_archive && is_archive,
             as_needed: state.as_needed || found.as_needed,
+            lazy: state.lazy,
             name: input.source.as_ref().map(|s| s.display().to_string()),
             found,
         }

@@ -10,8 +10,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use platform_elf::library_search::LibraryChoice;
+use platform_elf::linker_script::Assignment;
 
 use super::ld_options::{self, Handled};
+use super::tuning::Tuning;
 use crate::Undefined;
 
 /// What to link and how.
@@ -47,8 +49,24 @@ pub struct LinkLine {
     pub export_lists: Vec<PathBuf>,
     /// `--unresolved-symbols`, `--warn-unresolved-symbols`, `-z undefs`.
     pub undefined_symbols: Undefined,
-    /// `--defsym`: names and what they stand for, a number or another name.
-    pub defsyms: Vec<(String, String)>,
+    /// `--defsym` and its like: symbols and their values.
+    pub assignments: Vec<Assignment>,
+    /// Lists of such patterns that options stand for.
+    pub exported_lists: Vec<&'static str>,
+    /// `-init`: the function to call before all others, instead of `_init`.
+    pub init: Option<String>,
+    /// `-fini`: the function to call after all others, instead of `_fini`.
+    pub fini: Option<String>,
+    /// `-z muldefs`: of several definitions the first one counts.
+    pub multiple_definitions: bool,
+    /// Files that options name and that are not read, with the options: they have to be there.
+    pub named_files: Vec<(String, PathBuf)>,
+    /// What options change of objects.
+    pub tuning: Tuning,
+    /// Whether the C library's start-up files would be linked (no `-nostartfiles`).
+    pub start_files: bool,
+    /// `-v`: show the compilers' commands.
+    pub verbose: bool,
     /// `--sysroot`.
     pub sysroot: Option<PathBuf>,
     /// Where compilers of source files work, if not in the working directory.
@@ -103,6 +121,8 @@ pub struct InputState {
     pub choice: LibraryChoice,
     /// Load a shared library only if something is taken from it.
     pub as_needed: bool,
+    /// `--start-lib`: link an object only if something is taken from it.
+    pub lazy: bool,
     /// `-x`: the language of source files, whatever their names.
     pub language: Option<String>,
 }
@@ -159,7 +179,15 @@ impl Default for LinkLine {
             exported: Vec::new(),
             export_lists: Vec::new(),
             undefined_symbols: Undefined::default(),
-            defsyms: Vec::new(),
+            assignments: Vec::new(),
+            exported_lists: Vec::new(),
+            init: None,
+            fini: None,
+            multiple_definitions: false,
+            named_files: Vec::new(),
+            tuning: Tuning::default(),
+            start_files: true,
+            verbose: false,
             sysroot: None,
             directory: None,
             compile_flags: Vec::new(),
@@ -176,12 +204,15 @@ impl Default for LinkLine {
     }
 }
 
-/// Whether an option that starts with `-T` and goes on like this gives a section's address, which is
-/// not for a linker of code in memory to choose.
-fn is_address(rest: &str) -> bool {
-    let sections = ["text", "data", "bss", "rodata-segment", "ldata-segment"];
-    sections.iter().any(|section| rest.starts_with(section))
-}
+/// Options that ask a compiler for something else than a program, and for what.
+const NOT_LINKING: &[(&str, &str)] = &[
+    ("-c", "objects"),
+    ("-S", "assembly code"),
+    ("-E", "preprocessed sources"),
+    ("-M", "the names of included files"),
+    ("-MM", "the names of included files"),
+    ("-fsyntax-only", "a check of sources"),
+];
 
 /// Options of compilers that take their value from the next argument and change nothing here.
 const IGNORED_WITH_VALUE: &[&str] = &[
@@ -243,10 +274,6 @@ const COMPILE_PREFIXES: &[&str] = &[
 /// Options that say how to write a file, and so nothing here.
 const IGNORED: &[&str] = &[
     "-s",
-    "-S",
-    "-v",
-    "-c",
-    "-nostartfiles",
     "-static-libgcc",
     "-static-libstdc++",
     "-shared-libgcc",
@@ -279,6 +306,18 @@ impl LinkLine {
             }
         }
         Ok(line)
+    }
+
+    /// Looks for files that options name and that a link does not read.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn check_named_files(&self) -> Result<(), String> {
+        for (option, path) in &self.named_files {
+            std::fs::metadata(path)
+                .map_err(|error| format!("{option}: {}: {error}", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Adds an input under the options now in force.
@@ -334,12 +373,21 @@ impl LinkLine {
             "-rdynamic" => self.export_dynamic = true,
             "-shared" => self.output_kind = OutputKind::SharedLibrary,
             "-r" => self.output_kind = OutputKind::Relocatable,
-            "-nodefaultlibs" | "-nostdlib" | "-nolibc" | "-nostdlib++" => {
+            "-nodefaultlibs" | "-nolibc" | "-nostdlib++" => self.default_libraries = false,
+            "-nostdlib" => {
                 self.default_libraries = false;
+                self.start_files = false;
+            }
+            "-nostartfiles" => self.start_files = false,
+            "-v" => self.verbose = true,
+            _ if let Some((_, why)) = NOT_LINKING.iter().find(|(option, _)| *option == text) => {
+                return Err(format!(
+                    "{text} asks for {why}, and here a program is linked: leave it out, or call the compiler"
+                ));
             }
             "-z" => {
                 let keyword = utf8(next()?)?;
-                ld_options::keyword(self, &keyword);
+                ld_options::keyword(self, &keyword)?;
             }
             _ if IGNORED.contains(&text) => {}
             _ if IGNORED_WITH_VALUE.contains(&text) => drop(next()?),
@@ -398,10 +446,8 @@ impl LinkLine {
                 self.compile_flags.push(text.to_owned());
             }
         } else if let Some(keyword) = text.strip_prefix("-z") {
-            ld_options::keyword(self, keyword);
-        } else if let Some(script) = text.strip_prefix("-T").filter(|rest| !is_address(rest)) {
-            ld_options::apply(self, "-T", &mut || Ok(script.to_owned()))?;
-        } else if !["-B", "-T"].iter().any(|p| text.starts_with(p)) {
+            ld_options::keyword(self, keyword)?;
+        } else if !text.starts_with("-B") || ld_options::is_library_choice(text) {
             return self.long_option(text, args);
         }
         Ok(())
@@ -428,8 +474,7 @@ impl LinkLine {
             if !option.starts_with('-') {
                 self.push(InputName::File(PathBuf::from(option)));
             } else if ld_options::apply(self, &option, &mut next)? == Handled::Unknown {
-                self.warnings
-                    .push(format!("linker option {option} has no effect here"));
+                return Err(ld_options::unknown(&option, &[]));
             }
         }
         Ok(())

@@ -52,8 +52,11 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         arg.to_str()
             .is_some_and(|a| NOT_LINKING.contains(&a) || a.starts_with("-print-"))
     };
+    if args.iter().any(asks_else) {
+        return Err(Failure::Failed(call_driver(&args)));
+    }
     let line = LinkLine::parse(args.iter().cloned(), &|_| None).map_err(Failure::Usage)?;
-    if args.iter().any(asks_else) || line.output_kind != OutputKind::Program {
+    if line.output_kind != OutputKind::Program {
         return Err(Failure::Failed(call_driver(&args)));
     }
     let unknown = line.own_options.iter().map(|o| o.display().to_string());
@@ -71,6 +74,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     if line.inputs.is_empty() {
         return Err(Failure::Usage("no input files".to_owned()));
     }
+    line.check_named_files()?;
     write_image(line, &args)?;
     Ok(0)
 }
@@ -117,7 +121,7 @@ fn resolve(
     let limit = threads::limit(None);
     let inputs = inputs::open(line, surroundings, scratch, limit)?;
     let mut report = LinkReport::wanted(line);
-    let jit = run::jit(line, surroundings, report.as_ref(), Moment::Pruned);
+    let jit = run::jit(line, surroundings, report.as_ref(), Moment::Pruned)?;
     let jit = jit.build().map_err(|error| error.to_string())?;
     if let Some(report) = &mut report {
         report.files(&inputs.opened);

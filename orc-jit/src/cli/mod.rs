@@ -25,9 +25,11 @@ mod say;
 mod scratch;
 mod show_graph;
 mod sources;
+mod suggest;
 mod surroundings;
 mod threads;
 mod timings;
+mod tuning;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -75,6 +77,22 @@ pub fn main(args: Vec<OsString>) -> i32 {
     })
 }
 
+/// Whether it is the help, for a command line that is empty.
+fn is_help(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// What an error of `clap` says, without how it says so.
+fn said(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let lines = text.lines().map(str::trim_end);
+    let told =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
+    told.join("\n")
+}
+
 /// Says why the command stops. Its exit status.
 fn status_of(failure: Failure) -> i32 {
     match failure {
@@ -86,6 +104,9 @@ fn status_of(failure: Failure) -> i32 {
             say::error(message);
             say::note("Try `orc-jit --help`.");
             USAGE
+        }
+        Failure::Clap(error) if error.use_stderr() && !is_help(&error) => {
+            status_of(Failure::Usage(said(&error)))
         }
         Failure::Clap(error) => match (say::clap(&error), error.kind()) {
             (Err(message), _) => status_of(Failure::Failed(message)),
@@ -117,9 +138,16 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
         _ if Path::new(first).exists() => Err(Failure::Usage(format!(
             "`{first}` is no subcommand, but a file: `orc-jit run {first}` runs it"
         ))),
-        _ => {
+        _ if first.starts_with('-') => {
             options::Options::try_parse_from(&args)?;
             Err(Failure::Usage(format!("`{first}` is no subcommand")))
+        }
+        _ => {
+            let known = ["run", "explain", "executor", "help"];
+            let meant = suggest::similar(first, known);
+            let meant = meant.map(|known| format!("; did you mean `{known}`?"));
+            let meant = meant.unwrap_or_default();
+            Err(Failure::Usage(format!("`{first}` is no subcommand{meant}")))
         }
     }
 }

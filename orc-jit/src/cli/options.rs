@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory as _, Parser};
 use jit_core::remote::Place;
 
+use super::ld_options;
+
 /// Runs relocatable objects, static archives and source files as a program, without a link step.
 #[derive(Parser, Debug)]
 #[command(
@@ -182,6 +184,30 @@ signal that ends it ends the command. Status 1 also means that linking failed, a
 line was wrong; the message says which.";
 
 impl RunOptions {
+    /// Refuses the first option that neither this command nor a linker or driver has.
+    ///
+    /// # Errors
+    /// With what may have been meant.
+    pub fn refuse_unknown(options: &[OsString]) -> Result<(), String> {
+        const HELP: &[&str] = &["-h", "--help", "-V", "--version"];
+        let mut options = options.iter().map(|option| option.to_string_lossy());
+        while let Some(option) = options.next() {
+            match Self::is_own(&option) {
+                Some(true) => drop(options.next()),
+                Some(false) => {}
+                None if HELP.contains(&&*option) => {}
+                None => {
+                    let command = Self::command();
+                    let own = command.get_arguments();
+                    let own = own.filter_map(|argument| argument.get_long());
+                    let own: Vec<String> = own.map(str::to_owned).collect();
+                    return Err(ld_options::unknown(&option, &own));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an option is this command's own, and if so whether a value follows it.
     #[must_use]
     pub fn is_own(option: &str) -> Option<bool> {

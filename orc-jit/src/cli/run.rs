@@ -14,7 +14,7 @@ use platform_elf::library_search::{FoundContent, LibrarySearch};
 use platform_elf::symbol_list::SymbolPatterns;
 
 use super::inputs::{self, Inputs, Opened};
-use super::link_line::{InputName, LinkLine};
+use super::link_line::{Input, InputName, LinkLine};
 use super::map_file::LinkReport;
 use super::options::RunOptions;
 use super::scratch::Scratch;
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::mapped::{hide_all, hide_later};
 use crate::object_reader::Files;
-use crate::{Builder, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
+use crate::{Builder, Entry, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -41,6 +41,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let mut line =
         LinkLine::parse(own.iter().cloned(), &RunOptions::is_own).map_err(Failure::Usage)?;
     let name = OsString::from("orc-jit run");
+    RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;
     let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
     let is_repeated = restart::is_repeated() || options.link_directory.is_some();
     for warning in line.warnings.iter().filter(|_| !is_repeated) {
@@ -64,6 +65,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         line.seen_from(directory);
         line.directory = Some(directory.clone());
     }
+    line.check_named_files()?;
     let argv0 = options.argv0.clone();
     let argv0 = argv0.unwrap_or_else(|| file.display().to_string());
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
@@ -137,7 +139,8 @@ fn run(
         None => Scratch::for_line(&line)?,
     };
     let limit = threads::limit(options.threads);
-    let inputs = inputs::open(&mut line, surroundings, scratch::path(&scratch), limit)?;
+    let inputs = inputs::open(&mut line, surroundings, scratch::path(&scratch), limit);
+    let inputs = inputs.map_err(|problem| mention_arguments(&line, request, problem))?;
     // All that was compiled is open, and the program starts as if nothing had been compiled. Only what
     // could not be kept, and is to be compiled once more, has to stay.
     let scratch = scratch.filter(|scratch| lto::is_below(scratch.path(), &inputs.opened));
@@ -157,7 +160,7 @@ fn run(
     };
     let mut report = LinkReport::wanted(&line);
     let moment = Moment::Placed(options.show_graph);
-    let mut jit = jit(&line, surroundings, report.as_ref(), moment);
+    let mut jit = jit(&line, surroundings, report.as_ref(), moment)?;
     if let Some(executor) = &executor {
         jit = jit.executor(executor.clone());
     }
@@ -277,7 +280,7 @@ pub(super) fn needed_libraries(
     surroundings: &Arc<dyn Surroundings>,
     inputs: &Inputs,
 ) -> Result<Vec<Arc<dyn NativeLibrary>>, Failure> {
-    let jit = jit(line, surroundings, None, Moment::Pruned);
+    let jit = jit(line, surroundings, None, Moment::Pruned)?;
     let jit = jit.build().map_err(|e| e.to_string())?;
     let (opened, names_only) = (inputs.opened.clone(), Some(Rehearsal::Names));
     let program = prepare(&jit, line, surroundings, opened, Vec::new(), names_only)?;
@@ -311,7 +314,7 @@ pub(super) fn jit(
     surroundings: &Arc<dyn Surroundings>,
     report: Option<&LinkReport>,
     moment: Moment,
-) -> Builder {
+) -> Result<Builder, String> {
     let wrapped = line.wrapped.iter();
     let watched = surroundings.clone();
     let mut builder = wrapped.fold(Jit::builder(), Builder::wrap).files(Files {
@@ -346,7 +349,15 @@ pub(super) fn jit(
             }));
         }));
     }
-    builder.names(names)
+    let read = |path: &Path| {
+        let text = surroundings.open(path);
+        let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(String::from_utf8_lossy(text.bytes()).into_owned())
+    };
+    if let Some(passes) = line.tuning.passes(&read, names.clone())? {
+        builder = builder.passes(passes);
+    }
+    Ok(builder.names(names))
 }
 
 pub(super) fn prepare(
@@ -358,14 +369,24 @@ pub(super) fn prepare(
     rehearse: Option<Rehearsal>,
 ) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();
-    let wanted = opened
+    let scripts = opened
         .iter()
-        .flat_map(|opened| match &opened.found.content {
-            FoundContent::Names(names) => &names.wanted[..],
-            _ => &[],
+        .filter_map(|opened| match &opened.found.content {
+            FoundContent::Names(names) => Some(names),
+            _ => None,
         });
+    let wanted = scripts.clone().flat_map(|names| &names.wanted);
+    let entry = line.entry.as_ref();
+    let entry = entry.or_else(|| scripts.filter_map(|names| names.entry.as_ref()).next_back());
     let settings = ProgramSettings {
-        entry: line.entry.clone().unwrap_or(defaults.entry),
+        entry: match entry {
+            Some(entry) => Entry::Symbol(entry.clone()),
+            None if line.start_files => Entry::Main,
+            None => Entry::Start,
+        },
+        init: line.init.clone(),
+        fini: line.fini.clone(),
+        multiple_definitions: line.multiple_definitions,
         run_path: line.run_path.clone(),
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.iter().chain(wanted).cloned().collect(),
@@ -389,17 +410,19 @@ pub(super) fn prepare(
         name: opened.name,
         whole_archive: opened.whole_archive,
         as_needed: opened.as_needed,
+        lazy: opened.lazy,
     });
     program.add(opened.collect()).map_err(text)?;
-    for (name, value) in &line.defsyms {
-        program.define(name, value).map_err(text)?;
-    }
+    program.assign(line.assignments.iter().cloned());
     Ok(program)
 }
 
 /// What the command line and the files it names choose for `dlsym`.
 fn exported(line: &LinkLine, surroundings: &dyn Surroundings) -> Result<SymbolPatterns, String> {
     let mut patterns = SymbolPatterns::default();
+    for list in &line.exported_lists {
+        patterns.add_list(list)?;
+    }
     for pattern in &line.exported {
         patterns.add(pattern);
     }
@@ -411,6 +434,22 @@ fn exported(line: &LinkLine, surroundings: &dyn Surroundings) -> Result<SymbolPa
         added.map_err(|problem| format!("{}: {problem}", path.display()))?;
     }
     Ok(patterns)
+}
+
+/// Adds how arguments are given to the program, if words behind a source or an object are no files.
+fn mention_arguments(line: &LinkLine, request: &Request, problem: String) -> String {
+    let is_missing = |input: &Input| match &input.name {
+        InputName::File(path) => !path.exists() && path.extension().is_none(),
+        InputName::Library(_) => false,
+    };
+    let missing = line.inputs.iter().skip(1).find(|input| is_missing(input));
+    match missing.map(|input| &input.name) {
+        Some(InputName::File(path)) if request.identity.args.len() <= 1 => format!(
+            "{problem}\nif `{0}` is an argument of the program, write it behind `--`: … -- {0} …",
+            path.display()
+        ),
+        _ => problem,
+    }
 }
 
 /// The file a linker would have written, or else the first input without its extension: what the program

@@ -166,6 +166,9 @@ fn start(
     command.env("TMPDIR", dir);
     standard_streams::empty_for(&mut command);
     let (variable, _) = language.compiler();
+    if line.verbose {
+        eprintln!("{}", shown(&command));
+    }
     let child = command.spawn().map_err(|e| {
         format!(
             "{}: cannot run the compiler `{}`: {e}; set {variable} to one that exists",
@@ -180,6 +183,20 @@ fn start(
         command: words.join(" "),
         child,
     })
+}
+
+/// A command as a shell would read it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = words.map(|word| {
+        let word = word.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./,:@%".contains(c);
+        match !word.is_empty() && word.chars().all(plain) {
+            true => word.into_owned(),
+            false => format!("'{}'", word.replace('\'', "'\\''")),
+        }
+    });
+    quoted.collect::<Vec<String>>().join(" ")
 }
 
 fn c_arguments(

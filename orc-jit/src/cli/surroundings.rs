@@ -151,7 +151,9 @@ impl LinkLine {
                 *dir = path.to_owned();
             }
         }
-        for list in &mut self.export_lists {
+        let scripts = &mut self.tuning.version_scripts;
+        let named = self.named_files.iter_mut().map(|(_, path)| path);
+        for list in self.export_lists.iter_mut().chain(scripts).chain(named) {
             *list = directory.join(&*list);
         }
         if let Some(root) = &mut self.sysroot {

@@ -29,15 +29,39 @@ impl FileKind {
             [b'!', b'<', b'a' | b't', ..] => Self::Archive,
             // Who reads objects says what is to be done with bitcode, plain or wrapped.
             [b'B', b'C', 0xc0, 0xde, ..] | [0xde, 0xc0, 0x17, 0x0b, ..] => Self::Object,
-            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
-                Self::Unusable("is a Mach-O file; an ELF object is needed here")
+            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] => {
+                Self::Unusable("is a Mach-O file (macOS); an ELF object is needed here")
             }
-            [b'M', b'Z', ..] => Self::Unusable("is a Windows file; an ELF object is needed here"),
+            [0xca, 0xfe, 0xba, 0xbe, ..] => Self::Unusable(
+                "is a universal Mach-O file (macOS) or a Java class; an ELF object is needed here",
+            ),
+            [b'M', b'Z', ..] => {
+                Self::Unusable("is a Windows program or DLL; an ELF object is needed here")
+            }
+            [0, b'a', b's', b'm', ..] => Self::Unusable(
+                "is a WebAssembly module; an ELF object is needed here: compile for x86-64 Linux",
+            ),
+            // The machine (x86-64, x86, ARM64; or 0 and 0xffff for `/bigobj`), then small numbers.
+            [0x64, 0x86, ..] | [0x4c, 0x01, ..] | [0x64, 0xaa, ..] | [0, 0, 0xff, 0xff, ..]
+                if bytes.len() >= COFF_HEADER =>
+            {
+                Self::Unusable(
+                    "is a COFF object (Windows); an ELF object is needed here: compile for x86-64 Linux",
+                )
+            }
+            [0x1f, 0x8b, ..] => Self::Unusable("is compressed (gzip): unpack it"),
+            [b'P', b'K', 3, 4, ..] => Self::Unusable("is a zip archive: unpack it"),
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Unusable("is compressed (xz): unpack it"),
+            [b'#', b'!', ..] => Self::Unusable("is a script for an interpreter: run it directly"),
+            [b'%', b'P', b'D', b'F', ..] => Self::Unusable("is a PDF document"),
             _ if looks_like_script(bytes) => Self::Text,
             _ => Self::Unusable("is no object, archive, library or linker script"),
         }
     }
 }
+
+/// Bytes of a COFF object's header.
+const COFF_HEADER: usize = 20;
 
 fn elf_kind(bytes: &[u8]) -> FileKind {
     // `e_type` stands at the same place in every class; 64-bit big-endian files are refused later

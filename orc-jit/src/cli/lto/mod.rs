@@ -230,7 +230,7 @@ fn needed(
         opener: surroundings.clone(),
         watch: Some(Arc::new(watch)),
     };
-    let jit = run::jit(&line, &surroundings, None, Moment::Pruned).files(files);
+    let jit = run::jit(&line, &surroundings, None, Moment::Pruned)?.files(files);
     let jit = jit.build().map_err(|error| error.to_string())?;
     let rehearse = Some(Rehearsal::Names);
     let program = run::prepare(&jit, &line, &surroundings, opened, Vec::new(), rehearse);

@@ -1,0 +1,1 @@
+int in_archive(void) { return 3; }

@@ -1,0 +1,2 @@
+#include <stdio.h>
+void from_archive(void) { puts("from the archive"); }

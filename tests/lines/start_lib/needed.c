@@ -1,0 +1,2 @@
+int deeper(void);
+int needed(void) { return deeper() + 1; }

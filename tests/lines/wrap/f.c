@@ -1,0 +1,2 @@
+int f(int n) { return n + 10; }
+int calls_itself(int n) { return f(n); }

@@ -1,0 +1,1 @@
+int __wrap_f(int n) { return n - 1; }

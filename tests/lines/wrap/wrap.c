@@ -1,0 +1,2 @@
+int __real_f(int);
+int __wrap_f(int n) { return __real_f(n) * 100; }

@@ -1,0 +1,1 @@
+int __wrap_g(void) { return 8; }
