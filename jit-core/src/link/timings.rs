@@ -1,17 +1,21 @@
 //! How long the phases of links take.
 //!
-//! Every phase is a `tracing` span and, at the cost of two clock reads, an entry in the session's
-//! [`PhaseTimes`], which a command can print as a tree.
+//! Every phase is a `tracing` span and, if somebody has asked for it, an entry in the session's
+//! [`PhaseTimes`], which a command can print as a tree. It has to be asked for, because it takes two
+//! readings of two clocks for each phase, and that of the processor is a system call: almost half of the
+//! time of a small link.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Phases of all links of a session, added up.
+/// Phases of all links of a session, added up. Nothing is measured before [`PhaseTimes::measure`].
 #[derive(Default)]
 pub struct PhaseTimes {
+    wanted: AtomicBool,
     phases: Mutex<Vec<Phase>>,
 }
 
@@ -30,6 +34,11 @@ pub struct Phase {
 }
 
 impl PhaseTimes {
+    /// Measures the phases that start from now on.
+    pub fn measure(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
     /// All phases, in the order of their first run.
     #[must_use]
     pub fn phases(&self) -> Vec<Phase> {
@@ -99,11 +108,15 @@ impl Timings {
 
     /// Starts a phase that ends when the result is dropped.
     pub(super) fn phase(&self, name: &'static str) -> RunningPhase {
-        RunningPhase {
-            name,
+        let wanted = self.times.wanted.load(Ordering::Relaxed);
+        let measured = wanted.then(|| Measured {
             start: Instant::now(),
             processor: processor_time(),
             times: Arc::clone(&self.times),
+        });
+        RunningPhase {
+            name,
+            measured,
             _span: tracing::debug_span!("link", phase = name).entered(),
         }
     }
@@ -112,22 +125,40 @@ impl Timings {
 /// A phase that is running.
 pub(super) struct RunningPhase {
     name: &'static str,
+    measured: Option<Measured>,
+    _span: tracing::span::EnteredSpan,
+}
+
+/// When a phase started that is measured.
+struct Measured {
     start: Instant,
     processor: Duration,
     times: Arc<PhaseTimes>,
-    _span: tracing::span::EnteredSpan,
 }
 
 impl Drop for RunningPhase {
     fn drop(&mut self) {
-        let processor = processor_time().saturating_sub(self.processor);
-        self.times.add(self.name, self.start.elapsed(), processor);
+        if let Some(phase) = &self.measured {
+            let processor = processor_time().saturating_sub(phase.processor);
+            phase.times.add(self.name, phase.start.elapsed(), processor);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_measured_unless_somebody_asks() {
+        let times = Arc::new(PhaseTimes::default());
+        let timings = Timings::new(times.clone());
+        drop(timings.phase("layout"));
+        assert_eq!(times.phases(), []);
+        times.measure();
+        drop(timings.phase("layout"));
+        assert_eq!(times.phases()[0].count, 1);
+    }
 
     #[test]
     fn phases_add_up() {

@@ -167,6 +167,9 @@ fn run(
     if let Some(path) = &options.orc_runtime {
         jit = jit.runtime(path);
     }
+    if options.timings {
+        jit = jit.time_phases();
+    }
     let jit = jit.build().map_err(|e| e.to_string())?;
     if let Some(report) = &mut report {
         report.files(&inputs.opened);
