@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-/// Calls `make` for each of `items`, on the threads of the current rayon pool, and `take` with the
+use crate::threads;
+
+/// Calls `make` for each of `items`, on the threads that share work ([`crate::threads`]), and `take` with the
 /// values, on the calling thread and in the order of the items.
 ///
 /// Values are taken while later ones are made, so that what has to be done in order costs time of one
@@ -25,10 +27,8 @@ pub fn in_order<I: Sync, T: Send>(
         made: items.iter().map(|_| Mutex::new(None)).collect(),
         is_broken: AtomicBool::new(false),
     };
-    rayon::in_place_scope(|scope| {
-        let helpers = rayon::current_num_threads()
-            .min(items.len())
-            .saturating_sub(1);
+    let helpers = threads::count().min(items.len()).saturating_sub(1);
+    threads::share_from_here(|scope| {
         for _ in 0..helpers {
             scope.spawn(|_| while making.make_one() {});
         }

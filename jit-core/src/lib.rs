@@ -21,3 +21,4 @@ pub mod platform;
 pub mod remote;
 pub mod session;
 pub mod symbolize;
+pub mod threads;

@@ -13,6 +13,8 @@ use super::Crash;
 pub enum Disconnect {
     /// The controller closed it.
     Closed,
+    /// It is the connection of another process, which this one was forked from.
+    Forked,
     /// The executor closed it and told no more.
     EndOfFile,
     /// It ended in the middle of a message.
@@ -50,6 +52,10 @@ impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("this side closed the connection"),
+            Self::Forked => f.write_str(
+                "the connection belongs to the process that this one was forked from: start or \
+                 connect to an executor of its own",
+            ),
             Self::EndOfFile => f.write_str("it closed the connection"),
             Self::Truncated { arrived, size } => write!(
                 f,

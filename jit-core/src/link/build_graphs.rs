@@ -12,6 +12,7 @@ use crate::error::LinkError;
 use crate::graph::{BlockId, Content, LinkGraph, SymbolId, Target};
 use crate::object::ObjectError;
 use crate::platform::Passes;
+use crate::threads;
 
 /// Builds the graph of every unit, runs the platform's pre-prune passes, and sorts the parts into
 /// groups.
@@ -37,12 +38,8 @@ pub(super) fn build_graphs(link: &mut Link) -> Result<(), LinkError> {
     let built: Vec<Result<Part, LinkError>> = if units.len() == 1 {
         units.iter().zip(&groups).map(build).collect()
     } else {
-        units
-            .par_iter()
-            .zip(&groups)
-            .with_max_len(1)
-            .map(build)
-            .collect()
+        let units = units.par_iter().zip(&groups).with_max_len(1);
+        threads::share(|| units.map(build).collect())
     };
     let mut errors = Vec::new();
     for result in built {

@@ -11,6 +11,7 @@ use hashbrown::HashSet;
 use super::parallel;
 use super::state::{Link, Part};
 use crate::graph::InputBytes;
+use crate::threads;
 
 /// Below this many bytes of inputs, there is little to win.
 const WORTHWHILE: usize = 8 << 20;
@@ -23,16 +24,16 @@ const AT_ONCE: usize = 64;
 pub(super) fn drop_graphs(link: &mut Link) {
     let mut parts = std::mem::take(&mut link.parts);
     let files = to_rest(&parts);
-    if parallel::is_small(&parts) || rayon::current_num_threads() == 1 {
+    if parallel::is_small(&parts) || threads::count() == 1 {
         drop(parts);
         return files.iter().for_each(|file| file.rest());
     }
     while !parts.is_empty() {
         let some = parts.split_off(parts.len().saturating_sub(AT_ONCE));
-        rayon::spawn(move || drop(some));
+        threads::hand_over(move || drop(some));
     }
     for file in files {
-        rayon::spawn(move || file.rest());
+        threads::hand_over(move || file.rest());
     }
 }
 

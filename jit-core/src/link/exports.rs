@@ -15,6 +15,7 @@ use crate::graph::SymbolId;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::{Scope, SymbolKind};
+use crate::threads;
 
 /// Fills [`Link::exports`] with the program's definitions that its libraries name. They are roots
 /// of liveness: a library may call them.
@@ -62,18 +63,17 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
 /// Names of the session that some library could take from the program, each once.
 fn interposable_names(link: &Link, libraries: &[Arc<dyn NativeLibrary>]) -> Vec<(NameId, Vec<u8>)> {
     let names = &link.context.names;
-    let found: Vec<(NameId, Vec<u8>)> = libraries
-        .par_iter()
-        .flat_map_iter(|library| {
-            let mut found = Vec::new();
-            library.for_each_interposable(&mut |name| {
-                if let Some(id) = names.find(name) {
-                    found.push((id, name.to_vec()));
-                }
-            });
-            found
-        })
-        .collect();
+    let of_library = |library: &Arc<dyn NativeLibrary>| {
+        let mut found = Vec::new();
+        library.for_each_interposable(&mut |name| {
+            if let Some(id) = names.find(name) {
+                found.push((id, name.to_vec()));
+            }
+        });
+        found
+    };
+    let found: Vec<(NameId, Vec<u8>)> =
+        threads::share(|| libraries.par_iter().flat_map_iter(of_library).collect());
     let mut seen = HashSet::with_capacity(found.len());
     found
         .into_iter()

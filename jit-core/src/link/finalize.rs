@@ -16,6 +16,7 @@ use crate::executor::{AllocAction, AllocActionPair, FinalizeRequest, Finalized};
 use crate::graph::{Block, Frame};
 use crate::name::NameId;
 use crate::platform::LaidOutGroup;
+use crate::threads;
 
 /// What the session owns once a batch is in memory.
 pub(super) type Allocations = Vec<(TrackerId, Box<dyn Finalized>)>;
@@ -152,7 +153,7 @@ fn frames_of_groups(link: &Link) -> Vec<Vec<FrameEntry>> {
         if frames.len() < PARALLEL_WORK {
             frames.sort();
         } else {
-            frames.par_sort();
+            threads::share(|| frames.par_sort());
         }
     }
     of_groups

@@ -17,6 +17,7 @@ use crate::demangle;
 use crate::error::LinkError;
 use crate::graph::{BlockId, Content, Edge, SectionKind, SymbolId, Target};
 use crate::object::ObjectError;
+use crate::threads;
 use orc_shared::ExecutorAddr;
 
 /// Failures reported per task; the rest are counted.
@@ -62,7 +63,7 @@ fn prepare(memory: &[Option<GroupMemory>]) {
     // Not asked of other threads where there is little to do: that may start them.
     match preparations.len() {
         0..=1 => preparations.into_iter().for_each(|prepare| prepare()),
-        _ => preparations.into_par_iter().for_each(|prepare| prepare()),
+        _ => threads::share(|| preparations.into_par_iter().for_each(|prepare| prepare())),
     }
 }
 
@@ -93,11 +94,8 @@ fn fix_up_memory(
             .flat_map(|task| run(parts, task))
             .collect()
     } else {
-        tasks
-            .into_par_iter()
-            .with_max_len(1)
-            .flat_map_iter(|task| run(parts, task))
-            .collect()
+        let tasks = tasks.into_par_iter().with_max_len(1);
+        threads::share(|| tasks.flat_map_iter(|task| run(parts, task)).collect())
     };
     let errors = failures.iter().map(|failure| describe(link, failure));
     join_errors(errors.collect())?;

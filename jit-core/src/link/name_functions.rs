@@ -15,6 +15,7 @@ use crate::executor::api::FunctionName;
 use crate::graph::{BlockId, Content, NamedFunction, SectionKind, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::SymbolKind;
+use crate::threads;
 
 /// The output section of names.
 const SECTION: &[u8] = b".orc.function_names";
@@ -142,7 +143,8 @@ pub(super) fn entries(link: &Link, group: &Group) -> Vec<FunctionName> {
     if parallel::is_small(&link.parts) {
         tasks.into_iter().for_each(fill_entries);
     } else {
-        tasks.into_par_iter().with_max_len(4).for_each(fill_entries);
+        let tasks = tasks.into_par_iter().with_max_len(4);
+        threads::share(|| tasks.for_each(fill_entries));
     }
     entries
 }

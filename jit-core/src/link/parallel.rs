@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::state::{External, Link, Part, join_errors};
 use crate::error::LinkError;
+use crate::threads;
 
 /// Below this many blocks, edges and symbols a step runs on the calling thread: waking others
 /// costs more than the step.
@@ -18,12 +19,8 @@ where
     let errors: Vec<LinkError> = if is_small(parts) {
         parts.iter_mut().enumerate().filter_map(run).collect()
     } else {
-        parts
-            .par_iter_mut()
-            .enumerate()
-            .with_max_len(4)
-            .filter_map(run)
-            .collect()
+        let parts = parts.par_iter_mut().enumerate().with_max_len(4);
+        threads::share(|| parts.filter_map(run).collect())
     };
     join_errors(errors)
 }
@@ -38,12 +35,8 @@ where
     if is_small(parts) {
         parts.iter().enumerate().map(run).collect()
     } else {
-        parts
-            .par_iter()
-            .enumerate()
-            .with_max_len(4)
-            .map(run)
-            .collect()
+        let parts = parts.par_iter().enumerate().with_max_len(4);
+        threads::share(|| parts.map(run).collect())
     }
 }
 
@@ -57,7 +50,7 @@ where
     if is_small(parts) {
         which.iter().map(run).collect()
     } else {
-        which.par_iter().with_max_len(4).map(run).collect()
+        threads::share(|| which.par_iter().with_max_len(4).map(run).collect())
     }
 }
 
@@ -71,7 +64,7 @@ where
         link.externals.iter().map(map).collect()
     } else {
         let externals = link.externals.par_iter().with_min_len(1024);
-        externals.map(map).collect()
+        threads::share(|| externals.map(map).collect())
     }
 }
 

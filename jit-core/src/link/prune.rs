@@ -20,6 +20,7 @@ use crate::batch::{DylibId, Resolution};
 use crate::error::LinkError;
 use crate::graph::{BlockId, Section, SymbolId, Target};
 use crate::platform::LinkerDefined;
+use crate::threads;
 
 /// How many blocks wait for a visit when half of them are left to another thread.
 const MANY: usize = 512;
@@ -150,7 +151,7 @@ impl<'a> Search<'a> {
             self.visit_all(&mut waiting, &bounds);
             if !waiting.is_empty() {
                 let rest = std::mem::take(&mut waiting);
-                rayon::scope(|scope| self.share(scope, rest, &bounds));
+                threads::share(|| rayon::scope(|scope| self.share(scope, rest, &bounds)));
             }
             for (dylib, name) in bounds.into_inner() {
                 if known_bounds.insert((dylib, name.clone())) {

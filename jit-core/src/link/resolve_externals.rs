@@ -16,6 +16,7 @@ use crate::name::NameId;
 use crate::name_pages::NamePages;
 use crate::object::SymbolKind;
 use crate::platform::LinkerDefined;
+use crate::threads;
 
 /// Names that one thread asks for at least.
 const FEW: usize = 1024;
@@ -71,7 +72,7 @@ fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Result<Vec<External>, LinkErr
     let externals = if list.len() < FEW {
         list.iter().map(ask).collect()
     } else {
-        list.par_iter().with_min_len(FEW).map(ask).collect()
+        threads::share(|| list.par_iter().with_min_len(FEW).map(ask).collect())
     };
     join_errors(errors.into_inner())?;
     Ok(externals)

@@ -78,6 +78,9 @@ pub(super) type CallBack<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
 
 /// A connection to an executor that has introduced itself.
 pub(super) struct Connection {
+    /// The process that has opened it. What is forked from that has no thread that receives, and must
+    /// not send either: the executor would take its messages for the other's.
+    process: u32,
     /// For closing it.
     stream: Stream,
     /// For sending, one message at a time.
@@ -118,6 +121,7 @@ impl Connection {
         let (stream, incoming, setup) = opened.map_err(|by| peer.ended(by, &Told::default()))?;
         let system = |error: io::Error| Disconnect::Io(error.to_string());
         let connection = Arc::new(Self {
+            process: std::process::id(),
             writer: Mutex::new(stream.try_clone().map_err(system)?),
             stream,
             written: AtomicU64::new(0),
@@ -248,6 +252,9 @@ impl Connection {
         descriptors: &[BorrowedFd<'_>],
         slot: Option<Arc<Slot>>,
     ) -> Result<(), Disconnect> {
+        if self.is_forked() {
+            return Err(Disconnect::Forked);
+        }
         let sequence = self.calls.begin(slot)?;
         self.send(Opcode::CallWrapper, sequence, tag, args, descriptors);
         Ok(())
@@ -345,7 +352,14 @@ impl Connection {
 
     /// Why the connection has ended, if it has.
     pub(super) fn lost(&self) -> Option<Disconnect> {
-        self.calls.lost()
+        match self.is_forked() {
+            true => Some(Disconnect::Forked),
+            false => self.calls.lost(),
+        }
+    }
+
+    fn is_forked(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// Whether descriptors can be passed.
@@ -356,6 +370,10 @@ impl Connection {
     /// Ends the session: the executor is told by the end of what it receives, and its answer, the end
     /// of what it sends, is waited for a while.
     pub(super) fn close(&self, patience: Duration) {
+        // The session goes on, in the other process.
+        if self.is_forked() {
+            return;
+        }
         self.calls.lose(Disconnect::Closed);
         self.stream.close_writing();
         let mut received = self.received.lock();

@@ -56,6 +56,8 @@ pub(super) fn socket_pair() -> io::Result<(UnixStream, OwnedFd)> {
 /// A child process, killed and reaped when this is dropped.
 pub(super) struct Process {
     child: Mutex<Child>,
+    /// Whose child it is: not that of a process which is forked from it.
+    parent: u32,
     /// Whether what it has started is killed with it.
     leads_to_others: bool,
 }
@@ -64,6 +66,7 @@ impl Process {
     pub(super) fn new(child: Child) -> Self {
         Self {
             child: Mutex::new(child),
+            parent: std::process::id(),
             leads_to_others: false,
         }
     }
@@ -73,6 +76,7 @@ impl Process {
     pub(super) fn of_command(child: Child) -> Self {
         Self {
             child: Mutex::new(child),
+            parent: std::process::id(),
             leads_to_others: true,
         }
     }
@@ -199,7 +203,7 @@ pub fn end_descendants(pid: u32, patience: Duration) {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.wait(Duration::ZERO).is_none() {
+        if self.parent == std::process::id() && self.wait(Duration::ZERO).is_none() {
             self.kill();
         }
     }

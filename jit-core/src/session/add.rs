@@ -9,6 +9,7 @@ use crate::error::LinkError;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::{LazyObjects, Linkage, ObjectFile, Scope, SymbolKind};
+use crate::threads;
 
 use super::clash;
 use super::dylib::Dylib;
@@ -88,10 +89,9 @@ impl Tracker {
     /// # Errors
     /// When a member cannot be read, and as for [`Self::add_object`].
     pub fn add_whole_archive(&self, archive: &dyn LazyObjects) -> Result<(), LinkError> {
-        let members: Result<Vec<_>, _> = (0..archive.len())
-            .into_par_iter()
-            .map(|member| archive.load(member))
-            .collect();
+        let members = (0..archive.len()).into_par_iter();
+        let load = |member| archive.load(member);
+        let members: Result<Vec<_>, _> = threads::share(|| members.map(load).collect());
         self.add_objects(members?)
     }
 

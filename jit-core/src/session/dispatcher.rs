@@ -73,6 +73,8 @@ struct Queue {
 #[derive(Default)]
 struct Tasks {
     waiting: VecDeque<Task>,
+    /// The process that the threads are in: one that is forked from it has none of them.
+    process: u32,
     idle: usize,
     threads: usize,
     closed: bool,
@@ -92,6 +94,10 @@ impl ThreadPool {
 impl Dispatcher for ThreadPool {
     fn dispatch(&self, task: Task) {
         let mut tasks = self.queue.tasks.lock();
+        let process = std::process::id();
+        if std::mem::replace(&mut tasks.process, process) != process {
+            (tasks.idle, tasks.threads) = (0, 0);
+        }
         tasks.waiting.push_back(task);
         if tasks.idle < tasks.waiting.len() && tasks.threads < self.threads_max {
             let queue = Arc::downgrade(&self.queue);

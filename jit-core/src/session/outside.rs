@@ -11,6 +11,7 @@ use crate::in_order::in_order;
 use crate::name::NameId;
 use crate::native::NativeSymbol;
 use crate::object::{LazyObjects, ObjectFile};
+use crate::threads;
 
 use super::generator::Wanted;
 use super::ids::IdSet;
@@ -47,7 +48,7 @@ impl Resolver<'_> {
         let answers: Vec<Option<Resolution>> = if wants.len() < 64 * PARALLEL_MIN {
             wants.iter().map(ask).collect()
         } else {
-            wants.par_iter().with_min_len(64).map(ask).collect()
+            threads::share(|| wants.par_iter().with_min_len(64).map(ask).collect())
         };
         for ((want, ..), answer) in wants.into_iter().zip(answers) {
             match answer {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use jit_core::graph::InputBytes;
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{LazyObjects, ObjectError, ObjectFile};
+use jit_core::threads;
 use object::read::archive::{ArchiveFile, ArchiveKind};
 use rayon::prelude::*;
 
@@ -130,10 +131,9 @@ impl Archive {
         if let Some(watch) = &self.watch {
             offsets.iter().for_each(|&offset| watch(offset));
         }
-        let objects: Result<Vec<_>, ObjectError> = offsets
-            .into_par_iter()
-            .map(|offset| self.load_at(offset))
-            .collect();
+        let load = |offset| self.load_at(offset);
+        let objects: Result<Vec<_>, ObjectError> =
+            threads::share(|| offsets.into_par_iter().map(load).collect());
         let objects = objects?.into_iter().flatten();
         Ok(objects
             .map(|object| object as Arc<dyn ObjectFile>)
@@ -196,7 +196,8 @@ impl Archive {
         self.index = if entries.len() <= NAMES_PER_TASK {
             number(&entries)
         } else {
-            let parts: Vec<_> = entries.par_chunks(NAMES_PER_TASK).map(number).collect();
+            let parts = entries.par_chunks(NAMES_PER_TASK).map(number);
+            let parts: Vec<_> = threads::share(|| parts.collect());
             parts.concat()
         };
         let versioned = default_versions.iter().map(|(name, offset)| {
@@ -211,20 +212,17 @@ impl Archive {
     /// objects define nothing.
     fn make_index(&mut self) -> Result<(), String> {
         self.members = self.walk()?;
-        let definitions: Vec<Vec<(NameId, u32)>> = self
-            .members
-            .par_iter()
-            .zip(0u32..self.members.len() as u32)
-            .map(|(&offset, member)| match self.load_at(offset) {
-                Ok(Some(object)) => object
-                    .interface()
-                    .definitions
-                    .iter()
-                    .map(|d| (d.name, member))
-                    .collect(),
-                Ok(None) | Err(_) => Vec::new(),
-            })
-            .collect();
+        let of_member = |(&offset, member): (&u64, u32)| match self.load_at(offset) {
+            Ok(Some(object)) => {
+                let definitions = object.interface().definitions.iter();
+                definitions.map(|d| (d.name, member)).collect()
+            }
+            Ok(None) | Err(_) => Vec::new(),
+        };
+        let numbers = 0u32..self.members.len() as u32;
+        let members = self.members.par_iter().zip(numbers);
+        let definitions: Vec<Vec<(NameId, u32)>> =
+            threads::share(|| members.map(of_member).collect());
         self.index = definitions.concat();
         Ok(())
     }
