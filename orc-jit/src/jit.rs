@@ -326,7 +326,9 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let dylibs = self.dylibs.get_mut();
-        let dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
+        let mut dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
+        dylibs.reverse();
+        self.runtime.sort_for_closing(&mut dylibs);
         let mut failures = Vec::new();
         for dylib in dylibs.by_age.values().rev() {
             failures.extend(self.runtime.close(dylib).err());

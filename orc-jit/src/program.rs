@@ -456,7 +456,6 @@ impl Program {
         let entry = self.called.get().copied().unwrap_or("main");
         let status = self.jit.0.runtime.run_main(&ProgramCall {
             dylib: &self.dylib,
-            libraries: &[],
             entry,
             args: &self.settings.args,
             then_exit: self.settings.then_exit,

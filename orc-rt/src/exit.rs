@@ -205,15 +205,15 @@ unsafe extern "C" fn run_at_exit(argument: *mut c_void) {
     }
 }
 
-/// Calls and forgets the handlers of `dylib` that lead into `range`, newest first.
+/// Calls and forgets the handlers of `dylib` that lead into one of the ranges, newest first.
 ///
 /// # Safety
 /// The handlers may be called now.
-pub unsafe fn finalize_range(dylib: ExecutorAddr, range: ExecutorAddrRange) {
+pub unsafe fn finalize_ranges(dylib: ExecutorAddr, ranges: &[ExecutorAddrRange]) {
     loop {
         let mut registry = registry::lock();
         let handlers = &registry.records(dylib).at_exit;
-        let newest = handlers.iter().rfind(|record| leads_into(*record, range));
+        let newest = handlers.iter().rfind(|record| leads_into(*record, ranges));
         let Some(record) = newest else { return };
         // SAFETY: the record is in the registry.
         let kept = unsafe { record.get() };
@@ -232,22 +232,24 @@ pub unsafe fn finalize_range(dylib: ExecutorAddr, range: ExecutorAddrRange) {
     }
 }
 
-/// Number of thread-local destructors of `dylib` that threads still have to run; with a range, only
-/// of those that lead into it.
+/// Number of thread-local destructors of `dylib` that threads still have to run; with ranges, only
+/// of those that lead into one.
 pub fn pending_thread_destructors(
     registry: &mut Registry,
     dylib: ExecutorAddr,
-    range: Option<ExecutorAddrRange>,
+    ranges: Option<&[ExecutorAddrRange]>,
 ) -> u64 {
-    registry.records(dylib).at_thread_exit.count(range)
+    registry.records(dylib).at_thread_exit.count(ranges)
 }
 
-/// Whether a registered record's function or object lies in `range`.
-fn leads_into(record: RecordPtr, range: ExecutorAddrRange) -> bool {
+/// Whether a registered record's function or object lies in one of the ranges.
+fn leads_into(record: RecordPtr, ranges: &[ExecutorAddrRange]) -> bool {
     // SAFETY: the record is in the registry, whose lock the caller holds.
     let record = unsafe { record.get() };
-    range.contains(addr::of(record.function as *const c_void))
-        || range.contains(addr::of(record.argument.cast_const()))
+    let function = addr::of(record.function as *const c_void);
+    let argument = addr::of(record.argument.cast_const());
+    let holds = |range: &ExecutorAddrRange| range.contains(function) || range.contains(argument);
+    ranges.iter().any(holds)
 }
 
 /// `__cxa_atexit` of JIT'd code.

@@ -39,7 +39,14 @@ wrapper_functions! {
         let mut registry = registry::lock();
         let dylib = registry.dylib(header)?;
         for section in sections.into_iter().rev() {
-            remove_range(&mut dylib.fini_sections, section, "finalizer")?;
+            if let Some(index) = dylib.fini_sections_run.iter().rposition(|run| *run == section) {
+                dylib.fini_sections_run.swap_remove(index);
+                continue;
+            }
+            let index = remove_range(&mut dylib.fini_sections, section, "finalizer")?;
+            if index < dylib.fini_sections_due {
+                dylib.fini_sections_due -= 1;
+            }
         }
         Ok(())
     }
@@ -49,7 +56,10 @@ wrapper_functions! {
     fn __orc_rt_ext_elfnix_initialize(headers: Vec<ExecutorAddr>) => error {
         // Whoever opens the same dylib at the same time returns when it is initialized.
         let _loader = Loader::acquire();
-        headers.into_iter().try_for_each(loader::open_linked)
+        for header in headers {
+            loader::open_linked(header)?;
+        }
+        Ok(())
     }
 
     /// `Error(Addr thunk)`: a function that outlives the runtime and jumps to what the first word of its
@@ -70,30 +80,32 @@ wrapper_functions! {
         Ok(exit::pending_thread_destructors(&mut registry::lock(), header, None))
     }
 
-    /// `Expected<u64>(Addr header, Range)`: part of a dylib is removed by this thread. Runs and forgets
-    /// the thread's destructors of thread-locals that lead into the range, then what
-    /// `finalize_range` does.
-    fn __orc_rt_ext_elfnix_remove_range(header: ExecutorAddr, range: ExecutorAddrRange) => expected {
-        registry::lock().dylib(header)?;
-        // SAFETY: the controller calls before it frees the range.
-        unsafe {
-            thread_exit::run_of_dylib(header, Some(range));
-            exit::finalize_range(header, range);
-        }
-        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, Some(range)))
-    }
-
-    /// `Expected<u64>(Addr header, Range)`: part of a dylib goes away. Runs and forgets the exit
-    /// handlers that lead into the range. Returns the number of thread-local destructors that lead
-    /// there and that threads still have to run.
-    fn __orc_rt_ext_elfnix_finalize_range(
+    /// `Expected<u64>(Addr header, Seq<Range>)`: part of a dylib is removed by this thread. Runs and
+    /// forgets the thread's destructors of thread-locals that lead into the ranges, then what
+    /// `finalize_ranges` does.
+    fn __orc_rt_ext_elfnix_remove_ranges(
         header: ExecutorAddr,
-        range: ExecutorAddrRange,
+        ranges: Vec<ExecutorAddrRange>,
     ) => expected {
         registry::lock().dylib(header)?;
-        // SAFETY: the controller calls before it frees the range.
-        unsafe { exit::finalize_range(header, range) };
-        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, Some(range)))
+        // SAFETY: the controller calls before it frees the ranges.
+        unsafe {
+            thread_exit::run_of_dylib(header, Some(&ranges));
+            loader::finalize_ranges(header, &ranges)?;
+        }
+        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, Some(&ranges)))
+    }
+
+    /// `Expected<u64>(Addr header, Seq<Range>)`: part of a dylib goes away. Runs and forgets the
+    /// finalizers and exit handlers that lead into the ranges. Returns the number of thread-local
+    /// destructors that lead there and that threads still have to run.
+    fn __orc_rt_ext_elfnix_finalize_ranges(
+        header: ExecutorAddr,
+        ranges: Vec<ExecutorAddrRange>,
+    ) => expected {
+        // SAFETY: the controller calls before it frees the ranges.
+        unsafe { loader::finalize_ranges(header, &ranges)? };
+        Ok(exit::pending_thread_destructors(&mut registry::lock(), header, Some(&ranges)))
     }
 
     /// `Error(Seq<String>)`: the command line that initializers of libraries are passed.

@@ -9,14 +9,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_void};
 
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use orc_shared::{DylibNeeds, ExecutorAddr, ExecutorAddrRange, opening_order};
 
 use crate::addr;
 use crate::arch;
 use crate::elfnix::__orc_rt_elfnix_push_initializers_tag;
 use crate::exit;
 use crate::host;
-use crate::registry::{self, Arguments, LoaderOwner, Outcome, WordMap};
+use crate::registry::{self, Arguments, LoaderOwner, Outcome};
 use crate::sync::ThreadId;
 use crate::{call, tls};
 
@@ -77,34 +77,39 @@ impl Loader {
     pub fn update(&self, header: ExecutorAddr) -> Outcome<()> {
         let mut registry = registry::lock();
         let dylib = registry.dylib(header)?;
-        if dylib.open_count == 0 {
+        if dylib.opened_at.is_none() {
             return Err(format!("JIT dylib '{}' is not open", dylib.name));
         }
         drop(registry);
         self.push_initializers(header)
     }
 
-    /// Undoes one opening; the last one closes the dylib, and those opened for it alone.
+    /// Undoes one opening; the last one closes the dylib, and those opened for it alone, in the
+    /// reverse of the order they were opened in.
     ///
     /// # Errors
     /// When the dylib is not open.
     pub fn release(&self, header: ExecutorAddr) -> Outcome<()> {
-        let mut to_release = Vec::from([header]);
-        while let Some(header) = to_release.pop() {
-            let mut registry = registry::lock();
-            let dylib = registry.dylib(header)?;
-            if dylib.open_count == 0 {
-                return Err(format!("JIT dylib '{}' is not open", dylib.name));
-            }
-            dylib.open_count -= 1;
-            if dylib.open_count > 0 {
-                continue;
-            }
-            // The dependencies are released in the reverse of the order they were opened in.
-            to_release.append(&mut core::mem::take(&mut dylib.dependencies));
-            drop(registry);
-            finalize(header);
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        if dylib.open_count == 0 {
+            return Err(format!("JIT dylib '{}' is not open", dylib.name));
         }
+        dylib.open_count -= 1;
+        if dylib.open_count > 0 {
+            return Ok(());
+        }
+        let stands_alone = dylib.dependencies.is_empty() && dylib.holders == 0;
+        let unused = match stands_alone {
+            true => Vec::from([header]),
+            // Dylibs may need each other in a circle, where each has a holder for ever.
+            false => registry.unused_dylibs(),
+        };
+        for &header in &unused {
+            registry.let_go_of_dependencies(header);
+        }
+        drop(registry);
+        unused.into_iter().for_each(finalize);
         Ok(())
     }
 
@@ -112,8 +117,8 @@ impl Loader {
     /// sections here, then runs them, dependencies first.
     fn push_initializers(&self, header: ExecutorAddr) -> Outcome<()> {
         let tag = &raw const __orc_rt_elfnix_push_initializers_tag;
-        let pushed: Vec<(ExecutorAddr, Vec<ExecutorAddr>)> = call::controller(tag, &(header,))?;
-        for (dylib, needs) in in_dependency_order(header, &pushed) {
+        let pushed: Vec<DylibNeeds> = call::controller(tag, &(header,))?;
+        for (dylib, needs) in opening_order(header, &pushed) {
             hold_dependencies(dylib, needs)?;
             run_initializers(dylib)?;
         }
@@ -135,17 +140,19 @@ impl Drop for Loader {
 }
 
 /// Opens a dylib whose initializers are linked and registered, and whose dependencies are open. An
-/// open one gets its new initializers run.
+/// open one gets its new initializers run. Whether it was not open.
 ///
 /// # Errors
 /// When no dylib has this header.
-pub fn open_linked(header: ExecutorAddr) -> Outcome<()> {
-    {
+pub fn open_linked(header: ExecutorAddr) -> Outcome<bool> {
+    let is_new = {
         let mut registry = registry::lock();
         let dylib = registry.dylib(header)?;
         dylib.open_count = dylib.open_count.max(1);
-    }
-    run_initializers(header)
+        dylib.opened_at.is_none()
+    };
+    run_initializers(header)?;
+    Ok(is_new)
 }
 
 /// Closes a dylib whoever still has it open.
@@ -155,9 +162,8 @@ pub fn open_linked(header: ExecutorAddr) -> Outcome<()> {
 pub fn close(header: ExecutorAddr) -> Outcome<()> {
     {
         let mut registry = registry::lock();
-        let dylib = registry.dylib(header)?;
-        dylib.open_count = 0;
-        dylib.dependencies.clear();
+        registry.dylib(header)?.open_count = 0;
+        registry.let_go_of_dependencies(header);
     }
     finalize(header);
     Ok(())
@@ -172,48 +178,9 @@ fn hold_dependencies(header: ExecutorAddr, needs: &[ExecutorAddr]) -> Outcome<()
             continue;
         }
         known.push(dependency);
-        registry.dylib(dependency)?.open_count += 1;
+        registry.dylib(dependency)?.holders += 1;
     }
     Ok(())
-}
-
-/// A dylib and what it depends on.
-type Dependencies = (ExecutorAddr, Vec<ExecutorAddr>);
-
-/// `root` and what it depends on, each after its own dependencies. Of a cycle, the member reached
-/// first comes last.
-fn in_dependency_order(
-    root: ExecutorAddr,
-    all: &[Dependencies],
-) -> Vec<(ExecutorAddr, &[ExecutorAddr])> {
-    let mut index_of = WordMap::new();
-    for (index, (header, _)) in all.iter().enumerate() {
-        index_of.insert(header.value(), (index as u64, 0));
-    }
-    let needs = |header: ExecutorAddr| {
-        let index = index_of
-            .get(&header.value())
-            .map(|&(index, _)| index as usize);
-        let found = index.and_then(|index| all.get(index));
-        found.map_or([].as_slice(), |(_, needs)| needs)
-    };
-    let mut order = Vec::new();
-    let mut seen = WordMap::new();
-    seen.insert(root.value(), (0, 0));
-    let mut path = Vec::from([(root, needs(root).iter())]);
-    while let Some((header, rest)) = path.last_mut() {
-        match rest.next() {
-            Some(&next) if seen.insert(next.value(), (0, 0)).is_none() => {
-                path.push((next, needs(next).iter()));
-            }
-            Some(_) => {}
-            None => {
-                order.push((*header, needs(*header)));
-                path.pop();
-            }
-        }
-    }
-    order
 }
 
 /// Runs the initializers of a dylib that have not run yet, also those that appear meanwhile.
@@ -225,8 +192,9 @@ fn run_initializers(header: ExecutorAddr) -> Outcome<()> {
         dylib.opened_at.get_or_insert(sequence);
         let done = core::mem::replace(&mut dylib.init_sections_run, dylib.init_sections.len());
         let new = dylib.init_sections.get(done..).unwrap_or_default().to_vec();
-        let has_finalizers = !dylib.fini_sections.is_empty();
-        if new.is_empty() {
+        let due = core::mem::replace(&mut dylib.fini_sections_due, dylib.fini_sections.len());
+        let has_finalizers = due < dylib.fini_sections.len();
+        if new.is_empty() && !has_finalizers {
             return Ok(());
         }
         registry.initializing.push((ThreadId::current(), header));
@@ -309,7 +277,8 @@ pub fn finalize(header: ExecutorAddr) {
     }
     // A dylib that is opened again is initialized again.
     dylib.init_sections_run = 0;
-    let sections = dylib.fini_sections.clone();
+    let due = core::mem::take(&mut dylib.fini_sections_due);
+    let sections = dylib.fini_sections.get(..due).unwrap_or_default().to_vec();
     drop(registry);
     if is_program {
         // SAFETY: the dylib's code is still there.
@@ -326,6 +295,40 @@ pub fn finalize(header: ExecutorAddr) {
     // Also what finalizers registered.
     // SAFETY: as above.
     unsafe { host::cxa_finalize(header) };
+}
+
+/// Part of an open dylib goes away: runs what it has left to be called when the dylib is closed, in the
+/// order in which that would be done, and forgets it.
+///
+/// # Safety
+/// Finalizers and exit handlers in the ranges may be called now.
+pub unsafe fn finalize_ranges(header: ExecutorAddr, ranges: &[ExecutorAddrRange]) -> Outcome<()> {
+    registry::lock().dylib(header)?;
+    if registry::lock().program == Some(header) {
+        // SAFETY: the caller vouches for it.
+        unsafe { exit::finalize_ranges(header, ranges) };
+    }
+    loop {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        let due = dylib.fini_sections.get(..dylib.fini_sections_due);
+        let goes = |section: &ExecutorAddrRange| {
+            !section.is_empty() && ranges.iter().any(|range| range.contains(section.start))
+        };
+        let last = due.unwrap_or_default().iter().rposition(goes);
+        let Some(index) = last else { break };
+        let section = dylib.fini_sections.remove(index);
+        dylib.fini_sections_due -= 1;
+        dylib.fini_sections_run.push(section);
+        drop(registry);
+        // SAFETY: the controller registered this range as an array of finalizers, and the caller vouches
+        // for them.
+        unsafe { run_fini_section(section) };
+    }
+    // Also what finalizers registered.
+    // SAFETY: as above.
+    unsafe { exit::finalize_ranges(header, ranges) };
+    Ok(())
 }
 
 /// Calls the functions of one array, the last one first.

@@ -58,8 +58,15 @@ pub struct Dylib {
     pub init_sections_run: usize,
     /// Arrays of finalizers in memory order; see [`crate::ext`] for the meaning of an empty one.
     pub fini_sections: Vec<ExecutorAddrRange>,
-    /// How often it was opened and not yet closed, by users and by dylibs that depend on it.
+    /// How many of `fini_sections` are due when the dylib is closed: those that were there when its
+    /// initializers ran last.
+    pub fini_sections_due: usize,
+    /// Arrays of finalizers that have run, because their code is about to go away.
+    pub fini_sections_run: Vec<ExecutorAddrRange>,
+    /// How often it was opened by users and not yet closed.
     pub open_count: usize,
+    /// How many open dylibs it was opened for.
+    pub holders: usize,
     /// When it was opened, among all openings; `None` while its finalizers have nothing to undo.
     pub opened_at: Option<u64>,
     /// Dylibs opened for it.
@@ -157,7 +164,10 @@ impl Registry {
             init_sections: Vec::new(),
             init_sections_run: 0,
             fini_sections: Vec::new(),
+            fini_sections_due: 0,
+            fini_sections_run: Vec::new(),
             open_count: 0,
+            holders: 0,
             opened_at: None,
             dependencies: Vec::new(),
             records: Records::none(),
@@ -237,6 +247,39 @@ impl Registry {
             .rev()
             .map(|(header, _)| ExecutorAddr::new(header))
             .collect()
+    }
+
+    /// A dylib does not need the others any more that were opened for it.
+    pub fn let_go_of_dependencies(&mut self, header: ExecutorAddr) {
+        let Ok(dylib) = self.dylib(header) else {
+            return;
+        };
+        for dependency in core::mem::take(&mut dylib.dependencies) {
+            if let Ok(dependency) = self.dylib(dependency) {
+                dependency.holders = dependency.holders.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Those of the open dylibs that nobody has open any more, neither a user nor, directly or not, a
+    /// dylib that a user has open; the one opened last first.
+    pub fn unused_dylibs(&self) -> Vec<ExecutorAddr> {
+        let mut used = WordMap::new();
+        let opened = |dylib: &Dylib| dylib.open_count > 0;
+        let in_use = self.dylibs.iter().filter(|(_, dylib)| opened(dylib));
+        let mut waiting: Vec<ExecutorAddr> = in_use.map(|(header, _)| *header).collect();
+        while let Some(header) = waiting.pop() {
+            let index = self.index_of(header).ok();
+            let found = index.and_then(|index| self.dylibs.get(index));
+            if let Some((_, dylib)) = found
+                && used.insert(header.value(), (0, 0)).is_none()
+            {
+                waiting.extend(&dylib.dependencies);
+            }
+        }
+        let mut open = self.open_dylibs();
+        open.retain(|header| !used.contains_key(&header.value()));
+        open
     }
 }
 

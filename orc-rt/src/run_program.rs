@@ -74,8 +74,12 @@ pub struct Program {
 /// The program may be run on this thread.
 pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
     let since = begin(program.header, program.arguments)?;
+    // The client may have opened some already, and go on using them.
+    let mut opened = Vec::new();
     for &library in &program.libraries {
-        loader::open_linked(library)?;
+        if loader::open_linked(library)? {
+            opened.push(library);
+        }
     }
     if !program.bare {
         loader::finalize_at_exit()?;
@@ -91,7 +95,7 @@ pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
     // SAFETY: the program's code is still there, and `main` has ended.
     unsafe { thread_exit::run_for_current_thread(since, program.header) };
     loader::close(program.header)?;
-    for &library in program.libraries.iter().rev() {
+    for library in opened.into_iter().rev() {
         loader::close(library)?;
     }
     end(program.header);

@@ -239,11 +239,11 @@ impl Destructors {
         }
     }
 
-    /// How many there are; with a range, of those that lead into it.
-    pub fn count(&self, range: Option<ExecutorAddrRange>) -> u64 {
+    /// How many there are; with ranges, of those that lead into one.
+    pub fn count(&self, ranges: Option<&[ExecutorAddrRange]>) -> u64 {
         let all = self.newest_first();
         // SAFETY: as below.
-        all.filter(|it| range.is_none_or(|range| unsafe { (**it).leads_into(range) }))
+        all.filter(|it| ranges.is_none_or(|ranges| unsafe { (**it).leads_into(ranges) }))
             .count() as u64
     }
 
@@ -254,10 +254,12 @@ impl Destructors {
 }
 
 impl Destructor {
-    /// Whether its function or object lies in `range`.
-    fn leads_into(&self, range: ExecutorAddrRange) -> bool {
-        range.contains(addr::of(self.function as *const c_void))
-            || range.contains(addr::of(self.object.cast_const()))
+    /// Whether its function or object lies in one of the ranges.
+    fn leads_into(&self, ranges: &[ExecutorAddrRange]) -> bool {
+        let function = addr::of(self.function as *const c_void);
+        let object = addr::of(self.object.cast_const());
+        let holds = |range: &ExecutorAddrRange| range.contains(function) || range.contains(object);
+        ranges.iter().any(holds)
     }
 }
 
@@ -449,11 +451,11 @@ pub unsafe fn run_for_current_thread(since: u64, program: ExecutorAddr) {
 }
 
 /// Runs the destructors of `dylib` that the calling thread would run at its end and that lead into
-/// `range`, or all of them: their code is about to go.
+/// one of the ranges, or all of them: their code is about to go.
 ///
 /// # Safety
 /// The destructors may be called now.
-pub unsafe fn run_of_dylib(dylib: ExecutorAddr, range: Option<ExecutorAddrRange>) {
+pub unsafe fn run_of_dylib(dylib: ExecutorAddr, ranges: Option<&[ExecutorAddrRange]>) {
     let thread = ThreadId::current();
     // SAFETY: the caller vouches for it; what is in the map exists.
     unsafe {
@@ -461,7 +463,7 @@ pub unsafe fn run_of_dylib(dylib: ExecutorAddr, range: Option<ExecutorAddrRange>
             let all = &registry.records(dylib).at_thread_exit;
             all.newest_first().find(|it| {
                 let it = &**it;
-                (*it.list).thread == thread && range.is_none_or(|range| it.leads_into(range))
+                (*it.list).thread == thread && ranges.is_none_or(|ranges| it.leads_into(ranges))
             })
         });
     }

@@ -11,6 +11,7 @@ mod action;
 mod addr;
 mod flags;
 pub mod names;
+mod opening_order;
 pub mod remote;
 pub mod sps;
 mod wrapper_result;
@@ -18,6 +19,7 @@ mod wrapper_result;
 pub use action::{AllocAction, AllocActionPair};
 pub use addr::{ExecutorAddr, ExecutorAddrDiff, ExecutorAddrRange};
 pub use flags::{ExecutorSymbolDef, SymbolFlags};
+pub use opening_order::{DylibNeeds, opening_order};
 pub use wrapper_result::{
     CWrapperFunctionData, CWrapperFunctionResult, OutOfBandError, WrapperAllocator,
     WrapperFunctionResult,

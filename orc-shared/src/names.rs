@@ -98,13 +98,13 @@ pub mod ext_elf {
     /// `.fini_array`; returns the number of thread-local destructors of the dylib that other threads
     /// still have to run.
     pub const CLOSE: &str = "__orc_rt_ext_elfnix_close";
-    /// `Expected<u64>(Addr header, Range)`: [`FINALIZE_RANGE`], and the calling thread's destructors of
-    /// thread-locals before it.
-    pub const REMOVE_RANGE: &str = "__orc_rt_ext_elfnix_remove_range";
-    /// `Expected<u64>(Addr header, Range)`: runs and forgets the exit handlers that lead into the
-    /// range, which is about to be freed; returns the number of thread-local destructors that
-    /// threads still have to run there.
-    pub const FINALIZE_RANGE: &str = "__orc_rt_ext_elfnix_finalize_range";
+    /// `Expected<u64>(Addr header, Seq<Range>)`: [`FINALIZE_RANGES`], and the calling thread's
+    /// destructors of thread-locals before it.
+    pub const REMOVE_RANGES: &str = "__orc_rt_ext_elfnix_remove_ranges";
+    /// `Expected<u64>(Addr header, Seq<Range>)`: runs and forgets the finalizers and exit handlers that
+    /// lead into the ranges, which are about to be freed; returns the number of thread-local
+    /// destructors that threads still have to run there.
+    pub const FINALIZE_RANGES: &str = "__orc_rt_ext_elfnix_finalize_ranges";
     /// `Error(Seq<String>)`: the arguments that initializers of libraries get.
     pub const SET_ARGUMENTS: &str = "__orc_rt_ext_elfnix_set_arguments";
     /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit, bool

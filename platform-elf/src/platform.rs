@@ -7,11 +7,12 @@
 mod handlers;
 mod initializers;
 mod linker_defined;
+mod opening;
 mod runtime;
 mod section_rank;
 mod support;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jit_core::batch::DylibId;
@@ -25,6 +26,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 pub use self::initializers::RuntimeFunctions;
 use self::initializers::{InitializerNames, InitializerRanges};
 pub(crate) use self::linker_defined::{end_of_section, linker_defined, start_of_section};
+use self::opening::Waiting;
 pub use self::runtime::{ElfRuntime, ProcessLibrary, ProgramCall};
 pub use self::support::SupportObject;
 
@@ -42,11 +44,12 @@ pub struct ElfPlatform {
 #[derive(Default)]
 struct State {
     runtime: Option<RuntimeFunctions>,
+    /// The runtime's own dylib.
+    runtime_dylib: Option<DylibId>,
     dylib_names: HashMap<DylibId, String>,
     headers: HashMap<ExecutorAddr, DylibId>,
-    headers_of: HashMap<DylibId, ExecutorAddr>,
-    /// Dylibs that are new, or have initializers that were linked and not run.
-    uninitialized: HashSet<DylibId>,
+    header_of: HashMap<DylibId, ExecutorAddr>,
+    waiting: Waiting,
     /// What was linked before the runtime could be called: the runtime itself.
     early: Vec<KnownGroup>,
 }
@@ -86,6 +89,11 @@ impl ElfPlatform {
         actions.collect()
     }
 
+    /// The dylib that the runtime is linked in.
+    pub(crate) fn set_runtime_dylib(&self, dylib: DylibId) {
+        self.state().runtime_dylib = Some(dylib);
+    }
+
     /// The runtime is about to stop: nothing of it may be called any more.
     pub(crate) fn runtime_stops(&self) {
         self.state().runtime = None;
@@ -100,13 +108,7 @@ impl ElfPlatform {
     /// The header of a dylib, once it is in memory.
     #[must_use]
     pub fn header_of(&self, dylib: DylibId) -> Option<ExecutorAddr> {
-        self.state().headers_of.get(&dylib).copied()
-    }
-
-    /// Whether the dylib is new, or initializers of it were linked since this was asked last.
-    #[must_use]
-    pub fn take_uninitialized(&self, dylib: DylibId) -> bool {
-        self.state().uninitialized.remove(&dylib)
+        self.state().header_of.get(&dylib).copied()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -163,13 +165,13 @@ impl Platform for ElfPlatform {
         // The group that holds the header is the dylib's first.
         let holds_header = group.sections.iter().any(|(_, r)| r.contains(header));
         if holds_header {
-            state.headers.insert(header, group.dylib);
-            state.headers_of.insert(group.dylib, header);
+            if let Some(gone) = state.headers.insert(header, group.dylib) {
+                state.header_of.remove(&gone);
+            }
+            state.header_of.insert(group.dylib, header);
         }
-        // A new dylib is opened even if it has nothing to initialize: only what is open is closed.
-        if holds_header || !ranges.init.is_empty() {
-            state.uninitialized.insert(group.dylib);
-        }
+        let has_own = !ranges.init.is_empty() || !ranges.fini.is_empty();
+        state.waiting.linked(group.dylib, holds_header, has_own);
         let name = state.dylib_names.get(&group.dylib).cloned();
         let known = KnownGroup {
             header,
@@ -194,28 +196,23 @@ impl Platform for ElfPlatform {
     ) -> ExecutorResult<u64> {
         let runtime = self.state().runtime;
         let function = runtime.and_then(|runtime| match cause {
-            ReleaseCause::Removal => runtime.remove_range,
-            ReleaseCause::LastUser => runtime.finalize_range,
+            ReleaseCause::Removal => runtime.remove_ranges,
+            ReleaseCause::LastUser => runtime.finalize_ranges,
         });
         let (Some(function), Some(header)) = (function, self.header_of(dylib)) else {
             return Ok(0);
         };
-        let mut pending = 0_u64;
-        for range in ranges {
-            let answer = executor.call_wrapper(function, &sps::encode(&(header, *range)))?;
-            let count: SpsExpected<u64> =
-                sps::decode(&answer).map_err(|error| ExecutorError::Failed(error.to_string()))?;
-            // A call may lead into several of the ranges.
-            pending = pending.max(count.0.map_err(ExecutorError::Failed)?);
-        }
-        Ok(pending)
+        let answer = executor.call_wrapper(function, &sps::encode(&(header, ranges)))?;
+        let count: SpsExpected<u64> =
+            sps::decode(&answer).map_err(|error| ExecutorError::Failed(error.to_string()))?;
+        count.0.map_err(ExecutorError::Failed)
     }
 
     fn forget_dylib(&self, dylib: DylibId) {
         let mut state = self.state();
         state.dylib_names.remove(&dylib);
-        state.uninitialized.remove(&dylib);
-        if let Some(header) = state.headers_of.remove(&dylib)
+        state.waiting.forget(dylib);
+        if let Some(header) = state.header_of.remove(&dylib)
             // Another dylib may have got its place.
             && state.headers.get(&header) == Some(&dylib)
         {

@@ -159,7 +159,14 @@ impl Tracker {
         let targets = reexports.iter().map(|r| (r.dylib.id, r.name)).collect();
         let source = Source::Reexport(Arc::new(interface), targets);
         let mut state = self.session.state.lock();
-        self.add_source(&mut state, source, Some(Vec::new()))
+        self.add_source(&mut state, source, Some(Vec::new()))?;
+        let known = &mut state.dylib_mut(self.dylib).reexported;
+        for reexport in reexports {
+            if !known.contains(&reexport.dylib.id) {
+                known.push(reexport.dylib.id);
+            }
+        }
+        Ok(())
     }
 
     /// Adds a unit of the client: `materializer` produces the promised symbols when one is needed.

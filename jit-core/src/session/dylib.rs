@@ -12,6 +12,7 @@ use crate::native::NativeLibrary;
 use crate::object::{LazyObjects, ObjectFile};
 
 use super::generator::Generator;
+use super::ids::IdSet;
 use super::materializer::{Materializer, Promise};
 use super::resolve::{Extra, Need, Request, Resolver};
 use super::state::Native;
@@ -98,6 +99,24 @@ impl Dylib {
             id: *id,
         };
         order.iter().map(dylib).collect()
+    }
+
+    /// The other dylibs that its references may lead to: those of its link order, then those that its
+    /// reexports name, each once.
+    #[must_use]
+    pub fn needed(&self) -> Vec<Dylib> {
+        let state = self.session.state.lock();
+        let own = state.dylib(self.id);
+        let mut seen = IdSet::default();
+        seen.insert(self.id);
+        let all = own.link_order.iter().chain(&own.reexported);
+        let others = all.copied().filter(|id| seen.insert(*id));
+        others
+            .map(|id| Dylib {
+                session: self.session.clone(),
+                id,
+            })
+            .collect()
     }
 
     /// What additions belong to that name no tracker.

@@ -67,6 +67,8 @@ pub(super) struct DylibState {
     /// Where references of its objects are looked up; starts with itself unless the client says
     /// otherwise.
     pub(super) link_order: Arc<[DylibId]>,
+    /// Other dylibs that its reexports lead to.
+    pub(super) reexported: Vec<DylibId>,
     /// Archives by rank.
     pub(super) archives: BTreeMap<u32, Archive>,
     /// Libraries by rank. Shared with lookups, which search them without the lock.
@@ -403,6 +405,7 @@ impl DylibState {
         Self {
             name,
             link_order: Arc::new([id]),
+            reexported: Vec::new(),
             created,
             ..Self::closed()
         }
@@ -414,6 +417,7 @@ impl DylibState {
             name: String::new(),
             table: SymbolTable::default(),
             link_order: Arc::default(),
+            reexported: Vec::new(),
             archives: BTreeMap::new(),
             natives: Arc::default(),
             generators: Vec::new(),

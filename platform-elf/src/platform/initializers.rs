@@ -26,11 +26,11 @@ pub struct RuntimeFunctions {
     /// `__orc_rt_elfnix_register_fini_sections` and its counterpart. LLVM 22's runtime has none:
     /// `.fini_array` does not run there.
     pub fini_sections: Option<(ExecutorAddr, ExecutorAddr)>,
-    /// `__orc_rt_ext_elfnix_finalize_range`. LLVM's runtime has none: exit handlers that lead into
+    /// `__orc_rt_ext_elfnix_finalize_ranges`. LLVM's runtime has none: exit handlers that lead into
     /// removed code stay.
-    pub finalize_range: Option<ExecutorAddr>,
-    /// `__orc_rt_ext_elfnix_remove_range`; likewise.
-    pub remove_range: Option<ExecutorAddr>,
+    pub finalize_ranges: Option<ExecutorAddr>,
+    /// `__orc_rt_ext_elfnix_remove_ranges`; likewise.
+    pub remove_ranges: Option<ExecutorAddr>,
 }
 
 /// The `.preinit_array` of a program's group.
@@ -145,8 +145,8 @@ mod tests {
         register_init_sections: ExecutorAddr::new(3),
         deregister_init_sections: ExecutorAddr::new(4),
         fini_sections: Some((ExecutorAddr::new(5), ExecutorAddr::new(6))),
-        finalize_range: Some(ExecutorAddr::new(7)),
-        remove_range: Some(ExecutorAddr::new(8)),
+        finalize_ranges: Some(ExecutorAddr::new(7)),
+        remove_ranges: Some(ExecutorAddr::new(8)),
     };
 
     fn range(start: u64, end: u64) -> ExecutorAddrRange {

@@ -7,6 +7,7 @@
 //! LLVM's runtime serves as well as our own. What only ours can do (`names::ext_elf`) is looked up
 //! weakly; without it programs are run by name, and finalizer arrays do not run.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use jit_core::error::LinkError;
@@ -14,11 +15,12 @@ use jit_core::executor::{AllocAction, AllocActionPair, ExecutorControl, Executor
 use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects, Linkage, ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
-use orc_shared::ExecutorAddr;
 use orc_shared::names::{dispatch, elf, ext_elf, rt};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
+use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
+use super::opening::ToInitialize;
 use super::support::{HEADER, PROCESS_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
@@ -56,8 +58,6 @@ struct Functions {
 pub struct ProgramCall<'a> {
     /// Its dylib.
     pub dylib: &'a Dylib,
-    /// Dylibs to initialize before it, in order.
-    pub libraries: &'a [Dylib],
     /// The entry point's name, `main` by default.
     pub entry: &'a str,
     /// `argv`, the program's name first.
@@ -83,6 +83,7 @@ impl ElfRuntime {
         let executor = session.executor().clone();
         let dylib = session.add_dylib(NAME);
         platform.name_dylib(dylib.id(), NAME);
+        platform.set_runtime_dylib(dylib.id());
         let names = session.names();
         dylib.add_object(Arc::new(SupportObject::header(names)))?;
         add_dispatch(session, &dylib)?;
@@ -114,7 +115,7 @@ impl ElfRuntime {
             ],
             false,
         )?;
-        let (fini_sections, [finalize_range, remove_range], functions) = further_functions(&dylib)?;
+        let (fini_sections, [finalize_ranges, remove_ranges], functions) = further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
         let (thunk, set_thunk) = (executor.exit_thunk(), functions.set_exit_thunk);
         if !thunk.is_null() && !set_thunk.is_null() {
@@ -127,8 +128,8 @@ impl ElfRuntime {
             register_init_sections: register_init,
             deregister_init_sections: deregister_init,
             fini_sections,
-            finalize_range: Some(finalize_range).filter(|function| !function.is_null()),
-            remove_range: Some(remove_range).filter(|function| !function.is_null()),
+            finalize_ranges: Some(finalize_ranges).filter(|function| !function.is_null()),
+            remove_ranges: Some(remove_ranges).filter(|function| !function.is_null()),
         });
         run_calls(&*executor, early.iter().map(|pair| &pair.finalize))?;
         Ok(Self {
@@ -205,18 +206,26 @@ impl ElfRuntime {
         Ok(dylib.lookup_one(HEADER)?.addr())
     }
 
-    /// Runs the initializers of a dylib that were linked since the last time.
+    /// Runs the initializers of a dylib, and of those it needs, that were linked since the last time:
+    /// what a dylib needs comes before it, as with a loader.
     ///
     /// # Errors
     /// When the dylib is not registered.
     pub fn initialize(&self, dylib: &Dylib) -> Result<(), LinkError> {
-        if !self.platform.take_uninitialized(dylib.id()) {
+        let due = self.platform.to_initialize(dylib);
+        if due.is_empty() {
             return Ok(());
         }
-        let header = self.register(dylib)?;
+        self.open_linked(dylib, &due)?;
+        self.platform.initialized(&due);
+        Ok(())
+    }
+
+    fn open_linked(&self, dylib: &Dylib, due: &[ToInitialize]) -> Result<(), LinkError> {
         let function = self.functions.initialize;
         if !function.is_null() {
-            return call_for_error(&*self.executor, function, &vec![header]);
+            let headers: Vec<ExecutorAddr> = due.iter().map(|(_, header, _)| *header).collect();
+            return call_for_error(&*self.executor, function, &headers);
         }
         // LLVM's runtime knows opening by name only; opening again runs what is new.
         let args = (dylib.name(), 1i32);
@@ -239,10 +248,18 @@ impl ElfRuntime {
         let function = self.functions.close;
         match self.platform.header_of(dylib.id()) {
             Some(header) if !function.is_null() => {
-                call_for_value(&*self.executor, function, &header)
+                let pending = call_for_value(&*self.executor, function, &header)?;
+                self.platform.closed(dylib.id());
+                Ok(pending)
             }
             _ => Ok(0),
         }
+    }
+
+    /// Puts dylibs into the order in which a loader closes them: those that are open in the reverse of
+    /// the order in which they were opened, then the others.
+    pub fn sort_for_closing(&self, dylibs: &mut [Dylib]) {
+        dylibs.sort_by_key(|dylib| Reverse(self.platform.opened_at(dylib.id())));
     }
 
     /// Runs a program that is linked, and returns its exit status.
@@ -260,17 +277,32 @@ impl ElfRuntime {
         }
         let header = self.register(program.dylib)?;
         let entry = program.dylib.lookup_one(program.entry)?;
-        let libraries: Result<Vec<ExecutorAddr>, LinkError> =
-            program.libraries.iter().map(|l| self.register(l)).collect();
+        // All of the program is linked.
+        let needs = match self.platform.needed(program.dylib).is_empty() {
+            true => Vec::new(),
+            false => self.platform.link_initializers(program.dylib)?,
+        };
+        let order = opening_order(header, &needs);
+        let headers = order.iter().map(|(header, _)| *header);
+        let libraries: Vec<ExecutorAddr> = headers.filter(|other| *other != header).collect();
+        let due = self.platform.to_initialize(program.dylib);
         let args = (
             header,
-            libraries?,
+            libraries,
             entry.addr(),
             program.args.to_vec(),
             program.then_exit,
             program.bare,
         );
-        call_for_value(&*self.executor, self.functions.run_main, &args)
+        let status = call_for_value(&*self.executor, self.functions.run_main, &args)?;
+        // The program's end has closed them, unless they were open before.
+        self.platform.initialized(&due);
+        for (dylib, header, _) in due {
+            if args.1.contains(&header) {
+                self.platform.closed(dylib);
+            }
+        }
+        Ok(status)
     }
 
     /// Stops the runtime: dylibs are closed, nothing of it may be called afterwards.
@@ -366,24 +398,24 @@ fn further_functions(
         register_fini,
         deregister_fini,
         initialize,
-        finalize_range,
+        finalize_ranges,
         close,
         run_main,
         dlupdate,
         set_exit_thunk,
-        remove_range,
+        remove_ranges,
     ] = lookup(
         dylib,
         [
             ext_elf::REGISTER_FINI_SECTIONS,
             ext_elf::DEREGISTER_FINI_SECTIONS,
             ext_elf::INITIALIZE,
-            ext_elf::FINALIZE_RANGE,
+            ext_elf::FINALIZE_RANGES,
             ext_elf::CLOSE,
             ext_elf::RUN_MAIN,
             rt::DLUPDATE_WRAPPER,
             ext_elf::SET_EXIT_THUNK,
-            ext_elf::REMOVE_RANGE,
+            ext_elf::REMOVE_RANGES,
         ],
         true,
     )?;
@@ -400,7 +432,7 @@ fn further_functions(
     };
     Ok((
         has_fini.then_some((register_fini, deregister_fini)),
-        [finalize_range, remove_range],
+        [finalize_ranges, remove_ranges],
         functions,
     ))
 }
