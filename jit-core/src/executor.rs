@@ -26,6 +26,20 @@ pub enum ExecutorError {
     /// The executor is gone, with everything that was linked into it.
     #[error("the executor is gone: {0}")]
     Disconnected(Disconnect),
+    /// What was started or reached did not become an executor.
+    #[error(
+        "the executor {place} did not start: {how}{}",
+        match how {
+            Disconnect::Ended(..) | Disconnect::EndOfFile => "; is it an orc-executor?",
+            _ => "",
+        }
+    )]
+    NotStarted {
+        /// Where it was to be, as users write it.
+        place: String,
+        /// How the connection ended.
+        how: Disconnect,
+    },
     /// The other side is no executor for this controller.
     #[error("{0}")]
     Mismatch(String),
@@ -47,7 +61,9 @@ impl ExecutorError {
         for error in errors {
             match error {
                 Self::Failed(message) => messages.push(message),
-                Self::Disconnected(_) | Self::Mismatch(_) => return Err(error),
+                Self::Disconnected(_) | Self::NotStarted { .. } | Self::Mismatch(_) => {
+                    return Err(error);
+                }
             }
         }
         if messages.is_empty() {

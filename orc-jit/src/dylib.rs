@@ -71,9 +71,14 @@ impl Dylib {
         Ok(closed.unwrap_or(Ok(Removal::Released))?)
     }
 
-    /// Lets objects of this dylib see another one's definitions, after all that they see now.
-    pub fn link_with(&self, other: &Self) {
-        self.dylib.add_to_link_order(&other.dylib);
+    /// Lets objects of this dylib see another one's definitions, after all that they see now. The
+    /// other one's constructors run before this one's, and its destructors after them, as with a
+    /// shared library that a shared library needs.
+    ///
+    /// # Errors
+    /// When the other one is another JIT's.
+    pub fn link_with(&self, other: &Self) -> Result<(), Error> {
+        Ok(self.dylib.add_to_link_order(&other.dylib)?)
     }
 
     /// The symbol of this name: its address, and a guard that keeps its memory. What it needs is linked,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jit_core::error::LinkError;
 use jit_core::object::ObjectError;
+use orc_shared::ExecutorAddr;
 use platform_elf::library_search::SearchError;
 use platform_elf::shared_library::LibraryError;
 
@@ -47,6 +48,15 @@ pub enum Error {
     NotInThisProcess {
         /// The name.
         name: String,
+    },
+    /// A symbol was used with an executor that does not have it.
+    #[error(
+        "the wrapper function at {addr} is in the process of another executor: call it through the \
+         JIT that has linked it"
+    )]
+    OtherExecutor {
+        /// Where it is, there.
+        addr: ExecutorAddr,
     },
     /// A place of an executor that makes no sense.
     #[error("{0}")]

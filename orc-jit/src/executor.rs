@@ -152,11 +152,12 @@ impl From<Arc<dyn ExecutorControl>> for Executor {
 }
 
 impl ExecutorOptions {
-    /// How long the executor may keep silent while something is asked of it; 30 seconds if this is
-    /// not called. `None` for ever.
+    /// How long the executor may keep silent while something is asked of it, and how long it may take
+    /// to start; 30 and 20 seconds if this is not called. `None` for ever.
     #[must_use]
     pub fn silence_limit(mut self, limit: Option<Duration>) -> Self {
         self.limits.silence = limit;
+        self.limits.start = limit;
         self
     }
 

@@ -266,12 +266,17 @@ impl Jit {
     /// `CWrapperFunctionResult`.
     ///
     /// # Errors
-    /// The function's out-of-band error, or that its process is gone.
+    /// The function's out-of-band error, that its process is gone, or that the symbol is of another
+    /// executor.
     ///
     /// # Safety
     /// The symbol is a wrapper function, and calling it with these arguments is safe.
     pub unsafe fn call_wrapper(&self, function: &Symbol, args: &[u8]) -> Result<Vec<u8>, Error> {
         let control = self.0.executor.control();
+        if !function.is_in(control) {
+            let addr = function.addr();
+            return Err(Error::OtherExecutor { addr });
+        }
         Ok(control.call_wrapper(function.addr(), args)?)
     }
 
@@ -326,11 +331,11 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let dylibs = self.dylibs.get_mut();
-        let mut dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
-        dylibs.reverse();
+        let dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
+        let mut dylibs: Vec<_> = dylibs.by_age.into_values().rev().collect();
         self.runtime.sort_for_closing(&mut dylibs);
         let mut failures = Vec::new();
-        for dylib in dylibs.by_age.values().rev() {
+        for dylib in &dylibs {
             failures.extend(self.runtime.close(dylib).err());
             failures.extend(self.session.close_dylib(dylib).err());
         }

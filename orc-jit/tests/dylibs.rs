@@ -61,7 +61,7 @@ fn a_closed_dylib_is_finalized_and_says_so() {
     let jit = Jit::new().unwrap();
     let log = log(&jit);
     let app = jit.dylib("app").unwrap();
-    app.link_with(&log);
+    app.link_with(&log).unwrap();
     let source = "int atexit(void (*)(void)); extern int ended;
          static void last(void) { ended = ended * 10 + 1; }
          __attribute__((destructor)) static void d(void) { ended = ended * 10 + 2; }
@@ -101,7 +101,7 @@ fn what_others_use_of_a_closed_dylib_stays() {
     let source = "static int n = 40; int f(void) { return n; }";
     library.add_object_bytes("f.o", c(source)).unwrap();
     let app = jit.dylib("app").unwrap();
-    app.link_with(&library);
+    app.link_with(&library).unwrap();
     let source = "int f(void); int g(void) { return f() + 2; }";
     app.add_object_bytes("g.o", c(source)).unwrap();
     assert_eq!(call(&app, "g").unwrap(), 42);
@@ -118,7 +118,7 @@ fn a_module_with_a_destructor_of_a_thread_local_is_reloaded_without_end() {
     let jit = Jit::new().unwrap();
     let log = log(&jit);
     let app = jit.dylib("app").unwrap();
-    app.link_with(&log);
+    app.link_with(&log).unwrap();
     let source = "extern \"C\" int ended;
          struct Counted { long filler[16]; int x = 1; ~Counted() { ended += x; } };
          thread_local Counted counted;
@@ -141,7 +141,7 @@ fn destructors_of_a_thread_run_newest_first_however_many_modules_went_before() {
     let jit = Jit::new().unwrap();
     let log = log(&jit);
     let app = jit.dylib("app").unwrap();
-    app.link_with(&log);
+    app.link_with(&log).unwrap();
     let unit = |number: usize| {
         let source = format!(
             "extern \"C\" int ended;

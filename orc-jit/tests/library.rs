@@ -231,7 +231,7 @@ fn dylibs_see_each_other_if_told_to() {
     b.add_object_bytes("b.o", scratch.bytes("b", b_source))
         .unwrap();
     assert!(call(&b, "in_b").is_err());
-    b.link_with(&a);
+    b.link_with(&a).unwrap();
     assert_eq!(call(&b, "in_b").unwrap(), 8);
     let error = call(&a, "in_b").unwrap_err().to_string();
     assert!(error.contains("in_b"), "{error}");

@@ -257,7 +257,11 @@ fn failed_hook_leaves_no_trace() {
         let (open, _) = enter(&image);
         assert_eq!(take_events(), ["constructor"]);
         let second = program::open(&image, &mut |_| Ok(())).expect_err("fails");
-        assert!(second.to_string().starts_with("another program is running"));
+        assert!(
+            second
+                .to_string()
+                .starts_with("this process is another program already")
+        );
         assert!(open.close());
         enter(&image);
     });

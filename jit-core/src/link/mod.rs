@@ -218,6 +218,9 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
     let timings = link.timings.clone();
     let mut phase = Some(timings.phase(LOADING));
     let opened = executor.open_program(&image, &mut |values| {
+        if outcome.is_some() {
+            return Err(ExecutorError::failed("the program is relocated already"));
+        }
         // Writing the program has phases of its own.
         phase = None;
         let written = write(&mut link, &imports, values);

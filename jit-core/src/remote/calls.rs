@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use foldhash::HashMap;
 use parking_lot::{Condvar, Mutex};
@@ -39,6 +40,22 @@ impl Slot {
                 return event;
             }
             self.changed.wait(&mut events);
+        }
+    }
+
+    /// Waits for the next event; `None` if there is none by then.
+    pub(super) fn wait_until(&self, until: Option<Instant>) -> Option<Event> {
+        let Some(until) = until else {
+            return Some(self.wait());
+        };
+        let mut events = self.events.lock();
+        loop {
+            if let Some(event) = events.pop_front() {
+                return Some(event);
+            }
+            if self.changed.wait_until(&mut events, until).timed_out() {
+                return events.pop_front();
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use orc_shared::sps::{self, SpsError, SpsExpected};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::calls::{Calls, Event, Slot};
-use super::incoming::{Incoming, Message};
+use super::incoming::{Arrival, Incoming, Message};
 use super::silence::Silence;
 use super::stream::{Stream, is_timeout};
 use super::workers::Workers;
@@ -36,8 +36,9 @@ pub struct Limits {
     pub max_calls: usize,
     /// How long the executor may keep silent while somebody waits for it. `None` for ever.
     pub silence: Option<Duration>,
-    /// How long it may take until the executor has introduced itself.
-    pub start: Duration,
+    /// How long it may take until the executor has introduced itself and accepted this controller.
+    /// `None` for ever.
+    pub start: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -46,7 +47,7 @@ impl Default for Limits {
             max_message: 1 << 30,
             max_calls: 4096,
             silence: Some(Duration::from_secs(30)),
-            start: Duration::from_secs(20),
+            start: Some(Duration::from_secs(20)),
         }
     }
 }
@@ -140,7 +141,7 @@ impl Connection {
         });
         let receiver = Arc::clone(&connection);
         let named = thread::Builder::new().name("orc receive".to_owned());
-        let started = named.spawn(move || receiver.receive(incoming, &*peer));
+        let started = named.spawn(move || receiver.receive(incoming, peer));
         started.map_err(system)?;
         Ok((connection, setup))
     }
@@ -148,14 +149,15 @@ impl Connection {
     /// Reads the first message.
     fn introduce(stream: Stream, limits: Limits) -> Result<(Stream, Incoming, Setup), Disconnect> {
         let system = |error: io::Error| Disconnect::Io(error.to_string());
-        let tick = limits.start / 8;
-        let timeout = Some(tick.max(Duration::from_millis(1)));
-        stream.set_timeout(timeout).map_err(system)?;
+        let tick = |limit: Duration| (limit / 8).max(Duration::from_millis(1));
+        stream.set_timeout(limits.start.map(tick)).map_err(system)?;
         let mut incoming = Incoming::new(stream.try_clone().map_err(system)?, limits.max_message);
         let start = Instant::now();
-        let message = incoming.next(&mut || match start.elapsed() < limits.start {
-            true => Ok(()),
-            false => Err(Disconnect::Silent(limits.start)),
+        let message = incoming.next(&mut |arrival| match (limits.start, arrival) {
+            (Some(limit), _) if start.elapsed() < limit => Ok(()),
+            (Some(limit), Arrival::Nothing) => Err(Disconnect::Silent(limit)),
+            (Some(limit), Arrival::Bytes) => Err(late("introduce itself", limit)),
+            (None, _) => Ok(()),
         })?;
         if message.header.opcode != Opcode::Setup {
             let what = format!("its first message is a {:?}", message.header.opcode);
@@ -200,6 +202,32 @@ impl Connection {
                 Event::Lost(cause) => return Err(cause),
                 // Only the program's slot gets calls.
                 Event::Call { sequence, .. } => self.answer(sequence, &[]),
+            }
+        }
+    }
+
+    /// The first call, with descriptors: its result is waited for no longer than a start may take.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub(super) fn call_first(
+        &self,
+        tag: ExecutorAddr,
+        args: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Vec<u8>, Disconnect> {
+        let slot = Arc::<Slot>::default();
+        let until = self.limits.start.map(|limit| Instant::now() + limit);
+        self.start(tag, args, descriptors, Some(slot.clone()))?;
+        match slot.wait_until(until) {
+            Some(Event::Result(result)) => Ok(result),
+            Some(Event::Lost(cause)) => Err(cause),
+            Some(Event::Call { .. }) => Err(self.violated("it calls back too early".to_owned())),
+            None => {
+                let limit = self.limits.start.unwrap_or_default();
+                self.calls.lose(late("accept this controller", limit));
+                self.stream.close();
+                Err(self.lost().unwrap_or(Disconnect::Closed))
             }
         }
     }
@@ -388,14 +416,15 @@ impl Connection {
     }
 
     /// Receives until the connection ends.
-    fn receive(self: Arc<Self>, mut incoming: Incoming, peer: &dyn Peer) {
+    fn receive(self: Arc<Self>, mut incoming: Incoming, peer: Box<dyn Peer>) {
         let mut silence = Silence::new(self.limits.silence);
         let by = loop {
-            let message = incoming.next(&mut || {
-                silence.passed(&Watched {
+            let message = incoming.next(&mut |arrival| match arrival {
+                Arrival::Bytes => Ok(()),
+                Arrival::Nothing => silence.passed(&Watched {
                     connection: &self,
-                    peer,
-                })
+                    peer: &*peer,
+                }),
             });
             silence.broken();
             if let Err(by) = message.and_then(|message| self.take(message)) {
@@ -407,6 +436,8 @@ impl Connection {
         let by = self.calls.lost().unwrap_or(by);
         let cause = peer.ended(by, &self.told.lock());
         self.calls.lose(cause);
+        // A process of it that is still there goes now: whoever waits may end this process next.
+        drop(peer);
         *self.received.lock() = true;
         self.has_received.notify_all();
     }
@@ -522,6 +553,11 @@ impl Connection {
         catch_unwind(AssertUnwindSafe(|| handler(args)))
             .map_err(|_| format!("internal error: the handler of tag {tag} panicked"))
     }
+}
+
+/// The end of an executor that has something to do before it is in use, and does not get on with it.
+fn late(what: &str, limit: Duration) -> Disconnect {
+    Disconnect::Protocol(format!("it takes longer than {limit:?} to {what}"))
 }
 
 /// The answer to [`Notice::Relocated`] while nothing waits for it.

@@ -91,10 +91,9 @@ impl RemoteExecutor {
             Streams::Inherited | Streams::Forwarded => Vec::new(),
         };
         let descriptors: Vec<_> = passed.iter().map(std::os::fd::AsFd::as_fd).collect();
-        let args = sps::encode(&accept);
         let accepted: Accepted = self
             .requests
-            .ask_with(Service::Accept, &args, &descriptors)?;
+            .ask_first(Service::Accept, &accept, &descriptors)?;
         if accepted.version != VERSION {
             return Err(versions_differ(accepted.version));
         }
@@ -301,7 +300,12 @@ impl ExecutorControl for RemoteExecutor {
         relocated: &mut dyn FnMut(&[ImportValue]) -> ExecutorResult<()>,
     ) -> ExecutorResult<()> {
         let expected = image.imports.len();
+        let mut is_relocated = false;
         self.requests.open_program(image, &mut |args| {
+            if std::mem::replace(&mut is_relocated, true) {
+                let error = self.requests.violation("it relocates the program twice");
+                return sps::encode(&SpsError::from(Err(error)));
+            }
             let outcome = match sps::decode::<Vec<ImportValue>>(args) {
                 Ok(values) if values.len() == expected => relocated(&values),
                 Ok(_) => Err(ExecutorError::failed("not every import has a value")),

@@ -8,7 +8,7 @@ use orc_shared::remote::Setup;
 use orc_shared::remote::services::{Accepted, CrashReport, ExitStatus};
 use orc_shared::sps::{self, SpsDecode, SpsError, SpsExpected};
 
-use super::incoming::Incoming;
+use super::incoming::{Arrival, Incoming};
 use super::stream::Stream;
 use crate::executor::Disconnect;
 use crate::executor::api::{Allocated, ImportValue, LoadedLibrary, RangeId};
@@ -28,7 +28,7 @@ pub fn fuzz_messages(bytes: &[u8]) {
     }
     drop(executor);
     let mut incoming = Incoming::new(Stream::Unix(own), SIZE_MAX as u64);
-    while let Ok(message) = incoming.next(&mut || Err(Disconnect::EndOfFile)) {
+    while let Ok(message) = incoming.next(&mut until_nothing_comes) {
         read(&message.body);
     }
 }
@@ -51,4 +51,12 @@ fn read(body: &[u8]) {
 
 fn decode<'a, T: SpsDecode<'a>>(body: &'a [u8]) {
     let _ = sps::decode::<T>(body);
+}
+
+/// Nothing that has not arrived yet will.
+fn until_nothing_comes(arrival: Arrival) -> Result<(), Disconnect> {
+    match arrival {
+        Arrival::Bytes => Ok(()),
+        Arrival::Nothing => Err(Disconnect::EndOfFile),
+    }
 }

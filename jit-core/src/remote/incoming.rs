@@ -1,7 +1,7 @@
 //! Messages from the executor, which are hostile until they are decoded.
 //!
 //! A message is read into memory that grows as its bytes arrive, so a size that is only claimed costs
-//! nothing. While nothing arrives, the reader is woken from time to time to ask how long that may go on.
+//! nothing. While nothing arrives, and whenever something has, the reader asks how long that may go on.
 
 use std::io::{self, BufReader, Read};
 
@@ -19,8 +19,17 @@ pub(super) struct Message {
     pub(super) body: Vec<u8>,
 }
 
-/// Called when nothing has arrived for the stream's timeout; ends the connection with an error.
-pub(super) type OnSilence<'a> = &'a mut dyn FnMut() -> Result<(), Disconnect>;
+/// What the reader has seen of the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Arrival {
+    /// Some bytes.
+    Bytes,
+    /// Nothing for the stream's timeout.
+    Nothing,
+}
+
+/// Called after each look at the stream; ends the connection with an error.
+pub(super) type OnArrival<'a> = &'a mut dyn FnMut(Arrival) -> Result<(), Disconnect>;
 
 /// The reading end of a connection.
 pub(super) struct Incoming {
@@ -41,9 +50,9 @@ impl Incoming {
     ///
     /// # Errors
     /// When the connection ends, between messages or in one; when what arrives is no message.
-    pub(super) fn next(&mut self, silence: OnSilence<'_>) -> Result<Message, Disconnect> {
+    pub(super) fn next(&mut self, watch: OnArrival<'_>) -> Result<Message, Disconnect> {
         let mut bytes = [0; HEADER_SIZE];
-        let arrived = self.fill(&mut bytes, silence)?;
+        let arrived = self.fill(&mut bytes, watch)?;
         if arrived == 0 {
             return Err(Disconnect::EndOfFile);
         }
@@ -61,7 +70,7 @@ impl Incoming {
         while (at as u64) < header.body_size {
             let step = usize::try_from(header.body_size - at as u64).unwrap_or(STEP);
             body.resize(at + step.min(STEP.max(at)), 0);
-            let arrived = self.fill(&mut body[at..], silence)?;
+            let arrived = self.fill(&mut body[at..], watch)?;
             if at + arrived < body.len() {
                 let size = header.body_size + HEADER_SIZE as u64;
                 return Err(truncated(HEADER_SIZE + at + arrived, size));
@@ -72,13 +81,16 @@ impl Incoming {
     }
 
     /// Reads until the buffer is full or the other side has closed; returns how much it read.
-    fn fill(&mut self, buffer: &mut [u8], silence: OnSilence<'_>) -> Result<usize, Disconnect> {
+    fn fill(&mut self, buffer: &mut [u8], watch: OnArrival<'_>) -> Result<usize, Disconnect> {
         let mut at = 0;
         while at < buffer.len() {
             match self.stream.read(&mut buffer[at..]) {
                 Ok(0) => break,
-                Ok(count) => at += count,
-                Err(error) if is_timeout(&error) => silence()?,
+                Ok(count) => {
+                    at += count;
+                    watch(Arrival::Bytes)?;
+                }
+                Err(error) if is_timeout(&error) => watch(Arrival::Nothing)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What a killed process leaves behind.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,

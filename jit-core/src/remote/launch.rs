@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use orc_shared::remote::services::Streams;
 pub use orc_shared::remote::token::Token;
@@ -17,7 +18,6 @@ use super::executor::RemoteExecutor;
 use super::guest;
 use super::place::Place;
 use super::process::{self, Process, ReachedExecutor, SpawnedExecutor};
-use super::requests::gone;
 use super::stream::Stream;
 use crate::executor::{Disconnect, ExecutorError, ExecutorResult};
 
@@ -119,7 +119,15 @@ impl Launch {
         })?;
         let opened = Connection::open(stream, peer, self.limits);
         let (connection, setup) = opened.map_err(|how| self.refused(place, how))?;
-        RemoteExecutor::accept(connection, &setup, &self.limits, streams)
+        let accepted = RemoteExecutor::accept(connection.clone(), &setup, &self.limits, streams);
+        accepted.map_err(|error| {
+            // Its process goes with the connection, which a thread of its own keeps.
+            connection.close(Duration::ZERO);
+            match error {
+                ExecutorError::Disconnected(how) => not_started(place, how),
+                error => error,
+            }
+        })
     }
 
     /// The error of an executor that does not introduce itself.
@@ -135,7 +143,7 @@ impl Launch {
                  file or in the environment variable {}",
                 VARIABLE
             )),
-            _ => gone(how),
+            _ => not_started(place, how),
         }
     }
 
@@ -176,7 +184,11 @@ impl Launch {
     fn tcp(&self, address: &str) -> io::Result<Started> {
         let mut last = io::Error::other("the host has no address");
         for address in address.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, self.limits.start) {
+            let connected = match self.limits.start {
+                Some(limit) => TcpStream::connect_timeout(&address, limit),
+                None => TcpStream::connect(address),
+            };
+            match connected {
                 Ok(socket) => {
                     let socket = TcpStream::from(process::above_streams(socket.into())?);
                     // A call is one small message, and somebody waits for the answer.
@@ -207,10 +219,22 @@ impl Launch {
         Ok((Stream::Unix(own), peer, Streams::Forwarded))
     }
 
+    /// What an executor that is started finds in its environment. The secret that leads to others is
+    /// nothing for what runs there.
+    fn set_variables(&self, command: &mut Command) {
+        command.env_remove(VARIABLE).envs(self.variables());
+    }
+
     fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let variables = self.environment.iter();
         variables.map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
+}
+
+/// The error of an executor whose connection ends before it is in use.
+fn not_started(place: &Place, how: Disconnect) -> ExecutorError {
+    let place = place.to_string();
+    ExecutorError::NotStarted { place, how }
 }
 
 /// A connection, who is at the other end, and how the program's streams get there.

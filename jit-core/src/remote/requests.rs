@@ -47,6 +47,29 @@ impl Requests {
         outcome.map_err(ExecutorError::Failed)
     }
 
+    /// The first request of a session, with descriptors.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`].
+    pub(super) fn ask_first<A, T>(
+        &self,
+        service: Service,
+        args: &A,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> ExecutorResult<T>
+    where
+        A: SpsEncode + ?Sized,
+        T: for<'a> SpsDecode<'a>,
+    {
+        let args = sps::encode(args);
+        self.check_size(service, &args)?;
+        let result = self
+            .connection
+            .call_first(service.tag(), &args, descriptors);
+        let SpsExpected(outcome) = self.decode(service, &result.map_err(gone)?)?;
+        outcome.map_err(ExecutorError::Failed)
+    }
+
     /// Asks a service that returns an SPS `Error`.
     ///
     /// # Errors

@@ -72,22 +72,45 @@ impl Dylib {
     }
 
     /// Says where references of its objects are looked up, first to last. Unless it is among them,
-    /// the dylib itself is not searched. Names settled before stay as they are. Dylibs of other
-    /// sessions are left out.
-    pub fn set_link_order(&self, dylibs: &[Dylib]) {
-        let ours = dylibs.iter().filter(|dylib| self.is_sibling(dylib));
-        let order = ours.map(|dylib| dylib.id).collect();
+    /// the dylib itself is not searched. Names settled before stay as they are.
+    ///
+    /// # Errors
+    /// When a dylib is of another session; the order stays as it was.
+    pub fn set_link_order(&self, dylibs: &[Dylib]) -> Result<(), LinkError> {
+        for dylib in dylibs {
+            self.check_is_sibling(dylib)?;
+        }
+        let order = dylibs.iter().map(|dylib| dylib.id).collect();
         self.session.state.lock().set_link_order(self.id, order);
+        Ok(())
     }
 
     /// Searches another dylib too, after those searched so far.
-    pub fn add_to_link_order(&self, dylib: &Dylib) {
+    ///
+    /// # Errors
+    /// When the dylib is of another session.
+    pub fn add_to_link_order(&self, dylib: &Dylib) -> Result<(), LinkError> {
+        self.check_is_sibling(dylib)?;
         let mut state = self.session.state.lock();
         let known = &state.dylib(self.id).link_order;
-        if self.is_sibling(dylib) && !known.contains(&dylib.id) {
+        if !known.contains(&dylib.id) {
             let order = known.iter().copied().chain([dylib.id]).collect();
             state.set_link_order(self.id, order);
         }
+        Ok(())
+    }
+
+    fn check_is_sibling(&self, other: &Dylib) -> Result<(), LinkError> {
+        if self.is_sibling(other) {
+            return Ok(());
+        }
+        Err(LinkError::Client {
+            who: format!("link order of dylib \"{}\"", self.name()),
+            message: format!(
+                "dylib \"{}\" belongs to another session: its code cannot be linked to",
+                other.name()
+            ),
+        })
     }
 
     /// Where references of its objects are looked up.

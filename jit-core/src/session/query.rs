@@ -118,9 +118,9 @@ impl Query {
             .map(|(symbol, found)| match (symbol, found) {
                 (Some(symbol), _) => symbol,
                 (None, Found::Native(native)) => {
-                    Symbol::native(native, addresses.next().unwrap_or_default())
+                    Symbol::native(session, native, addresses.next().unwrap_or_default())
                 }
-                (None, _) => Symbol::nothing(),
+                (None, _) => Symbol::nothing(session),
             })
             .collect())
     }
@@ -159,6 +159,7 @@ fn place(
         kind: definition.kind,
         size: definition.size,
         code: None,
+        executor: Arc::downgrade(&session.executor),
     };
     Ok((symbol, unit.tracker))
 }

@@ -1,10 +1,11 @@
 //! What a lookup gives: addresses, and guards that keep the code behind them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use orc_shared::ExecutorAddr;
 
 use crate::batch::TrackerId;
+use crate::executor::ExecutorControl;
 use crate::native::NativeSymbol;
 use crate::object::SymbolKind;
 
@@ -20,6 +21,7 @@ pub struct Symbol {
     pub(super) kind: SymbolKind,
     pub(super) size: u64,
     pub(super) code: Option<CodeGuard>,
+    pub(super) executor: Weak<dyn ExecutorControl>,
 }
 
 impl Symbol {
@@ -48,8 +50,18 @@ impl Symbol {
         self.code.as_ref()
     }
 
-    pub(super) fn native(native: &NativeSymbol, addr: ExecutorAddr) -> Self {
+    /// Whether its address is one of this executor's process.
+    #[must_use]
+    pub fn is_in(&self, executor: &Arc<dyn ExecutorControl>) -> bool {
+        let Some(own) = self.executor.upgrade() else {
+            return false;
+        };
+        Arc::ptr_eq(&own, executor) || (own.is_this_process() && executor.is_this_process())
+    }
+
+    pub(super) fn native(session: &Inner, native: &NativeSymbol, addr: ExecutorAddr) -> Self {
         Self {
+            executor: Arc::downgrade(&session.executor),
             addr,
             kind: native_kind(native),
             size: native.symbol.size,
@@ -57,8 +69,9 @@ impl Symbol {
         }
     }
 
-    pub(super) fn nothing() -> Self {
+    pub(super) fn nothing(session: &Inner) -> Self {
         Self {
+            executor: Arc::downgrade(&session.executor),
             addr: ExecutorAddr::NULL,
             kind: SymbolKind::None,
             size: 0,

@@ -73,7 +73,11 @@ pub enum ProgramError {
     #[error("{0}")]
     Relocated(String),
     /// Another program is entered; its exports are in the way.
-    #[error("another program is running in this process: its symbols would mix with this one's")]
+    #[error(
+        "this process is another program already, whether that runs or has returned: its symbols \
+         would mix with this one's; remove what was linked for it, or run this one in an executor of \
+         its own"
+    )]
     AlreadyOpen,
     /// The loader's object could not be made.
     #[error(transparent)]

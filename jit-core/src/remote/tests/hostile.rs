@@ -159,6 +159,26 @@ fn silence() {
 }
 
 #[test]
+fn an_answer_to_the_first_call_that_takes_its_time() {
+    let start = Instant::now();
+    let (connection, script) = connect(|mut peer| {
+        let (call, _) = peer.next().expect("a call");
+        let header = header(1 << 19, 2, call.sequence, 0);
+        for byte in header.iter().chain(std::iter::repeat(&0)) {
+            std::thread::sleep(Duration::from_millis(10));
+            if peer.0.write_all(&[*byte]).is_err() {
+                break;
+            }
+        }
+    });
+    let lost = connection.call_first(ExecutorAddr::new(0x5000), b"args", &[]);
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    let message = "it takes longer than 400ms to accept this controller".to_owned();
+    assert_eq!(lost, Err(Disconnect::Protocol(message)));
+    script.join().expect("the script ends");
+}
+
+#[test]
 fn an_executor_that_takes_nothing() {
     let start = Instant::now();
     let (connection, script) = connect(|peer| {
@@ -186,9 +206,21 @@ fn the_end() {
 #[test]
 fn peers_that_never_introduce_themselves() {
     assert_eq!(never_starts(|_| {}), Disconnect::EndOfFile);
-    let limit = LIMITS.start;
+    let limit = LIMITS.start.expect("a limit");
     let lost = never_starts(|peer| while peer.receive().is_some() {});
     assert_eq!(lost, Disconnect::Silent(limit));
+    let lost = never_starts(|peer| {
+        let header = header(1 << 19, 0, 0, 0);
+        let bytes = header.iter().chain(std::iter::repeat(&0));
+        for byte in bytes {
+            std::thread::sleep(Duration::from_millis(10));
+            if peer.0.write_all(&[*byte]).is_err() {
+                break;
+            }
+        }
+    });
+    let message = "it takes longer than 400ms to introduce itself".to_owned();
+    assert_eq!(lost, Disconnect::Protocol(message));
     let lost = never_starts(|peer| peer.send(Opcode::Result, 0, 0, b""));
     let message = "its first message is a Result".to_owned();
     assert_eq!(lost, Disconnect::Protocol(message));

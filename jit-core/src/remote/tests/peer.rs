@@ -19,7 +19,7 @@ pub const LIMITS: Limits = Limits {
     max_message: 1 << 20,
     max_calls: 8,
     silence: Some(Duration::from_millis(400)),
-    start: Duration::from_millis(400),
+    start: Some(Duration::from_millis(400)),
 };
 
 /// What every hostile peer must be found out within.

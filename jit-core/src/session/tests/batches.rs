@@ -76,7 +76,7 @@ fn link_order_skips_hidden_definitions() {
     let lib = f.session.add_dylib("lib");
     lib.add_object(f.object("l.o").hidden("secret").strong("open").done())
         .expect("no clash");
-    f.main.add_to_link_order(&lib);
+    f.main.add_to_link_order(&lib).unwrap();
     f.find("open").expect("links");
     let error = f.find("secret").expect_err("hidden");
     let text = error.to_string();

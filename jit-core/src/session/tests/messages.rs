@@ -27,7 +27,7 @@ fn all_missing_symbols_are_told_at_once() {
         .add_archive(f.archive("libz.a", members))
         .expect("is live");
     let libc = f.session.add_dylib("process");
-    f.main.add_to_link_order(&libc);
+    f.main.add_to_link_order(&libc).unwrap();
     let error = f.find("f0").expect_err("two are missing");
     assert_eq!(
         error.to_string(),

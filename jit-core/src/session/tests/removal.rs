@@ -193,7 +193,7 @@ fn removed_dylibs_are_not_searched() {
     let lib = f.session.add_dylib("lib");
     lib.add_object(f.object("l.o").strong("l").done())
         .expect("no clash");
-    f.main.add_to_link_order(&lib);
+    f.main.add_to_link_order(&lib).unwrap();
     f.find("l").expect("links");
     f.session.close_dylib(&lib).expect("releases");
     assert!(f.find("l").is_err());

@@ -1,0 +1,84 @@
+//! Which executor, and which JIT, something belongs to; executors that do not start.
+
+use std::time::{Duration, Instant};
+
+use orc_jit::{Error, Executor, Jit};
+
+fn spawned() -> Jit {
+    let executor = Executor::spawn().unwrap();
+    Jit::builder().executor(executor).build().unwrap()
+}
+
+#[test]
+fn dylibs_of_another_jit_cannot_be_linked_with() {
+    let [one, other] = [Jit::new().unwrap(), Jit::new().unwrap()];
+    let (app, library) = (one.dylib("app").unwrap(), other.dylib("library").unwrap());
+    let error = app.link_with(&library).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "link order of dylib \"app\": dylib \"library\" belongs to another session: its code cannot \
+         be linked to"
+    );
+}
+
+#[test]
+fn a_wrapper_function_is_called_through_its_own_executor() {
+    let [one, other] = [spawned(), spawned()];
+    // Of a library, and so without code that a session keeps.
+    let symbol = one.dylib("app").unwrap().symbol("malloc").unwrap();
+    // SAFETY: the call is refused.
+    let refused = unsafe { other.call_wrapper(&symbol, &[]) };
+    assert!(matches!(refused, Err(Error::OtherExecutor { addr }) if addr == symbol.addr()));
+    // SAFETY: as above.
+    let refused = unsafe { Jit::new().unwrap().call_wrapper(&symbol, &[]) };
+    assert!(matches!(refused, Err(Error::OtherExecutor { .. })));
+    drop(one);
+    // SAFETY: as above.
+    let refused = unsafe { other.call_wrapper(&symbol, &[]) };
+    assert!(matches!(refused, Err(Error::OtherExecutor { .. })));
+}
+
+#[test]
+fn what_is_no_executor_is_named() {
+    let error = Executor::connect("spawn:/bin/true").err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "the executor spawn:/bin/true did not start: it exited with code 0; is it an orc-executor?"
+    );
+}
+
+#[test]
+fn the_limit_on_silence_bounds_the_start_too() {
+    let start = Instant::now();
+    let options = Executor::options().silence_limit(Some(Duration::from_millis(300)));
+    let error = options.connect("stdio:sleep 60").err().unwrap().to_string();
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(
+        error,
+        "the executor stdio:sleep 60 did not start: nothing was heard of it for 300ms"
+    );
+}
+
+/// It introduces itself as something that this controller cannot use, and then waits for ever.
+#[test]
+fn an_executor_that_is_refused_does_not_stay() {
+    let scratch = tempfile::tempdir().unwrap();
+    let setup = scratch.path().join("setup");
+    // A setup message of LLVM's protocol: no triple, pages of 4096 bytes, no values, no symbols.
+    let body = [0, 4096, 0, 0u64];
+    let words = [32 + 8 * body.len() as u64, 0, 0, 0]
+        .into_iter()
+        .chain(body);
+    let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    std::fs::write(&setup, bytes).unwrap();
+    let mark = format!("60.{}", std::process::id());
+    let place = format!("stdio:cat {}; sleep {mark}", setup.display());
+    let start = Instant::now();
+    let error = Executor::connect(&place).err().unwrap().to_string();
+    assert!(error.contains("is no orc-executor"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let commands = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+    let left = commands.filter(|line| line.starts_with(format!("sleep\0{mark}").as_bytes()));
+    assert_eq!(left.count(), 0);
+}
