@@ -234,6 +234,12 @@ pub trait ExecutorControl: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn read_file(&self, path: &str) -> ExecutorResult<Vec<u8>> {
-        std::fs::read(path).map_err(|error| ExecutorError::failed(format_args!("{path}: {error}")))
+        let failed = |error| ExecutorError::failed(format_args!("{path}: {error}"));
+        if !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(ExecutorError::failed(format_args!(
+                "{path}: it is no regular file"
+            )));
+        }
+        std::fs::read(path).map_err(failed)
     }
 }

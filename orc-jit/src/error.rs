@@ -18,6 +18,9 @@ pub enum Error {
     /// An input cannot be found or used.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// A library that may be there could not be read, so symbols are missing.
+    #[error("{0}: what this library defines is missing")]
+    Unreadable(String),
     /// An object or archive cannot be read.
     #[error(transparent)]
     Object(#[from] ObjectError),

@@ -13,13 +13,13 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jit_core::graph::InputBytes;
-use platform_elf::input::{InputOpener, OwnedBytes};
+use platform_elf::input::{InputOpener, OwnedBytes, check_is_regular};
 
 /// Files smaller than this are read.
 const MAP_FROM: u64 = 64 * 1024;
@@ -138,17 +138,12 @@ pub struct MapFiles;
 impl InputOpener for MapFiles {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
         // Opening a pipe that nobody writes to would wait for somebody.
-        let kind = std::fs::metadata(path)?.file_type();
-        if kind.is_fifo() || kind.is_socket() {
-            let problem = "is a pipe or a socket; write what comes from it into a file";
-            return Err(io::Error::other(problem));
-        }
+        check_is_regular(&std::fs::metadata(path)?)?;
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        if metadata.is_file() && metadata.len() >= MAP_FROM {
+        // It may be another file by now.
+        check_is_regular(&metadata)?;
+        if metadata.len() >= MAP_FROM {
             // SAFETY: the mapping is private and read-only. The file may change under it if somebody
             // writes to it during the link; parsers check every bound against the length of the mapping,
             // which does not change, and never rely on reading the same bytes twice.
@@ -167,7 +162,7 @@ impl InputOpener for MapFiles {
         }
         // Reading to the end would ask for the size again, and for an end that is known.
         let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
-        if metadata.is_file() && !bytes.is_empty() {
+        if !bytes.is_empty() {
             file.read_exact(&mut bytes)?;
         } else {
             file.read_to_end(&mut bytes)?;
@@ -197,6 +192,8 @@ mod tests {
         }
         let error = MapFiles.open(dir.path()).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let error = MapFiles.open(Path::new("/dev/zero")).err().unwrap();
+        assert!(error.to_string().starts_with("is a device"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jit_core::executor::{ExecutorControl, ExecutorError};
 use jit_core::graph::InputBytes;
 use jit_core::native::NativeLibrary as _;
 use orc_shared::ExecutorAddr;
-use platform_elf::input::{InputOpener, OwnedBytes};
+use platform_elf::input::{InputOpener, OwnedBytes, is_shortage};
 use platform_elf::platform::ProcessLibrary;
 use platform_elf::shared_library::SharedLibrary;
 
@@ -84,7 +84,12 @@ fn open(
     path: &str,
 ) -> Result<Option<Arc<dyn InputBytes>>, ExecutorError> {
     if !executor.has_own_files() {
-        return Ok(MapFiles.open(Path::new(path)).ok());
+        return match MapFiles.open(Path::new(path)) {
+            Err(error) if is_shortage(&error) => {
+                Err(ExecutorError::failed(format_args!("{path}: {error}")))
+            }
+            opened => Ok(opened.ok()),
+        };
     }
     match executor.read_file(path) {
         Ok(bytes) => Ok(Some(Arc::new(OwnedBytes::from(bytes)))),

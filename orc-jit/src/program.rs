@@ -124,6 +124,8 @@ pub struct Program {
     assignments: Mutex<Vec<Assignment>>,
     /// What is called as `main`, once that is settled.
     called: OnceLock<&'static str>,
+    /// Where the default libraries are looked for.
+    search: OnceLock<Arc<LibrarySearch>>,
 }
 
 /// A file of a program.
@@ -161,6 +163,7 @@ impl Program {
             settings,
             assignments: Mutex::default(),
             called: OnceLock::new(),
+            search: OnceLock::new(),
         })
     }
 
@@ -188,6 +191,7 @@ impl Program {
             },
             assignments: Mutex::default(),
             called: OnceLock::new(),
+            search: OnceLock::new(),
         })
     }
 
@@ -263,6 +267,7 @@ impl Program {
         more: &[&str],
     ) -> Result<(), Error> {
         let search = search.into();
+        _ = self.search.set(search.clone());
         let mut candidates: HashMap<&str, Arc<CandidateLibrary>> = HashMap::new();
         for soname in defaults::ASKED.iter().chain(more) {
             let loaded = self.jit.0.loaded.by_soname(soname).cloned();
@@ -366,6 +371,11 @@ impl Program {
             Err(LinkError::MissingSymbols(missing)) => missing,
             Err(error) => return Err(error.into()),
         };
+        // What is missing may be in a library that was there and could not be read.
+        let shortage = self.search.get().and_then(|search| search.shortage());
+        if let Some(shortage) = shortage {
+            return Err(Error::Unreadable(shortage.to_string()));
+        }
         if self.settings.undefined == Undefined::Error {
             return Err(LinkError::MissingSymbols(missing).into());
         }

@@ -4,25 +4,57 @@
 //! it may bring a mapped type. [`OwnedBytes`] holds bytes in memory, which for small files is also
 //! the faster way: reading a few kilobytes costs less than mapping them.
 
+use std::fs::Metadata;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
+use rustix::io::Errno;
 
 /// Bytes in memory: a client's buffer, or a file that was read.
 #[derive(Debug, Clone)]
 pub struct OwnedBytes(Vec<u8>);
 
 impl OwnedBytes {
-    /// Reads a whole file.
+    /// Reads a whole regular file.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and of [`check_is_regular`].
     pub fn read(path: &Path) -> io::Result<Self> {
+        check_is_regular(&std::fs::metadata(path)?)?;
         std::fs::read(path).map(Self)
     }
+}
+
+/// Refuses what is no regular file: a pipe may never have an end, as a device has none.
+///
+/// # Errors
+/// With what it is, and what to do.
+pub fn check_is_regular(file: &Metadata) -> io::Result<()> {
+    let kind = file.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let problem = match kind.is_fifo() || kind.is_socket() {
+        true => "is a pipe or a socket; write what comes from it into a file",
+        false => "is a device, and only regular files can be read here",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
+}
+
+/// Whether a file that cannot be opened may well be there: the process or the system lacks something, or
+/// reading fails. Who looks for a file in several places must not go on then as if it were absent.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::IO];
+    let number = error.raw_os_error();
+    number.is_some_and(|number| shortages.iter().any(|it| it.raw_os_error() == number))
 }
 
 impl From<Vec<u8>> for OwnedBytes {
@@ -91,6 +123,19 @@ impl InputOpener for ReadFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let problem = |path: &str| OwnedBytes::read(Path::new(path)).err().expect("no file");
+        assert_eq!(problem("/").kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(problem("/nowhere").kind(), io::ErrorKind::NotFound);
+        let endless = problem("/dev/zero");
+        assert!(endless.to_string().starts_with("is a device"), "{endless}");
+        assert!(!is_shortage(&endless));
+        assert!(is_shortage(&io::Error::from_raw_os_error(
+            Errno::NOMEM.raw_os_error()
+        )));
+    }
 
     #[test]
     fn a_part_is_checked_and_keeps_its_whole() {

@@ -337,15 +337,17 @@ pub(super) fn program_in_memory(name: &str, bytes: &[u8]) -> io::Result<OwnedFd>
     Ok(file)
 }
 
-/// Runs a program that exists in memory only in the place of this process. Returns what is in the way.
+/// Runs a program that exists in memory only in the place of this process, with these variables on top of
+/// its environment. Returns what is in the way.
 #[must_use]
 pub fn become_program(
     bytes: &[u8],
     name: &str,
     args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
 ) -> io::Error {
     match program_in_memory(name, bytes) {
-        Ok(file) => command_of(&file, name).args(args).exec(),
+        Ok(file) => command_of(&file, name).args(args).envs(variables).exec(),
         Err(error) => error,
     }
 }

@@ -6,6 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use jit_core::graph::InputBytes as _;
+use platform_elf::input::OwnedBytes;
+
 /// Files that name files that name files: more is a loop.
 const DEPTH_MAX: u32 = 8;
 
@@ -41,8 +44,8 @@ fn expand_into(arg: OsString, depth: u32, out: &mut Vec<OsString>) -> Result<(),
     let depth = depth
         .checked_sub(1)
         .ok_or_else(|| format!("{}: response files that name each other", path.display()))?;
-    let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    for word in split(&text) {
+    let text = OwnedBytes::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    for word in split(text.bytes()) {
         expand_into(word, depth, out)?;
     }
     Ok(())

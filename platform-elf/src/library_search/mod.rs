@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jit_core::graph::InputBytes;
 
-use crate::input::InputOpener;
+use crate::input::{InputOpener, is_shortage};
 use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
 use crate::shared_library::{LibraryError, SharedLibrary};
 
@@ -109,6 +109,8 @@ pub struct LibrarySearch {
     compiler_dirs: OnceLock<Vec<PathBuf>>,
     sysroot: Option<PathBuf>,
     opener: Arc<dyn InputOpener>,
+    /// What kept a library from being opened that was looked for by its soname, and may be there.
+    shortage: OnceLock<SearchError>,
 }
 
 impl LibrarySearch {
@@ -123,6 +125,7 @@ impl LibrarySearch {
             compiler_dirs: OnceLock::new(),
             sysroot: None,
             opener,
+            shortage: OnceLock::new(),
         }
     }
 
@@ -181,13 +184,27 @@ impl LibrarySearch {
     pub fn find_soname(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
         for dir in self.directories() {
             let path = dir.join(soname);
-            if let Ok(bytes) = self.opener.open(&path)
-                && let Ok(library) = SharedLibrary::new(&path, bytes)
-            {
-                return Some(Arc::new(library));
+            match self.opener.open(&path) {
+                Ok(bytes) => {
+                    if let Ok(library) = SharedLibrary::new(&path, bytes) {
+                        return Some(Arc::new(library));
+                    }
+                }
+                // Later ones are of the same cause.
+                Err(error) if is_shortage(&error) => {
+                    _ = self.shortage.set(SearchError::Io { path, error });
+                }
+                Err(_) => {}
             }
         }
         None
+    }
+
+    /// Why [`Self::find_soname`] may have missed a library that is there: the first time that the
+    /// system lacked something, or failed to read.
+    #[must_use]
+    pub fn shortage(&self) -> Option<&SearchError> {
+        self.shortage.get()
     }
 
     /// The directories to search without asking the compiler.
@@ -237,8 +254,10 @@ impl LibrarySearch {
     ) -> Result<bool, SearchError> {
         for file in files {
             let path = dir.join(file);
-            let Ok(bytes) = self.opener.open(&path) else {
-                continue;
+            let bytes = match self.opener.open(&path) {
+                Ok(bytes) => bytes,
+                Err(error) if is_shortage(&error) => return Err(SearchError::Io { path, error }),
+                Err(_) => continue,
             };
             // A 32-bit library in a shared directory is not what was asked for.
             if !file_kind::is_foreign(bytes.bytes()) {
