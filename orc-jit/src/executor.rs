@@ -8,6 +8,7 @@ use jit_core::executor::{Disconnect, ExecutorControl, ExecutorError};
 use jit_core::in_process::InProcessExecutor;
 use jit_core::remote::{Launch, Limits, Place, RemoteExecutor, Token};
 use orc_shared::remote::services::Prepare;
+use orc_shared::remote::token::VARIABLE;
 
 use crate::error::Error;
 
@@ -109,7 +110,9 @@ impl Executor {
             return Ok(());
         };
         let directory = std::env::current_dir().ok();
-        let variables = std::env::vars_os().map(|(name, value)| {
+        // The secret that leads to an executor is nothing for what runs there.
+        let variables = std::env::vars_os().filter(|(name, _)| name != VARIABLE);
+        let variables = variables.map(|(name, value)| {
             let mut variable = name.into_vec();
             variable.push(b'=');
             variable.extend(value.into_vec());
@@ -138,8 +141,12 @@ impl Executor {
 
 /// Runs `orc-executor`, as it is carried along, in the place of this process. Returns what is in the
 /// way.
-pub(crate) fn become_executor(args: &[std::ffi::OsString]) -> std::io::Error {
-    jit_core::remote::become_program(PROGRAM, "orc-executor", args)
+pub(crate) fn become_executor(
+    args: &[std::ffi::OsString],
+    token: Option<std::ffi::OsString>,
+) -> std::io::Error {
+    let variables = token.map(|token| (VARIABLE, token));
+    jit_core::remote::become_program(PROGRAM, "orc-executor", args, variables)
 }
 
 impl From<Arc<dyn ExecutorControl>> for Executor {
@@ -247,7 +254,7 @@ impl ExecutorOptions {
 
     fn secret(&self) -> Option<Vec<u8>> {
         use std::os::unix::ffi::OsStringExt as _;
-        let variable = || std::env::var_os(orc_shared::remote::token::VARIABLE);
+        let variable = || std::env::var_os(VARIABLE);
         self.token.clone().or_else(|| Some(variable()?.into_vec()))
     }
 }

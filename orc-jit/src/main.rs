@@ -8,7 +8,8 @@
 
 use std::ffi::{c_char, c_int};
 
-use orc_target_process::process::{begin_own_work, end_own_work};
+use orc_shared::remote::token;
+use orc_target_process::process::{begin_own_work, end_own_work, take_variable};
 use orc_target_process::standard_streams;
 
 /// What the C library calls.
@@ -18,6 +19,8 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     standard_streams::occupy();
     // Until the program's.
     begin_own_work();
+    // SAFETY: the process has one thread, which has not looked at its environment.
+    orc_jit::cli::keep_token(unsafe { take_variable(token::VARIABLE) });
     for (name, value) in orc_jit::cli::saved_environment() {
         match value {
             // SAFETY: the process has no other thread yet.

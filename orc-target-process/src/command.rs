@@ -13,21 +13,22 @@ use crate::process::{begin_own_work, end_own_work};
 use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
 use crate::standard_streams;
 
-/// Runs the command with these arguments, its name not among them. The exit code.
+/// Runs the command with these arguments, its name not among them, and the token that the environment
+/// had. The exit code.
 ///
 /// Programs run on the calling thread; the process must have no other.
 #[must_use]
-pub fn main(arguments: Vec<OsString>) -> i32 {
+pub fn main(arguments: Vec<OsString>, token: Option<OsString>) -> i32 {
     standard_streams::occupy();
     begin_own_work();
     // What unwinds is a fault of ours, and the hook has said so.
-    let code = catch_unwind(AssertUnwindSafe(|| carry_out(arguments))).unwrap_or(1);
+    let code = catch_unwind(AssertUnwindSafe(|| carry_out(arguments, token))).unwrap_or(1);
     end_own_work();
     code
 }
 
-fn carry_out(arguments: Vec<OsString>) -> i32 {
-    let done = match arguments::parse(arguments) {
+fn carry_out(arguments: Vec<OsString>, token: Option<OsString>) -> i32 {
+    let done = match arguments::parse(arguments, token) {
         Ok(Action::Help) => print(HELP).map(|()| 0),
         Ok(Action::Version) => {
             let version = concat!("orc-executor ", env!("CARGO_PKG_VERSION"), "\n");

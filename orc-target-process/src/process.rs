@@ -1,7 +1,7 @@
 //! The process as the program sees it, and calls into linked code.
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_void};
+use std::ffi::{OsString, c_char, c_void};
 use std::time::Duration;
 
 use orc_shared::{
@@ -129,6 +129,16 @@ pub unsafe fn call_wrapper(function: ExecutorAddr, arguments: &[u8]) -> Result<V
     // SAFETY: the result is ours from now on.
     let result = unsafe { WrapperResult::from_raw(raw) };
     Ok(result.bytes()?.to_vec())
+}
+
+/// Takes a variable out of the environment, also out of what other processes see of it in
+/// `/proc/PID/environ`: the value of a secret that the program is not to find.
+///
+/// # Safety
+/// No other thread reads or changes the environment, and nobody keeps a pointer to the value.
+pub unsafe fn take_variable(name: &str) -> Option<OsString> {
+    // SAFETY: the caller's promise.
+    unsafe { sys::process::take_variable(name) }
 }
 
 /// The thread pointer of the calling thread.

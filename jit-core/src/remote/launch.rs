@@ -159,7 +159,7 @@ impl Launch {
             (None, Some(file)) => process::command_of(file, NAME),
             (None, None) => Command::new(NAME),
         };
-        command.envs(self.variables());
+        self.set_variables(&mut command);
         let sockets = vec![theirs];
         let (child, ()) = process::spawn_with_sockets(command, sockets, |numbers, command| {
             command.arg("--fd").arg(numbers[0].to_string());
@@ -175,7 +175,7 @@ impl Launch {
             .guest
             .ok_or_else(|| io::Error::other("no library is given"))?;
         let mut command = Command::new(guest::find_host(path)?);
-        command.envs(self.variables());
+        self.set_variables(&mut command);
         let (stream, peer) =
             guest::start(command, library, &self.limits).map_err(io::Error::other)?;
         Ok((stream, peer, Streams::Inherited))

@@ -6,6 +6,10 @@
 //! it passes signals on, and ends as the program did.
 
 use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jit_core::executor::{Disconnect, signal_name};
@@ -15,6 +19,22 @@ use orc_target_process::bystander;
 use super::Failure;
 use super::options::RunOptions;
 use crate::{Error, Executor};
+
+/// The secret of the user's environment, which is nothing for programs.
+static TOKEN: OnceLock<OsString> = OnceLock::new();
+
+/// Keeps the secret for executors behind TCP ports that was taken out of the environment.
+pub fn keep_token(token: Option<OsString>) {
+    if let Some(token) = token {
+        // There is one environment to take it from.
+        let _ = TOKEN.set(token);
+    }
+}
+
+/// What [`keep_token`] keeps.
+pub(super) fn token() -> Option<OsString> {
+    TOKEN.get().cloned()
+}
 
 /// Starts or reaches the executor that the options name; `None` for this process. Its process is to
 /// start with these variables, which the program does not see.
@@ -33,6 +53,8 @@ pub(super) fn start(
     if let Some(path) = &options.executor_token_file {
         let secret = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
         wanted = wanted.token(secret);
+    } else if let Some(secret) = token() {
+        wanted = wanted.token(secret.into_vec());
     }
     for argument in &options.executor_option {
         wanted = wanted.argument(argument);
@@ -50,6 +72,14 @@ pub(super) fn start(
         executor.adopt_surroundings().map_err(|e| e.to_string())?;
     }
     Ok(Some(executor))
+}
+
+/// The content of a file, or of what comes from a pipe, as far as it may be a token: that is short.
+fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(4096).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// The program is about to run: what happens to this process is meant for it, if it is a child.

@@ -37,6 +37,7 @@ use std::path::Path;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+pub use executor::keep_token;
 pub use restart::{EnvironmentChange, saved_environment};
 
 /// Exit status when linking failed.
@@ -124,7 +125,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
         image::SUBCOMMAND => run::image_command(&args[2..]),
         "explain" => explain::command(&args[2..]),
         "executor" => {
-            let error = crate::executor::become_executor(&args[2..]);
+            let error = crate::executor::become_executor(&args[2..], executor::token());
             Err(Failure::Failed(format!(
                 "cannot start the executor: {error}"
             )))

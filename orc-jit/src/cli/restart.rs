@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use orc_shared::remote::token::VARIABLE;
 use orc_target_process::tls::SETTING;
 
 use super::kept_objects;
@@ -143,6 +144,9 @@ fn again(start: &Start) {
     }
     if let Some(list) = kept_objects::hand_over() {
         command.env(OBJECTS, list);
+    }
+    if let Some(token) = super::executor::token() {
+        command.env(VARIABLE, token);
     }
     // Where it fails, the error of the link is what the user should see.
     let _ = command.exec();

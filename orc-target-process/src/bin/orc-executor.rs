@@ -7,9 +7,13 @@
 
 use std::ffi::{c_char, c_int};
 
+use orc_shared::remote::token;
+
 /// What the C library calls.
 // SAFETY: the name is the C library's for this very function, and the signature agrees.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    orc_target_process::command::main(std::env::args_os().skip(1).collect())
+    // SAFETY: the process has one thread, which has not looked at its environment.
+    let token = unsafe { orc_target_process::process::take_variable(token::VARIABLE) };
+    orc_target_process::command::main(std::env::args_os().skip(1).collect(), token)
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::confine::Confinement;
@@ -75,6 +76,8 @@ pub(super) enum Transport {
 struct Options {
     transports: Vec<Wanted>,
     token_file: Option<OsString>,
+    /// That of the environment.
+    token: Option<OsString>,
     no_token: bool,
     limits: Limits,
     confinement: Confinement,
@@ -92,8 +95,11 @@ enum Wanted {
 ///
 /// # Errors
 /// With a message for the user.
-pub(super) fn parse(arguments: Vec<OsString>) -> Result<Action, String> {
-    let mut options = Options::default();
+pub(super) fn parse(arguments: Vec<OsString>, token: Option<OsString>) -> Result<Action, String> {
+    let mut options = Options {
+        token,
+        ..Options::default()
+    };
     let mut arguments = VecDeque::from(arguments);
     while let Some(argument) = arguments.pop_front() {
         let Some(text) = argument.to_str() else {
@@ -206,9 +212,9 @@ impl Options {
                 let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
                 (text, name)
             }
-            None => match std::env::var(VARIABLE) {
-                Ok(text) => (text.into_bytes(), VARIABLE.to_owned()),
-                Err(_) => {
+            None => match &self.token {
+                Some(text) => (text.as_bytes().to_vec(), VARIABLE.to_owned()),
+                None => {
                     return Err(format!(
                         "TCP needs a token, from --token-file or the environment variable {VARIABLE}"
                     ));
@@ -252,7 +258,7 @@ mod tests {
     use super::*;
 
     fn error(arguments: &[&str]) -> String {
-        parse(arguments.iter().map(Into::into).collect()).expect_err("is refused")
+        parse(arguments.iter().map(Into::into).collect(), None).expect_err("is refused")
     }
 
     #[test]
@@ -305,6 +311,6 @@ mod tests {
         ] {
             assert!(HELP.contains(option), "{option}");
         }
-        assert!(matches!(parse(vec!["-h".into()]), Ok(Action::Help)));
+        assert!(matches!(parse(vec!["-h".into()], None), Ok(Action::Help)));
     }
 }

@@ -1,8 +1,9 @@
 //! The process itself: its streams, directory, environment and end.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt as _;
 
 use orc_shared::remote::services::ExitStatus;
 
@@ -161,6 +162,27 @@ pub(crate) fn change_directory(path: &[u8]) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Takes a variable out of the environment, and overwrites it where the kernel shows it.
+///
+/// # Safety
+/// No other thread reads or changes the environment, and nobody keeps a pointer to the value.
+pub(crate) unsafe fn take_variable(name: &str) -> Option<OsString> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name is a C string; nobody changes the environment meanwhile.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: what `getenv` returns is a C string.
+    let taken = unsafe { CStr::from_ptr(value) }.to_bytes().to_vec();
+    // SAFETY: the entry is as long as it was measured, and writable: the initial stack, which is what
+    // the kernel shows, or memory of whoever has set it.
+    unsafe { std::ptr::write_bytes(value, 0, taken.len()) };
+    // SAFETY: as for `getenv`.
+    unsafe { libc::unsetenv(name.as_ptr()) };
+    Some(OsString::from_vec(taken))
 }
 
 /// Replaces the environment by these "NAME=value" entries.
