@@ -2,21 +2,24 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use libc::c_int;
+use libc::{c_int, c_void};
 
-/// Signals that are passed on. Those that a terminal sends to the whole group, and so to the program
-/// too, are not among them.
+/// Signals that are passed on, beside those for real time.
 const PASSED_ON: &[c_int] = &[
     libc::SIGTERM,
-    libc::SIGHUP,
     libc::SIGUSR1,
     libc::SIGUSR2,
     libc::SIGALRM,
-    libc::SIGWINCH,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGURG,
+    libc::SIGPWR,
 ];
 
-/// Signals of the terminal, which are for the program to react to.
-const IGNORED: &[c_int] = &[libc::SIGINT, libc::SIGQUIT];
+/// Signals that a terminal sends to the whole group, and so to the program too. They are passed on if
+/// another process has sent them, to this one.
+const OF_TERMINAL: &[c_int] = &[libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGWINCH];
 
 static PROGRAM: AtomicI32 = AtomicI32::new(0);
 
@@ -24,19 +27,38 @@ static PROGRAM: AtomicI32 = AtomicI32::new(0);
 /// process ignores, it goes on ignoring, as the child does that has inherited it.
 pub fn stand_aside(pid: i32) {
     PROGRAM.store(pid, Ordering::Relaxed);
-    for &signal in IGNORED {
-        set_handler(signal, libc::SIG_IGN);
-    }
-    for &signal in PASSED_ON {
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    let all = PASSED_ON.iter().chain(OF_TERMINAL).copied();
+    for signal in all.chain(real_time) {
         if is_default(signal) {
             set_handler(signal, pass_on as *const () as libc::sighandler_t);
         }
     }
 }
 
-extern "C" fn pass_on(signal: c_int) {
-    // SAFETY: `kill` may be called in a handler, and does nothing to this process's memory.
-    unsafe { libc::kill(PROGRAM.load(Ordering::Relaxed), signal) };
+extern "C" fn pass_on(signal: c_int, info: *const libc::siginfo_t, _: *const c_void) {
+    let program = PROGRAM.load(Ordering::Relaxed);
+    // SAFETY: the kernel passes what is known of the signal.
+    let info = unsafe { &*info };
+    if info.si_code == libc::SI_KERNEL && OF_TERMINAL.contains(&signal) {
+        return;
+    }
+    // SAFETY: both may be called in a handler, and do nothing to this process's memory; a signal that was
+    // sent with a value has one.
+    unsafe {
+        if info.si_code == libc::SI_QUEUE {
+            libc::sigqueue(program, signal, info.si_value());
+        } else {
+            libc::kill(program, signal);
+        }
+    }
+}
+
+/// Whether a signal is what ends programs every day: a reader that has seen enough, or the user at the
+/// terminal. Shells say nothing of these either.
+#[must_use]
+pub fn is_usual_end(signal: i32) -> bool {
+    matches!(signal, libc::SIGPIPE | libc::SIGINT)
 }
 
 /// Ends this process by `signal`, so that whoever waits for it learns what has ended the program. The
@@ -71,7 +93,7 @@ fn set_handler(signal: c_int, handler: libc::sighandler_t) {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_RESTART;
+        action.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
         libc::sigaction(signal, &raw const action, std::ptr::null_mut());
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn start(
         wanted = wanted.silence_limit(limit.filter(|limit| !limit.is_zero()));
     }
     if let Some(path) = &options.executor_token_file {
-        let secret = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let secret = read_start(path).map_err(|e| format!("{}: {e}", path.display()))?;
         wanted = wanted.token(secret);
     } else if let Some(secret) = token() {
         wanted = wanted.token(secret.into_vec());
@@ -97,9 +97,11 @@ pub(super) fn status(executor: Option<&Executor>, error: &Error) -> Result<i32, 
     match executor.and_then(Executor::lost) {
         Some(Disconnect::Ended(status, _)) if !status.signaled => Ok(status.value),
         Some(Disconnect::Ended(status, crash)) => {
-            let crash = crash.map(|crash| crash.to_string()).unwrap_or_default();
-            let signal = signal_name(status.value);
-            super::say::error(format_args!("the program was ended by {signal}{crash}"));
+            if !bystander::is_usual_end(status.value) {
+                let crash = crash.map(|crash| crash.to_string()).unwrap_or_default();
+                let signal = signal_name(status.value);
+                super::say::error(format_args!("the program was ended by {signal}{crash}"));
+            }
             bystander::end_by_signal(status.value)
         }
         Some(lost) => Err(Failure::Failed(format!("the executor is gone: {lost}"))),
