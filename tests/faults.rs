@@ -290,6 +290,27 @@ fn a_session_breaks_at_any_message() {
     executors.assert_gone();
 }
 
+/// What comes twice is found out, or does no harm: notices of output are not numbered.
+#[test]
+fn every_message_comes_twice() {
+    let _alone = alone();
+    let Some(executors) = FaultyExecutors::new("twice") else {
+        return;
+    };
+    let executor = executors.connect("kill", u64::MAX).expect("it starts");
+    drop(work(executor).expect("nothing is broken"));
+    let messages = executors.counted();
+    let mut noticed = 0;
+    for number in 0..messages {
+        let ok = break_one(&format!("twice at {number}"), || {
+            executors.connect("twice", number)
+        });
+        noticed += u64::from(!ok);
+    }
+    assert!(noticed > messages / 2, "{noticed} of {messages}");
+    executors.assert_gone();
+}
+
 #[test]
 fn an_executor_falls_silent_before_it_is_in_use() {
     let _alone = alone();

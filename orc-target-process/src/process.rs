@@ -10,6 +10,7 @@ use orc_shared::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::sys;
+pub use crate::sys::limits::check_file_size;
 
 /// The C library's `malloc` and `free`. What linked code returns as a wrapper result, and what it
 /// frees after a dispatched call, must come from and go to the same: the runtime's references

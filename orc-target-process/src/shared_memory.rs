@@ -11,6 +11,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use crate::sys::limits;
+
 /// A file in memory that is being filled.
 #[derive(Debug)]
 pub struct SharedMemory {
@@ -159,6 +161,7 @@ impl Drop for View {
 
 /// A file of `size` zero bytes that can be sealed.
 fn create(size: usize) -> io::Result<OwnedFd> {
+    limits::check_file_size(size as u64)?;
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: the name is a C string.
     let fd = unsafe { libc::memfd_create(c"orc-content".as_ptr(), flags) };

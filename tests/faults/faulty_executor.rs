@@ -29,6 +29,8 @@ enum Fault {
     Huge,
     /// A result that nobody has asked for precedes it.
     Stray,
+    /// It is passed on twice.
+    Twice,
 }
 
 /// The exit code for a use that makes no sense.
@@ -49,7 +51,7 @@ struct Plan {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((fault, number, command)) = parse(&arguments) else {
-        eprintln!("use: faulty-executor kill|close|half|silence|huge|stray NUMBER COMMAND…");
+        eprintln!("use: faulty-executor kill|close|half|silence|huge|stray|twice NUMBER COMMAND…");
         return ExitCode::from(BAD_USE);
     };
     let started = Command::new(&command[0])
@@ -95,6 +97,7 @@ fn parse(arguments: &[String]) -> Option<(Fault, u64, &[String])> {
         "silence" => Fault::Silence,
         "huge" => Fault::Huge,
         "stray" => Fault::Stray,
+        "twice" => Fault::Twice,
         _ => return None,
     };
     (!command.is_empty()).then_some((fault, number.parse().ok()?, command))
@@ -163,6 +166,7 @@ fn apply(plan: &Plan, message: &mut [u8], to: &mut impl Write) -> io::Result<()>
             };
             to.write_all(&header.encode())?;
         }
+        Fault::Twice => to.write_all(message)?,
     }
     Ok(())
 }

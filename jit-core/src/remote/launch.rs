@@ -165,6 +165,10 @@ impl Launch {
             command.arg("--fd").arg(numbers[0].to_string());
             // Behind ours, so that a value that is missing is missed.
             command.args(&self.options);
+        })
+        .map_err(|error| match program {
+            Some(_) => process::not_started(error),
+            None => error,
         })?;
         let peer = Box::new(SpawnedExecutor(child));
         Ok((Stream::Unix(own), peer, Streams::Inherited))

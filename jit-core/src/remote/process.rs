@@ -6,11 +6,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use orc_shared::remote::services;
+use orc_target_process::process::check_file_size;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -324,6 +326,7 @@ pub(super) fn spawn_with_sockets<T>(
 /// # Errors
 /// When the system refuses memory.
 pub(super) fn program_in_memory(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    check_file_size(bytes.len() as u64)?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = above_streams(rustix::fs::memfd_create(name, flags)?)?;
     let mut rest = bytes;
@@ -350,6 +353,16 @@ pub fn become_program(
         Ok(file) => command_of(&file, name).args(args).envs(variables).exec(),
         Err(error) => error,
     }
+}
+
+/// What the failure to start a program means that exists in memory only.
+pub(super) fn not_started(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self/fd").exists() {
+        let problem = "/proc is not mounted: an executor that is carried along is started through it; \
+                       name one that is a file, as in spawn:PATH";
+        return io::Error::other(problem);
+    }
+    error
 }
 
 /// The command that runs such a file as `name`.

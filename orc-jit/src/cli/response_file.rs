@@ -4,6 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use jit_core::graph::InputBytes as _;
@@ -37,8 +38,12 @@ fn expand_into(arg: OsString, depth: u32, out: &mut Vec<OsString>) -> Result<(),
         return Ok(());
     };
     let path = Path::new(OsStr::from_bytes(file));
-    if !path.exists() {
+    let Ok(file) = std::fs::metadata(path) else {
         out.push(arg);
+        return Ok(());
+    };
+    // `@/dev/null`: compilers ask a device for its size, which is zero.
+    if file.file_type().is_char_device() {
         return Ok(());
     }
     let depth = depth

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 
 use crate::api::{Placement, RangeId};
+use crate::sys::limits::why_not_protected;
 
 /// Why memory could not be had, made final or given back.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
     /// The system refused an operation.
-    #[error("{operation} of {start:#x}..{end:#x} failed: {source}")]
+    #[error("{operation} of {start:#x}..{end:#x} failed: {source}{}", why_not_protected(.source))]
     System {
         /// The system call, as in "mprotect".
         operation: &'static str,

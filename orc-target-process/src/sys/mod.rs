@@ -13,6 +13,9 @@ pub(crate) mod fd;
 #[path = "linux_leak_checker.rs"]
 pub(crate) mod leak_checker;
 #[cfg(target_os = "linux")]
+#[path = "linux_limits.rs"]
+pub(crate) mod limits;
+#[cfg(target_os = "linux")]
 #[path = "linux_loaded_range.rs"]
 pub(crate) mod loaded_range;
 #[cfg(target_os = "linux")]

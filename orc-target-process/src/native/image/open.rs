@@ -7,6 +7,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use crate::native::loaded_objects;
 use crate::sys::fd::QuietFd;
+use crate::sys::limits;
 
 /// What the loader, or the system on the way to it, says against an object.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +43,16 @@ impl OpenImage {
     /// # Safety
     /// Loading runs what the object and the libraries it needs contain.
     pub unsafe fn open(bytes: &[u8], flags: c_int) -> Result<Self, LoaderError> {
+        limits::check_file_size(bytes.len() as u64)?;
         let mut file = memory_file()?;
         file.write_all(bytes)?;
         let (descriptor, name) = named(file)?;
         // SAFETY: the caller's promise; the name is a C string.
         let handle = unsafe { libc::dlopen(name.as_ptr(), flags) };
         if handle.is_null() {
-            return Err(LoaderError::Loader(last_loader_message()));
+            let message = last_loader_message();
+            let cause = limits::why_not_found(&name.to_string_lossy());
+            return Err(LoaderError::Loader(cause.unwrap_or(message)));
         }
         Ok(Self {
             handle,
