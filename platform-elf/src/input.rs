@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn only_regular_files_are_read() {
-        let problem = |path: &str| OwnedBytes::read(Path::new(path)).err().expect("no file");
+        let problem = |path: &str| OwnedBytes::read(Path::new(path)).expect_err("no file");
         assert_eq!(problem("/").kind(), io::ErrorKind::IsADirectory);
         assert_eq!(problem("/nowhere").kind(), io::ErrorKind::NotFound);
         let endless = problem("/dev/zero");
