@@ -51,7 +51,7 @@ impl Waiting {
         }
     }
 
-    /// The dylib was closed.
+    /// The dylib was closed by its user.
     pub(super) fn closed(&mut self, dylib: DylibId) {
         self.uninitialized.remove(&dylib);
         self.open.remove(&dylib);
@@ -63,6 +63,14 @@ impl Waiting {
         self.unopened.remove(&dylib);
         self.uninitialized.remove(&dylib);
         self.open.remove(&dylib);
+    }
+
+    /// The dylib was closed with the program that it was opened for. Its code stays linked, so whoever needs
+    /// it next has to open it.
+    fn closed_with_program(&mut self, dylib: DylibId) {
+        self.open.remove(&dylib);
+        self.links += 1;
+        self.uninitialized.insert(dylib, self.links);
     }
 
     /// What is due before code of the dylib is called.
@@ -190,6 +198,14 @@ impl ElfPlatform {
         let mut state = self.state();
         for (dylib, _, link) in done {
             state.waiting.initialized(*dylib, *link);
+        }
+    }
+
+    /// A program and what it had opened were closed.
+    pub(super) fn closed_with_program(&self, libraries: impl Iterator<Item = DylibId>) {
+        let mut state = self.state();
+        for dylib in libraries {
+            state.waiting.closed_with_program(dylib);
         }
     }
 

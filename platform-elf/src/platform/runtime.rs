@@ -297,11 +297,10 @@ impl ElfRuntime {
         let status = call_for_value(&*self.executor, self.functions.run_main, &args)?;
         // The program's end has closed them, unless they were open before.
         self.platform.initialized(&due);
-        for (dylib, header, _) in due {
-            if args.1.contains(&header) {
-                self.platform.closed(dylib);
-            }
-        }
+        let opened = due.iter().map(|(dylib, ..)| *dylib);
+        let program = program.dylib.id();
+        self.platform
+            .closed_with_program(opened.filter(|dylib| *dylib != program));
         Ok(status)
     }
 
