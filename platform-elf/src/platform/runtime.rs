@@ -115,7 +115,8 @@ impl ElfRuntime {
             ],
             false,
         )?;
-        let (fini_sections, [finalize_ranges, remove_ranges], functions) = further_functions(&dylib)?;
+        let (fini_sections, [finalize_ranges, remove_ranges], functions) =
+            further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
         let (thunk, set_thunk) = (executor.exit_thunk(), functions.set_exit_thunk);
         if !thunk.is_null() && !set_thunk.is_null() {
