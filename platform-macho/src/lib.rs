@@ -7,6 +7,7 @@
 //! | Module | Question | Mach-O's answer |
 //! |---|---|---|
 //! | `archive` | Which member defines a name? | the BSD index (`__.SYMDEF`), and universal files around it |
+//! | `assignments` | Which symbols does a command line define? | `-alias`, `-U`: names, and no values |
 //! | `debug_info` | Which line of source is at an address? | DWARF in `__DWARF`, the same tables |
 //! | `eh_frame` | How is code unwound? | `__unwind_info` made from `__LD,__compact_unwind`, and `__eh_frame` for what that cannot say |
 //! | `input` | Where do bytes come from? | the client's maps, as for ELF |

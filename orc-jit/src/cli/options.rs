@@ -161,11 +161,18 @@ Options of a linker that work here, alone or after -Wl, :
   --no-whole-archive         link only the members that are needed (the default)
   --gc-sections              leave out what nothing refers to (the default)
   --no-gc-sections           link all sections
-  --entry SYMBOL             start at SYMBOL instead of main
+  --entry SYMBOL             start at SYMBOL instead of main, as a process starts: with the number of
+                             arguments at the stack pointer, and without start-up code
+  -nostartfiles              the same at the program's own _start
   -u SYMBOL                  link SYMBOL, from an archive too, even if nothing refers to it
   --wrap SYMBOL              let references to SYMBOL mean __wrap_SYMBOL, and those to
                              __real_SYMBOL mean SYMBOL
-  --defsym NAME=VALUE        define a symbol as a number or another symbol
+  --defsym NAME=VALUE        define a symbol: numbers (also 010, 0x10, 4K), symbols, the operators of C
+                             and functions of linker scripts, as in --defsym 'size=end-start'
+  -T SCRIPT                  read a linker script that names files and symbols, and lays nothing out
+  --start-lib, --end-lib     link the objects in between only if they are needed
+  -init SYMBOL, -fini SYMBOL call it first, or last
+  -z muldefs                 of several definitions let the first one count
   --unresolved-symbols=ignore-all, --warn-unresolved-symbols
                              link what refers to undefined symbols: their address is zero
   -Bstatic, -Bdynamic        for the -l that follow: archives only, or shared libraries too
@@ -174,6 +181,8 @@ Options of a linker that work here, alone or after -Wl, :
   -rdynamic                  let dlsym, and libraries that the program opens, find its symbols
   --export-dynamic-symbol GLOB, --dynamic-list FILE
                              the same for symbols whose names match, or are listed in FILE
+  --version-script FILE, --exclude-libs ARCHIVES
+                             let them not find symbols that are local there, or of these archives
   -rpath DIR                 let the loader search DIR for shared libraries
   -nodefaultlibs             use no library that is not named (otherwise the language's and the
                              system's libraries are used as needed)
