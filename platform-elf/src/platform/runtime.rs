@@ -21,7 +21,7 @@ use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
 use super::opening::ToInitialize;
-use super::support::{HEADER, PROCESS_START, SupportObject};
+use super::support::{HEADER, PROCESS_START, PROGRAM_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
 /// The name of the runtime's dylib.
@@ -173,6 +173,10 @@ impl ElfRuntime {
     /// When the dylib was removed.
     pub fn add_program_start(&self, dylib: &Dylib) -> Result<(), LinkError> {
         let names = dylib.session().names().clone();
+        // It is there if the dylib could not be linked as a program before. Two would not fit together.
+        if dylib.defines(names.intern(PROGRAM_START.as_bytes())) {
+            return Ok(());
+        }
         let object = SupportObject::init_and_fini(&names);
         // Fragments are concatenated within one tracker, so these go where the program's objects are.
         dylib.add_object(Arc::new(object))

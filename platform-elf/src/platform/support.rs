@@ -31,6 +31,9 @@ pub(super) const PROCESS_START: &str = "__orc_process_start";
 /// The name of a dylib's header.
 pub(super) const HEADER: &str = "__dso_handle";
 
+/// What marks a dylib that has [`SupportObject::init_and_fini`]. No object can spell it.
+pub(super) const PROGRAM_START: &str = "<.init and .fini>";
+
 /// An object made in memory.
 pub struct SupportObject {
     name: &'static str,
@@ -120,7 +123,7 @@ impl SupportObject {
     pub fn init_and_fini(names: &NameTable) -> Self {
         const PROLOGUE: [u8; 4] = [0x48, 0x83, 0xec, 0x08]; // sub $8, %rsp
         const EPILOGUE: [u8; 5] = [0x48, 0x83, 0xc4, 0x08, 0xc3]; // add $8, %rsp; ret
-        let mut made = Builder::new("<.init and .fini>", names);
+        let mut made = Builder::new(PROGRAM_START, names);
         let init = made.define("_init", SymbolKind::Function, Linkage::Weak, 4);
         let fini = made.define("_fini", SymbolKind::Function, Linkage::Weak, 4);
         for (symbol, section) in [(init, ".init"), (fini, ".fini")] {
@@ -133,6 +136,8 @@ impl SupportObject {
             made.block(array, SectionKind::RelocatedReadOnly, 0, 8, &[0; 8]);
             made.edge(0, symbol, 0, Kind::Pointer64);
         }
+        let marker = made.define(PROGRAM_START, SymbolKind::None, Linkage::Strong, 0);
+        made.place(marker, BlockId(0));
         made.interface.has_initializers = true;
         made.finish()
     }
