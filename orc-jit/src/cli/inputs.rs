@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::driver_libraries;
 use super::link_line::{Input, InputName, LinkLine};
 use super::sources::Language;
-use super::surroundings::{Became, Surroundings, c_compiler};
+use super::surroundings::{Became, Surroundings};
 use super::threads::{self, LinkThreads};
 
 /// From this number on, inputs are opened by several threads.
@@ -57,6 +57,7 @@ pub(super) fn open(
     limit: usize,
 ) -> Result<Inputs, String> {
     let languages = compile(line, &**surroundings, dir, limit)?;
+    driver_libraries::add(line, &**surroundings)?;
     let mut search = LibrarySearch::new(surroundings.clone());
     if let Some(root) = &line.sysroot {
         search.set_sysroot(root);
@@ -66,7 +67,6 @@ pub(super) fn open(
     }
     let asked = surroundings.clone();
     search.ask_for_directories(move || asked.compiler_directories());
-    driver_libraries::add(line, &**surroundings, &c_compiler());
     let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.

@@ -73,6 +73,10 @@ pub struct LinkLine {
     pub directory: Option<PathBuf>,
     /// Options for the compilers of source files.
     pub compile_flags: Vec<String>,
+    /// Options of compiler drivers about what they link.
+    pub driver_flags: Vec<String>,
+    /// Whether what those stand for is among the inputs.
+    pub has_driver_libraries: bool,
     /// Options for `rustc` alone.
     pub rust_flags: Vec<String>,
     /// What kind of file a linker was asked for.
@@ -104,7 +108,7 @@ pub struct Input {
 }
 
 /// How a thing to link is named.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum InputName {
     /// By its path.
     File(PathBuf),
@@ -191,6 +195,8 @@ impl Default for LinkLine {
             sysroot: None,
             directory: None,
             compile_flags: Vec::new(),
+            driver_flags: Vec::new(),
+            has_driver_libraries: false,
             rust_flags: Vec::new(),
             output_kind: OutputKind::Program,
             map_file: None,
@@ -271,13 +277,19 @@ const COMPILE_PREFIXES: &[&str] = &[
     "-stdlib=",
 ];
 
+/// Starts of options about what compiler drivers link.
+const DRIVER_PREFIXES: &[&str] = &[
+    "-static-lib",
+    "-shared-lib",
+    "-rtlib=",
+    "--rtlib=",
+    "-unwindlib=",
+    "--unwindlib=",
+];
+
 /// Options that say how to write a file, and so nothing here.
 const IGNORED: &[&str] = &[
     "-s",
-    "-static-libgcc",
-    "-static-libstdc++",
-    "-shared-libgcc",
-    "-static-libasan",
     "-pipe",
     "-save-temps",
     "-no-canonical-prefixes",
@@ -318,6 +330,16 @@ impl LinkLine {
                 .map_err(|error| format!("{option}: {}: {error}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// Reads arguments of the linker proper.
+    ///
+    /// # Errors
+    /// When an option lacks its value.
+    pub fn of_linker(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut line = Self::default();
+        line.linker_options(LinkerWords::new(words, &mut std::iter::empty()))?;
+        Ok(line)
     }
 
     /// Adds an input under the options now in force.
@@ -424,7 +446,11 @@ impl LinkLine {
             self.rust_flags.push(value);
             return Ok(());
         }
-        if text.starts_with("--") {
+        if text.starts_with("--stdlib=") {
+            self.compile_flags.push(text[1..].to_owned());
+            return Ok(());
+        }
+        if text.starts_with("--") && !DRIVER_PREFIXES.iter().any(|p| text.starts_with(p)) {
             let option = text.split('=').next().unwrap_or(text);
             if RUST_OPTIONS.contains(&option) {
                 self.rust_flags.push(text.to_owned());
@@ -440,6 +466,8 @@ impl LinkLine {
             self.undefined.push(name.to_owned());
         } else if let Some(path) = text.strip_prefix("-o") {
             self.output = Some(PathBuf::from(path));
+        } else if DRIVER_PREFIXES.iter().any(|p| text.starts_with(p)) {
+            self.driver_flags.push(text.to_owned());
         } else if COMPILE_PREFIXES.iter().any(|p| text.starts_with(p)) {
             // `-fuse-ld=` chooses a linker; a compiler would complain about it.
             if !text.starts_with("-fuse-ld=") {

@@ -57,7 +57,7 @@ impl Surroundings for Replaced {
         self.base.compiler_directories()
     }
 
-    fn ask_compiler(&self, command: &str, args: &[String]) -> Option<String> {
+    fn ask_compiler(&self, command: &str, args: &[String]) -> Result<String, String> {
         self.base.ask_compiler(command, args)
     }
 

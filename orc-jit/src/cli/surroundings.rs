@@ -23,9 +23,11 @@ pub(crate) trait Surroundings: InputOpener {
     /// The directories in which the compiler looks for libraries.
     fn compiler_directories(&self) -> Vec<PathBuf>;
 
-    /// What the compiler `command` says, to either stream, when it is called with these arguments. Nothing if it cannot be
-    /// called, or fails.
-    fn ask_compiler(&self, command: &str, args: &[String]) -> Option<String>;
+    /// What the compiler `command` says, to either stream, when it is called with these arguments.
+    ///
+    /// # Errors
+    /// When it cannot be called, or fails: then with what it says.
+    fn ask_compiler(&self, command: &str, args: &[String]) -> Result<String, String>;
 
     /// Compiles the sources among the inputs, up to `jobs` at a time, into `dir`, and tells what
     /// stands in their places, in order.
@@ -105,17 +107,21 @@ impl Surroundings for Here {
         library_search::compiler_directories(&c_compiler())
     }
 
-    fn ask_compiler(&self, command: &str, args: &[String]) -> Option<String> {
+    fn ask_compiler(&self, command: &str, args: &[String]) -> Result<String, String> {
         let mut words = command.split_whitespace();
-        let answer = Command::new(words.next()?)
+        let answer = Command::new(words.next().unwrap_or_default())
             .args(words)
             .args(args)
             .stdin(Stdio::null())
             .output()
-            .ok()?;
+            .map_err(|error| error.to_string())?;
         let said = [answer.stdout, answer.stderr].concat();
-        let said = String::from_utf8(said).ok()?;
-        answer.status.success().then_some(said)
+        let said = String::from_utf8_lossy(&said).into_owned();
+        if answer.status.success() {
+            return Ok(said);
+        }
+        let problem = said.lines().find(|line| line.contains("error"));
+        Err(problem.unwrap_or("it fails").to_owned())
     }
 
     fn compile(&self, line: &LinkLine, dir: &Path, jobs: usize) -> Result<Vec<Compiled>, String> {

@@ -15,8 +15,8 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -39,6 +39,17 @@ pub(super) struct Running {
     /// The exports that are redirected, the search path, and what is called first.
     pub image: ProgramImage,
     pub redirects: Mutex<Redirects>,
+    /// What was passed to the functions that are called first. Programs keep pointers to it, and leak
+    /// checkers find it here.
+    first_arguments: OnceLock<Arguments>,
+}
+
+/// Arguments as C has them.
+#[derive(Debug)]
+struct Arguments {
+    _texts: Vec<CString>,
+    /// Addresses of the texts, and a null.
+    pointers: Vec<usize>,
 }
 
 static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
@@ -58,6 +69,7 @@ impl Running {
                 ..ProgramImage::default()
             },
             redirects: Mutex::new(redirects),
+            first_arguments: OnceLock::new(),
         })
     }
 
@@ -193,13 +205,18 @@ pub(super) extern "C" fn run_preinit_arrays(
     let Some(running) = RUNNING.lock().clone() else {
         return;
     };
-    let args = running.image.args.iter();
-    let args = args.filter_map(|arg| CString::new(arg.as_bytes()).ok());
-    // Programs keep pointers to their arguments.
-    let mut argv: Vec<*const c_char> = args.map(|arg| arg.into_raw().cast_const()).collect();
-    let argc = c_int::try_from(argv.len()).unwrap_or(c_int::MAX);
-    argv.push(std::ptr::null());
-    let argv = argv.leak().as_ptr();
+    let arguments = running.first_arguments.get_or_init(|| {
+        let args = running.image.args.iter();
+        let texts = args.filter_map(|arg| CString::new(arg.as_bytes()).ok());
+        let texts: Vec<CString> = texts.collect();
+        let addresses = texts.iter().map(|text| text.as_ptr().expose_provenance());
+        Arguments {
+            pointers: addresses.chain([0]).collect(),
+            _texts: texts,
+        }
+    });
+    let argc = c_int::try_from(arguments.pointers.len() - 1).unwrap_or(c_int::MAX);
+    let argv: *const *const c_char = arguments.pointers.as_ptr().cast();
     for array in &running.image.preinit_arrays {
         for entry in (array.start.value()..array.end.value()).step_by(size_of::<usize>()) {
             // SAFETY: the array is part of the program's memory, which is final.

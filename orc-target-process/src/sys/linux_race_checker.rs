@@ -24,6 +24,10 @@ thread_local! {
 pub(crate) fn prepare() {
     FUNCTIONS.get_or_init(|| {
         let begin = function(c"__tsan_ignore_thread_begin")?;
+        // A program's own start does this, which is later than the first call here.
+        let initialize = function(c"__tsan_init")?;
+        // SAFETY: it may be called any number of times.
+        unsafe { initialize() };
         Some((begin, function(c"__tsan_ignore_thread_end")?))
     });
 }

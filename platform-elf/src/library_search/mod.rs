@@ -28,7 +28,7 @@ pub use self::file_kind::FileKind;
 const SCRIPT_DEPTH_MAX: u32 = 8;
 
 /// Which libraries `-l` accepts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum LibraryChoice {
     /// Shared before static, directory by directory.
     #[default]

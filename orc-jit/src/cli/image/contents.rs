@@ -326,8 +326,9 @@ impl Surroundings for Contents {
         self.index.directories.clone()
     }
 
-    fn ask_compiler(&self, _: &str, args: &[String]) -> Option<String> {
-        self.index.answers.get(args).cloned()
+    fn ask_compiler(&self, _: &str, args: &[String]) -> Result<String, String> {
+        let answer = self.index.answers.get(args).cloned();
+        answer.ok_or_else(|| "the image does not have its answer".to_owned())
     }
 
     fn compile(&self, _: &LinkLine, _: &Path, _: usize) -> Result<Vec<Compiled>, String> {

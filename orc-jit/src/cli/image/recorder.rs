@@ -90,11 +90,11 @@ impl Surroundings for Recorder {
         directories
     }
 
-    fn ask_compiler(&self, command: &str, args: &[String]) -> Option<String> {
+    fn ask_compiler(&self, command: &str, args: &[String]) -> Result<String, String> {
         let answer = self.here.ask_compiler(command, args)?;
         let mut taken = self.taken();
         taken.index.answers.insert(args.to_vec(), answer.clone());
-        Some(answer)
+        Ok(answer)
     }
 
     fn compile(&self, line: &LinkLine, dir: &Path, jobs: usize) -> Result<Vec<Compiled>, String> {
