@@ -78,11 +78,18 @@ pub(crate) fn when_this_thread_ends(notify: extern "C" fn(*mut c_void)) -> io::R
     }
 }
 
-/// The end of a thread, to be waited for by others: a word in which the kernel stores zero then, and wakes
-/// those who wait there. The C library sets it up for `pthread_join`.
+/// The end of a thread, to be waited for by others: a word with the thread's number, in which the kernel
+/// stores zero then, and wakes one of those who wait there. The C library sets it up for `pthread_join`.
 pub(crate) struct EndOfThread {
     word: &'static AtomicU32,
+    number: u32,
 }
+
+/// How long the end of a thread may go unnoticed if somebody else was told of it.
+static LOOK_AGAIN: libc::timespec = libc::timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
 
 impl EndOfThread {
     /// That of the calling thread, the process's first: its record is never given back. `None` where the
@@ -97,29 +104,31 @@ impl EndOfThread {
         // SAFETY: the kernel's word for this thread, in the C library's record of it.
         let word = unsafe { AtomicU32::from_ptr(word) };
         // SAFETY: no precondition.
-        let this = unsafe { libc::gettid() };
-        (word.load(Ordering::Acquire) == this as u32).then_some(Self { word })
+        let number = unsafe { libc::gettid() } as u32;
+        (word.load(Ordering::Acquire) == number).then_some(Self { word, number })
     }
 
     /// Waits for it.
     pub(crate) fn wait(&self) {
-        loop {
-            let value = self.word.load(Ordering::Acquire);
-            if value == 0 {
-                return;
-            }
-            // SAFETY: waits on an aligned word. The kernel wakes those who wait as if they were of any
-            // process.
+        // Whoever has joined the thread stores another value than the kernel.
+        while self.word.load(Ordering::Acquire) == self.number {
+            // SAFETY: waits on an aligned word, for a time that is a constant. The kernel wakes those
+            // who wait as if they were of any process.
             unsafe {
-                libc::syscall(
-                    libc::SYS_futex,
-                    self.word.as_ptr(),
-                    libc::FUTEX_WAIT,
-                    value,
-                    std::ptr::null::<libc::timespec>(),
-                );
+                let (word, time) = (self.word.as_ptr(), &raw const LOOK_AGAIN);
+                libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, self.number, time);
             }
         }
+        // If it was this thread that the kernel has woken, nobody else was.
+        // SAFETY: wakes those who wait for the same.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.word.as_ptr(),
+                libc::FUTEX_WAKE,
+                i32::MAX,
+            )
+        };
     }
 }
 
