@@ -7,6 +7,8 @@ mod closed_streams;
 mod full_streams;
 #[path = "adverse/signals.rs"]
 mod signals;
+#[path = "adverse/surroundings.rs"]
+mod surroundings;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +37,13 @@ fn main() -> ExitCode {
         signals::what_is_ignored_stays_ignored,
         signals::what_a_killed_command_has_left_is_found_again,
         signals::a_compiled_program_finds_signals_as_they_are,
+        surroundings::temporary_files_find_another_place,
+        surroundings::without_a_compiler,
+        surroundings::inputs_that_are_none,
+        surroundings::a_source_on_standard_input,
+        surroundings::few_descriptors,
+        surroundings::names_that_are_no_text,
+        surroundings::wherever_the_command_is,
     );
     let llvm = ["llvm-jitlink-executor-22"];
     add_tests!(

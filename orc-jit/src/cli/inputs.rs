@@ -151,6 +151,15 @@ fn compile(
 fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String> {
     let state = &input.state;
     let found = match &input.name {
+        InputName::File(path) if path.as_os_str().is_empty() => {
+            return Err("an argument is empty where the name of a file is expected".to_owned());
+        }
+        InputName::File(path) if path == Path::new("-") => {
+            return Err(
+                "-: standard input is taken as a source only: say in which language, with -x"
+                    .to_owned(),
+            );
+        }
         InputName::File(path) => search.open(path, state.choice),
         InputName::Library(name) => {
             let shared = ALWAYS_SHARED.contains(&name.as_str());

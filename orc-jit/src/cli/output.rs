@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::scratch::Unfinished;
+
 /// What a new file may be used for, before the user's mask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Use {
@@ -100,6 +102,7 @@ fn replace(
         }
         Err(error) => return Err(error),
     };
+    let _unfinished = Unfinished::new(beside.path());
     write(beside.as_file_mut())?;
     beside.persist(place).map_err(|failed| failed.error)?;
     Ok(())

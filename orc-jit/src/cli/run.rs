@@ -57,7 +57,11 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         return Err(Failure::Usage(message));
     }
     if line.inputs.is_empty() {
-        return Err(Failure::Usage("no input files".to_owned()));
+        let message = match program_args {
+            [] => "no input files",
+            _ => "no input files: what follows `--` is for the program",
+        };
+        return Err(Failure::Usage(message.to_owned()));
     }
     let file = program_file(&line);
     let identity = identity::of_command_line(own, options.link_directory.as_deref(), &file);
@@ -459,6 +463,8 @@ fn mention_arguments(line: &LinkLine, request: &Request, problem: String) -> Str
 /// sees as its name.
 fn program_file(line: &LinkLine) -> PathBuf {
     let first = line.inputs.iter().find_map(|input| match &input.name {
+        // What a compiler driver would call it.
+        InputName::File(path) if path == Path::new("-") => Some("a.out".into()),
         InputName::File(path) => Some(path.with_extension("")),
         InputName::Library(_) => None,
     });

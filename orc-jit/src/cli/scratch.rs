@@ -27,7 +27,7 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// How long compilers may take to put their own things away.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The directories that are in use.
+/// The directories and files that are in use.
 static IN_USE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// A directory for temporary files.
@@ -35,7 +35,7 @@ pub(super) struct Scratch {
     directory: PathBuf,
     _lock: Option<File>,
     // Last: what arrives while the directory is removed ends the process when it is gone.
-    _interruption: Interruption,
+    _interruption: Option<Interruption>,
 }
 
 impl Scratch {
@@ -45,8 +45,8 @@ impl Scratch {
             end_descendants(std::process::id(), PATIENCE);
             remove_all();
         });
-        let interruption =
-            interruption.map_err(|error| format!("cannot wait for signals: {error}"))?;
+        // Where no thread can be had, a signal leaves a directory that is found again.
+        let interruption = interruption.ok();
         // A signal waits until it is known what there is to remove.
         let directory = in_use(|all| {
             let made = make();
@@ -84,6 +84,30 @@ impl Drop for Scratch {
     }
 }
 
+/// A file that is about to get its name. Until then it is removed when a signal ends the command.
+pub(super) struct Unfinished {
+    path: PathBuf,
+    _interruption: Option<Interruption>,
+}
+
+impl Unfinished {
+    /// While this lives, the file at `path` is one.
+    pub(super) fn new(path: &Path) -> Self {
+        let interruption = Interruption::expect(remove_all).ok();
+        in_use(|all| all.push(path.to_owned()));
+        Self {
+            path: path.to_owned(),
+            _interruption: interruption,
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        in_use(|all| all.retain(|path| *path != self.path));
+    }
+}
+
 /// Where compilers may write; nothing is compiled where there is no such place.
 pub(super) fn path(scratch: &Option<Scratch>) -> &Path {
     scratch.as_ref().map_or(Path::new(""), Scratch::path)
@@ -104,11 +128,14 @@ fn make() -> Result<PathBuf, String> {
     ))
 }
 
-/// Removes the directories that are in use: the process is about to end, and nothing is dropped.
+/// Removes all that is in use: the process is about to end, and nothing is dropped.
 pub(super) fn remove_all() {
-    for directory in in_use(std::mem::take) {
+    for path in in_use(std::mem::take) {
         // There is nobody left to tell.
-        let _ = fs::remove_dir_all(directory);
+        let _ = match path.is_dir() {
+            true => fs::remove_dir_all(path),
+            false => fs::remove_file(path),
+        };
     }
 }
 
@@ -122,7 +149,8 @@ fn places() -> Vec<PathBuf> {
         .into_iter()
         .filter_map(std::env::var_os);
     let named = named.filter(|value| !value.is_empty()).map(PathBuf::from);
-    named.chain(["/tmp".into(), "/var/tmp".into()]).collect()
+    let usual = ["/tmp", "/var/tmp"].map(PathBuf::from);
+    named.chain(usual).chain(std::env::current_dir()).collect()
 }
 
 /// Locks a directory until the file is closed, by the system if by nobody else. `None` if somebody else
@@ -213,5 +241,34 @@ mod tests {
         ] {
             assert!(at(name).exists(), "{name}");
         }
+    }
+
+    const FILE: &str = "ORC_JIT_TEST_UNFINISHED";
+
+    /// Has an unfinished file until a signal comes, in a process of its own.
+    #[test]
+    fn child() {
+        if let Some(path) = std::env::var_os(FILE) {
+            let _unfinished = Unfinished::new(Path::new(&path));
+            fs::write(&path, "begun").unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        }
+    }
+
+    #[test]
+    fn an_unfinished_file_goes_with_a_signal() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("unfinished");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "cli::scratch::tests::child"]);
+        let mut child = child.env(FILE, &file).spawn().unwrap();
+        while !file.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.arg(child.id().to_string()).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        assert!(!file.exists());
     }
 }

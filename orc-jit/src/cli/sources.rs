@@ -1,6 +1,7 @@
 //! Source files on the command line: compiled on the way, each language by its own compiler.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -147,9 +148,7 @@ fn start(
     let InputName::File(source) = &input.name else {
         return Err("internal error: a library is no source file".to_owned());
     };
-    if !source.exists() {
-        return Err(format!("{}: no such file", source.display()));
-    }
+    check(source)?;
     let stem = source.file_stem().unwrap_or(OsStr::new("source"));
     let output = dir.join(format!("{at}-{}.o", stem.display()));
     let words = language.command();
@@ -197,6 +196,19 @@ fn shown(command: &Command) -> String {
         }
     });
     quoted.collect::<Vec<String>>().join(" ")
+}
+
+/// Refuses what compilers have misleading words for.
+fn check(source: &Path) -> Result<(), String> {
+    let what = match std::fs::metadata(source) {
+        // Standard input, if the language is told.
+        _ if source == Path::new("-") => return Ok(()),
+        Ok(there) if there.is_dir() => "is a directory; name the sources in it",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "no such file",
+        // The compiler says what is wrong with it.
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(format!("{}: {what}", source.display()))
 }
 
 fn c_arguments(
