@@ -74,7 +74,7 @@ pub struct ProgramLink {
     pub exported: Exported,
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
-    pub args: Vec<String>,
+    pub args: Vec<Vec<u8>>,
     /// What is done before it starts.
     pub before_start: Option<BeforeStart>,
     /// The program lies at the same addresses each time, below 2 GiB.

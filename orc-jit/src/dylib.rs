@@ -102,8 +102,8 @@ impl Dylib {
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<i32, Error> {
-        let args: Vec<String> = args.into_iter().map(Into::into).collect();
-        let program = Program::of(self.jit.clone(), self.dylib.clone(), args)?;
+        let args = args.into_iter().map(|arg| arg.into().into_bytes());
+        let program = Program::of(self.jit.clone(), self.dylib.clone(), args.collect())?;
         program.link()?;
         program.run()
     }

@@ -51,7 +51,7 @@ pub struct ProgramSettings {
     /// Let them find those of these names (`--export-dynamic-symbol`).
     pub exported: SymbolPatterns,
     /// What `main` and the initializers are passed, the program's name first.
-    pub args: Vec<String>,
+    pub args: Vec<Vec<u8>>,
     /// What to do about references that nothing defines.
     pub undefined: Undefined,
     /// Only find out whether it links: [`Program::link`] gives everything back, and nothing has run.
@@ -171,7 +171,7 @@ impl Program {
     pub(crate) fn of(
         jit: Jit,
         dylib: jit_core::session::Dylib,
-        args: Vec<String>,
+        args: Vec<Vec<u8>>,
     ) -> Result<Self, Error> {
         jit.0.runtime.add_program_start(&dylib)?;
         let host = jit.0.loaded.all().find(|l| l.library.is_program());

@@ -4,7 +4,6 @@
 //! finalizers, initializers in an order the controller chose, and `main` with the start and the end
 //! that it has in a linked program.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -109,7 +108,7 @@ wrapper_functions! {
     }
 
     /// `Error(Seq<String>)`: the command line that initializers of libraries are passed.
-    fn __orc_rt_ext_elfnix_set_arguments(arguments: Vec<String>) => error {
+    fn __orc_rt_ext_elfnix_set_arguments(arguments: Vec<Vec<u8>>) => error {
         let arguments = Arguments::leak(&arguments)?;
         registry::lock().arguments = Some(arguments);
         Ok(())
@@ -121,7 +120,7 @@ wrapper_functions! {
         header: ExecutorAddr,
         libraries: Vec<ExecutorAddr>,
         entry: ExecutorAddr,
-        argv: Vec<String>,
+        argv: Vec<Vec<u8>>,
         then_exit: bool,
         bare: bool,
     ) => expected {

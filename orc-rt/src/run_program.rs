@@ -15,17 +15,19 @@ use crate::registry::{self, Arguments, Outcome};
 use crate::{dlfcn, host, log, thread_exit};
 
 impl Arguments {
-    /// A command line made of these strings. It lives as long as the process: programs keep pointers
+    /// A command line made of these strings, which are bytes and need not be text. It lives as long as the process: programs keep pointers
     /// to it, and exit handlers use them. The environment and the auxiliary vector follow it, as the
     /// kernel lays them out (psABI, process initialization): Go's runtime looks for them there.
     ///
     /// # Errors
     /// When a string contains a NUL.
-    pub fn leak(strings: &[String]) -> Outcome<Self> {
+    pub fn leak(strings: &[Vec<u8>]) -> Outcome<Self> {
         let mut argv: Vec<*mut c_char> = Vec::with_capacity(strings.len() + 1);
         for string in strings {
-            let string = CString::new(string.as_str())
-                .map_err(|_| format!("argument '{string}' contains a NUL"))?;
+            let string = CString::new(string.as_slice()).map_err(|_| {
+                let string = String::from_utf8_lossy(string);
+                format!("argument '{string}' contains a NUL")
+            })?;
             argv.push(string.into_raw());
         }
         let argc = c_int::try_from(argv.len()).map_err(|_| "too many arguments".to_string())?;
@@ -223,8 +225,8 @@ pub unsafe extern "C" fn __orc_rt_elfnix_run_program(
 wrapper_functions! {
     /// `i64(String dylib, String entry, Seq<String> args)`. Without arguments, the program's
     /// `argv[0]` is the dylib's name, as a program always has one.
-    fn __orc_rt_run_program_wrapper(name: String, entry: String, args: Vec<String>) => plain {
-        let args = if args.is_empty() { Vec::from([name.clone()]) } else { args };
+    fn __orc_rt_run_program_wrapper(name: String, entry: String, args: Vec<Vec<u8>>) => plain {
+        let args = if args.is_empty() { Vec::from([name.clone().into_bytes()]) } else { args };
         let ran = Arguments::leak(&args).and_then(|arguments| {
             // SAFETY: the controller asks for the program to be run.
             unsafe { run_by_name(&name, &entry, arguments) }

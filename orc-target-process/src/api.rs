@@ -263,7 +263,7 @@ pub struct ProgramImage {
     /// (`.preinit_array`).
     pub preinit_arrays: Vec<ExecutorAddrRange>,
     /// What those functions are passed as the program's arguments, its name first.
-    pub args: Vec<String>,
+    pub args: Vec<Vec<u8>>,
     /// Its code runs from stacks (`PT_GNU_STACK`).
     pub executable_stack: bool,
 }

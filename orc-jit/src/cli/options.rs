@@ -225,7 +225,9 @@ impl RunOptions {
             Some((name, _)) => (name, true),
             None => (name, false),
         };
-        let command = Self::command();
+        // With the help that clap adds.
+        let mut command = Self::command();
+        command.build();
         let mut arguments = command.get_arguments();
         let found = arguments.find(|argument| argument.get_long() == Some(name))?;
         Some(found.get_action().takes_values() && !joined)
@@ -248,5 +250,6 @@ mod tests {
         assert_eq!(RunOptions::is_own("--timings"), Some(false));
         assert_eq!(RunOptions::is_own("--unheard-of"), None);
         assert_eq!(RunOptions::is_own("-threads"), None);
+        assert_eq!(RunOptions::is_own("--help"), Some(false));
     }
 }

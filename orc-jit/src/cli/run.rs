@@ -239,10 +239,9 @@ fn link(
         threads,
     } = inputs;
     let identity = identity::in_executor(&request.identity, jit.executor());
-    let args = identity.args.iter();
-    let args = args.map(|arg| String::from_utf8_lossy(arg).into_owned());
+    let args = identity.args.clone();
     let rehearse = request.options.no_exec.then_some(Rehearsal::All);
-    let program = prepare(jit, line, surroundings, opened, args.collect(), rehearse);
+    let program = prepare(jit, line, surroundings, opened, args, rehearse);
     let program = program.map_err(Stopped::Command)?;
     use_default_libraries(&program, line, search, &languages)
         .map_err(|error| Stopped::Command(error.into()))?;
@@ -372,7 +371,7 @@ pub(super) fn prepare(
     line: &LinkLine,
     surroundings: &Arc<dyn Surroundings>,
     opened: Vec<Opened>,
-    args: Vec<String>,
+    args: Vec<Vec<u8>>,
     rehearse: Option<Rehearsal>,
 ) -> Result<Program, Failure> {
     let defaults = ProgramSettings::default();

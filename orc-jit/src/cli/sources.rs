@@ -9,6 +9,7 @@ use orc_target_process::standard_streams;
 
 use super::kept_objects;
 use super::link_line::{Input, InputName, LinkLine};
+use super::say;
 
 /// A language and how its compiler is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,7 +167,7 @@ fn start(
     standard_streams::empty_for(&mut command);
     let (variable, _) = language.compiler();
     if line.verbose {
-        eprintln!("{}", shown(&command));
+        say::note(shown(&command));
     }
     let child = command.spawn().map_err(|e| {
         format!(

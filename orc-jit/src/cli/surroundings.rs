@@ -146,7 +146,10 @@ impl LinkLine {
     /// Names everything as seen from anywhere, where it is now seen from `directory`.
     pub(super) fn seen_from(&mut self, directory: &Path) {
         for input in &mut self.inputs {
-            if let InputName::File(path) = &mut input.name {
+            // Standard input has no directory.
+            if let InputName::File(path) = &mut input.name
+                && path != Path::new("-")
+            {
                 *path = directory.join(&*path);
             }
         }

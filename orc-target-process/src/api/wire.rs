@@ -100,7 +100,7 @@ impl_sps_struct!(ProgramImage {
     imports: Vec<Import>,
     copies: Vec<CopyRelocation>,
     preinit_arrays: Vec<ExecutorAddrRange>,
-    args: Vec<String>,
+    args: Vec<Vec<u8>>,
     executable_stack: bool,
 });
 

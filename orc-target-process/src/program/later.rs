@@ -207,7 +207,7 @@ pub(super) extern "C" fn run_preinit_arrays(
     };
     let arguments = running.first_arguments.get_or_init(|| {
         let args = running.image.args.iter();
-        let texts = args.filter_map(|arg| CString::new(arg.as_bytes()).ok());
+        let texts = args.filter_map(|arg| CString::new(arg.as_slice()).ok());
         let texts: Vec<CString> = texts.collect();
         let addresses = texts.iter().map(|text| text.as_ptr().expose_provenance());
         Arguments {

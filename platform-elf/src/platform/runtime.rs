@@ -61,7 +61,7 @@ pub struct ProgramCall<'a> {
     /// The entry point's name, `main` by default.
     pub entry: &'a str,
     /// `argv`, the program's name first.
-    pub args: &'a [String],
+    pub args: &'a [Vec<u8>],
     /// End the process with the program's status; the call then does not return.
     pub then_exit: bool,
     /// Whether the entry point is where a process starts, as [`SupportObject::process_start`] makes it,
