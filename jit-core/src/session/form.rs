@@ -150,25 +150,14 @@ impl Resolver<'_> {
         Ok(definers)
     }
 
-    /// Records which trackers' code refers to which others'. Precisely, per reference, unless the
-    /// batch is of one tracker, as it mostly is.
+    /// Records which trackers' code refers to which others', precisely, per reference.
     fn record_users(&self, state: &mut State, definers: &[Option<TrackerId>]) {
         let Some(first) = self.units.first().map(|unit| state.units[*unit].tracker) else {
             return;
         };
-        let one = self
-            .units
-            .iter()
-            .all(|unit| state.units[*unit].tracker == first);
-        if one {
-            // Nearly all definitions are the batch's own.
-            for definer in definers
-                .iter()
-                .flatten()
-                .filter(|definer| **definer != first)
-            {
-                state.add_tracker_dependency(first, *definer);
-            }
+        let of_first = |unit: &UnitId| state.units[*unit].tracker == first;
+        let mut definitions = definers.iter().flatten();
+        if self.units.iter().all(of_first) && definitions.all(|definer| *definer == first) {
             return;
         }
         let mut known = IdSet::default();
@@ -181,7 +170,7 @@ impl Resolver<'_> {
                     && definer != tracker
                     && known.insert((tracker, definer))
                 {
-                    state.add_tracker_dependency(tracker, definer);
+                    state.add_tracker_dependency(tracker, definer, user.unit);
                 }
             }
         }

@@ -160,9 +160,12 @@ impl BatchHost for Host {
 impl Drop for Host {
     fn drop(&mut self) {
         if !self.finished.load(Ordering::Acquire) {
-            self.failed(LinkError::Internal(
-                "the linker ended without a result".to_owned(),
-            ));
+            self.session.dropped(self.batch, |panicked| {
+                LinkError::Internal(match panicked {
+                    Some(panicked) => format!("the linker {panicked}"),
+                    None => "the linker ended without a result".to_owned(),
+                })
+            });
         }
     }
 }

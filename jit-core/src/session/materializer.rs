@@ -182,7 +182,7 @@ impl Responsibility {
                 let name = self.session.names.readable(*name);
                 return Err(self.broken(format!("depends on {name}, which nobody looked up")));
             };
-            state.add_unit_dependency(self.batch, self.tracker, unit);
+            state.add_unit_dependency(self.batch, self.unit, unit);
         }
         Ok(())
     }
@@ -292,7 +292,12 @@ impl Responsibility {
 impl Drop for Responsibility {
     fn drop(&mut self) {
         if !self.settled {
-            self.fail_with(self.broken("gave up without saying why".to_owned()));
+            let who = self.who.to_string();
+            self.session
+                .dropped(self.batch, |panicked| LinkError::Client {
+                    who,
+                    message: panicked.unwrap_or_else(|| "gave up without saying why".to_owned()),
+                });
         }
     }
 }
@@ -358,14 +363,15 @@ impl State {
         self.units[unit].state != super::unit::UnitState::NeverSearched
     }
 
-    /// Records that a batch and its tracker refer to a unit.
-    fn add_unit_dependency(&mut self, batch: BatchKey, user: TrackerId, unit: UnitId) {
+    /// Records that a batch and the unit that it is for refer to a unit.
+    fn add_unit_dependency(&mut self, batch: BatchKey, user: UnitId, unit: UnitId) {
+        let of_user = self.units[user].tracker;
         let unit = &self.units[unit];
         let (tracker, state) = (unit.tracker, unit.state);
         if let super::unit::UnitState::InBatch(other) = state {
             self.add_batch_dependency(batch, other);
         }
-        self.add_tracker_dependency(user, tracker);
+        self.add_tracker_dependency(of_user, tracker, user);
     }
 
     /// A client's unit is ready: its materializer is not needed any more.

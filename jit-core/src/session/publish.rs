@@ -84,7 +84,10 @@ impl State {
             let dylib = self.trackers.get(id).map(|tracker| tracker.dylib);
             let header = dylib.and_then(|dylib| self.dylib(dylib).defined(name));
             if let Some(unit) = header.map(|(unit, _)| unit) {
-                self.add_tracker_dependency(*id, self.units[unit].tracker);
+                let users = self.trackers.get(id).map(|tracker| &tracker.units);
+                let user = users.and_then(|units| units.first()).copied();
+                let header = self.units[unit].tracker;
+                self.add_tracker_dependency(*id, header, user.unwrap_or(unit));
             }
         }
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::hash_map::Entry as Place;
 use orc_shared::ExecutorAddr;
 
 use crate::batch::{Batch, DylibId, TrackerId, UnitId};
@@ -105,12 +106,10 @@ pub(super) struct TrackerState {
     pub(super) busy: u32,
     /// Trackers whose code its code refers to.
     pub(super) depends_on: IdSet<TrackerId>,
-    /// Trackers whose code refers to its code.
-    pub(super) dependents: IdSet<TrackerId>,
+    /// Trackers whose code refers to its code, and the first object of each that does.
+    pub(super) dependents: IdMap<TrackerId, Arc<str>>,
     pub(super) removed: bool,
     pub(super) exits: Exits,
-    /// Its first object's name, once its units are forgotten.
-    pub(super) described: Option<String>,
 }
 
 /// What a removed tracker's code has left to be called later: exit handlers, destructors of
@@ -252,9 +251,8 @@ impl State {
                 busy: 0,
                 exits: Exits::default(),
                 depends_on: IdSet::default(),
-                dependents: IdSet::default(),
+                dependents: IdMap::default(),
                 removed: false,
-                described: None,
             },
         );
         let dylib = self.dylib_mut(dylib);
@@ -352,17 +350,19 @@ impl State {
         }
     }
 
-    /// Records that a tracker's code refers to another's.
-    pub(super) fn add_tracker_dependency(&mut self, from: TrackerId, to: TrackerId) {
+    /// Records that a tracker's code refers to another's, and the first object of it that does.
+    pub(super) fn add_tracker_dependency(&mut self, from: TrackerId, to: TrackerId, user: UnitId) {
         if from == to || !self.trackers.contains_key(&from) {
             return;
         }
         let Some(target) = self.trackers.get_mut(&to) else {
             return;
         };
-        if target.dependents.insert(from)
-            && let Some(tracker) = self.trackers.get_mut(&from)
-        {
+        let Place::Vacant(place) = target.dependents.entry(from) else {
+            return;
+        };
+        place.insert(self.units[user].source.name().into());
+        if let Some(tracker) = self.trackers.get_mut(&from) {
             tracker.depends_on.insert(to);
         }
     }

@@ -20,7 +20,7 @@ use crate::error::LinkError;
 use crate::name::NameId;
 
 use super::effects::{Effects, Garbage, Leaving};
-use super::ids::IdSet;
+use super::ids::{IdMap, IdSet};
 use super::state::{Exits, State, TrackerState};
 use super::table::Forgotten;
 use super::unit::{Source, UnitState};
@@ -43,7 +43,8 @@ pub enum Removal {
     Deferred {
         /// Number of [`super::CodeGuard`]s that keep it.
         guards: u32,
-        /// Objects of other trackers whose code refers to it: one per tracker, at most eight.
+        /// Objects of other trackers whose code refers to it: the first one of each tracker, at most
+        /// eight.
         used_by: Vec<String>,
         /// Destructors of its thread-locals that other threads will run when they end. Its memory is
         /// given back at the next removal after that.
@@ -103,11 +104,6 @@ impl State {
         let dylib = tracker.dylib;
         let units = std::mem::take(&mut tracker.units);
         let providers = std::mem::take(&mut tracker.providers);
-        // A description for messages: the first unit is the best name a tracker has.
-        tracker.described = units.first().map(|unit| {
-            let units = &self.units;
-            units[*unit].source.name()
-        });
         let state = self.dylib_mut(dylib);
         state.trackers.remove(&id);
         if state.default_tracker == Some(id) {
@@ -158,16 +154,16 @@ impl State {
             return Removal::Released;
         }
         let others = deferred.iter().flat_map(|tracker| &tracker.dependents);
-        let others: IdSet<TrackerId> = others
-            .filter(|id| !trackers.contains(id))
-            .copied()
+        let others: IdMap<TrackerId, &Arc<str>> = others
+            .filter(|(id, _)| !trackers.contains(id))
+            .map(|(id, user)| (*id, user))
             .collect();
         Removal::Deferred {
             guards: deferred.iter().map(|tracker| tracker.guards).sum(),
             used_by: others
                 .iter()
                 .take(8)
-                .map(|id| self.describe_tracker(*id))
+                .map(|(id, user)| self.describe_user(*id, user))
                 .collect(),
             thread_destructors: deferred.iter().map(|tracker| tracker.exits.pending()).sum(),
         }
@@ -181,19 +177,17 @@ impl State {
         let used_by = tracker.dependents.iter().take(8);
         Removal::Deferred {
             guards: tracker.guards,
-            used_by: used_by.map(|t| self.describe_tracker(*t)).collect(),
+            used_by: used_by
+                .map(|(t, user)| self.describe_user(*t, user))
+                .collect(),
             thread_destructors: tracker.exits.pending(),
         }
     }
 
-    fn describe_tracker(&self, id: TrackerId) -> String {
-        let Some(tracker) = self.trackers.get(&id) else {
-            return format!("tracker {}", id.0);
-        };
-        match (tracker.units.first(), &tracker.described) {
-            (Some(unit), _) => self.units[*unit].source.name(),
-            (None, Some(name)) => format!("{name} (removed)"),
-            (None, None) => format!("tracker {}", id.0),
+    fn describe_user(&self, tracker: TrackerId, user: &str) -> String {
+        match self.trackers.get(&tracker) {
+            Some(tracker) if tracker.removed => format!("{user} (removed)"),
+            _ => user.to_owned(),
         }
     }
 
@@ -340,7 +334,8 @@ impl State {
             if !tracker.removed || tracker.guards > 0 || tracker.busy > 0 || called {
                 return None;
             }
-            all.extend(tracker.dependents.iter().filter(|d| reached.insert(**d)));
+            let dependents = tracker.dependents.keys();
+            all.extend(dependents.filter(|d| reached.insert(**d)));
         }
         Some(all)
     }

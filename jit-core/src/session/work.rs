@@ -6,6 +6,7 @@
 //! work that *its own lookup needs*. What lies above a waiting call on a stack is then always something the
 //! call waits for anyway, so stacks add no dependencies to those the code has by itself.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::batch::BatchHost;
 use crate::error::LinkError;
 
 use super::Inner;
+use super::effects::Effects;
 use super::ids::{BatchKey, IdSet};
 use super::materializer::Responsibility;
 use super::state::Work;
@@ -31,6 +33,18 @@ pub(super) struct Progress {
 thread_local! {
     /// Batches whose resolution, link or materializer this thread is in.
     static WITHIN: RefCell<Vec<Within>> = const { RefCell::new(Vec::new()) };
+    /// What is to fail with the text of the panic that this thread is in.
+    static UNWOUND: RefCell<Vec<Box<Unwound>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Fails a batch, given what became of who should have ended it.
+type Unwound = dyn FnOnce(&Arc<Inner>, String);
+
+/// The text of a panic.
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a text").to_owned()
 }
 
 /// A batch that the thread works on. Sessions are told apart by address.
@@ -86,9 +100,39 @@ impl Inner {
             Work::Link(batch, host) => self.linker.link(*batch, host),
         }));
         drop(within);
-        if done.is_err() {
-            tracing::error!("a linker or materializer panicked");
+        let text = done.err().map(|panic| text_of(&*panic));
+        if let Some(text) = &text {
+            tracing::error!("a linker or materializer panicked: {text}");
         }
+        let text = text.unwrap_or_else(|| "and went on".to_owned());
+        for fail in UNWOUND.take() {
+            fail(self, format!("panicked: {text}"));
+        }
+    }
+
+    /// Fails a batch because who has to end its work was dropped. If that is because of a panic that
+    /// ends the work on this thread, only who started the work knows the panic's text.
+    pub(super) fn dropped(
+        self: &Arc<Self>,
+        batch: BatchKey,
+        error: impl FnOnce(Option<String>) -> LinkError + 'static,
+    ) {
+        let session = Arc::as_ptr(self).addr();
+        let is_ours = |w: &Within| w.session == session && w.batch == batch;
+        if std::thread::panicking() && WITHIN.with_borrow(|all| all.iter().any(is_ours)) {
+            let fail = move |session: &Arc<Self>, text| session.fail(batch, error(Some(text)));
+            UNWOUND.with_borrow_mut(|unwound| unwound.push(Box::new(fail)));
+        } else {
+            self.fail(batch, error(None));
+        }
+    }
+
+    fn fail(self: &Arc<Self>, batch: BatchKey, error: LinkError) {
+        let mut effects = Effects::default();
+        self.state
+            .lock()
+            .fail_first_cause(batch, error, &mut effects);
+        effects.run(self);
     }
 
     /// Lets the dispatcher start a batch's work.

@@ -183,7 +183,7 @@ fn giving_up_failing_and_panicking_are_errors_that_can_be_retried() {
     let expected = [
         "compiler: gave up without saying why",
         "internal error: no code",
-        "compiler: gave up without saying why",
+        "compiler: panicked: on purpose",
         "compiler: emitted before it was resolved",
     ];
     for message in expected {

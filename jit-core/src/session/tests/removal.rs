@@ -56,6 +56,30 @@ fn guards_keep_memory_of_what_they_use_too() {
 }
 
 #[test]
+fn the_object_that_uses_it_is_named() {
+    let f = Fixture::new();
+    let b = add(&f, f.object("b.o").strong("b"));
+    let users = f.main.new_tracker();
+    for object in [
+        f.object("first.o").strong("first"),
+        f.object("uses.o").strong("uses").needs("b").needs("first"),
+    ] {
+        users.add_object(object.done()).expect("no clash");
+    }
+    f.find("uses").expect("links");
+    let used_by = |removal| match removal {
+        Ok(Removal::Deferred { used_by, .. }) => used_by,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(used_by(b.remove()), ["uses.o"]);
+    let guard = f.main.lookup_one("first").expect("is ready");
+    users.remove().expect("is deferred");
+    assert_eq!(used_by(b.remove()), ["uses.o (removed)"]);
+    drop(guard);
+    assert_eq!(b.remove().expect("went with its user"), Removal::Released);
+}
+
+#[test]
 fn trackers_that_use_each_other_go_together() {
     let f = Fixture::new();
     let a = add(&f, f.object("a.o").strong("a").needs("b"));
