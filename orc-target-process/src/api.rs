@@ -230,6 +230,8 @@ pub struct CopyRelocation {
     pub to: ExecutorAddr,
     /// Bytes to copy.
     pub size: u64,
+    /// Whether the copy lies in memory that nobody may write to.
+    pub read_only: bool,
 }
 
 /// Who the program is, to itself and to those who look at its process.
@@ -253,6 +255,8 @@ pub struct ProgramImage {
     pub needed: Vec<String>,
     /// Directories the loader searches first (`DT_RUNPATH`).
     pub search_path: Vec<String>,
+    /// Whether they hold for what the libraries need, too (`DT_RPATH`).
+    pub search_path_for_all: bool,
     /// What the libraries may take from the program.
     pub exports: Vec<Export>,
     /// What the program takes from the libraries.

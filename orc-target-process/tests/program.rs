@@ -164,6 +164,7 @@ fn copies_are_made_before_constructors_and_used_by_the_library() {
                 file_addr: symbols(name),
                 to: ExecutorAddr::new(to as u64),
                 size,
+                read_only: false,
             };
             let object_at: *mut [u64; 2] = object;
             let read_only_at: *mut u64 = read_only;
@@ -382,6 +383,7 @@ fn variables_of_libc_move_into_the_program() {
             file_addr: symbols(name),
             to: ExecutorAddr::new(to as u64),
             size: 8,
+            read_only: false,
         };
         let data = |name, at: *mut u64| redirected(export(name, at.cast(), 8, NativeKind::Data));
         let image = ProgramImage {

@@ -92,10 +92,12 @@ impl_sps_struct!(CopyRelocation {
     file_addr: u64,
     to: ExecutorAddr,
     size: u64,
+    read_only: bool,
 });
 impl_sps_struct!(ProgramImage {
     needed: Vec<String>,
     search_path: Vec<String>,
+    search_path_for_all: bool,
     exports: Vec<Export>,
     imports: Vec<Import>,
     copies: Vec<CopyRelocation>,
@@ -310,6 +312,7 @@ mod tests {
         check(&ProgramImage {
             needed: vec!["libm.so.6".into()],
             search_path: vec!["/opt".into()],
+            search_path_for_all: true,
             exports: vec![Export {
                 name: b"f".to_vec(),
                 version: None,
@@ -325,6 +328,7 @@ mod tests {
                 file_addr: 6,
                 to: addr(0x20),
                 size: 8,
+                read_only: true,
             }],
             preinit_arrays: vec![range(0x50)],
             args: vec!["program".into()],

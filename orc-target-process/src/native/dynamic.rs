@@ -34,6 +34,8 @@ pub(crate) struct Definition {
     pub addr: u64,
     /// Its `STT_*` type.
     pub kind: u8,
+    /// Its size in bytes, if the object says so.
+    pub size: u64,
 }
 
 impl Dynamic {
@@ -286,6 +288,7 @@ impl Dynamic {
                 .st_value
                 .wrapping_add(if absolute { 0 } else { self.bias }),
             kind: symbol.st_info & 0xf,
+            size: symbol.st_size,
         })
     }
 }

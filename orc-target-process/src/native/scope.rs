@@ -1,6 +1,6 @@
 //! Finding a library's definition behind the program's own.
 
-use super::dynamic::Dynamic;
+use super::dynamic::{Definition, Dynamic};
 use super::elf::{STT_GNU_IFUNC, STT_TLS};
 use super::loaded::{global_scope, loaded_objects};
 
@@ -11,6 +11,17 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// Everything that comes from files.
+    pub fn of_files() -> Self {
+        let objects = loaded_objects();
+        let files = objects
+            .iter()
+            .filter(|object| !object.is_synthesized() && !object.is_vdso());
+        Self {
+            objects: files.filter_map(Dynamic::of).collect(),
+        }
+    }
+
     /// Everything but the image at `base` and other objects that this project made.
     pub fn without(base: u64) -> Self {
         let objects = loaded_objects();
@@ -51,13 +62,16 @@ impl Scope {
         Self { objects }
     }
 
+    /// The first definition of a name: of this version, or the default one.
+    pub fn definition(&self, name: &[u8], version: Option<&[u8]>) -> Option<Definition> {
+        let mut objects = self.objects.iter();
+        objects.find_map(|object| object.find(name, version))
+    }
+
     /// The address of the first definition of a name: of this version, or the default one. A
     /// thread-local has none.
     pub fn find(&self, name: &[u8], version: Option<&[u8]>) -> Option<u64> {
-        let found = self
-            .objects
-            .iter()
-            .find_map(|object| object.find(name, version))?;
+        let found = self.definition(name, version)?;
         if found.kind == STT_TLS {
             return None;
         }

@@ -11,8 +11,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::ProgramError;
-use crate::api::CopyRelocation;
-use crate::native::{Dynamic, LoadedObject, RelocationKind, loaded_objects, relocation_kind};
+use crate::api::{CopyRelocation, SegmentKind};
+use crate::memory::MemoryError;
+use crate::native::{
+    Dynamic, LoadedObject, RelocationKind, Scope, loaded_objects, relocation_kind,
+};
+use crate::sys;
 
 /// A variable that has moved into the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,46 +29,96 @@ pub(super) struct Moved {
     pub size: u64,
 }
 
-/// Copies the bytes and returns what has moved.
-pub(super) fn make(copies: &[CopyRelocation]) -> Result<Vec<Moved>, ProgramError> {
-    if copies.is_empty() {
-        return Ok(Vec::new());
-    }
-    let objects = loaded_objects();
-    let executable = objects.first().map(executable_copies).unwrap_or_default();
-    let mut libraries: HashMap<&str, Option<u64>> = HashMap::new();
-    let mut moved = Vec::with_capacity(copies.len());
-    for copy in copies {
-        let bias = libraries
-            .entry(&copy.library)
-            .or_insert_with(|| find_library(&objects, &copy.library));
-        let Some(bias) = *bias else {
-            return Err(ProgramError::CopySource {
-                symbol: String::from_utf8_lossy(&copy.name).into_owned(),
-                library: copy.library.clone(),
-            });
+/// The copies of a program.
+pub(super) struct Copies<'a> {
+    requests: &'a [CopyRelocation],
+    /// Where the bytes of each are, and how many.
+    sources: Vec<(u64, u64)>,
+    /// What has moved, in the order of the old places.
+    pub moved: Vec<Moved>,
+}
+
+impl<'a> Copies<'a> {
+    /// Finds the libraries' variables.
+    pub fn find(requests: &'a [CopyRelocation]) -> Result<Self, ProgramError> {
+        let mut copies = Self {
+            requests,
+            sources: Vec::with_capacity(requests.len()),
+            moved: Vec::with_capacity(requests.len()),
         };
-        let from = bias.wrapping_add(copy.file_addr);
-        let to = copy.to.value();
-        // If the executable has copied the variable itself, its copy is the one in use.
-        let current = executable.get(&copy.name).copied().unwrap_or(from);
-        let size = copy.size;
-        // SAFETY: the library's data is mapped and relocated; the target is the program's memory,
-        // still being filled, which the caller gave for this symbol with this size.
-        unsafe {
-            std::ptr::copy(
-                std::ptr::with_exposed_provenance::<u8>(current as usize),
-                std::ptr::with_exposed_provenance_mut::<u8>(to as usize),
-                size as usize,
-            );
+        if requests.is_empty() {
+            return Ok(copies);
         }
-        for from in [from, current] {
-            moved.push(Moved { from, to, size });
+        let objects = loaded_objects();
+        let executable = objects.first().map(executable_copies).unwrap_or_default();
+        let mut libraries: HashMap<&str, Option<u64>> = HashMap::new();
+        let mut scope = None;
+        for copy in requests {
+            let bias = libraries
+                .entry(&copy.library)
+                .or_insert_with(|| find_library(&objects, &copy.library));
+            let (from, size) = match *bias {
+                Some(bias) => (bias.wrapping_add(copy.file_addr), copy.size),
+                // The loader has found another file of the library than the linker.
+                None => {
+                    let scope = scope.get_or_insert_with(Scope::of_files);
+                    let found = scope.definition(&copy.name, None);
+                    let found = found.ok_or_else(|| ProgramError::CopySource {
+                        symbol: String::from_utf8_lossy(&copy.name).into_owned(),
+                        library: copy.library.clone(),
+                    })?;
+                    (found.addr, copy.size.min(found.size))
+                }
+            };
+            // If the executable has copied the variable itself, its copy is the one in use.
+            let current = executable.get(&copy.name).copied().unwrap_or(from);
+            copies.sources.push((current, size));
+            let to = copy.to.value();
+            for from in [from, current] {
+                copies.moved.push(Moved { from, to, size });
+            }
+        }
+        copies.moved.sort_by_key(|moved| moved.from);
+        copies.moved.dedup();
+        Ok(copies)
+    }
+
+    /// Copies the bytes of variables, while the program's memory is being filled.
+    pub fn fill_variables(&self) {
+        for (copy, &(from, size)) in self.requests.iter().zip(&self.sources) {
+            if !copy.read_only {
+                copy_bytes(from, copy.to.value(), size);
+            }
         }
     }
-    moved.sort_by_key(|moved| moved.from);
-    moved.dedup();
-    Ok(moved)
+
+    /// Copies the bytes of constants, once the program's memory is final: before that, it may not be
+    /// what will be there.
+    pub fn fill_constants(&self) -> Result<(), MemoryError> {
+        let page = sys::memory::page_size();
+        for (copy, &(from, size)) in self.requests.iter().zip(&self.sources) {
+            if copy.read_only && size > 0 {
+                let to = copy.to.value();
+                let pages = to / page * page..(to + size).next_multiple_of(page);
+                sys::memory::protect(pages.clone(), SegmentKind::ReadWrite)?;
+                copy_bytes(from, to, size);
+                sys::memory::protect(pages, SegmentKind::ReadOnly)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn copy_bytes(from: u64, to: u64, size: u64) {
+    // SAFETY: the library's data is mapped and relocated; the target is the program's memory, not yet
+    // in use, which the caller gave for this symbol with this size and has made writable.
+    unsafe {
+        std::ptr::copy(
+            std::ptr::with_exposed_provenance::<u8>(from as usize),
+            std::ptr::with_exposed_provenance_mut::<u8>(to as usize),
+            size as usize,
+        );
+    }
 }
 
 /// The variables that the executable itself has copies of, with their addresses.

@@ -4,9 +4,10 @@ use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::copies::Copies;
 use super::later::Running;
 use super::redirect::Redirects;
-use super::{ProgramError, copies, later};
+use super::{ProgramError, later};
 use crate::api::{ImportValue, ProgramImage};
 use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
 use crate::process;
@@ -107,11 +108,13 @@ extern "C" fn run(state: *mut State<'_>, base: u64) -> *const c_char {
 impl State<'_> {
     fn complete(&mut self, base: u64) -> Result<Arc<Running>, ProgramError> {
         let values = self.import_values(base)?;
-        let copied = copies::make(&self.image.copies)?;
+        let copies = Copies::find(&self.image.copies)?;
+        copies.fill_variables();
         (self.relocated)(&values).map_err(ProgramError::Relocated)?;
+        copies.fill_constants()?;
         // Last, for from here on other threads may come to the program through libc.
         let before = std::mem::take(&mut self.loaded_before);
-        let mut redirects = Redirects::new(base, copied, before, self.dlopen);
+        let mut redirects = Redirects::new(base, copies.moved, before, self.dlopen);
         if let Err(error) = redirects.extend(self.image) {
             redirects.undo();
             return Err(error.into());

@@ -64,6 +64,7 @@ impl Running {
             image: ProgramImage {
                 exports: redirected.cloned().collect(),
                 search_path: image.search_path.clone(),
+                search_path_for_all: image.search_path_for_all,
                 preinit_arrays: image.preinit_arrays.clone(),
                 args: image.args.clone(),
                 ..ProgramImage::default()

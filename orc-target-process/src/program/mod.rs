@@ -55,6 +55,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
+use crate::memory::MemoryError;
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use crate::sys::race_checker::Unwatched;
 use crate::tls::{Reserve, SETTING};
@@ -99,6 +100,9 @@ pub enum ProgramError {
     /// An import that only another library could define is missing.
     #[error("undefined symbol: {0}: the program exports this name, but no library defines it")]
     Undefined(String),
+    /// A constant of a library could not be copied.
+    #[error("cannot copy a library's constants into the program: {0}")]
+    Constants(#[from] MemoryError),
     /// Loaded libraries could not be led to the program's definitions.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
@@ -216,6 +220,7 @@ fn enter_image(
     let synthesized = Image::new(&ImageSpec {
         needed: &image.needed,
         search_path: &image.search_path,
+        search_path_for_all: image.search_path_for_all,
         exports: &exports,
         imports: &image.imports,
         unbound: &unbound,

@@ -38,6 +38,8 @@ pub(crate) struct ImageSpec<'a> {
     pub needed: &'a [String],
     /// Directories the loader searches for them.
     pub search_path: &'a [String],
+    /// Whether they hold for what those need, too.
+    pub search_path_for_all: bool,
     /// What it defines.
     pub exports: &'a [Export],
     /// What it leaves undefined, and whether the loader is to bind it (else its value stays zero).
@@ -326,7 +328,11 @@ fn append_dynamic(
     } else {
         elf::DF_BIND_NOW
     };
-    entries.extend(names.search_path.map(|at| (elf::DT_RUNPATH, at.into())));
+    let search_path = match spec.search_path_for_all {
+        true => elf::DT_RPATH,
+        false => elf::DT_RUNPATH,
+    };
+    entries.extend(names.search_path.map(|at| (search_path, at.into())));
     entries.extend([
         (elf::DT_GNU_HASH, parts.hash),
         (elf::DT_STRTAB, parts.strings.0),
