@@ -67,8 +67,13 @@ impl std::fmt::Debug for BeforeStart {
 pub struct ProgramLink {
     /// Libraries to load with the program, in command-line order.
     pub libraries: Vec<Arc<dyn NativeLibrary>>,
+    /// What those need, which the loader finds by itself.
+    pub dependencies: Vec<Arc<dyn NativeLibrary>>,
     /// Directories the loader searches for them first.
     pub search_path: Vec<String>,
+    /// Whether those directories hold for what the libraries need, too, and come before the ones of
+    /// the environment (`DT_RPATH`).
+    pub search_path_for_all: bool,
     /// Visible definitions of the program to enter beside those that its libraries name: for `dlsym`
     /// and for libraries that it opens while it runs.
     pub exported: Exported,

@@ -26,6 +26,16 @@ pub trait NativeLibrary: Send + Sync {
     /// Sonames of the libraries it needs (`DT_NEEDED`).
     fn needed(&self) -> Vec<String>;
 
+    /// The name by which a program needs it: what the loader is asked for.
+    fn needed_name(&self) -> &str {
+        self.soname()
+    }
+
+    /// Directories in which the loader looks for what it needs, separated by colons and not expanded.
+    fn run_path(&self) -> Option<String> {
+        None
+    }
+
     /// Its exported definition of `name` (a reference may carry a version as "name@VER").
     fn find(&self, name: &[u8]) -> Option<LibrarySymbol>;
 
@@ -45,6 +55,21 @@ pub trait NativeLibrary: Send + Sync {
     /// Calls `each` with every name in its dynamic symbol table that the program could take part
     /// in: undefined ones and interposable definitions.
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8]));
+
+    /// Calls `each` with every name that it takes from elsewhere and cannot do without, as "name@VER" if
+    /// it asks for a version.
+    fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
+        let _ = each;
+    }
+
+    /// Whether the process has it, or will. One that is loaded only if it is of use does not take
+    /// part before [`Self::bind`].
+    fn takes_part(&self) -> bool {
+        true
+    }
+
+    /// Notes that a reference that must be met is bound to it.
+    fn bind(&self) {}
 }
 
 /// A definition in a library's file.
@@ -62,6 +87,21 @@ pub struct LibrarySymbol {
     pub file_addr: u64,
     /// Whether the library's data lies in a read-only (RELRO) segment.
     pub read_only: bool,
+    /// Whether the definition is weak.
+    pub weak: bool,
+}
+
+impl LibrarySymbol {
+    /// A definition that nothing is known of.
+    pub(crate) const UNKNOWN: Self = Self {
+        kind: NativeKind::Function,
+        indirect: false,
+        size: 0,
+        align: 1,
+        file_addr: 0,
+        read_only: false,
+        weak: false,
+    };
 }
 
 /// A reference of JIT'd code to a library's symbol.

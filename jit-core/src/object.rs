@@ -79,6 +79,8 @@ pub struct Reference {
     pub name: NameId,
     /// Whether it may stay undefined (its address is then null).
     pub weak: bool,
+    /// Whether its definition must be in the same program or library.
+    pub hidden: bool,
 }
 
 /// What an object defines and needs, read from its symbol table alone.
@@ -130,6 +132,12 @@ pub trait ObjectFile: Send + Sync {
     fn spelling(&self, name: NameId) -> Option<Vec<u8>> {
         let _ = name;
         None
+    }
+
+    /// Which of `names`, all among its references, something in it refers to. A symbol table may list
+    /// names that nothing uses. Asked for missing names only.
+    fn uses(&self, names: &[NameId]) -> Vec<bool> {
+        vec![true; names.len()]
     }
 
     /// Parses sections, symbols and relocations into a graph. Called without any lock held, from

@@ -17,10 +17,13 @@ use platform_elf::library_search::{FoundContent, LibraryChoice, LibrarySearch};
 
 use crate::object_reader::ObjectReader;
 
+/// The C library, which every driver names, and every process has.
+pub(crate) const LIBC: &str = "libc.so.6";
+
 /// Shared libraries, in the order in which they are asked: that which most names are found in comes
 /// first. The loader itself defines `__tls_get_addr`.
 pub(crate) const ASKED: &[&str] = &[
-    "libc.so.6",
+    LIBC,
     "libm.so.6",
     "libgcc_s.so.1",
     "libstdc++.so.6",
@@ -32,7 +35,7 @@ pub(crate) const LOADED: &[&str] = &[
     "libstdc++.so.6",
     "libm.so.6",
     "libgcc_s.so.1",
-    "libc.so.6",
+    LIBC,
     "ld-linux-x86-64.so.2",
 ];
 
@@ -76,6 +79,10 @@ impl NativeLibrary for UnopenedLibrary {
         self.library().map(|l| l.needed()).unwrap_or_default()
     }
 
+    fn run_path(&self) -> Option<String> {
+        self.library()?.run_path()
+    }
+
     fn find(&self, name: &[u8]) -> Option<LibrarySymbol> {
         self.library()?.find(name)
     }
@@ -93,6 +100,12 @@ impl NativeLibrary for UnopenedLibrary {
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
         if let Some(library) = self.library() {
             library.for_each_interposable(each);
+        }
+    }
+
+    fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
+        if let Some(library) = self.library() {
+            library.for_each_required(each);
         }
     }
 }

@@ -155,7 +155,11 @@ impl Builder {
             times.measure();
         }
         let mut config = SessionConfig::new(executor.clone(), platform.clone(), names.clone());
-        config.linker = Arc::new(ProgramLinker::new(JitLinker(context), needed.clone()));
+        config.linker = Arc::new(ProgramLinker::new(
+            JitLinker(context),
+            needed.clone(),
+            names.clone(),
+        ));
         let session = Session::new(config);
         crash::watch(&*executor, &session);
         let loaded = load_runtime_needs(&*executor, self.runtime.as_deref())?;

@@ -108,6 +108,7 @@ pub use jit_core::executor::Disconnect;
 pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
+pub use needed::LoadWhen;
 pub use object_reader::ObjectReader;
 pub use orc_shared::ExecutorAddr;
 pub use orc_shared::remote::services::CrashReport;

@@ -1,31 +1,87 @@
 //! Which shared libraries a program loads.
 //!
-//! A library that was named "as needed", or not named at all, is loaded only if something is taken
-//! from it. That is known when every name has been resolved, and the loader has to be told before
-//! anything is linked: so libraries note when they answer, and the list is made in between, by a
-//! linker in front of the linker.
+//! A library that was named "as needed", or not named at all, is loaded only if something that must be
+//! there is taken from it. That is known when every name has been resolved, and the loader has to be
+//! told before anything is linked: so libraries note that they are bound to, and the list is made in
+//! between, by a linker in front of the linker. What those libraries need in turn is not the program's
+//! to load, but its names are known to the program's linker, too: definitions of the program replace
+//! theirs, and weak references that nothing else meets are bound to them.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use jit_core::batch::{Batch, BatchHost, DylibId, NativeBinding};
-use jit_core::native::{LibrarySymbol, NativeLibrary};
+use jit_core::batch::{
+    Batch, BatchHost, DylibId, NativeBinding, Resolution, TrackerId, UnitAddresses,
+};
+use jit_core::error::LinkError;
+use jit_core::executor::Finalized;
+use jit_core::name::{NameId, NameTable};
+use jit_core::native::{LibrarySymbol, NativeLibrary, NativeSymbol};
 use jit_core::session::{JitLinker, Linker};
 use jit_core::symbolize::PlacedCode;
+use orc_shared::ExecutorAddr;
 
-/// A library that notes whether it was of use.
+/// When a shared library of a program is loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LoadWhen {
+    /// As the user's compiler driver would have it: some drivers pass `--as-needed`.
+    #[default]
+    DriverSays,
+    /// Whatever is taken from it.
+    Always,
+    /// If a reference that must be met is bound to it (`--as-needed`).
+    Used,
+}
+
+/// Whether the driver passes `--as-needed`. Asked when it matters, once.
+#[derive(Default)]
+pub(crate) struct DriverDefault {
+    ask: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    answer: OnceLock<bool>,
+}
+
+impl DriverDefault {
+    /// Says how to find out. Without it, libraries that are named are loaded.
+    pub(crate) fn ask_with(&self, ask: impl Fn() -> bool + Send + Sync + 'static) {
+        // The first one that says so decides.
+        let _ = self.ask.set(Box::new(ask));
+    }
+
+    fn is_as_needed(&self) -> bool {
+        *self
+            .answer
+            .get_or_init(|| self.ask.get().is_some_and(|ask| ask()))
+    }
+}
+
+/// How a library came to be a candidate.
+#[derive(Clone)]
+pub(crate) enum Role {
+    /// It was named.
+    Named(LoadWhen, Arc<DriverDefault>),
+    /// Drivers name it behind everything else; the program loads it if it uses it.
+    Unnamed,
+    /// The same, but the process has it in any case.
+    Present,
+    /// A library of the program needs it. The program cannot ask for a version of what it does not
+    /// load itself.
+    Dependency,
+}
+
+/// A library that notes whether something is bound to it.
 pub(crate) struct CandidateLibrary {
     library: Arc<dyn NativeLibrary>,
-    used: AtomicBool,
+    role: Role,
+    bound: AtomicBool,
 }
 
 impl CandidateLibrary {
-    /// A library that is loaded if `needed`, or else once it has answered.
-    pub(crate) fn new(library: Arc<dyn NativeLibrary>, needed: bool) -> Arc<Self> {
+    pub(crate) fn new(library: Arc<dyn NativeLibrary>, role: Role) -> Arc<Self> {
         Arc::new(Self {
             library,
-            used: AtomicBool::new(needed),
+            role,
+            bound: AtomicBool::new(false),
         })
     }
 }
@@ -39,18 +95,27 @@ impl NativeLibrary for CandidateLibrary {
         self.library.soname()
     }
 
+    fn needed_name(&self) -> &str {
+        self.library.needed_name()
+    }
+
     fn needed(&self) -> Vec<String> {
         self.library.needed()
     }
 
+    fn run_path(&self) -> Option<String> {
+        self.library.run_path()
+    }
+
     fn find(&self, name: &[u8]) -> Option<LibrarySymbol> {
-        let found = self.library.find(name)?;
-        self.used.store(true, Ordering::Relaxed);
-        Some(found)
+        self.library.find(name)
     }
 
     fn version(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.library.version(name)
+        match self.role {
+            Role::Dependency => None,
+            _ => self.library.version(name),
+        }
     }
 
     fn for_each_alias(&self, file_addr: u64, each: &mut dyn FnMut(&[u8])) {
@@ -60,27 +125,72 @@ impl NativeLibrary for CandidateLibrary {
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
         self.library.for_each_interposable(each);
     }
+
+    fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
+        // Behind all archives, nobody hears what a library needs.
+        if let Role::Named(..) = self.role {
+            self.library.for_each_required(each);
+        }
+    }
+
+    fn takes_part(&self) -> bool {
+        let in_any_case = || match &self.role {
+            Role::Named(LoadWhen::Always, _) | Role::Present | Role::Dependency => true,
+            Role::Named(LoadWhen::Used, _) | Role::Unnamed => false,
+            Role::Named(LoadWhen::DriverSays, driver) => !driver.is_as_needed(),
+        };
+        self.bound.load(Ordering::Relaxed) || in_any_case()
+    }
+
+    fn bind(&self) {
+        self.bound.store(true, Ordering::Relaxed);
+    }
 }
 
-/// How a dependency of a library is found by its soname.
-pub(crate) type FindDependency = dyn Fn(&str) -> Option<Arc<dyn NativeLibrary>> + Send + Sync;
+/// A library, and its place if it is loaded.
+pub(crate) type FoundDependency = (Arc<dyn NativeLibrary>, Option<ExecutorAddr>);
+
+/// How what a library needs is found by its soname.
+pub(crate) type FindDependency =
+    dyn Fn(&dyn NativeLibrary, &str) -> Option<FoundDependency> + Send + Sync;
 
 /// The candidates of the program, in the order in which it would load them.
 #[derive(Default)]
 pub(crate) struct NeededLibraries {
     state: Mutex<State>,
+    /// What the driver says of libraries that are named.
+    pub(crate) driver: Arc<DriverDefault>,
 }
 
 #[derive(Default)]
 struct State {
-    candidates: Vec<Arc<CandidateLibrary>>,
+    candidates: Vec<Candidate>,
     find: Option<Arc<FindDependency>>,
+}
+
+#[derive(Clone)]
+struct Candidate {
+    library: Arc<CandidateLibrary>,
+    load_bias: Option<ExecutorAddr>,
+}
+
+/// The libraries of a program.
+#[derive(Default)]
+struct Libraries {
+    /// Those that it loads, and as many that they need, in the order in which the loader searches
+    /// them: breadth first.
+    all: Vec<Candidate>,
+    /// How many of these the program loads.
+    own: usize,
+    sonames: HashSet<String>,
 }
 
 impl NeededLibraries {
     /// Adds a candidate, behind those before it.
-    pub(crate) fn add(&self, library: Arc<CandidateLibrary>) {
-        self.state().candidates.push(library);
+    pub(crate) fn add(&self, library: Arc<CandidateLibrary>, load_bias: Option<ExecutorAddr>) {
+        self.state()
+            .candidates
+            .push(Candidate { library, load_bias });
     }
 
     /// Says how dependencies of libraries are found.
@@ -90,31 +200,36 @@ impl NeededLibraries {
 
     /// The libraries of use, then what those need, as the loader will search them: breadth first.
     /// Dependencies count too: the program's definitions replace theirs.
-    pub(crate) fn used(&self) -> Vec<Arc<dyn NativeLibrary>> {
-        let (used, find) = {
+    pub(crate) fn all(&self) -> Vec<Arc<dyn NativeLibrary>> {
+        let as_library = |c: Candidate| -> Arc<dyn NativeLibrary> { c.library };
+        self.used().all.into_iter().map(as_library).collect()
+    }
+
+    /// The libraries that are loaded with the program.
+    fn used(&self) -> Libraries {
+        let (candidates, find) = {
             let state = self.state();
-            let used = state.candidates.iter();
-            let used = used.filter(|library| library.used.load(Ordering::Relaxed));
-            let used: Vec<_> = used.map(|l| l.library.clone()).collect();
-            (used, state.find.clone())
+            (state.candidates.clone(), state.find.clone())
         };
-        let mut seen: HashSet<String> = HashSet::new();
-        let mut libraries: Vec<Arc<dyn NativeLibrary>> = Vec::new();
-        for library in used {
-            if seen.insert(library.soname().to_owned()) {
-                libraries.push(library);
-            }
-        }
-        let mut at = 0;
-        while let (Some(library), Some(find)) = (libraries.get(at).cloned(), &find) {
-            for soname in library.needed() {
-                if seen.insert(soname.clone()) {
-                    libraries.extend(find(&soname));
+        loop {
+            let mut libraries = Libraries::default();
+            let used = candidates.iter().filter(|c| c.library.takes_part());
+            for candidate in used {
+                if libraries
+                    .sonames
+                    .insert(candidate.library.soname().to_owned())
+                {
+                    libraries.all.push(candidate.clone());
                 }
             }
-            at += 1;
+            libraries.own = libraries.all.len();
+            if let Some(find) = &find {
+                libraries.add_dependencies(&**find);
+            }
+            if !libraries.bind_what_they_require(&candidates) {
+                return libraries;
+            }
         }
-        libraries
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,22 +237,88 @@ impl NeededLibraries {
     }
 }
 
+impl Libraries {
+    fn add_dependencies(&mut self, find: &FindDependency) {
+        let mut at = 0;
+        while let Some(library) = self.all.get(at).map(|c| c.library.clone()) {
+            for soname in library.needed() {
+                if !self.sonames.insert(soname.clone()) {
+                    continue;
+                }
+                if let Some((library, load_bias)) = find(&*library, &soname) {
+                    let library = CandidateLibrary::new(library, Role::Dependency);
+                    self.all.push(Candidate { library, load_bias });
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// A library that is loaded only if it is of use also is if it defines what one before it takes
+    /// from elsewhere, unless some library needs it by name. Whether there is such a library.
+    fn bind_what_they_require(&self, candidates: &[Candidate]) -> bool {
+        let is_named = |c: &&Candidate| matches!(c.library.role, Role::Named(..));
+        let named: Vec<&Candidate> = candidates.iter().filter(is_named).collect();
+        for (at, candidate) in named.iter().enumerate() {
+            let idle = !candidate.library.takes_part();
+            if !idle || self.sonames.contains(candidate.library.soname()) {
+                continue;
+            }
+            let before = named[..at].iter().filter(|c| c.library.takes_part());
+            let is_new = |name: &[u8]| {
+                let mut before = before.clone();
+                candidate.library.find(name).is_some()
+                    && before.all(|c| c.library.find(name).is_none())
+            };
+            let mut wanted = false;
+            for library in before.clone() {
+                library
+                    .library
+                    .for_each_required(&mut |name| wanted = wanted || is_new(name));
+            }
+            if wanted {
+                candidate.library.bind();
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// The linker, with the list of the program's libraries completed.
 pub(crate) struct ProgramLinker {
     linker: JitLinker,
     needed: Arc<NeededLibraries>,
+    names: Arc<NameTable>,
 }
 
 impl ProgramLinker {
-    pub(crate) fn new(linker: JitLinker, needed: Arc<NeededLibraries>) -> Self {
-        Self { linker, needed }
+    pub(crate) fn new(
+        linker: JitLinker,
+        needed: Arc<NeededLibraries>,
+        names: Arc<NameTable>,
+    ) -> Self {
+        Self {
+            linker,
+            needed,
+            names,
+        }
     }
 }
 
 impl Linker for ProgramLinker {
-    fn link(&self, mut batch: Batch, host: Arc<dyn BatchHost>) {
+    fn link(&self, mut batch: Batch, mut host: Arc<dyn BatchHost>) {
         if let NativeBinding::Program(program) = &mut batch.binding {
-            program.libraries = self.needed.used();
+            let libraries = self.needed.used();
+            let as_library = |c: &Candidate| -> Arc<dyn NativeLibrary> { c.library.clone() };
+            let (own, others) = libraries.all.split_at(libraries.own);
+            program.libraries = own.iter().map(as_library).collect();
+            program.dependencies = others.iter().map(as_library).collect();
+            host = Arc::new(WithLibraries {
+                host,
+                names: self.names.clone(),
+                libraries: libraries.all,
+            });
         }
         self.linker.link(batch, host);
     }
@@ -148,5 +329,61 @@ impl Linker for ProgramLinker {
 
     fn forget_dylib(&self, dylib: DylibId) {
         self.linker.forget_dylib(dylib);
+    }
+}
+
+/// The session, with answers from all the program's libraries for weak references that it has none
+/// for.
+struct WithLibraries {
+    host: Arc<dyn BatchHost>,
+    names: Arc<NameTable>,
+    libraries: Vec<Candidate>,
+}
+
+impl WithLibraries {
+    fn of_libraries(&self, name: NameId) -> Option<Resolution> {
+        let name = self.names.bytes(name);
+        let found = |c: &Candidate| Some((c.clone(), c.library.find(&name)?));
+        let (candidate, symbol) = self.libraries.iter().find_map(found)?;
+        Some(Resolution::Native(Box::new(NativeSymbol {
+            name,
+            symbol,
+            library: Some(candidate.library),
+            load_bias: candidate.load_bias,
+            weak: true,
+        })))
+    }
+}
+
+impl BatchHost for WithLibraries {
+    fn resolve(&self, dylib: DylibId, name: NameId) -> Resolution {
+        match self.host.resolve(dylib, name) {
+            Resolution::Null => self.of_libraries(name).unwrap_or(Resolution::Null),
+            resolution => resolution,
+        }
+    }
+
+    fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
+        self.host.own_definition(dylib, name)
+    }
+
+    fn resolved(&self, addresses: Vec<UnitAddresses>) {
+        self.host.resolved(addresses);
+    }
+
+    fn when_dependencies_resolved(&self, then: Box<dyn FnOnce(Result<(), LinkError>) + Send>) {
+        self.host.when_dependencies_resolved(then);
+    }
+
+    fn pending_address(&self, dylib: DylibId, name: NameId) -> Option<ExecutorAddr> {
+        self.host.pending_address(dylib, name)
+    }
+
+    fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>) {
+        self.host.emitted(allocations);
+    }
+
+    fn failed(&self, error: LinkError) {
+        self.host.failed(error);
     }
 }

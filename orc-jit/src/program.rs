@@ -22,7 +22,7 @@ use crate::defaults::{self, StaticArchives, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::lazy_object::LazyObject;
-use crate::needed::CandidateLibrary;
+use crate::needed::{CandidateLibrary, FoundDependency, LoadWhen, Role};
 
 /// How a program is linked and run.
 #[derive(Clone, Debug)]
@@ -38,6 +38,9 @@ pub struct ProgramSettings {
     pub multiple_definitions: bool,
     /// Directories the loader searches for its libraries first.
     pub run_path: Vec<String>,
+    /// Whether it also does for what the libraries need, and before those of `LD_LIBRARY_PATH`
+    /// (`--disable-new-dtags`).
+    pub run_path_for_all: bool,
     /// Leave out what nothing refers to.
     pub gc_sections: bool,
     /// Names to link even if nothing refers to them (`-u`): archives are searched for them. They may
@@ -73,6 +76,7 @@ impl Default for ProgramSettings {
             fini: None,
             multiple_definitions: false,
             run_path: Vec::new(),
+            run_path_for_all: false,
             gc_sections: true,
             keep: Vec::new(),
             required: Vec::new(),
@@ -136,8 +140,8 @@ pub struct ProgramInput {
     pub name: Option<String>,
     /// Link all members of the archive.
     pub whole_archive: bool,
-    /// Load the shared library only if something is taken from it.
-    pub as_needed: bool,
+    /// When the shared library is loaded.
+    pub load: LoadWhen,
     /// Link the object only if something is taken from it (`--start-lib`).
     pub lazy: bool,
 }
@@ -179,7 +183,8 @@ impl Program {
         for library in dylib.libraries() {
             // The loader finds the host's own symbols anyway, and cannot load it again.
             if host.as_deref() != Some(library.path()) {
-                jit.0.needed.add(CandidateLibrary::new(library, true));
+                let candidate = CandidateLibrary::new(library, Role::Present);
+                jit.0.needed.add(candidate, None);
             }
         }
         Ok(Self {
@@ -210,7 +215,7 @@ impl Program {
                 Read::Objects(objects) => Ok(tracker.add_objects(objects)?),
                 Read::Archive(archive) => Ok(tracker.add_archive(Arc::new(archive))?),
                 Read::Lazy(object) => Ok(tracker.add_archive(Arc::new(LazyObject::new(object)))?),
-                Read::Shared(library, as_needed) => self.add_shared(library, !as_needed),
+                Read::Shared(library, load) => self.add_shared(library, load),
                 Read::Assigned(assignments) => {
                     self.assign(assignments);
                     Ok(())
@@ -242,17 +247,25 @@ impl Program {
                     Read::Archive(archive)
                 }
             }
-            FoundContent::Shared(library) => Read::Shared(library.clone(), input.as_needed),
+            FoundContent::Shared(library) => Read::Shared(library.clone(), input.load),
             FoundContent::Names(names) => Read::Assigned(names.assignments.clone()),
         })
     }
 
-    fn add_shared(&self, library: Arc<SharedLibrary>, needed: bool) -> Result<(), Error> {
+    /// Says how to find out whether the compiler driver would pass `--as-needed`, for libraries that are
+    /// loaded as [`LoadWhen::DriverSays`]. It is asked at most once, and only if it matters.
+    pub fn ask_driver(&self, is_as_needed: impl Fn() -> bool + Send + Sync + 'static) {
+        self.jit.0.needed.driver.ask_with(is_as_needed);
+    }
+
+    fn add_shared(&self, library: Arc<SharedLibrary>, load: LoadWhen) -> Result<(), Error> {
         let loaded = self.jit.0.loaded.same_file(&library);
         let load_bias = loaded.map(|loaded| loaded.load_bias);
         let library = loaded.map_or(library, |loaded| loaded.library.clone());
-        let candidate = CandidateLibrary::new(library, needed);
-        self.jit.0.needed.add(candidate.clone());
+        let needed = &self.jit.0.needed;
+        let role = Role::Named(load, needed.driver.clone());
+        let candidate = CandidateLibrary::new(library, role);
+        needed.add(candidate.clone(), load_bias);
         Ok(self.dylib.add_library(candidate, load_bias)?)
     }
 
@@ -268,7 +281,7 @@ impl Program {
     ) -> Result<(), Error> {
         let search = search.into();
         _ = self.search.set(search.clone());
-        let mut candidates: HashMap<&str, Arc<CandidateLibrary>> = HashMap::new();
+        let mut candidates = HashMap::new();
         for soname in defaults::ASKED.iter().chain(more) {
             let loaded = self.jit.0.loaded.by_soname(soname).cloned();
             let load_bias = loaded.as_ref().map(|loaded| loaded.load_bias);
@@ -280,23 +293,28 @@ impl Program {
                 }
             };
             let library = UnopenedLibrary::new(soname, Box::new(open));
-            let candidate = CandidateLibrary::new(Arc::new(library), false);
+            let role = match *soname == defaults::LIBC {
+                true => Role::Present,
+                false => Role::Unnamed,
+            };
+            let candidate = CandidateLibrary::new(Arc::new(library), role);
             self.dylib.add_library(candidate.clone(), load_bias)?;
-            candidates.insert(soname, candidate);
+            candidates.insert(*soname, (candidate, load_bias));
         }
         // What the process was started with (`LD_PRELOAD`) is found as in a linked program.
         for loaded in self.jit.0.loaded.all() {
             let known = candidates.contains_key(loaded.library.soname());
             if !known && !loaded.library.is_program() {
-                let candidate = CandidateLibrary::new(loaded.library.clone(), false);
-                self.dylib
-                    .add_library(candidate.clone(), Some(loaded.load_bias))?;
-                self.jit.0.needed.add(candidate);
+                let load_bias = Some(loaded.load_bias);
+                let candidate = CandidateLibrary::new(loaded.library.clone(), Role::Unnamed);
+                self.dylib.add_library(candidate.clone(), load_bias)?;
+                self.jit.0.needed.add(candidate, load_bias);
             }
         }
         let in_order = more.iter().chain(defaults::LOADED);
-        for candidate in in_order.filter_map(|soname| candidates.remove(soname)) {
-            self.jit.0.needed.add(candidate);
+        let in_order = in_order.filter_map(|soname| candidates.remove(*soname));
+        for (candidate, load_bias) in in_order {
+            self.jit.0.needed.add(candidate, load_bias);
         }
         self.find_dependencies(search.clone());
         let archives = Arc::new(StaticArchives::new(search, self.jit.objects()));
@@ -307,17 +325,20 @@ impl Program {
 
     /// What the program's libraries need is part of what it replaces.
     fn find_dependencies(&self, search: Arc<LibrarySearch>) {
-        let loaded: HashMap<String, Arc<SharedLibrary>> = self
+        let loaded: HashMap<String, FoundDependency> = self
             .jit
             .0
             .loaded
             .all()
-            .map(|l| (l.library.soname().to_owned(), l.library.clone()))
+            .map(|l| {
+                let library: Arc<dyn NativeLibrary> = l.library.clone();
+                (l.library.soname().to_owned(), (library, Some(l.load_bias)))
+            })
             .collect();
-        let find = move |soname: &str| -> Option<Arc<dyn NativeLibrary>> {
+        let find = move |needing: &dyn NativeLibrary, soname: &str| -> Option<FoundDependency> {
             match loaded.get(soname) {
-                Some(library) => Some(library.clone()),
-                None => Some(search.find_soname(soname)?),
+                Some(found) => Some(found.clone()),
+                None => Some((search.find_needed(needing, soname)?, None)),
             }
         };
         self.jit.0.needed.find_dependencies_with(Arc::new(find));
@@ -355,7 +376,9 @@ impl Program {
         let options = ProgramOptions {
             link: ProgramLink {
                 libraries: Vec::new(),
+                dependencies: Vec::new(),
                 search_path: self.settings.run_path.clone(),
+                search_path_for_all: self.settings.run_path_for_all,
                 exported: self.exported(),
                 args: self.settings.args.clone(),
                 rehearse: self.settings.rehearse,
@@ -394,7 +417,16 @@ impl Program {
     /// known ([`Rehearsal::Names`]).
     #[must_use]
     pub fn needed_libraries(&self) -> Vec<Arc<dyn NativeLibrary>> {
-        self.jit.0.needed.used()
+        self.jit.0.needed.all()
+    }
+
+    /// Whether an object, an archive or a library defines the name.
+    fn is_defined(&self, name: &str) -> bool {
+        let in_library = || {
+            let mut libraries = self.dylib.libraries().into_iter();
+            libraries.any(|library| library.find(name.as_bytes()).is_some())
+        };
+        self.defines(name) || in_library()
     }
 
     /// Whether an input defines a name, or an archive would.
@@ -430,7 +462,7 @@ impl Program {
             Entry::Symbol(name) if name == START => [START, MAIN],
             Entry::Symbol(name) => [name, name],
         };
-        let Some(entry) = in_order.into_iter().find(|name| self.defines(name)) else {
+        let Some(entry) = in_order.into_iter().find(|name| self.is_defined(name)) else {
             let entry = match in_order {
                 [START, _] => MAIN,
                 [first, _] => first,
@@ -481,6 +513,6 @@ enum Read {
     Objects(Vec<Arc<dyn ObjectFile>>),
     Archive(Archive),
     Lazy(Arc<dyn ObjectFile>),
-    Shared(Arc<SharedLibrary>, bool),
+    Shared(Arc<SharedLibrary>, LoadWhen),
     Assigned(Vec<Assignment>),
 }

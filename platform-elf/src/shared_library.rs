@@ -40,6 +40,7 @@ pub struct SharedLibrary {
     soname: String,
     input: Arc<dyn InputBytes>,
     tables: Tables,
+    found_by_name: bool,
 }
 
 impl SharedLibrary {
@@ -95,6 +96,7 @@ impl SharedLibrary {
             soname,
             input,
             tables,
+            found_by_name: false,
         })
     }
 
@@ -111,12 +113,10 @@ impl SharedLibrary {
         self.tables.soname.is_some()
     }
 
-    /// Directories that the library's own needs are searched in (`DT_RUNPATH` or `DT_RPATH`),
-    /// unexpanded and separated by colons.
-    #[must_use]
-    pub fn run_path(&self) -> Option<String> {
-        let at = self.tables.run_path?;
-        Some(String::from_utf8_lossy(self.tables.string(self.input.bytes(), at)).into_owned())
+    /// Says that the file was found by `-lNAME`: a program then needs it by its file name, if it has
+    /// no name of its own, and not by its path.
+    pub(crate) fn set_found_by_name(&mut self) {
+        self.found_by_name = true;
     }
 
     /// The symbol table's entry with this index.
@@ -158,6 +158,7 @@ impl SharedLibrary {
             align: self.copy_align(symbol),
             file_addr,
             read_only: kind != NativeKind::ThreadLocal && self.tables.is_read_only(file_addr),
+            weak: symbol.st_bind() == elf::STB_WEAK,
         }
     }
 
@@ -185,6 +186,18 @@ impl NativeLibrary for SharedLibrary {
 
     fn soname(&self) -> &str {
         &self.soname
+    }
+
+    fn needed_name(&self) -> &str {
+        match (self.has_soname(), self.found_by_name) {
+            (false, true) => &self.path[self.path.rfind('/').map_or(0, |at| at + 1)..],
+            _ => &self.soname,
+        }
+    }
+
+    fn run_path(&self) -> Option<String> {
+        let at = self.tables.run_path?;
+        Some(String::from_utf8_lossy(self.tables.string(self.input.bytes(), at)).into_owned())
     }
 
     fn needed(&self) -> Vec<String> {
@@ -229,6 +242,32 @@ impl NativeLibrary for SharedLibrary {
             }
         }
     }
+
+    fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
+        // The table for the loader starts behind what is undefined.
+        let hashed = self
+            .tables
+            .gnu_hash
+            .as_ref()
+            .map(|table| table.first_symbol);
+        let end = hashed.unwrap_or(u32::MAX).min(self.tables.symbol_count);
+        let versions = self.needed_versions();
+        for index in 1..end {
+            let Some(symbol) = self.symbol(index) else {
+                break;
+            };
+            if symbol.st_shndx.get(LE) != elf::SHN_UNDEF || symbol.st_bind() != elf::STB_GLOBAL {
+                continue;
+            }
+            let name = self.name_of(symbol);
+            let version = self.version_index(index);
+            let version = version.map(|version| version & elf::VERSYM_VERSION);
+            match version.and_then(|version| versions.get(&version)) {
+                Some(version) => each(&[name, b"@", version].concat()),
+                None => each(name),
+            }
+        }
+    }
 }
 
 /// Reads arbitrary bytes as a library and searches it: the entry of the fuzz target. Never panics.
@@ -250,6 +289,7 @@ pub fn fuzz_library(bytes: &[u8]) {
             library.for_each_alias(found.file_addr, &mut |_| {});
         }
     }
+    library.for_each_required(&mut |_| {});
     let _ = (library.needed(), library.run_path());
 }
 

@@ -11,7 +11,7 @@ use crate::batch::{ProgramLink, Resolution};
 use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::api::{Export, Import, ImportKind, ImportValue, NativeKind, ProgramImage};
-use crate::native::NativeSymbol;
+use crate::native::{NativeLibrary, NativeSymbol};
 
 /// The imports of a link: what to ask for, and which external each answer belongs to.
 pub(super) struct Imports {
@@ -54,10 +54,7 @@ fn import(link: &Link, native: &NativeSymbol, kind: ImportKind) -> Import {
         let version = library.version(&native.name);
         let version = version.or_else(|| spelled_version(&native.name))?;
         // The loader looks for the version in the library that it knows by this name.
-        let name = match link.context.executor.has_own_files() {
-            true => library.name_elsewhere(),
-            false => library.soname(),
-        };
+        let name = name_for_the_loader(link, &**library);
         Some((version, name.as_bytes().to_vec()))
     });
     Import {
@@ -65,6 +62,15 @@ fn import(link: &Link, native: &NativeSymbol, kind: ImportKind) -> Import {
         version,
         kind,
         weak: native.weak,
+    }
+}
+
+/// What the loader is asked for. It finds a library that has a name by its own rules; on another host
+/// it has to find its own file in any case.
+fn name_for_the_loader<'a>(link: &Link, library: &'a dyn NativeLibrary) -> &'a str {
+    match link.context.executor.has_own_files() {
+        true => library.name_elsewhere(),
+        false => library.needed_name(),
     }
 }
 
@@ -143,15 +149,12 @@ pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Import
         copy.to = address(pending.part, pending.symbol);
         copy
     });
-    // On another host the loader has to find its own.
-    let elsewhere = link.context.executor.has_own_files();
-    let needed = program.libraries.iter().map(|library| match elsewhere {
-        true => library.name_elsewhere().to_owned(),
-        false => library.path().to_owned(),
-    });
+    let libraries = program.libraries.iter();
+    let needed = libraries.map(|library| name_for_the_loader(link, &**library).to_owned());
     ProgramImage {
         needed: needed.collect(),
         search_path: program.search_path.clone(),
+        search_path_for_all: program.search_path_for_all,
         // A definition that pruning took out is no longer there to be exported.
         exports: exports.filter(|export| !export.addr.is_null()).collect(),
         imports: imports.list.clone(),

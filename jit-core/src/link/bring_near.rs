@@ -22,7 +22,7 @@ use crate::batch::{DylibId, NativeBinding, Resolution};
 use crate::error::LinkError;
 use crate::executor::api::{CopyRelocation, Export, NativeKind};
 use crate::graph::{ComputedRange, SectionKind, SymbolId, Target};
-use crate::native::NativeSymbol;
+use crate::native::{LibrarySymbol, NativeSymbol};
 use crate::object::SymbolKind;
 use crate::platform::LinkerDefined;
 
@@ -59,6 +59,7 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
             .entry(group.dylib)
             .or_insert((index as u32, group.extent));
     }
+    leave_to_the_loader(link);
     let copies = find_copies(link, &extents);
     make_copies(link, copies)?;
     let count = link.externals.len();
@@ -75,6 +76,31 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
     }
     classify_all(link, count, &extents);
     Ok(())
+}
+
+/// Makes weak references of a program that nothing is known for weak imports: what is loaded when it
+/// runs may define them. Not where code uses the name directly, so that its value has to be known, nor
+/// if only data does: it is null then, as GNU `ld` has it, for all who refer to it.
+fn leave_to_the_loader(link: &mut Link) {
+    if !matches!(link.batch.binding, NativeBinding::Program(_)) {
+        return;
+    }
+    let names = &link.context.names;
+    for external in &mut link.externals {
+        let fixed = Uses::DIRECT | Uses::THREAD_LOCAL;
+        let is_null = matches!(external.resolution, Resolution::Null);
+        let may_vary = external.uses.contains(Uses::TABLE) && !external.uses.intersects(fixed);
+        if is_null && may_vary {
+            external.bound = Bound::Native;
+            external.resolution = Resolution::Native(Box::new(NativeSymbol {
+                name: names.bytes(external.name),
+                symbol: LibrarySymbol::UNKNOWN,
+                library: None,
+                load_bias: None,
+                weak: true,
+            }));
+        }
+    }
 }
 
 /// Classifies the first `count` externals, as far as they are used. Stubs reach the others.
@@ -176,7 +202,12 @@ fn make_copies(link: &mut Link, copies: Vec<(Variable, u32, u32)>) -> Result<(),
         let Some(library) = native.library.clone() else {
             continue;
         };
-        let section = linker_part::section(link, group, b".bss", SectionKind::ReadWrite);
+        // Nothing but copies may be in the section: it has no content that would be written over them.
+        let (name, kind): (&[u8], _) = match native.symbol.read_only {
+            true => (b".bss.rel.ro", SectionKind::RelocatedReadOnly),
+            false => (b".bss", SectionKind::ReadWrite),
+        };
+        let section = linker_part::section(link, group, name, kind);
         let block = NewBlock::zeros(section, native.symbol.size, native.symbol.align);
         let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Data);
         let redirect_loaded = loaded.has(library.path());
@@ -193,6 +224,7 @@ fn make_copies(link: &mut Link, copies: Vec<(Variable, u32, u32)>) -> Result<(),
                 file_addr: native.symbol.file_addr,
                 to: ExecutorAddr::NULL,
                 size: native.symbol.size,
+                read_only: native.symbol.read_only,
             },
             part,
             symbol,

@@ -29,7 +29,8 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     };
     dylibs.sort_unstable();
     dylibs.dedup();
-    let mut names = interposable_names(link, &program.libraries);
+    let libraries = [&program.libraries[..], &program.dependencies].concat();
+    let mut names = interposable_names(link, &libraries);
     match &program.exported {
         Exported::Nothing => {}
         Exported::Matching(matches) => add_visible_names(link, &**matches, &mut names),
@@ -46,14 +47,7 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
                     _ => None,
                 });
         if let Some((part, symbol)) = definition {
-            exports.extend(export(
-                link,
-                &program.libraries,
-                &loaded,
-                text,
-                part,
-                symbol,
-            ));
+            exports.extend(export(link, &libraries, &loaded, text, part, symbol));
         }
     }
     link.exports = exports;

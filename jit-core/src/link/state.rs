@@ -84,6 +84,10 @@ bitflags::bitflags! {
         const DIRECT = 1 << 1;
         /// By an edge that holds a 32-bit (or shorter) absolute address.
         const LOW = 1 << 2;
+        /// As a thread-local.
+        const THREAD_LOCAL = 1 << 3;
+        /// By an edge that goes through a table entry or a stub.
+        const TABLE = 1 << 4;
     }
 }
 

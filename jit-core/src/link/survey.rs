@@ -15,6 +15,7 @@ use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::lower;
 use crate::error::LinkError;
 use crate::graph::{BlockId, SectionKind, Target};
+use crate::object::SymbolKind;
 
 /// Fills [`Part::uses`] and the externals' uses, and decides which groups must lie low.
 pub(super) fn survey(link: &mut Link) -> Result<(), LinkError> {
@@ -47,6 +48,9 @@ fn note_uses(part: &Part, of_externals: &[AtomicU8]) -> bool {
         }
         let external = part.externals[index];
         if external != OWN {
+            let mut uses = *uses;
+            let kind = part.graph.symbols[index].kind;
+            uses.set(Uses::THREAD_LOCAL, kind == SymbolKind::ThreadLocal);
             let known = &of_externals[external as usize];
             if known.load(Ordering::Relaxed) & uses.bits() != uses.bits() {
                 known.fetch_or(uses.bits(), Ordering::Relaxed);
@@ -130,6 +134,7 @@ fn uses_of_kinds() -> [Uses; 128] {
         let mut uses = Uses::ANY;
         uses.set(Uses::DIRECT, lower::is_direct(kind));
         uses.set(Uses::LOW, lower::needs_low(kind));
+        uses.set(Uses::TABLE, lower::is_through_table(kind));
         if kind != Kind::None {
             table[kind as usize] = uses;
         }

@@ -12,6 +12,7 @@ use crate::name::NameId;
 use crate::object::{LazyObjects, Linkage, ObjectFile};
 
 use super::ids::IdSet;
+use super::libraries::variable;
 use super::outside::Member;
 use super::resolve::Resolver;
 use super::state::State;
@@ -31,10 +32,17 @@ impl Resolver<'_> {
             return false;
         }
         let offers = offers(&self.session.state.lock(), &commons);
+        if let Some(program) = &mut self.program {
+            let own = commons
+                .into_iter()
+                .filter(|(dylib, _)| *dylib == program.dylib);
+            program.commons.extend(own.map(|(_, name)| name));
+        }
         let mut replaced: IdSet<Common> = IdSet::default();
         let mut members = Vec::new();
-        for (member, (archive, names)) in offers {
-            let (dylib, _, number) = member;
+        for (member, (archive, mut names)) in offers {
+            let (dylib, rank, number) = member;
+            names.retain(|name| !self.is_variable_before(dylib, rank, *name));
             if names.iter().all(|name| replaced.contains(&(dylib, *name))) {
                 continue;
             }
@@ -50,6 +58,23 @@ impl Resolver<'_> {
         }
         self.pull(&members);
         !self.wants.is_empty()
+    }
+}
+
+impl Resolver<'_> {
+    /// Whether a library of the program that comes before `rank` defines the name with a value.
+    fn is_variable_before(&self, dylib: DylibId, rank: u32, name: NameId) -> bool {
+        if self
+            .program
+            .as_ref()
+            .is_none_or(|program| program.dylib != dylib)
+        {
+            return false;
+        }
+        let natives = self.natives(dylib);
+        let text = self.session.names.bytes(name);
+        let mut before = natives.iter().filter(|native| native.rank < rank);
+        before.any(|native| variable(native, &text).is_some())
     }
 }
 

@@ -12,7 +12,7 @@ use super::effects::Effects;
 use super::host::Host;
 use super::ids::{BatchKey, IdSet};
 use super::query::{Found, Query, Then};
-use super::resolve::{Answer, Need, Resolver};
+use super::resolve::{Answer, Resolver};
 use super::state::{Phase, State, Work};
 use super::unit::{Source, Unit, UnitState};
 
@@ -32,6 +32,7 @@ impl Resolver<'_> {
         names: &[(DylibId, NameId)],
         then: Option<Then>,
     ) -> Option<Formed> {
+        self.settle_libraries();
         if let Some(error) = self.first_errors() {
             self.give_up(&error, then);
             return None;
@@ -136,14 +137,8 @@ impl Resolver<'_> {
                     self.extras.push(resolution);
                     Some(tracker)
                 }
-                Answer::Extra(extra) => {
-                    if let Some(Resolution::Native(native)) = self.extras.get_mut(extra as usize) {
-                        native.weak = slot.need < Need::Strong;
-                    }
-                    None
-                }
                 Answer::Mine { unit, .. } => Some(state.units[unit].tracker),
-                Answer::Open | Answer::NotYet | Answer::Null => None,
+                Answer::Extra(_) | Answer::Open | Answer::NotYet | Answer::Null => None,
             };
             definers.push(definer);
         }
@@ -197,12 +192,16 @@ impl Resolver<'_> {
             let Source::Object(object) = &unit.source else {
                 return None;
             };
+            let mut claims = unit.claims(&state.dylib(unit.dylib).table);
+            if let Some(program) = &self.program {
+                program.give_up_commons(unit, &mut claims);
+            }
             Some(BatchUnit {
                 id: *id,
                 dylib: unit.dylib,
                 tracker: unit.tracker,
                 object: object.clone(),
-                claims: unit.claims(&state.dylib(unit.dylib).table),
+                claims,
             })
         };
         self.units.iter().filter_map(unit).collect()

@@ -15,6 +15,7 @@ use crate::object::{ObjectFile, SymbolKind};
 use super::Inner;
 use super::effects::Effects;
 use super::ids::{BatchKey, IdHash, IdMap};
+use super::libraries::ProgramPart;
 use super::query::Countdown;
 use super::resolve::{Answer, Resolver, Slot, SlotNumbers};
 use super::state::{Phase, State};
@@ -31,6 +32,8 @@ pub(super) struct Host {
     numbers: SlotNumbers,
     slots: Vec<Slot>,
     extras: Vec<Resolution>,
+    /// Common symbols that are libraries' variables.
+    of_libraries: Option<ProgramPart>,
     /// Whether the linker has said how it ended.
     finished: AtomicBool,
 }
@@ -52,6 +55,7 @@ impl Host {
             numbers: resolver.take_numbers(),
             slots: std::mem::take(&mut resolver.slots),
             extras: std::mem::take(&mut resolver.extras),
+            of_libraries: resolver.program.take(),
             finished: AtomicBool::new(false),
         }
     }
@@ -79,6 +83,13 @@ impl BatchHost for Host {
     fn resolve(&self, dylib: DylibId, name: NameId) -> Resolution {
         let slot = self.numbers.get(dylib, name);
         let slot = slot.and_then(|slot| self.slots.get(slot));
+        if slot.is_some_and(|slot| slot.hidden && matches!(slot.answer, Answer::Null)) {
+            // Null for good: whoever completes the answers is not to look any further.
+            return Resolution::Address {
+                addr: ExecutorAddr::NULL,
+                kind: SymbolKind::None,
+            };
+        }
         let answer = match slot.map(|slot| slot.answer) {
             Some(Answer::Mine { unit, index }) => self.in_batch(unit, index),
             Some(Answer::Extra(extra)) => self.extras.get(extra as usize).cloned(),
@@ -90,6 +101,10 @@ impl BatchHost for Host {
     }
 
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
+        let given_up = |program: &ProgramPart| program.has_given_up(dylib, name);
+        if self.of_libraries.as_ref().is_some_and(given_up) {
+            return None;
+        }
         let state = self.session.state.lock();
         let name = state.own_name(dylib, name);
         let (id, entry) = state.dylib(dylib).defined(name)?;

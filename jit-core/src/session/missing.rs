@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::LinkError;
+use crate::name::NameId;
 
 use super::hints;
 use super::ids::{IdSet, NameMap};
 use super::referrers::Referrers;
 use super::resolve::{Answer, Need, Resolver};
 use super::state::State;
+use super::unit::Source;
 
 /// Objects named per missing symbol; the rest are counted.
 const REFERRERS_MAX: usize = 5;
@@ -76,13 +78,16 @@ impl fmt::Display for MissingSymbols {
 impl Resolver<'_> {
     /// The error for all names that are needed and not defined, if there are any.
     pub(super) fn missing_symbols(&self) -> Option<LinkError> {
-        let missing: Vec<usize> = (0..self.slots.len())
+        let mut missing: Vec<usize> = (0..self.slots.len())
             .filter(|at| {
                 let slot = &self.slots[*at];
                 let needed = slot.need == Need::Strong && !self.undefined_allowed;
                 needed && matches!(slot.answer, Answer::Null)
             })
             .collect();
+        if !missing.is_empty() {
+            self.keep_used(&mut missing);
+        }
         if missing.is_empty() {
             return None;
         }
@@ -112,14 +117,44 @@ impl Resolver<'_> {
         Some(LinkError::MissingSymbols(Arc::new(report)))
     }
 
+    /// Drops names that are listed in symbol tables only: nothing refers to them, and nobody misses
+    /// them.
+    fn keep_used(&self, missing: &mut Vec<usize>) {
+        let names: IdSet<NameId> = missing.iter().map(|at| self.slots[*at].name).collect();
+        let mut used: IdSet<NameId> = IdSet::default();
+        for source in self.sources() {
+            let Source::Object(object) = &source else {
+                continue;
+            };
+            let references = object.interface().references.iter().map(|r| r.name);
+            let asked: Vec<NameId> = references.filter(|name| names.contains(name)).collect();
+            if !asked.is_empty() {
+                let answers = object.uses(&asked).into_iter();
+                used.extend(
+                    asked
+                        .iter()
+                        .zip(answers)
+                        .filter(|(_, uses)| *uses)
+                        .map(|(name, _)| *name),
+                );
+            }
+        }
+        missing.retain(|at| {
+            let slot = &self.slots[*at];
+            !slot.by_object || used.contains(&slot.name) || self.asked_for.contains(&(*at as u32))
+        });
+    }
+
+    /// What the claimed units are made of.
+    fn sources(&self) -> Vec<Source> {
+        let state = self.session.state.lock();
+        let units = self.units.iter();
+        units.map(|id| state.units[*id].source.clone()).collect()
+    }
+
     fn add_referrers(&self, report: &mut MissingSymbols, by_name: &NameMap<usize>) {
-        let sources: Vec<_> = {
-            let state = self.session.state.lock();
-            let units = self.units.iter();
-            units.map(|id| state.units[*id].source.clone()).collect()
-        };
         let mut referrers = Referrers::default();
-        for source in sources {
+        for source in self.sources() {
             // An object may have two names for what it refers to.
             let mut told = IdSet::default();
             let (mut names, mut symbols) = (Vec::new(), Vec::new());
@@ -152,6 +187,12 @@ impl Resolver<'_> {
         report: &mut MissingSymbols,
     ) {
         for slot in missing.iter().map(|at| &self.slots[*at]) {
+            if slot.hidden
+                && let Some(symbol) = by_name.get(&slot.name)
+            {
+                let note = "it is referred to as hidden, so no library's definition is meant";
+                report.symbols[*symbol].note.get_or_insert(note.to_owned());
+            }
             for dylib in state.dylib(slot.dylib).link_order.iter() {
                 let Some((unit, _)) = state.dylib(*dylib).defined(slot.name) else {
                     continue;

@@ -28,6 +28,7 @@ mod generator;
 mod hints;
 mod host;
 mod ids;
+mod libraries;
 mod materializer;
 mod missing;
 mod outside;

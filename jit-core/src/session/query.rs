@@ -164,7 +164,8 @@ fn place(
     Ok((symbol, unit.tracker))
 }
 
-/// Addresses of libraries' symbols, bound one by one. Opens libraries that are not loaded.
+/// Addresses of libraries' symbols, bound one by one. Opens libraries that are not loaded: those of a
+/// program are, and their files may not be the ones that the linker read.
 fn bind_natives(
     session: &Inner,
     natives: &[&NativeSymbol],
@@ -172,30 +173,30 @@ fn bind_natives(
     if natives.is_empty() {
         return Ok(Vec::new());
     }
-    let mut imports = Vec::with_capacity(natives.len());
-    for native in natives {
-        if let (None, Some(library)) = (native.load_bias, &native.library) {
-            session.executor.open_library(library.path())?;
+    let imports: Vec<Import> = natives.iter().map(|native| import_of(native)).collect();
+    let mut values = session.executor.bind_imports(&imports)?;
+    let is_bound = |at: usize| values.get(at).is_some_and(Option::is_some);
+    if !(0..imports.len()).all(is_bound) {
+        for native in natives {
+            if let (None, Some(library)) = (native.load_bias, &native.library) {
+                session.executor.open_library(library.path())?;
+            }
         }
-        imports.push(import_of(native));
+        values = session.executor.bind_imports(&imports)?;
     }
-    let values = session.executor.bind_imports(&imports)?;
     let missing = |import: &Import| {
         LinkError::Executor(crate::executor::ExecutorError::Failed(format!(
             "the loader does not find {}, though a library's file defines it",
             crate::demangle::describe(&import.name)
         )))
     };
-    imports
-        .iter()
-        .enumerate()
-        .map(|(at, import)| {
-            let value = values.get(at).copied().flatten();
-            value
-                .map(|value| ExecutorAddr::new(value.value))
-                .ok_or_else(|| missing(import))
-        })
-        .collect()
+    let addresses = imports.iter().enumerate().map(|(at, import)| {
+        let value = values.get(at).copied().flatten();
+        value
+            .map(|value| ExecutorAddr::new(value.value))
+            .ok_or_else(|| missing(import))
+    });
+    addresses.collect()
 }
 
 fn import_of(native: &NativeSymbol) -> Import {

@@ -25,6 +25,7 @@ use super::Inner;
 use super::effects::Effects;
 use super::form::Formed;
 use super::ids::{BatchKey, IdMap, IdSet};
+use super::libraries::ProgramPart;
 use super::query::Then;
 use super::state::{Phase, State};
 use super::unit::{Source, UnitState};
@@ -102,6 +103,8 @@ pub(super) struct Slot {
     pub(super) need: Need,
     /// Whether an object refers to it, not only the client.
     pub(super) by_object: bool,
+    /// Whether an object refers to it as hidden: a library's definition is not meant.
+    pub(super) hidden: bool,
 }
 
 /// How far the search for a name has come in one dylib.
@@ -154,6 +157,10 @@ pub(super) struct Resolver<'a> {
     reopened_at: usize,
     pub(super) errors: Vec<LinkError>,
     pub(super) undefined_allowed: bool,
+    /// The slots of the names that the client asked for.
+    pub(super) asked_for: Vec<u32>,
+    /// What concerns the libraries of a program, if one is linked.
+    pub(super) program: Option<ProgramPart>,
 }
 
 /// A claimed unit whose references are wanted.
@@ -218,6 +225,8 @@ impl<'a> Resolver<'a> {
             reopened_at: 0,
             errors: Vec::new(),
             undefined_allowed: false,
+            asked_for: Vec::new(),
+            program: None,
         }
     }
 
@@ -230,8 +239,13 @@ impl<'a> Resolver<'a> {
                 what: "the dylib".to_owned(),
             });
         }
+        self.program = request
+            .program
+            .as_ref()
+            .map(|_| ProgramPart::new(request.dylib));
         for name in &request.names {
-            self.want(request.dylib, *name, request.need, false);
+            let slot = self.want(request.dylib, *name, request.need, false);
+            self.asked_for.push(slot);
         }
         for name in &request.wanted {
             self.want(request.dylib, *name, Need::Wanted, false);
@@ -291,7 +305,7 @@ impl<'a> Resolver<'a> {
         let _within = WithinBatch::new(self.session, self.batch, false);
         loop {
             self.want_references();
-            if self.wants.is_empty() && !self.replace_commons() && !self.reopen() {
+            if self.wants.is_empty() && !self.want_more() {
                 return;
             }
             let asked = self.probe();
@@ -300,6 +314,14 @@ impl<'a> Resolver<'a> {
                 return;
             }
         }
+    }
+
+    /// When no name is left to search for: what else has to be. False if there is nothing.
+    fn want_more(&mut self) -> bool {
+        self.want_for_libraries()
+            || self.replace_commons()
+            || self.reopen()
+            || self.take_commons_from_libraries()
     }
 
     /// Wants a name as seen from a dylib. Returns the number of its slot.
@@ -319,6 +341,7 @@ impl<'a> Resolver<'a> {
                 answer: Answer::Open,
                 need,
                 by_object,
+                hidden: false,
             });
             self.wants.push(Want::new(slot, dylib, name));
             return slot;
@@ -369,6 +392,7 @@ impl<'a> Resolver<'a> {
             for reference in &interface.references {
                 let need = Need::strong_unless(reference.weak);
                 let slot = self.want(dylib, reference.name, need, true);
+                self.slots[slot as usize].hidden |= reference.hidden;
                 self.referred.push(slot);
             }
             for index in lost {

@@ -15,6 +15,7 @@ use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
 use super::response_file;
 use super::surroundings::{Surroundings, c_compiler};
+use crate::LoadWhen;
 
 /// A library that stands for what the user names. Nobody looks for it.
 const MARK: &str = "orc-jit-asks";
@@ -199,7 +200,7 @@ fn is_start_file(name: &InputName) -> bool {
 /// The library that replaces the allocator, if there is one: it has to be there before the first
 /// allocation.
 pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<(&Path, &SharedLibrary)> {
-    let mut named = opened.iter().filter(|input| !input.as_needed);
+    let mut named = opened.iter().filter(|input| input.load != LoadWhen::Used);
     named.find_map(|input| {
         let FoundContent::Shared(library) = &input.found.content else {
             return None;

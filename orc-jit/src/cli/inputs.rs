@@ -8,9 +8,11 @@ use rayon::prelude::*;
 
 use super::driver_libraries;
 use super::link_line::{Input, InputName, LinkLine};
+use super::run_path;
 use super::sources::Language;
 use super::surroundings::{Became, Surroundings};
 use super::threads::{self, LinkThreads};
+use crate::LoadWhen;
 
 /// From this number on, inputs are opened by several threads.
 const PARALLEL_FROM: usize = 256;
@@ -29,8 +31,8 @@ pub(super) struct Opened {
     pub(super) name: Option<String>,
     /// Link every member of the archive.
     pub(super) whole_archive: bool,
-    /// Load the shared library only if something is taken from it.
-    pub(super) as_needed: bool,
+    /// When the shared library is loaded.
+    pub(super) load: LoadWhen,
     /// Link the object only if something is taken from it.
     pub(super) lazy: bool,
 }
@@ -64,6 +66,10 @@ pub(super) fn open(
     }
     for dir in &line.library_dirs {
         search.add_directory(dir);
+    }
+    run_path::expand(line);
+    for dir in run_path::of_dependencies(line) {
+        search.add_dependency_directory(&dir);
     }
     let asked = surroundings.clone();
     search.ask_for_directories(move || asked.compiler_directories());
@@ -175,7 +181,12 @@ fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String
         let is_archive = matches!(found.content, FoundContent::Archive(_));
         Opened {
             whole_archive: state.whole_archive && is_archive,
-            as_needed: state.as_needed || found.as_needed,
+            load: match state.as_needed {
+                _ if found.as_needed => LoadWhen::Used,
+                Some(true) => LoadWhen::Used,
+                Some(false) => LoadWhen::Always,
+                None => LoadWhen::DriverSays,
+            },
             lazy: state.lazy,
             name: input.source.as_ref().map(|s| s.display().to_string()),
             found,

@@ -33,10 +33,12 @@ const APPLIED: &[&str] = &[
     "Bstatic",
     "defsym",
     "dependency-file",
+    "disable-new-dtags",
     "dynamic-linker",
     "dynamic-list",
     "dynamic-list-cpp-new",
     "dynamic-list-cpp-typeinfo",
+    "enable-new-dtags",
     "end-lib",
     "entry",
     "error-unresolved-symbols",
@@ -161,8 +163,8 @@ fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
         "no-whole-archive" => state.whole_archive = false,
         "start-lib" => state.lazy = true,
         "end-lib" => state.lazy = false,
-        "as-needed" => state.as_needed = true,
-        "no-as-needed" => state.as_needed = false,
+        "as-needed" => state.as_needed = Some(true),
+        "no-as-needed" => state.as_needed = Some(false),
         "Bstatic" | "dn" | "non_shared" | "static" => state.choice = LibraryChoice::StaticOnly,
         "Bdynamic" | "dy" | "call_shared" => state.choice = LibraryChoice::SharedFirst,
         "push-state" => line.saved_states.push(state.clone()),
@@ -171,6 +173,8 @@ fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
                 line.state = saved;
             }
         }
+        "enable-new-dtags" => line.run_path_for_all = false,
+        "disable-new-dtags" => line.run_path_for_all = true,
         "export-dynamic" | "E" => line.export_dynamic = true,
         "no-export-dynamic" => line.export_dynamic = false,
         "gc-sections" => line.gc_sections = Some(true),
@@ -211,6 +215,9 @@ fn apply_valued(
     match name {
         "rpath" => add_run_path(line, &value()?),
         "R" => directory_or_symbols(line, &value()?)?,
+        "rpath-link" => line
+            .link_path
+            .extend(value()?.split(':').map(str::to_owned)),
         "entry" | "e" => line.entry = Some(entry(&value()?)?),
         "undefined" | "u" => line.undefined.push(value()?),
         "require-defined" => line.required.push(value()?),

@@ -25,6 +25,10 @@ pub struct LinkLine {
     pub library_dirs: Vec<String>,
     /// `-rpath`: where the loader looks for the program's libraries first.
     pub run_path: Vec<String>,
+    /// `--disable-new-dtags`: it also looks there first for what the libraries need.
+    pub run_path_for_all: bool,
+    /// `-rpath-link`: where what the libraries need is looked for while linking.
+    pub link_path: Vec<String>,
     /// `--entry`, if given.
     pub entry: Option<String>,
     /// `-o`: names the file that a linker would write.
@@ -123,8 +127,8 @@ pub struct InputState {
     pub whole_archive: bool,
     /// Which libraries `-l` accepts.
     pub choice: LibraryChoice,
-    /// Load a shared library only if something is taken from it.
-    pub as_needed: bool,
+    /// Whether to load a shared library only if it is of use, if the line says so or not.
+    pub as_needed: Option<bool>,
     /// `--start-lib`: link an object only if something is taken from it.
     pub lazy: bool,
     /// `-x`: the language of source files, whatever their names.
@@ -171,6 +175,8 @@ impl Default for LinkLine {
             inputs: Vec::new(),
             library_dirs: Vec::new(),
             run_path: Vec::new(),
+            run_path_for_all: false,
+            link_path: Vec::new(),
             entry: None,
             output: None,
             export_dynamic: false,

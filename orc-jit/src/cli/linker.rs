@@ -18,7 +18,7 @@ use super::map_file::LinkReport;
 use super::run::Moment;
 use super::scratch::{self, Scratch};
 use super::surroundings::Surroundings;
-use super::{Failure, inputs, lto, output, questions, response_file, run, threads};
+use super::{Failure, inputs, lto, output, questions, response_file, run, run_path, threads};
 
 /// Options that ask a compiler driver for something else than linking.
 const NOT_LINKING: &[&str] = &[
@@ -47,7 +47,7 @@ pub(super) fn is_linker_call(args: &[OsString]) -> bool {
 
 /// Links as asked.
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
-    let args = response_file::expand(args.iter().cloned())?;
+    let mut args = response_file::expand(args.iter().cloned())?;
     let asks_else = |arg: &OsString| {
         arg.to_str()
             .is_some_and(|a| NOT_LINKING.contains(&a) || a.starts_with("-print-"))
@@ -55,7 +55,12 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     if args.iter().any(asks_else) {
         return Err(Failure::Failed(call_driver(&args)));
     }
-    let line = LinkLine::parse(args.iter().cloned(), &|_| None).map_err(Failure::Usage)?;
+    let parse = |args: &[OsString]| LinkLine::parse(args.iter().cloned(), &|_| None);
+    let mut line = parse(&args).map_err(Failure::Usage)?;
+    if let Some(option) = run_path::option_from_environment(&line) {
+        args.push(option.into());
+        line = parse(&args).map_err(Failure::Usage)?;
+    }
     if line.output_kind != OutputKind::Program {
         return Err(Failure::Failed(call_driver(&args)));
     }

@@ -1,5 +1,6 @@
 //! The `orc-jit` command.
 
+mod driver_defaults;
 mod driver_libraries;
 mod executor;
 mod explain;
@@ -21,6 +22,7 @@ mod replaced;
 mod response_file;
 mod restart;
 mod run;
+mod run_path;
 mod say;
 mod scratch;
 mod show_graph;

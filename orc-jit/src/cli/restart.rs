@@ -13,7 +13,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -24,6 +24,10 @@ use super::kept_objects;
 
 const TUNABLES: &str = "GLIBC_TUNABLES";
 const PRELOAD: &str = "LD_PRELOAD";
+
+/// Between the libraries of ours in [`PRELOAD`]. The loader takes a `:`, too, which ends them in what
+/// is saved.
+const LIST_SEPARATOR: u8 = b' ';
 
 /// What this process was started with, and after a `:` what the loader's variable was before, if it
 /// was set: the bytes of surplus for [`TUNABLES`], the libraries for [`PRELOAD`].
@@ -128,7 +132,36 @@ fn preload(libraries: &[PathBuf]) -> Option<OsString> {
     (!names.is_empty()).then(|| names.join(OsStr::new(" ")))
 }
 
+/// The library that the loader refused because it may only be loaded with a program, if that is what the
+/// message says.
+pub(super) fn refused_library(message: &str) -> Option<&str> {
+    let (start, _) = message.split_once(": shared object cannot be dlopen()ed")?;
+    start.split_whitespace().next_back()
+}
+
+/// Starts the command again so that `library` is there when the program's process starts: this one, or
+/// an executor that it starts. Returns if that was so already.
+pub(super) fn preloading_too(library: &Path, in_this_process: bool) {
+    let mut start = started_with();
+    let list = start.preload.unwrap_or_default();
+    let mut known = list.as_bytes().split(|&byte| byte == LIST_SEPARATOR);
+    if known.any(|name| name == library.as_os_str().as_bytes()) {
+        return;
+    }
+    start.preload = Some(joined(Some(&list), library.as_os_str(), " "));
+    if in_this_process {
+        again(&start);
+    } else {
+        again_with(&start, |variable| variable != PRELOAD);
+    }
+}
+
 fn again(start: &Start) {
+    again_with(start, |_| true);
+}
+
+/// Starts the command again with those of the loader's variables changed that are meant.
+fn again_with(start: &Start, is_meant: impl Fn(&str) -> bool) {
     let Ok(command) = std::env::current_exe() else {
         return;
     };
@@ -140,7 +173,9 @@ fn again(start: &Start) {
         let (saved, variable) = SAVED[place];
         let before = std::env::var_os(variable);
         command.env(saved, format(&ours, before.as_deref()));
-        command.env(variable, value);
+        if is_meant(variable) {
+            command.env(variable, value);
+        }
     }
     if let Some(list) = kept_objects::hand_over() {
         command.env(OBJECTS, list);
@@ -160,11 +195,11 @@ fn changes(start: &Start) -> Vec<(usize, OsString, OsString)> {
     if start.surplus != 0 {
         let setting = std::format!("{SETTING}={}", start.surplus);
         // The last of several settings counts.
-        let value = joined(before(0).as_deref(), setting.as_ref());
+        let value = joined(before(0).as_deref(), setting.as_ref(), ":");
         changes.push((0, start.surplus.to_string().into(), value));
     }
     if let Some(library) = &start.preload {
-        let value = joined(Some(library), &before(1).unwrap_or_default());
+        let value = joined(Some(library), &before(1).unwrap_or_default(), ":");
         changes.push((1, library.clone(), value));
     }
     changes
@@ -173,21 +208,22 @@ fn changes(start: &Start) -> Vec<(usize, OsString, OsString)> {
 /// Variables of the environment that a child process has to start with, for the loader there to do
 /// what the program needs.
 pub(super) fn variables(libraries: &[PathBuf]) -> Vec<(&'static str, OsString)> {
-    let start = Start {
-        preload: preload(libraries),
-        ..started_with()
-    };
+    let mut start = started_with();
+    if let Some(libraries) = preload(libraries) {
+        let before = start.preload.unwrap_or_default();
+        start.preload = Some(joined(Some(&libraries), &before, " "));
+    }
     let changes = changes(&start).into_iter();
     changes
         .map(|(place, _, value)| (SAVED[place].1, value))
         .collect()
 }
 
-/// Two values of a list whose items are separated by `:`.
-fn joined(first: Option<&OsStr>, second: &OsStr) -> OsString {
+/// Two values of a list whose items are separated by `separator`.
+fn joined(first: Option<&OsStr>, second: &OsStr, separator: &str) -> OsString {
     let mut all = first.unwrap_or_default().to_owned();
     if !all.is_empty() && !second.is_empty() {
-        all.push(":");
+        all.push(separator);
     }
     all.push(second);
     all
@@ -227,10 +263,20 @@ mod tests {
     }
 
     #[test]
+    fn a_library_that_the_loader_refuses() {
+        let message = "the executor failed: /x/liba.so: shared object cannot be dlopen()ed";
+        assert_eq!(refused_library(message), Some("/x/liba.so"));
+        assert_eq!(
+            refused_library("liba.so: cannot open shared object file"),
+            None
+        );
+    }
+
+    #[test]
     fn what_the_user_set_stays() {
         let text = OsStr::new;
-        assert_eq!(joined(Some(text("a.b=1")), text("c=2")), "a.b=1:c=2");
-        assert_eq!(joined(None, text("c=2")), "c=2");
-        assert_eq!(joined(Some(text("/lib/x.so")), text("")), "/lib/x.so");
+        assert_eq!(joined(Some(text("a.b=1")), text("c=2"), ":"), "a.b=1:c=2");
+        assert_eq!(joined(None, text("c=2"), ":"), "c=2");
+        assert_eq!(joined(Some(text("/lib/x.so")), text(""), ":"), "/lib/x.so");
     }
 }

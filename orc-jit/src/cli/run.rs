@@ -23,8 +23,8 @@ use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
 use super::timings::Timings;
 use super::{
-    Failure, executor, identity, image, kept_objects, lto, preload, questions, response_file,
-    restart, say, scratch, show_graph, threads,
+    Failure, driver_defaults, executor, identity, image, kept_objects, lto, preload, questions,
+    response_file, restart, run_path, say, scratch, show_graph, threads,
 };
 use crate::mapped::{hide_all, hide_later};
 use crate::object_reader::Files;
@@ -38,8 +38,13 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         Some(at) => (&args[..at], &args[at + 1..]),
         None => (&args[..], &[][..]),
     };
-    let mut line =
-        LinkLine::parse(own.iter().cloned(), &RunOptions::is_own).map_err(Failure::Usage)?;
+    let mut own = own.to_vec();
+    let parse = |own: &[OsString]| LinkLine::parse(own.iter().cloned(), &RunOptions::is_own);
+    let mut line = parse(&own).map_err(Failure::Usage)?;
+    if let Some(option) = run_path::option_from_environment(&line) {
+        own.push(option.into());
+        line = parse(&own).map_err(Failure::Usage)?;
+    }
     let name = OsString::from("orc-jit run");
     RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;
     let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
@@ -64,7 +69,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         return Err(Failure::Usage(message.to_owned()));
     }
     let file = program_file(&line);
-    let identity = identity::of_command_line(own, options.link_directory.as_deref(), &file);
+    let identity = identity::of_command_line(&own, options.link_directory.as_deref(), &file);
     if let Some(directory) = &options.link_directory {
         line.seen_from(directory);
         line.directory = Some(directory.clone());
@@ -149,7 +154,7 @@ fn run(
     // could not be kept, and is to be compiled once more, has to stay.
     let scratch = scratch.filter(|scratch| lto::is_below(scratch.path(), &inputs.opened));
     let mut start_with = Vec::new();
-    if !restart::is_preloaded() {
+    if options.executor.is_some() || !restart::is_preloaded() {
         let preloaded = preload::libraries(&line, surroundings, &inputs);
         if options.executor.is_none() && !preloaded.is_empty() {
             restart::preloading(&preloaded);
@@ -194,6 +199,7 @@ fn run(
                 Stopped::Link(error) => error,
             };
             restart_if_it_helps(&jit);
+            restart_with_refused_library(options, &line, executor.as_ref(), &error);
             return executor::status(executor.as_ref(), &error);
         }
     };
@@ -305,6 +311,24 @@ fn restart_if_it_helps(jit: &Jit) {
     }
 }
 
+/// Starts the command again if the program has a library that may only be loaded when a process starts.
+fn restart_with_refused_library(
+    options: &RunOptions,
+    line: &LinkLine,
+    executor: Option<&Executor>,
+    error: &crate::Error,
+) {
+    let message = error.to_string();
+    let Some(name) = restart::refused_library(&message) else {
+        return;
+    };
+    if let Some(executor) = executor {
+        executor.end();
+    }
+    let library = run_path::find(line, name);
+    restart::preloading_too(&library, options.executor.is_none());
+}
+
 /// When a link's graphs are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
@@ -394,6 +418,7 @@ pub(super) fn prepare(
         fini: line.fini.clone(),
         multiple_definitions: line.multiple_definitions,
         run_path: line.run_path.clone(),
+        run_path_for_all: line.run_path_for_all,
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.iter().chain(wanted).cloned().collect(),
         required: line.required.clone(),
@@ -411,11 +436,13 @@ pub(super) fn prepare(
     };
     let text = |e: crate::Error| e.to_string();
     let program = Program::new(jit, settings).map_err(text)?;
+    let asked = surroundings.clone();
+    program.ask_driver(move || driver_defaults::is_as_needed(&*asked));
     let opened = opened.into_iter().map(|opened| ProgramInput {
         found: opened.found,
         name: opened.name,
         whole_archive: opened.whole_archive,
-        as_needed: opened.as_needed,
+        load: opened.load,
         lazy: opened.lazy,
     });
     program.add(opened.collect()).map_err(text)?;

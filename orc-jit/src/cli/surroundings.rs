@@ -160,6 +160,11 @@ impl LinkLine {
                 *dir = path.to_owned();
             }
         }
+        for dir in &mut self.link_path {
+            if let Some(path) = directory.join(&*dir).to_str() {
+                *dir = path.to_owned();
+            }
+        }
         let scripts = &mut self.tuning.version_scripts;
         let named = self.named_files.iter_mut().map(|(_, path)| path);
         for list in self.export_lists.iter_mut().chain(scripts).chain(named) {

@@ -136,6 +136,7 @@ impl AssignedObject {
                     self.interface.references.push(Reference {
                         name,
                         weak: !needed,
+                        hidden: false,
                     });
                     texts.push(text);
                 } else if needed {
@@ -198,6 +199,7 @@ impl ObjectFile for AssignedObject {
             edges,
             frames: Vec::new(),
             functions: Vec::new(),
+            displaced: Vec::new(),
             executable_stack: false,
             describe: Some(Arc::new(Names(self.texts.clone()))),
         })

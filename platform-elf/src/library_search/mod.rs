@@ -8,6 +8,7 @@
 //!
 //! A file may turn out to be a linker script, which stands for other files; those are returned.
 
+mod dependencies;
 mod directories;
 mod file_kind;
 
@@ -21,6 +22,7 @@ use crate::input::{InputOpener, is_shortage};
 use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
 use crate::shared_library::{LibraryError, SharedLibrary};
 
+pub use self::dependencies::expand_origin;
 pub use self::directories::of_compiler as compiler_directories;
 pub use self::file_kind::FileKind;
 
@@ -105,6 +107,9 @@ pub struct LibrarySearch {
     /// Directories that scripts add, to be searched after those.
     scripted: Mutex<Vec<PathBuf>>,
     system: Vec<PathBuf>,
+    /// Searched first for what libraries need.
+    for_dependencies: Vec<PathBuf>,
+    loader_dirs: OnceLock<Vec<PathBuf>>,
     compiler: Option<Box<AskCompiler>>,
     compiler_dirs: OnceLock<Vec<PathBuf>>,
     sysroot: Option<PathBuf>,
@@ -121,6 +126,8 @@ impl LibrarySearch {
             given: Vec::new(),
             scripted: Mutex::default(),
             system: directories::system(),
+            for_dependencies: Vec::new(),
+            loader_dirs: OnceLock::new(),
             compiler: None,
             compiler_dirs: OnceLock::new(),
             sysroot: None,
@@ -182,22 +189,8 @@ impl LibrarySearch {
     /// loader would find it; `None` if there is none.
     #[must_use]
     pub fn find_soname(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
-        for dir in self.directories() {
-            let path = dir.join(soname);
-            match self.opener.open(&path) {
-                Ok(bytes) => {
-                    if let Ok(library) = SharedLibrary::new(&path, bytes) {
-                        return Some(Arc::new(library));
-                    }
-                }
-                // Later ones are of the same cause.
-                Err(error) if is_shortage(&error) => {
-                    _ = self.shortage.set(SearchError::Io { path, error });
-                }
-                Err(_) => {}
-            }
-        }
-        None
+        let mut dirs = self.directories().into_iter();
+        dirs.find_map(|dir| self.open_library(&dir.join(soname)))
     }
 
     /// Why [`Self::find_soname`] may have missed a library that is there: the first time that the
@@ -261,7 +254,15 @@ impl LibrarySearch {
             };
             // A 32-bit library in a shared directory is not what was asked for.
             if !file_kind::is_foreign(bytes.bytes()) {
+                let known = found.len();
                 self.classify(&path, bytes, choice, as_needed, depth, found)?;
+                if let [found] = &mut found[known..]
+                    && found.path == path
+                    && let FoundContent::Shared(library) = &mut found.content
+                    && let Some(library) = Arc::get_mut(library)
+                {
+                    library.set_found_by_name();
+                }
                 return Ok(true);
             }
         }

@@ -104,6 +104,7 @@ impl Scan {
             self.interface.references.push(Reference {
                 name,
                 weak: bind == STB_WEAK,
+                hidden: scope(symbol) == Scope::Hidden,
             });
             return Ok(());
         }

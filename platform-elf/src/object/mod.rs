@@ -24,6 +24,7 @@ mod relocations;
 mod symbols;
 #[cfg(test)]
 mod tests;
+mod uses;
 pub(crate) mod view;
 mod wrapped;
 
@@ -154,6 +155,10 @@ impl ObjectFile for ElfObject {
         let known = self.names.bytes(name);
         let mut others = spellings.filter(|spelling| *spelling != known);
         others.next().map(<[u8]>::to_vec)
+    }
+
+    fn uses(&self, names: &[NameId]) -> Vec<bool> {
+        uses::of(self, names)
     }
 
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {

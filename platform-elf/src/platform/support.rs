@@ -244,9 +244,11 @@ impl<'a> Builder<'a> {
             symbol.scope = Scope::Default;
         }
         let name = self.names.intern(name.as_bytes());
-        self.interface
-            .references
-            .push(Reference { name, weak: false });
+        self.interface.references.push(Reference {
+            name,
+            weak: false,
+            hidden: false,
+        });
         id
     }
 

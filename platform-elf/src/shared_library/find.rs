@@ -1,6 +1,8 @@
 //! Looking a name up through the file's own hash table, with versions.
 
-use object::elf::{self, Verdaux, Verdef, Versym};
+use std::collections::HashMap;
+
+use object::elf::{self, Verdaux, Verdef, Vernaux, Verneed, Versym};
 use object::{LittleEndian as LE, ReadRef, U32, U64};
 
 use super::SharedLibrary;
@@ -132,6 +134,37 @@ impl SharedLibrary {
             }
         }
         None
+    }
+}
+
+impl SharedLibrary {
+    /// The versions that the library needs of others, by the number that its version table has for
+    /// each.
+    pub(super) fn needed_versions(&self) -> HashMap<u16, &[u8]> {
+        let bytes = self.input.bytes();
+        let mut versions = HashMap::new();
+        let Some((mut at, count)) = self.tables.verneeds else {
+            return versions;
+        };
+        for _ in 0..count {
+            let Ok(need) = bytes.read_at::<Verneed<LE>>(at) else {
+                break;
+            };
+            let mut next = at.saturating_add(u64::from(need.vn_aux.get(LE)));
+            for _ in 0..need.vn_cnt.get(LE) {
+                let Ok(aux) = bytes.read_at::<Vernaux<LE>>(next) else {
+                    break;
+                };
+                let name = self.tables.string(bytes, aux.vna_name.get(LE));
+                versions.insert(aux.vna_other.get(LE).0 & elf::VERSYM_VERSION, name);
+                next = next.saturating_add(u64::from(aux.vna_next.get(LE)));
+            }
+            match need.vn_next.get(LE) {
+                0 => break,
+                offset => at = at.saturating_add(u64::from(offset)),
+            }
+        }
+        versions
     }
 }
 

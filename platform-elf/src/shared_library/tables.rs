@@ -54,6 +54,8 @@ pub(super) struct Tables {
     pub(super) versyms: Option<u64>,
     /// Offset and number of the version definitions.
     pub(super) verdefs: Option<(u64, u64)>,
+    /// Offset and number of the libraries that versions are needed of.
+    pub(super) verneeds: Option<(u64, u64)>,
     /// `DT_SONAME`, `DT_RUNPATH` and `DT_NEEDED`, as offsets in the string table.
     pub(super) soname: Option<u32>,
     pub(super) run_path: Option<u32>,
@@ -74,6 +76,8 @@ struct Dynamic {
     versyms: Option<u64>,
     verdefs: Option<u64>,
     verdef_count: u64,
+    verneeds: Option<u64>,
+    verneed_count: u64,
     soname: Option<u32>,
     run_path: Option<u32>,
     needed: Vec<u32>,
@@ -122,6 +126,10 @@ impl Tables {
                 .verdefs
                 .and_then(at)
                 .map(|at| (at, dynamic.verdef_count)),
+            verneeds: dynamic
+                .verneeds
+                .and_then(at)
+                .map(|at| (at, dynamic.verneed_count)),
             soname: dynamic.soname,
             run_path: dynamic.run_path,
             needed: dynamic.needed,
@@ -239,6 +247,8 @@ fn read_dynamic(entries: &[Dyn64<LE>]) -> Dynamic {
             elf::DT_VERSYM => dynamic.versyms = Some(value),
             elf::DT_VERDEF => dynamic.verdefs = Some(value),
             elf::DT_VERDEFNUM => dynamic.verdef_count = value,
+            elf::DT_VERNEED => dynamic.verneeds = Some(value),
+            elf::DT_VERNEEDNUM => dynamic.verneed_count = value,
             elf::DT_SONAME => dynamic.soname = string,
             elf::DT_RUNPATH => dynamic.run_path = string,
             elf::DT_RPATH => dynamic.run_path = dynamic.run_path.or(string),

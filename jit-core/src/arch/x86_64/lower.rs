@@ -95,6 +95,26 @@ pub const fn is_direct(kind: Kind) -> bool {
     needs_low(kind) || matches!(kind, Kind::Delta32 | Kind::Delta16 | Kind::Delta8)
 }
 
+/// Whether edges of `kind` go through a table entry or a stub, which can hold what the loader finds.
+#[must_use]
+pub const fn is_through_table(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Branch32
+            | Kind::PltOffset64
+            | Kind::GotOffset32
+            | Kind::GotOffset64
+            | Kind::GotPltOffset64
+            | Kind::GotDelta32
+            | Kind::GotDelta64
+            | Kind::GotDelta32Relaxable
+            | Kind::GotDelta32RexRelaxable
+            | Kind::GotDelta32Code4Relaxable
+            | Kind::GotDelta32Code5Relaxable
+            | Kind::GotDelta32Code6Relaxable
+    )
+}
+
 /// Whether a lowered kind's formula has the place `P` in it.
 #[must_use]
 pub const fn has_place(kind: Kind) -> bool {

@@ -173,6 +173,7 @@ impl World {
             align: 32,
             file_addr: 0x100,
             read_only: false,
+            weak: false,
         };
         let native = NativeSymbol {
             name: name.as_bytes().to_vec(),

@@ -100,14 +100,22 @@ impl ObjectBuilder<'_> {
     pub(super) fn needs(mut self, name: &str) -> Self {
         let name = self.names.intern(name.as_bytes());
         let weak = false;
-        self.interface.references.push(Reference { name, weak });
+        self.interface.references.push(Reference {
+            name,
+            weak,
+            hidden: false,
+        });
         self
     }
 
     pub(super) fn may_use(mut self, name: &str) -> Self {
         let name = self.names.intern(name.as_bytes());
         let weak = true;
-        self.interface.references.push(Reference { name, weak });
+        self.interface.references.push(Reference {
+            name,
+            weak,
+            hidden: false,
+        });
         self
     }
 
@@ -190,6 +198,7 @@ impl NativeLibrary for FakeLibrary {
                 align: 8,
                 file_addr: 0x10,
                 read_only: false,
+                weak: false,
             })
     }
 

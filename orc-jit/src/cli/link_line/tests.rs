@@ -27,7 +27,7 @@ fn inputs(line: &str) -> String {
         if input.state.choice == LibraryChoice::StaticOnly {
             marks.push('s');
         }
-        if input.state.as_needed {
+        if input.state.as_needed == Some(true) {
             marks.push('n');
         }
         format!("{name}:{marks}")

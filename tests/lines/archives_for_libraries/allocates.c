@@ -1,0 +1,3 @@
+#include <stdlib.h>
+
+void *allocate(void) { return malloc(20); }

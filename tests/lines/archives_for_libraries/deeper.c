@@ -1,0 +1,3 @@
+int more(void);
+
+int deeper(void) { return more(); }

@@ -1,0 +1,4 @@
+#ifndef VALUE
+#define VALUE 40
+#endif
+int helper(void) { return VALUE; }

@@ -1,0 +1,3 @@
+extern int table[3];
+
+int plugin(void) { return table[1]; }

@@ -1,0 +1,1 @@
+int nothing_of_this(void) { return 0; }

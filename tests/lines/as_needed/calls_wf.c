@@ -1,0 +1,3 @@
+int wf(void);
+
+int uses(void) { return wf(); }

@@ -1,0 +1,2 @@
+        .globl  wf
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,3 @@
+int block[4];
+int *second(void) { return block; }
+int *(*keeps_second)(void) = second;

@@ -1,0 +1,6 @@
+#include <stdio.h>
+
+int other(void) {
+    puts("other");
+    return 3;
+}

@@ -1,0 +1,3 @@
+int which(void);
+
+int through(void) { return which() * 100; }

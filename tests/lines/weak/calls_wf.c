@@ -1,0 +1,3 @@
+int wf(void);
+
+int foo(void) { return wf() + 10; }

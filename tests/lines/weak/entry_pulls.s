@@ -1,0 +1,2 @@
+        .globl  pulled
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,2 @@
+int wd = 7;
+int wf(void) { return 5; }
