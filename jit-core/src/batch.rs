@@ -165,7 +165,7 @@ pub enum Resolution {
 const _: () = assert!(size_of::<Resolution>() <= 32, "a link has many");
 
 /// Addresses of one unit's definitions, in the order of its interface's `definitions`; null for
-/// lost and pruned ones. For thread-locals, the offset from the thread pointer; for IFUNCs, the
+/// what is not in memory. A lost definition may be, and come into force later. For thread-locals, the offset from the thread pointer; for IFUNCs, the
 /// address callers use.
 pub type UnitAddresses = Vec<ExecutorAddr>;
 

@@ -241,6 +241,17 @@ pub struct NamedFunction {
     pub name: u32,
 }
 
+/// The place of a definition that lost to another object's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Displaced {
+    /// Its symbol, which stands for the other object's.
+    pub symbol: SymbolId,
+    /// The block that it is in.
+    pub block: BlockId,
+    /// Its offset there.
+    pub offset: u64,
+}
+
 /// One object file on its way into memory.
 pub struct LinkGraph {
     /// The object, as in "libfoo.a(bar.o)".
@@ -261,6 +272,9 @@ pub struct LinkGraph {
     pub frames: Vec<Frame>,
     /// Functions that backtraces can name.
     pub functions: Vec<NamedFunction>,
+    /// What the object has under names whose definition in force is another object's, ordered by symbol:
+    /// it is in memory, and comes into force if the other one goes.
+    pub displaced: Vec<Displaced>,
     /// Whether its code runs from the stack (GNU C's nested functions do). What cannot be said of the
     /// object alone: it holds for the program.
     pub executable_stack: bool,

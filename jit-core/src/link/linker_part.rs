@@ -73,6 +73,7 @@ fn of_group(link: &mut Link, group: u32) -> u32 {
         edges: Vec::new(),
         frames: Vec::new(),
         functions: Vec::new(),
+        displaced: Vec::new(),
         executable_stack: false,
         describe: None,
     };

@@ -65,11 +65,28 @@ pub(super) fn unit_addresses(link: &Link) -> Vec<UnitAddresses> {
                 let value = part.values.get(definition.symbol as usize);
                 match (lost, value) {
                     (Err(_), Some(&value)) => ExecutorAddr::new(value),
+                    (Ok(_), _) => displaced_address(part, definition.symbol),
                     _ => ExecutorAddr::NULL,
                 }
             })
             .collect()
     })
+}
+
+/// Where a definition is that lost to another object's; null if it is not in memory, or not at one
+/// place.
+fn displaced_address(part: &Part, symbol: u32) -> ExecutorAddr {
+    let displaced = &part.graph.displaced;
+    let found = displaced.binary_search_by_key(&symbol, |displaced| displaced.symbol.0);
+    let Some(found) = found.ok().map(|at| displaced[at]) else {
+        return ExecutorAddr::NULL;
+    };
+    let block = &part.graph.blocks[found.block.0 as usize];
+    let kind = part.graph.sections[block.section.0 as usize].kind;
+    match block.live && kind != SectionKind::ThreadLocal {
+        true => ExecutorAddr::new(block.address.value().wrapping_add(found.offset)),
+        false => ExecutorAddr::NULL,
+    }
 }
 
 /// The values of all externals, given those of imports; `natives` comes in the order of the

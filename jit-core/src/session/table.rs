@@ -22,6 +22,8 @@
 //! Of COMDAT groups with one signature the first is kept, with all its definitions; definitions of
 //! a lost group never compete.
 
+use orc_shared::ExecutorAddr;
+
 use crate::batch::UnitId;
 use crate::name::NameId;
 use crate::name_pages::NamePages;
@@ -151,6 +153,8 @@ pub(super) struct Merged {
 pub(super) struct Forgotten {
     /// Another definition of some name or group had lost to the unit's.
     pub(super) contested: bool,
+    /// Where weak and common definitions were that others had lost to, as far as they were linked.
+    pub(super) places: NameMap<ExecutorAddr>,
     /// Names that were lazy before.
     pub(super) over_lazy: Vec<NameId>,
 }
@@ -236,14 +240,47 @@ impl SymbolTable {
         merge.finish()
     }
 
+    /// Brings a linked unit's lost definition of a name into force that nothing defines any more. Whether
+    /// there was none.
+    pub(super) fn take_over(&mut self, unit: UnitId, index: u32, definition: &Definition) -> bool {
+        let place = self.names.place(definition.name);
+        let is_free = place.is_none_or(|entry| entry.lazy);
+        if is_free {
+            *place = Some(Entry {
+                contested: true,
+                over_lazy: place.is_some(),
+                ..Entry::defined(unit, index, definition)
+            });
+        }
+        is_free
+    }
+
     /// Drops all of a unit's names and groups.
     pub(super) fn forget(&mut self, units: &Units, id: UnitId) -> Forgotten {
         let interface = units[id].source.interface();
         let mut forgotten = Forgotten::default();
-        for definition in &interface.definitions {
+        let mut contested_groups = Vec::new();
+        for (group, signature) in (0u32..).zip(&interface.groups) {
+            if let Some(kept) = self.groups.get(*signature).filter(|g| g.unit == id) {
+                if kept.contested {
+                    contested_groups.push(group);
+                }
+                self.groups.remove(*signature);
+            }
+        }
+        forgotten.contested = !contested_groups.is_empty();
+        for (index, definition) in interface.definitions.iter().enumerate() {
             let ours = |e: &&mut Entry| e.unit() == Some(id);
             if let Some(entry) = self.names.get_mut(definition.name).filter(ours) {
                 forgotten.contested |= entry.contested;
+                let in_group = |group| contested_groups.binary_search(&group).is_ok();
+                let contested = entry.contested || definition.group.is_some_and(in_group);
+                if contested && entry.strength != Strength::Strong {
+                    let place = units[id].addresses.get(index).copied();
+                    forgotten
+                        .places
+                        .extend(place.map(|place| (definition.name, place)));
+                }
                 if entry.over_lazy {
                     forgotten.over_lazy.push(definition.name);
                 }
@@ -251,12 +288,6 @@ impl SymbolTable {
                     self.commons.remove(&definition.name);
                 }
                 self.names.remove(definition.name);
-            }
-        }
-        for signature in &interface.groups {
-            if let Some(group) = self.groups.get(*signature).filter(|g| g.unit == id) {
-                forgotten.contested |= group.contested;
-                self.groups.remove(*signature);
             }
         }
         forgotten

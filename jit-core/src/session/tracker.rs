@@ -1,7 +1,8 @@
 //! Trackers: what can be removed as one.
 //!
 //! **Removing.** Names go at once: definitions are forgotten, definitions that had lost to them come
-//! back into force (if not linked yet), lazy names they had replaced are lazy again. Links in
+//! back into force, lazy names they had replaced are lazy again. Code that is linked already keeps to what
+//! it was linked with. Links in
 //! flight that contain its units fail with [`LinkError::Removed`].
 //!
 //! Memory goes when nobody needs it: no [`super::CodeGuard`] of it lives, and no code that is still
@@ -22,8 +23,8 @@ use crate::name::NameId;
 use super::effects::{Effects, Garbage, Leaving};
 use super::ids::{IdMap, IdSet};
 use super::state::{Exits, State, TrackerState};
-use super::table::Forgotten;
-use super::unit::{Source, UnitState};
+use super::table::{Forgotten, SymbolTable};
+use super::unit::{Source, Unit, UnitState};
 use super::{Dylib, Inner};
 
 /// A handle to a part of a dylib that can be removed. Dropping the handle removes nothing.
@@ -205,6 +206,7 @@ impl State {
         let more = dylib.table.forget(&self.units, id);
         forgotten.contested |= more.contested;
         forgotten.over_lazy.extend(more.over_lazy);
+        forgotten.places.extend(more.places);
     }
 
     /// Puts definitions back into force that had lost to forgotten ones. Costs a pass over the dylib's
@@ -215,13 +217,17 @@ impl State {
             for id in state.units.values() {
                 let unit = &self.units[*id];
                 let lost = !unit.lost.is_empty() || !unit.lost_groups.is_empty();
-                // A linked object's lost definitions are not in memory.
-                let here = match unit.source {
-                    Source::Object(_) => unit.state == UnitState::NeverSearched,
-                    _ => true,
-                };
-                if lost && here && !unit.lost_strong {
-                    state.table.merge(&mut self.units, *id, None);
+                if !lost || unit.lost_strong {
+                    continue;
+                }
+                match unit.source {
+                    Source::Object(_) if unit.state == UnitState::Ready => {
+                        take_over(&mut state.table, &mut self.units[*id], *id, forgotten);
+                    }
+                    Source::Object(_) if unit.state != UnitState::NeverSearched => {}
+                    _ => {
+                        state.table.merge(&mut self.units, *id, None);
+                    }
                 }
             }
         }
@@ -353,6 +359,32 @@ impl State {
         let names = unit.source.interface().definitions.iter().map(|d| d.name);
         names.filter(ours).collect()
     }
+}
+
+/// Brings lost definitions of a linked unit into force that nothing defines any more: its own, where they
+/// are in memory; else those that it lost to, which it uses and so keeps (members of groups of inline
+/// functions).
+fn take_over(table: &mut SymbolTable, unit: &mut Unit, id: UnitId, forgotten: &Forgotten) {
+    let source = unit.source.clone();
+    let definitions = &source.interface().definitions;
+    let addresses = &mut unit.addresses;
+    unit.lost.retain(|index| {
+        let definition = definitions.get(*index as usize);
+        let place = addresses.get_mut(*index as usize);
+        let Some((definition, place)) = definition.zip(place) else {
+            return true;
+        };
+        let used = forgotten.places.get(&definition.name).copied();
+        let addr = if place.is_null() { used } else { Some(*place) };
+        let Some(addr) = addr.filter(|addr| !addr.is_null()) else {
+            return true;
+        };
+        let is_taken = table.take_over(id, *index, definition);
+        if is_taken {
+            *place = addr;
+        }
+        !is_taken
+    });
 }
 
 impl TrackerState {

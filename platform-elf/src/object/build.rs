@@ -34,6 +34,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
         mut symbols,
         common_symbols,
         functions,
+        displaced,
     } = symbols::read(
         &view,
         &object.names,
@@ -57,6 +58,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
         edges,
         frames: Vec::new(),
         functions,
+        displaced,
         executable_stack: runs_on_stack(&view),
         describe: Some(Arc::new(Describe {
             input: Arc::clone(&object.input),

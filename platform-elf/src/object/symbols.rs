@@ -1,7 +1,7 @@
 //! The symbols of a graph: one for each of the object's, under its number.
 
 use jit_core::graph::{
-    Block, NamedFunction, Section, SectionKind, Symbol, SymbolId, Target, with_room,
+    Block, Displaced, NamedFunction, Section, SectionKind, Symbol, SymbolId, Target, with_room,
 };
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, Scope, SymbolKind};
@@ -24,6 +24,7 @@ pub(super) struct Symbols {
     /// The symbols of the blocks of common ones.
     pub common_symbols: Vec<u32>,
     pub functions: Vec<NamedFunction>,
+    pub displaced: Vec<Displaced>,
 }
 
 /// Makes the symbols, and blocks for common ones.
@@ -61,15 +62,29 @@ pub(super) fn read(
         };
         symbols.push(new_symbol(symbol, name, target));
     }
+    let mut displaced = Vec::new();
     for &lost in &claims.lost_symbols {
         if let Some(symbol) = symbols.get_mut(lost as usize) {
+            let own = symbol.target;
             symbol.target = Target::External;
+            // An IFUNC's place is that of a resolver.
+            if let Target::Defined { block, offset } = own
+                && symbol.kind != SymbolKind::IndirectFunction
+            {
+                let symbol = SymbolId(lost);
+                displaced.push(Displaced {
+                    symbol,
+                    block,
+                    offset,
+                });
+            }
         }
     }
     Ok(Symbols {
         symbols,
         common_symbols: reader.common_symbols,
         functions: reader.functions,
+        displaced,
     })
 }
 

@@ -169,6 +169,7 @@ impl ObjectFile for SupportObject {
             edges: self.edges.clone(),
             frames: Vec::new(),
             functions: Vec::new(),
+            displaced: Vec::new(),
             executable_stack: false,
             describe: None,
         })

@@ -338,6 +338,7 @@ impl ObjectFile for Obj {
             edges: self.edges.clone(),
             frames: self.frames.clone(),
             functions: self.functions.clone(),
+            displaced: Vec::new(),
             executable_stack: false,
             describe: Some(Arc::new(Described {
                 sections: self.section_names.clone(),
