@@ -5,6 +5,8 @@
 mod command_line;
 #[path = "messages/inputs.rs"]
 mod inputs;
+#[path = "messages/libraries.rs"]
+mod libraries;
 #[path = "messages/linker_options.rs"]
 mod linker_options;
 #[path = "messages/undefined.rs"]

@@ -72,6 +72,17 @@ pub enum Error {
         /// The entry point's name.
         entry: String,
     },
+    /// The loader does not find a library that the program was linked with.
+    #[error(
+        "{message}: the program was linked with {linked}; have the loader find the library, as for any program, \
+         with -Wl,-rpath,DIRECTORY or LD_LIBRARY_PATH"
+    )]
+    LibraryNotLoaded {
+        /// What the loader says.
+        message: String,
+        /// The file that was linked with.
+        linked: String,
+    },
     /// A kind of file was expected and another found.
     #[error("{}: {message}", path.display())]
     WrongKind {

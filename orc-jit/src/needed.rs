@@ -205,6 +205,14 @@ impl NeededLibraries {
         self.used().all.into_iter().map(as_library).collect()
     }
 
+    /// The file of a library that the loader is asked for by this name, if a name it is.
+    pub(crate) fn file_of(&self, needed_name: &str) -> Option<String> {
+        let state = self.state();
+        let mut libraries = state.candidates.iter().map(|c| &c.library);
+        let found = libraries.find(|library| library.needed_name() == needed_name)?;
+        Some(found.path().to_owned()).filter(|path| path != needed_name)
+    }
+
     /// The libraries that are loaded with the program.
     fn used(&self) -> Libraries {
         let (candidates, find) = {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jit_core::batch::{BeforeStart, Exported, ProgramLink, Rehearsal};
 use jit_core::error::LinkError;
+use jit_core::executor::ExecutorError;
 use jit_core::in_order::in_order;
 use jit_core::name::NameId;
 use jit_core::native::NativeLibrary;
@@ -392,7 +393,7 @@ impl Program {
         let missing = match self.dylib.link_program(&roots, options.clone()) {
             Ok(_) | Err(LinkError::Rehearsed) => return Ok(None),
             Err(LinkError::MissingSymbols(missing)) => missing,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.not_linked(error)),
         };
         // What is missing may be in a library that was there and could not be read.
         let shortage = self.search.get().and_then(|search| search.shortage());
@@ -409,7 +410,23 @@ impl Program {
         };
         match self.dylib.link_program(&roots, options) {
             Ok(_) | Err(LinkError::Rehearsed) => Ok(Some(missing)),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.not_linked(error)),
+        }
+    }
+
+    /// Why the program is not linked: for a library that the loader does not find, with the file that was.
+    fn not_linked(&self, error: LinkError) -> Error {
+        let LinkError::Executor(ExecutorError::Failed(message)) = &error else {
+            return error.into();
+        };
+        let name = message.split_once(": cannot open shared object file");
+        let linked = name.and_then(|(name, _)| self.jit.0.needed.file_of(name));
+        match linked {
+            Some(linked) => Error::LibraryNotLoaded {
+                message: message.clone(),
+                linked,
+            },
+            None => error.into(),
         }
     }
 

@@ -67,6 +67,7 @@ const APPLIED: &[&str] = &[
     "relocatable",
     "require-defined",
     "rpath",
+    "rpath-link",
     "script",
     "shared",
     "start-lib",
