@@ -68,6 +68,11 @@ pub trait NativeLibrary: Send + Sync {
         true
     }
 
+    /// Whether the loader loads it with the program, by its name.
+    fn is_of_program(&self) -> bool {
+        false
+    }
+
     /// Notes that a reference that must be met is bound to it.
     fn bind(&self) {}
 }

@@ -142,6 +142,10 @@ impl NativeLibrary for CandidateLibrary {
         self.bound.load(Ordering::Relaxed) || in_any_case()
     }
 
+    fn is_of_program(&self) -> bool {
+        self.takes_part()
+    }
+
     fn bind(&self) {
         self.bound.store(true, Ordering::Relaxed);
     }

@@ -173,15 +173,22 @@ fn bind_natives(
     if natives.is_empty() {
         return Ok(Vec::new());
     }
-    let imports: Vec<Import> = natives.iter().map(|native| import_of(native)).collect();
-    let mut values = session.executor.bind_imports(&imports)?;
-    let is_bound = |at: usize| values.get(at).is_some_and(Option::is_some);
-    if !(0..imports.len()).all(is_bound) {
+    let open = |of_program: bool| -> Result<(), LinkError> {
         for native in natives {
-            if let (None, Some(library)) = (native.load_bias, &native.library) {
+            if let (None, Some(library)) = (native.load_bias, &native.library)
+                && library.is_of_program() == of_program
+            {
                 session.executor.open_library(library.path())?;
             }
         }
+        Ok(())
+    };
+    let imports: Vec<Import> = natives.iter().map(|native| import_of(native)).collect();
+    open(false)?;
+    let mut values = session.executor.bind_imports(&imports)?;
+    let is_bound = |at: usize| values.get(at).is_some_and(Option::is_some);
+    if !(0..imports.len()).all(is_bound) {
+        open(true)?;
         values = session.executor.bind_imports(&imports)?;
     }
     let missing = |import: &Import| {
