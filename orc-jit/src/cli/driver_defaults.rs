@@ -3,11 +3,16 @@
 use super::surroundings::{Surroundings, c_compiler};
 
 /// Whether the driver passes `--as-needed` ahead of what the user names. Distributions differ in this,
-/// so the driver is asked for the command that it would run.
-pub(super) fn is_as_needed(surroundings: &dyn Surroundings) -> bool {
-    let question = ["-###".to_owned(), format!("-l{MARK}")];
-    let answer = surroundings.ask_compiler(&c_compiler(), &question);
-    answer.is_some_and(|answer| says_as_needed(&answer))
+/// and options change it (Debian's gcc does not with `-fsanitize`), so the driver is asked for the
+/// command that it would run.
+pub(super) fn is_as_needed(surroundings: &dyn Surroundings, flags: &[String]) -> bool {
+    let ask = |flags: &[String]| {
+        let more = ["-###".to_owned(), format!("-l{MARK}")];
+        surroundings.ask_compiler(&c_compiler(), &[flags, &more].concat())
+    };
+    // Of options that it does not know, another driver was meant.
+    let answer = ask(flags).or_else(|_| ask(&[]));
+    answer.is_ok_and(|answer| says_as_needed(&answer))
 }
 
 /// A library that stands for what the user names. Nobody looks for it.

@@ -436,8 +436,8 @@ pub(super) fn prepare(
     };
     let text = |e: crate::Error| e.to_string();
     let program = Program::new(jit, settings).map_err(text)?;
-    let asked = surroundings.clone();
-    program.ask_driver(move || driver_defaults::is_as_needed(&*asked));
+    let (asked, flags) = (surroundings.clone(), line.compile_flags.clone());
+    program.ask_driver(move || driver_defaults::is_as_needed(&*asked, &flags));
     let opened = opened.into_iter().map(|opened| ProgramInput {
         found: opened.found,
         name: opened.name,
