@@ -67,9 +67,6 @@ pub(super) fn open(
     for dir in &line.library_dirs {
         search.add_directory(dir);
     }
-    let asked = surroundings.clone();
-    search.ask_for_directories(move || asked.compiler_directories());
-    driver_libraries::add(line, &**surroundings, &c_compiler());
     run_path::expand(line);
     for dir in run_path::of_dependencies(line) {
         search.add_dependency_directory(&dir);
