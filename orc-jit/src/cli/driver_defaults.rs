@@ -8,11 +8,12 @@ use super::surroundings::{Surroundings, c_compiler};
 pub(super) fn is_as_needed(surroundings: &dyn Surroundings, flags: &[String]) -> bool {
     let ask = |flags: &[String]| {
         let more = ["-###".to_owned(), format!("-l{MARK}")];
-        surroundings.ask_compiler(&c_compiler(), &[flags, &more].concat())
+        let question = [flags, &more].concat();
+        surroundings.ask_compiler(&c_compiler(), &question).ok()
     };
     // Of options that it does not know, another driver was meant.
-    let answer = ask(flags).or_else(|_| ask(&[]));
-    answer.is_ok_and(|answer| says_as_needed(&answer))
+    let answer = ask(flags).or_else(|| ask(&[]));
+    answer.is_some_and(|answer| says_as_needed(&answer))
 }
 
 /// A library that stands for what the user names. Nobody looks for it.

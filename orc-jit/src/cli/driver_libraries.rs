@@ -172,12 +172,6 @@ fn take(line: &mut LinkLine, plain: &LinkLine, full: LinkLine) {
             first.push(input);
         }
     }
-    // Where linkers get an archive, the loader finds what stands for it here.
-    let directories = first.iter().filter_map(|input| match &input.name {
-        InputName::File(path) => path.parent()?.to_str(),
-        InputName::Library(_) => None,
-    });
-    let directories: Vec<String> = directories.map(str::to_owned).collect();
     line.inputs.splice(0..0, first);
     line.inputs.extend(last);
     let more = |to: &mut Vec<String>, plain: &[String], full: Vec<String>| {
@@ -189,7 +183,6 @@ fn take(line: &mut LinkLine, plain: &LinkLine, full: LinkLine) {
     more(&mut line.wrapped, &plain.wrapped, full.wrapped);
     more(&mut line.exported, &plain.exported, full.exported);
     more(&mut line.run_path, &plain.run_path, full.run_path);
-    line.run_path.extend(directories);
     line.export_lists.extend(full.export_lists);
     line.export_dynamic |= full.export_dynamic && !plain.export_dynamic;
 }

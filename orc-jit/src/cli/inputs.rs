@@ -59,7 +59,9 @@ pub(super) fn open(
     limit: usize,
 ) -> Result<Inputs, String> {
     let languages = compile(line, &**surroundings, dir, limit)?;
+    let named = line.inputs.clone();
     driver_libraries::add(line, &**surroundings)?;
+    run_path::of_driver(line, &named);
     let mut search = LibrarySearch::new(surroundings.clone());
     if let Some(root) = &line.sysroot {
         search.set_sysroot(root);
@@ -67,12 +69,12 @@ pub(super) fn open(
     for dir in &line.library_dirs {
         search.add_directory(dir);
     }
+    let asked = surroundings.clone();
+    search.ask_for_directories(move || asked.compiler_directories());
     run_path::expand(line);
     for dir in run_path::of_dependencies(line) {
         search.add_dependency_directory(&dir);
     }
-    let asked = surroundings.clone();
-    search.ask_for_directories(move || asked.compiler_directories());
     let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.

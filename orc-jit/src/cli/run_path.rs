@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use platform_elf::library_search::expand_origin;
 
-use super::link_line::LinkLine;
+use super::link_line::{Input, InputName, LinkLine};
 
 /// What GNU `ld` takes from the environment where a line names no directories: an option that names
 /// those of `LD_RUN_PATH`.
@@ -29,6 +29,24 @@ pub(super) fn expand(line: &mut LinkLine) {
     for dir in &mut line.run_path {
         *dir = expand_origin(dir, origin);
     }
+}
+
+/// Has the loader find the shared libraries that the driver names by their paths, beside what the user
+/// has `named`: clang's runtimes, which stand for archives here.
+pub(super) fn of_driver(line: &mut LinkLine, named: &[Input]) {
+    if line.inputs.len() == named.len() {
+        return;
+    }
+    let mut dirs = Vec::new();
+    for input in line.inputs.iter().filter(|input| !named.contains(input)) {
+        if let InputName::File(path) = &input.name
+            && path.extension().is_some_and(|extension| extension == "so")
+            && let Some(dir) = path.parent().and_then(Path::to_str)
+        {
+            dirs.push(dir.to_owned());
+        }
+    }
+    line.run_path.extend(dirs);
 }
 
 /// Where what the program's libraries need is looked for first, in the order of GNU `ld`.
