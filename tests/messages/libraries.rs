@@ -40,7 +40,7 @@ fn a_name_that_no_library_may_define() {
         expect![[r#"
             exit code 1
             orc-jit: error: undefined symbol: value
-              referenced by hidden.o
+              referenced by hidden.o (in main)
               note: it is referred to as hidden, so no library's definition is meant
             searched: main (with libreal.so.1, libc.so.6, libm.so.6, libgcc_s.so.1, libstdc++.so.6, ld-linux-x86-64.so.2)
         "#]],
