@@ -145,13 +145,24 @@ fn what_cannot_be_done_is_said() {
     };
     assert_eq!(error("a.o -o"), "option -o needs a value");
     assert_eq!(error("-Wl,-rpath"), "linker option -rpath needs a value");
-    assert!(error("-Wl,-T,x.ld").contains("linker script x.ld"));
     assert_eq!(error("-Wl,-z"), "linker option -z needs a value");
     assert_eq!(error("-Wl,-u -O2 -Wl,a"), "linker option -u needs a value");
     assert_eq!(error("a.o -rpath"), "option -rpath needs a value");
-    let line = parse("-Wl,--frobnicate a.o");
+    assert_eq!(error("-Wl,--frobnicate a.o"), "unknown option --frobnicate");
     assert_eq!(
-        line.warnings,
-        ["linker option --frobnicate has no effect here"]
+        error("-Wl,--as-neded a.o"),
+        "unknown option --as-neded; did you mean --as-needed?"
     );
+    assert!(error("-Wl,-Ttext=0 a.o").contains("is not supported"));
+    assert!(error("-c a.c").contains("asks for objects"));
+    let line = parse("-Wl,-z,frobnicate -Wl,-T,x.ld a.o");
+    assert_eq!(line.warnings, ["-z frobnicate ignored: it is unknown"]);
+    assert_eq!(line.inputs[0].name, InputName::File("x.ld".into()));
+}
+
+#[test]
+fn groups_of_objects_that_are_linked_by_need() {
+    let line = parse("a.o -Wl,--start-lib b.o c.o -Wl,--end-lib d.o");
+    let lazy: Vec<bool> = line.inputs.iter().map(|i| i.state.lazy).collect();
+    assert_eq!(lazy, [false, true, true, false]);
 }
