@@ -109,7 +109,7 @@ fn a_missing_wrapper_is_named_with_what_it_stands_for() {
     let caller = scratch.bytes("a", "int f(void); int call(void) { return f(); }");
     app.add_object_bytes("a.o", caller).unwrap();
     let error = call(&app, "call").unwrap_err().to_string();
-    let expected = "undefined symbol: __wrap_f\n  referenced by a.o (as f)\n";
+    let expected = "undefined symbol: __wrap_f\n  referenced by a.o (as f, in call)\n";
     assert!(error.contains(expected), "{error}");
 }
 

@@ -261,7 +261,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("unfinished");
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "cli::scratch::tests::child"]);
+        // With one thread, the test runs on the first one, as a command does: others would take the signal.
+        child.args(["--test-threads=1", "--exact", "cli::scratch::tests::child"]);
         let mut child = child.env(FILE, &file).spawn().unwrap();
         while !file.exists() {
             std::thread::sleep(Duration::from_millis(1));
