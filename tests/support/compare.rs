@@ -48,6 +48,8 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
     };
     let mut argv: Vec<OsString> = vec![command.into(), "run".into()];
     argv.extend(executor.flags.iter().map(OsString::from));
+    // As the native link: the loader finds libraries beside the program.
+    argv.push("-Wl,-rpath,$ORIGIN".into());
     argv.extend(case.jit.iter().chain(&built.inputs).map(OsString::from));
     argv.push("--".into());
     let invocation = program(case, argv);
