@@ -367,6 +367,7 @@ fn files_about_the_link() {
         "-larchive",
         "-lthin",
         "lib/libshared.so",
+        "-Wl,-rpath,$ORIGIN/lib",
         "-lscript",
     ];
     let run = [

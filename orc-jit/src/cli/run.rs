@@ -472,7 +472,9 @@ fn exported(line: &LinkLine, surroundings: &dyn Surroundings) -> Result<SymbolPa
 /// Adds how arguments are given to the program, if words behind a source or an object are no files.
 fn mention_arguments(line: &LinkLine, request: &Request, problem: String) -> String {
     let is_missing = |input: &Input| match &input.name {
-        InputName::File(path) => !path.exists() && path.extension().is_none(),
+        InputName::File(path) => {
+            !path.as_os_str().is_empty() && !path.exists() && path.extension().is_none()
+        }
         InputName::Library(_) => false,
     };
     let missing = line.inputs.iter().skip(1).find(|input| is_missing(input));

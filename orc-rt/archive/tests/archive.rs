@@ -62,6 +62,7 @@ const ENTRY_POINTS: &[&str] = &[
 const DEMANDS: &[&str] = &[
     "_Unwind_Resume",
     "__deregister_frame",
+    "__errno_location",
     "__orc_rt_jit_dispatch",
     "__orc_rt_jit_dispatch_ctx",
     "__register_frame",
@@ -70,6 +71,7 @@ const DEMANDS: &[&str] = &[
     "abort",
     "bcmp",
     "close",
+    "dlerror",
     "dlopen",
     "dlsym",
     "exit",

@@ -246,8 +246,8 @@ int finalizeRange() {
   __orc_rt_elfnix_cxa_atexit(printArgument, keptObject, &library);
   __cxa_thread_atexit(printArgument, removedObject, &library);
   Packer range;
-  range.addr(&library).range(removedObject, removedObject + sizeof removedObject);
-  std::string answer = call(__orc_rt_ext_elfnix_finalize_range, range);
+  range.addr(&library).u64(1).range(removedObject, removedObject + sizeof removedObject);
+  std::string answer = call(__orc_rt_ext_elfnix_finalize_ranges, range);
   std::printf("threads pending in range: %d\n", static_cast<int>(asU64(answer, 1)));
   print("closing");
   answer = call(__orc_rt_ext_elfnix_close, Packer().addr(&library));

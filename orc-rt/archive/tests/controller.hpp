@@ -38,7 +38,7 @@ WRAPPER(__orc_rt_jit_dlerror_wrapper);
 WRAPPER(__orc_rt_ext_elfnix_register_fini_sections);
 WRAPPER(__orc_rt_ext_elfnix_initialize);
 WRAPPER(__orc_rt_ext_elfnix_close);
-WRAPPER(__orc_rt_ext_elfnix_finalize_range);
+WRAPPER(__orc_rt_ext_elfnix_finalize_ranges);
 WRAPPER(__orc_rt_ext_elfnix_run_main);
 
 extern "C" {
