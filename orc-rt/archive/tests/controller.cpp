@@ -133,7 +133,8 @@ int runProgram(const std::string &mode, bool thenExit) {
                                 .u64(0)
                                 .addr(reinterpret_cast<void *>(programMain))
                                 .strings({"./program", "argument"})
-                                .u8(thenExit));
+                                .u8(thenExit)
+                                .u8(0));
   std::printf("returned %d\n", static_cast<int>(asU64(result, 1)));
   return 0;
 }

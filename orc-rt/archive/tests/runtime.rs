@@ -120,9 +120,9 @@ fn dylibs_open_dependencies_first_and_close_in_reverse() {
         0,
         "\
 + bottom
-+ left
 + right
 nested open works
++ left
 + top
 handle is the header
 again: 1
@@ -139,8 +139,8 @@ close: 0
 closing for good
 - top
 - top's handler
-- right
 - left
+- right
 close: 0
 - bottom
 the nested opening is left: 0
@@ -175,10 +175,10 @@ fn handlers_in_a_removed_range_run_before_it_is_freed() {
 handler in the removed range
 threads pending in range: 1
 closing
-handler outside of it
-threads pending: 1
-leaving
 handler in the removed range
+handler outside of it
+threads pending: 0
+leaving
 ",
     );
 }
