@@ -123,34 +123,37 @@ fn what_is_used_again_is_as_if_it_were_new() {
 
 #[test]
 fn only_the_blocks_bytes_are_written() {
-    let reserve = Reserve::get();
-    let blocks: Vec<TlsBlock> = (0..3)
-        .map(|_| reserve.reserve(64, 64).expect("free"))
-        .collect();
-    for block in &blocks {
-        reserve.commit(block, &[7; 64]).expect("reached");
-    }
-    let (written, wait) = std::sync::mpsc::channel::<()>();
-    let (send, receive) = std::sync::mpsc::channel::<()>();
-    let ours = blocks.clone();
-    let other = std::thread::spawn(move || {
-        for block in &ours {
-            // SAFETY: this thread's copy.
-            unsafe { here(block).write(42) };
+    // Others would take what is given back.
+    in_child("only_the_blocks_bytes_are_written", || {
+        let reserve = Reserve::get();
+        let blocks: Vec<TlsBlock> = (0..3)
+            .map(|_| reserve.reserve(64, 64).expect("free"))
+            .collect();
+        for block in &blocks {
+            reserve.commit(block, &[7; 64]).expect("reached");
         }
-        written.send(()).expect("received");
-        receive.recv().expect("sent");
-        ours.iter().map(|block| read(block)[0]).collect::<Vec<u8>>()
+        let (written, wait) = std::sync::mpsc::channel::<()>();
+        let (send, receive) = std::sync::mpsc::channel::<()>();
+        let ours = blocks.clone();
+        let other = std::thread::spawn(move || {
+            for block in &ours {
+                // SAFETY: this thread's copy.
+                unsafe { here(block).write(42) };
+            }
+            written.send(()).expect("received");
+            receive.recv().expect("sent");
+            ours.iter().map(|block| read(block)[0]).collect::<Vec<u8>>()
+        });
+        wait.recv().expect("sent");
+        reserve.release(blocks[1]).expect("reserved");
+        let again = reserve.reserve(64, 64).expect("free");
+        assert_eq!(again.tp_offset, blocks[1].tp_offset);
+        reserve.commit(&again, &[]).expect("reached");
+        send.send(()).expect("running");
+        assert_eq!(other.join().expect("does not panic"), [42, 0, 42]);
+        assert_eq!(read(&blocks[0])[0], 7);
+        assert_eq!(read(&blocks[1])[0], 0);
     });
-    wait.recv().expect("sent");
-    reserve.release(blocks[1]).expect("reserved");
-    let again = reserve.reserve(64, 64).expect("free");
-    assert_eq!(again.tp_offset, blocks[1].tp_offset);
-    reserve.commit(&again, &[]).expect("reached");
-    send.send(()).expect("running");
-    assert_eq!(other.join().expect("does not panic"), [42, 0, 42]);
-    assert_eq!(read(&blocks[0])[0], 7);
-    assert_eq!(read(&blocks[1])[0], 0);
 }
 
 #[test]
