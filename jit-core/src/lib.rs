@@ -6,6 +6,7 @@
 
 pub mod arch;
 pub mod batch;
+pub mod cpu;
 pub mod demangle;
 pub mod error;
 pub mod executor;

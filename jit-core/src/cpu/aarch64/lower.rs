@@ -1,0 +1,118 @@
+//! What an edge of AArch64 code becomes, given what is known of its target before layout.
+//!
+//! The decision is a pure function of the edge, the instructions around it and the target's
+//! [`TargetClass`]; `link::lower` makes the table entries and stubs it asks for.
+
+use super::{Kind, tls};
+use crate::cpu::{Group, Lowered, Place, Refusal, TargetClass, Via};
+use crate::graph::Edge;
+
+/// What [`lower`] makes of an edge of `kind` to a target within reach of a branch and outside
+/// thread-local storage, where that does not depend on the instruction: what nearly all edges become.
+#[must_use]
+pub const fn close(kind: Kind) -> Option<Kind> {
+    match kind {
+        Kind::Branch26 => Some(Kind::Delta26),
+        Kind::Branch32 => Some(Kind::Delta32),
+        _ if tls::is_offset(kind) => None,
+        _ => match kind.group() {
+            Group::Fixup => Some(kind),
+            Group::Request | Group::Rewrite => None,
+        },
+    }
+}
+
+/// Lowers one edge.
+///
+/// # Errors
+/// For a thread-local access in an instruction sequence that no ABI document describes, or against
+/// a symbol that is not thread-local.
+pub fn lower(
+    edge: &Edge,
+    kind: Kind,
+    class: TargetClass,
+    place: &Place<'_>,
+) -> Result<Lowered<Kind>, Refusal> {
+    if tls::is_offset(kind) {
+        return tls::offset(kind, class);
+    }
+    Ok(match kind {
+        Kind::Branch26 => branch(Kind::Delta26, class)?,
+        Kind::Branch32 => branch(Kind::Delta32, class)?,
+        Kind::Adr21 | Kind::Page21 | Kind::Literal19 if class == TargetClass::Null => {
+            Lowered::direct(Kind::AddressToZero)
+        }
+        Kind::ConditionalBranch19 | Kind::TestBranch14 if class == TargetClass::Null => {
+            Lowered::direct(Kind::BranchToNop)
+        }
+        Kind::GotPage21 => match is_got_load(place, edge.offset as usize, 0) && is_near(class) {
+            true => Lowered::direct(Kind::Page21),
+            false => Lowered::via(Kind::Page21, Via::Got),
+        },
+        Kind::GotLow12 => match is_got_load(place, edge.offset as usize, 4) && is_near(class) {
+            true => Lowered::direct(Kind::GotLoadToAdd),
+            false => Lowered::via(Kind::Access64Low12, Via::Got),
+        },
+        Kind::GotPageOffset15 => Lowered::via(Kind::FromGotPage15, Via::Got),
+        Kind::GotLiteral19 => Lowered::via(Kind::Literal19, Via::Got),
+        Kind::GotDelta32 => Lowered::via(Kind::Delta32, Via::Got),
+        Kind::TlsPairPage21 => tls::general_dynamic_page(class)?,
+        Kind::TlsPairLow12 => tls::general_dynamic_low(edge, class, place)?,
+        Kind::TlsModulePage21 => Lowered::direct(Kind::LocalDynamicToThreadPointer),
+        Kind::TlsModuleLow12 => tls::local_dynamic_low(edge, place)?,
+        Kind::TlsOffsetPage21 => tls::initial_exec_page(edge, class, place)?,
+        Kind::TlsOffsetLow12 => tls::initial_exec_low(edge, class, place)?,
+        Kind::TlsOffsetLiteral19 => tls::initial_exec_literal(class)?,
+        Kind::TlsDescriptorPage21 => tls::descriptor(Kind::ToTpHigh, class)?,
+        Kind::TlsDescriptorLoad => tls::descriptor(Kind::ToTpLow, class)?,
+        Kind::TlsDescriptorAdd | Kind::TlsDescriptorCall => tls::descriptor(Kind::ToNop, class)?,
+        _ => Lowered::direct(kind),
+    })
+}
+
+/// `b` and `bl` reach 128 MiB, and what the linker cannot place that close gets a stub that stands
+/// near the branch. One to an undefined weak symbol is passed over (AAELF64, "Weak References").
+fn branch(kind: Kind, class: TargetClass) -> Result<Lowered<Kind>, Refusal> {
+    Ok(match class {
+        TargetClass::Close => Lowered::direct(kind),
+        TargetClass::Null if matches!(kind, Kind::Delta26) => Lowered::direct(Kind::BranchToNop),
+        TargetClass::Near | TargetClass::NearLow if matches!(kind, Kind::Delta32) => {
+            Lowered::direct(kind)
+        }
+        TargetClass::Near
+        | TargetClass::NearLow
+        | TargetClass::Far
+        | TargetClass::Small
+        | TargetClass::Null => Lowered::via(kind, Via::Stub),
+        TargetClass::ThreadLocal | TargetClass::NativeThreadLocal => {
+            return Err("a call or jump to a thread-local variable");
+        }
+    })
+}
+
+const fn is_near(class: TargetClass) -> bool {
+    matches!(
+        class,
+        TargetClass::Close | TargetClass::Near | TargetClass::NearLow
+    )
+}
+
+/// Whether a load from the GOT stands in two instructions next to each other, of which the one at `at`
+/// is `back` bytes from the first: `adrp xN, :got:x; ldr xT, [xN, :got_lo12:x]`. Then both may be
+/// changed to make the address itself; a load elsewhere may use the page, too.
+fn is_got_load(place: &Place<'_>, at: usize, back: usize) -> bool {
+    let Some([adrp, load]) = place.instructions(at, back) else {
+        return false;
+    };
+    is_adrp(adrp) && is_load_64(load) && adrp & 0x1f == (load >> 5) & 0x1f
+}
+
+/// `adrp xD, …`
+pub(super) const fn is_adrp(word: u32) -> bool {
+    word & 0x9f00_0000 == 0x9000_0000
+}
+
+/// `ldr xT, [xN, #…]`
+pub(super) const fn is_load_64(word: u32) -> bool {
+    word & 0xffc0_0000 == 0xf940_0000
+}
