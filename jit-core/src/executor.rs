@@ -6,13 +6,13 @@ mod disconnect;
 use std::any::Any;
 use std::fmt;
 
-pub use orc_shared::{AllocAction, AllocActionPair};
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-pub use orc_target_process::api;
-pub use orc_target_process::api::{AllocationRequest, FinalizeRequest, ProgramIdentity};
-use orc_target_process::api::{
+pub use orc_shared::api;
+pub use orc_shared::api::{AllocationRequest, FinalizeRequest, ProgramIdentity};
+use orc_shared::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
 };
+pub use orc_shared::{AllocAction, AllocActionPair};
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 pub use crash::{Crash, ExplainCrash};
 pub use disconnect::{Disconnect, signal_name};

@@ -1,7 +1,7 @@
 //! What the controller and the executor of a JIT agree on.
 //!
-//! Addresses, the SPS wire format, wrapper-function results, allocation actions, symbol flags and
-//! the names of runtime symbols. Knows nothing of sessions, object formats or the operating system.
+//! Addresses, the SPS wire format, the requests and answers of an executor's services, wrapper-function
+//! results, allocation actions, symbol flags and the names of runtime symbols. Knows nothing of sessions, object formats or the operating system.
 #![no_std]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod action;
 mod addr;
+pub mod api;
 mod flags;
 pub mod names;
 mod opening_order;

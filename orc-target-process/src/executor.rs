@@ -19,16 +19,16 @@ mod tls;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use orc_shared::api::{
+    AllocationRequest, Content, FinalizeRequest, Import, ImportValue, Placement, ProgramImage,
+    RangeId, TlsBlock,
+};
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
 pub(crate) use self::action::run as run_action;
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
-use crate::api::{
-    AllocationRequest, Content, FinalizeRequest, Import, ImportValue, Placement, ProgramImage,
-    RangeId, TlsBlock,
-};
 use crate::memory::{self, MemoryManager, SharedContent, stub_near_libraries};
 use crate::{native, stand_ins};
 

@@ -3,7 +3,6 @@
 //! Memory, native libraries, frame tables, thread-local storage and running programs, for the
 //! process it is linked into. Knows neither object formats nor sessions.
 
-pub mod api;
 pub mod bystander;
 pub mod command;
 pub mod crash;

@@ -5,7 +5,7 @@ mod support;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use orc_target_process::api::{ImportKind, NativeKind, ProgramImage};
+use orc_shared::api::{ImportKind, NativeKind, ProgramImage};
 use support::entering::*;
 use support::*;
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::ffi::c_int;
 
-use orc_target_process::api::{ImportKind, ProgramIdentity};
+use orc_shared::api::{ImportKind, ProgramIdentity};
 use orc_target_process::native;
 use support::*;
 

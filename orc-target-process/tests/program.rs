@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::sync::Mutex;
 
 use orc_shared::ExecutorAddr;
-use orc_target_process::api::{CopyRelocation, ImportKind, ImportValue, NativeKind, ProgramImage};
+use orc_shared::api::{CopyRelocation, ImportKind, ImportValue, NativeKind, ProgramImage};
 use orc_target_process::native;
 use orc_target_process::program;
 use support::entering::*;
@@ -331,7 +331,7 @@ fn search_path_and_library_versions() {
                 versioned("both", "V2", "libversioned.so"),
                 import("old", ImportKind::Address),
             ],
-            exports: vec![orc_target_process::api::Export {
+            exports: vec![orc_shared::api::Export {
                 version: Some(b"PROGRAM_1".to_vec()),
                 ..function("callback", forty_two as *const ())
             }],

@@ -5,16 +5,16 @@ mod support;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 
+use orc_shared::api::{
+    Allocated, AllocationRequest, Content, Finalization, FinalizeRequest, ImportValue,
+    LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest,
+};
 use orc_shared::remote::Opcode;
 use orc_shared::remote::services::{
     Accept, Accepted, Notice, Prepare, Service, Streams, VERSION, values,
 };
 use orc_shared::sps::{self, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-use orc_target_process::api::{
-    Allocated, AllocationRequest, Content, Finalization, FinalizeRequest, ImportValue,
-    LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest,
-};
 use orc_target_process::shared_memory::SharedMemory;
 use support::controller::{Message, Spawned};
 use support::wrappers::{WRAPPERS, call, to_controller, with_wrappers};
@@ -451,7 +451,7 @@ fn a_program_is_completed_while_the_loader_waits() {
         )],
         imports: vec![support::import(
             "strlen",
-            orc_target_process::api::ImportKind::Address,
+            orc_shared::api::ImportKind::Address,
         )],
         ..ProgramImage::default()
     };

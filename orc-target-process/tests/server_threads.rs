@@ -2,10 +2,10 @@
 
 mod support;
 
+use orc_shared::api::ProgramImage;
 use orc_shared::remote::Opcode;
 use orc_shared::remote::services::Service;
 use orc_shared::sps::{self, SpsError};
-use orc_target_process::api::ProgramImage;
 use support::wrappers::with_wrappers;
 
 #[test]

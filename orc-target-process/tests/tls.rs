@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use orc_target_process::api::TlsBlock;
+use orc_shared::api::TlsBlock;
 use orc_target_process::tls::{Reserve, SETTING, TlsError};
 use support::*;
 

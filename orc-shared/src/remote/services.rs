@@ -13,7 +13,7 @@
 //! they belong to (`SCM_RIGHTS`).
 //!
 //! The requests and answers that say what memory and libraries are like are types of
-//! `orc_target_process::api`.
+//! [`api`](crate::api).
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
+use orc_shared::api::{ImportValue, ProgramImage};
 use parking_lot::Mutex;
 
 use super::Failure;
-use crate::api::{ImportValue, ProgramImage};
 use crate::program;
 
 /// A program, shared with its memory.

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::ffi::c_char;
 
+use orc_shared::api::{FrameEntry, SegmentKind, SegmentRequest};
 use orc_shared::{CWrapperFunctionData, CWrapperFunctionResult};
 
 use super::*;
-use crate::api::{FrameEntry, SegmentKind, SegmentRequest};
 
 thread_local! {
     /// Actions run on this thread, in order.

@@ -1,7 +1,8 @@
 //! Thread-local storage of an allocation, in its two states.
 
+use orc_shared::api::TlsBlock;
+
 use super::Failure;
-use crate::api::TlsBlock;
 use crate::tls::Reserve;
 
 /// A block that has no content yet. Dropping it gives it back.

@@ -14,7 +14,8 @@ use std::io;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::api::ProgramIdentity;
+use orc_shared::api::ProgramIdentity;
+
 use crate::native::{host, lookup};
 
 /// The file that the program is to itself.

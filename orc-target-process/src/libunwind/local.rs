@@ -7,8 +7,7 @@ use libunwind_sys::{
     _U_dyn_cancel, _U_dyn_register, _Ux86_64_local_addr_space, unw_addr_space_t, unw_cursor_t,
     unw_dyn_info_t, unw_flush_cache, unw_getcontext, unw_init_local,
 };
-
-use crate::api::FrameEntry;
+use orc_shared::api::FrameEntry;
 
 unsafe extern "C" {
     /// The space of the variant that walks its own process only, and remembers for itself.

@@ -3,6 +3,7 @@
 use std::ops::Range as Addresses;
 use std::sync::Arc;
 
+use orc_shared::api::{FrameEntry, FunctionName, SegmentKind, SegmentRequest};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::arch;
@@ -11,7 +12,6 @@ use super::fill::unmap;
 use super::function_names::Slots;
 use super::range::Range;
 use super::space::Holding;
-use crate::api::{FrameEntry, FunctionName, SegmentKind, SegmentRequest};
 use crate::sys;
 use crate::sys::code_writer::CodeWriter;
 use crate::sys::unwinder::RegisteredFrames;

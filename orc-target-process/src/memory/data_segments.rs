@@ -18,9 +18,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use orc_shared::api::SegmentKind;
+
 use super::error::MemoryError;
 use super::image::{FIRST_SPARE_HEADER, SPARE_HEADERS};
-use crate::api::SegmentKind;
 use crate::sys;
 
 /// The spare program headers of one range, and what those in use say.

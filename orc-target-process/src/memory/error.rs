@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
+use orc_shared::api::{Placement, RangeId};
 
-use crate::api::{Placement, RangeId};
 use crate::sys::limits::why_not_protected;
 
 /// Why memory could not be had, made final or given back.

@@ -8,9 +8,10 @@
 use std::ops::Range as Addresses;
 use std::os::fd::OwnedFd;
 
+use orc_shared::api::{Content, SegmentKind};
+
 use super::allocation::{InFlight, Segment};
 use super::error::MemoryError;
-use crate::api::{Content, SegmentKind};
 use crate::sys;
 
 /// Fewer pages are copied: a mapping costs more than they do.

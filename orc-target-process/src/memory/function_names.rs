@@ -23,10 +23,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use orc_shared::api::FunctionName;
+
 use super::error::MemoryError;
 use super::growing::GrowingMemory;
 use super::image;
-use crate::api::FunctionName;
 use crate::sys;
 
 const COUNT: u64 = 4;

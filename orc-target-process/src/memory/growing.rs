@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use orc_shared::api::SegmentKind;
+
 use super::error::MemoryError;
-use crate::api::SegmentKind;
 use crate::sys;
 
 /// Bytes that are writable at first; doubled when they are full.

@@ -60,6 +60,7 @@ mod tests;
 use std::sync::Arc;
 
 use orc_shared::ExecutorAddrRange;
+use orc_shared::api::{Placement, RangeId, SegmentKind, SegmentRequest};
 use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
@@ -73,7 +74,6 @@ use self::pool::Pool;
 use self::range::Range;
 use self::space::Want;
 pub use self::stats::{KindStats, RangeStats, Stats};
-use crate::api::{Placement, RangeId, SegmentKind, SegmentRequest};
 use crate::sys;
 use crate::sys::code_writer::CodeWriter;
 

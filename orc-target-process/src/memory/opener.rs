@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use orc_shared::api::Placement;
+
 use super::Config;
 use super::error::MemoryError;
 use super::pool::Pool;
 use super::range::Range;
-use crate::api::Placement;
 use crate::sys::loaded_range::wait_for_visitors_of_the_loader;
 use crate::sys::thread::spawn_without_signals;
 

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use orc_shared::ExecutorAddr;
+use orc_shared::api::SegmentKind;
 use parking_lot::Mutex;
 
 use super::arch;
 use super::error::MemoryError;
-use crate::api::SegmentKind;
 use crate::sys::memory::{self as pages, Reservation};
 
 /// Pages that are set aside at a time. Each piece of code has one to itself: a page that code runs in
@@ -74,7 +74,7 @@ impl Permanent {
 fn reserve(size: u64) -> Option<Range<u64>> {
     let libraries = pages::an_address_in_a_library();
     let is_near = |range: &Range<u64>| range.start.abs_diff(libraries) < NEAR;
-    let reservation = Reservation::new(crate::api::Placement::NearLibraries, size).ok()?;
+    let reservation = Reservation::new(orc_shared::api::Placement::NearLibraries, size).ok()?;
     let reservation = match is_near(&reservation.range()) {
         true => reservation,
         false => {

@@ -8,11 +8,11 @@
 
 use std::sync::Arc;
 
+use orc_shared::api::Placement;
 use parking_lot::Mutex;
 
 use super::Config;
 use super::range::Range;
-use crate::api::Placement;
 
 /// Ranges that wait for the next manager.
 #[derive(Debug)]

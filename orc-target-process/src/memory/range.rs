@@ -2,6 +2,7 @@
 
 use std::ops::Range as Addresses;
 
+use orc_shared::api::Placement;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
@@ -12,7 +13,6 @@ use super::function_names::FunctionNames;
 use super::image::RangeImage;
 use super::space::Space;
 use super::stats::RangeStats;
-use crate::api::Placement;
 use crate::sys::leak_checker::RootRegion;
 use crate::sys::loaded_range::LoadedRange;
 use crate::sys::memory::{self as pages, Reservation};

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use orc_shared::api::{FrameEntry, SegmentKind};
+
 use super::data_segments::DataSegments;
 use super::error::MemoryError;
 use super::frame_table::FrameTable;
@@ -10,7 +12,6 @@ use super::free_list::Extent;
 use super::stats::{KindStats, RangeStats};
 use super::stripe::{Pages, Stripe};
 use super::text_order::{TextOrder, slots_wanted};
-use crate::api::{FrameEntry, SegmentKind};
 use crate::sys;
 
 /// Stripes by kind and by whether an allocation has its pages alone.

@@ -1,6 +1,6 @@
 //! Figures about an executor's memory.
 
-use crate::api::SegmentKind;
+use orc_shared::api::SegmentKind;
 
 /// Bytes of the segments of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

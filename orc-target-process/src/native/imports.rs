@@ -2,9 +2,10 @@
 
 use std::ffi::{CStr, CString, c_void};
 
+use orc_shared::api::{Import, ImportKind, ImportValue};
+
 use super::image::last_loader_message;
 use super::image::{Binding, Image, ImageError, ImageSpec, LoaderError, OpenImage};
-use crate::api::{Import, ImportKind, ImportValue};
 
 /// Why a library was not opened or names could not be asked for.
 #[derive(Debug, thiserror::Error)]

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::ops::Range;
 
+use orc_shared::api::LoadedLibrary;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::dynamic::Dynamic;
 use super::elf;
 use super::imports::lookup;
-use crate::api::LoadedLibrary;
 
 /// An object in the loader's list, with what its program headers say.
 #[derive(Clone, Debug)]

@@ -19,7 +19,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::api::Export;
+use orc_shared::api::Export;
+
 use crate::native::{Dynamic, LoadedObject, host, loaded_objects, lookup, probe};
 
 /// Why the program's allocator cannot be used beside the process's.

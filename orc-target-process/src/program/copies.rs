@@ -10,8 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use orc_shared::api::{CopyRelocation, SegmentKind};
+
 use super::ProgramError;
-use crate::api::{CopyRelocation, SegmentKind};
 use crate::memory::MemoryError;
 use crate::native::{
     Dynamic, LoadedObject, RelocationKind, Scope, loaded_objects, relocation_kind,

@@ -4,11 +4,12 @@ use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use orc_shared::api::{ImportValue, ProgramImage};
+
 use super::copies::Copies;
 use super::later::Running;
 use super::redirect::Redirects;
 use super::{ProgramError, later};
-use crate::api::{ImportValue, ProgramImage};
 use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
 use crate::process;
 use crate::standard_streams;

@@ -18,10 +18,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use orc_shared::api::ProgramImage;
 use parking_lot::Mutex;
 
 use super::redirect::Redirects;
-use crate::api::ProgramImage;
 use crate::native::{
     Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, host, loaded_objects,
     lookup,

@@ -54,7 +54,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
 use crate::memory::MemoryError;
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use crate::sys::race_checker::Unwatched;
@@ -62,6 +61,7 @@ use crate::tls::{Reserve, SETTING};
 use hook::Hook;
 use later::Running;
 pub(crate) use later::definition;
+use orc_shared::api::{Export, ImportKind, ImportValue, NativeKind, ProgramImage};
 use redirect::RedirectError;
 
 /// Why a program could not be entered.

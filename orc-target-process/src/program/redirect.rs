@@ -16,10 +16,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 
+use orc_shared::api::{Export, NativeKind, ProgramImage};
+
 use super::allocator::{self, Guarded};
 use super::copies::Moved;
 use super::later;
-use crate::api::{Export, NativeKind, ProgramImage};
 use crate::native::{
     Dynamic, LoadedObject, Rela, RelocationKind, host, loaded_objects, relocation_kind,
     with_writable,

@@ -13,8 +13,9 @@
 
 use std::io;
 
+use orc_shared::api::{Export, NativeKind, SegmentKind};
+
 use super::ProgramError;
-use crate::api::{Export, NativeKind, SegmentKind};
 use crate::native::{Image, ImageSpec, OpenImage, host, page_size};
 use crate::sys::memory::protect;
 

@@ -3,13 +3,13 @@
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
+use orc_shared::api::{AllocationRequest, Finalization, Import, Placement, ProgramImage};
 use orc_shared::remote::Opcode;
 use orc_shared::remote::services::{Accept, Prepare};
 use orc_shared::sps::{self, SpsDecode, SpsError};
 use orc_shared::{AllocAction, ExecutorAddr, ExecutorAddrRange};
 
 use super::connection::{Message, Reader};
-use crate::api::{AllocationRequest, Finalization, Import, Placement, ProgramImage};
 
 /// More is not taken than a socket holds without a reader.
 const SIZE_MAX: usize = 64 << 10;

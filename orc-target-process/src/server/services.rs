@@ -7,6 +7,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use orc_shared::api::{
+    Allocated, AllocationRequest, Finalization, Import, ImportValue, Placement, ProgramIdentity,
+    ProgramImage,
+};
 use orc_shared::remote::services::{Accept, Accepted, Notice, Prepare, Service, Streams, VERSION};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -16,10 +20,6 @@ use super::budget::{Budget, Share};
 use super::connection::Message;
 use super::crash;
 use super::session::Session;
-use crate::api::{
-    Allocated, AllocationRequest, Finalization, Import, ImportValue, Placement, ProgramIdentity,
-    ProgramImage,
-};
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::memory::{self, SharedContent};
 use crate::tls::Reserve;

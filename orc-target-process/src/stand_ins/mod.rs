@@ -11,8 +11,8 @@ mod small_stacks;
 mod symbol_search;
 
 use orc_shared::ExecutorAddr;
+use orc_shared::api::{Import, ImportKind, ImportValue};
 
-use crate::api::{Import, ImportKind, ImportValue};
 use crate::crash::disguise;
 
 /// Puts stand-ins in place of what the loader found in the C library.

@@ -44,7 +44,8 @@ impl CodeWriter {
 
     /// Whether a byte can be written to a page without write permission, and arrives.
     fn works(&self) -> bool {
-        let Ok(page) = super::memory::Reservation::new(crate::api::Placement::NearLibraries, 4096)
+        let Ok(page) =
+            super::memory::Reservation::new(orc_shared::api::Placement::NearLibraries, 4096)
         else {
             return false;
         };

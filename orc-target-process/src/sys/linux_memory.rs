@@ -4,7 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::api::{Placement, SegmentKind};
+use orc_shared::api::{Placement, SegmentKind};
+
 use crate::memory::error::MemoryError;
 
 /// Page size in bytes.

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::api::FrameEntry;
+use orc_shared::api::FrameEntry;
 
 type SectionFunction = unsafe extern "C" fn(*const libc::c_void);
 

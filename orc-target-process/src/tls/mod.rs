@@ -29,9 +29,9 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, LazyLock};
 
+use orc_shared::api::TlsBlock;
 use parking_lot::Mutex;
 
-use crate::api::TlsBlock;
 use free_list::FreeList;
 use template::Place;
 

@@ -7,11 +7,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use orc_shared::ExecutorAddr;
+use orc_shared::api::{Import, ImportKind, ImportValue};
 use orc_shared::remote::llvm::LlvmService;
 use orc_shared::remote::services::{Accept, Accepted, Service, Streams, VERSION};
 use orc_shared::remote::{HEADER_SIZE, MessageHeader, Opcode, Setup};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
-use orc_target_process::api::{Import, ImportKind, ImportValue};
 
 use super::import;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use orc_target_process::api::{ImportValue, ProgramImage};
+use orc_shared::api::{ImportValue, ProgramImage};
 use orc_target_process::native;
 use orc_target_process::program::{self, OpenProgram};
 

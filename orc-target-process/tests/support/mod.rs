@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use orc_shared::ExecutorAddr;
-use orc_target_process::api::{Export, Import, ImportKind, NativeKind, ProgramImage};
+use orc_shared::api::{Export, Import, ImportKind, NativeKind, ProgramImage};
 
 const CHILD: &str = "ORC_TEST_CHILD";
 

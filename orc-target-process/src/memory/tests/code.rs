@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use orc_shared::api::{FrameEntry, Placement, RangeId, SegmentKind, SegmentRequest};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use crate::api::{FrameEntry, Placement, RangeId, SegmentKind, SegmentRequest};
 use crate::memory::{Config, Finalized, InFlight, MemoryManager};
 
 /// Bytes of a caller function, and what they are rounded up to.

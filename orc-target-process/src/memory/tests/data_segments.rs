@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use orc_shared::api::{RangeId, SegmentKind};
+
 use super::code::*;
-use crate::api::{RangeId, SegmentKind};
 use crate::memory::image::SPARE_HEADERS;
 use crate::memory::{Config, Finalized, MemoryManager};
 use crate::native::loaded_objects;

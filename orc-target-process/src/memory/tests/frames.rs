@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use orc_shared::api::{FrameEntry, Placement, SegmentKind};
+
 use super::code::*;
-use crate::api::{FrameEntry, Placement, SegmentKind};
 use crate::memory::{Config, MemoryError};
 
 thread_local! {

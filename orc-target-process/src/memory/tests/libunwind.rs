@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
+use orc_shared::api::{FrameEntry, RangeId, SegmentKind};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::code::*;
-use crate::api::{FrameEntry, RangeId, SegmentKind};
 use crate::libunwind::{backtrace, backtrace_of};
 use crate::memory::{Config, Finalized, MemoryManager};
 

@@ -3,9 +3,9 @@
 use std::ffi::CStr;
 
 use orc_shared::ExecutorAddr;
+use orc_shared::api::{FunctionName, RangeId, SegmentKind, SegmentRequest};
 
 use super::code::*;
-use crate::api::{FunctionName, RangeId, SegmentKind, SegmentRequest};
 use crate::memory::{Finalized, MemoryManager};
 
 /// An allocation of functions of 16 bytes each.

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use orc_shared::api::{Placement, SegmentKind, SegmentRequest};
+
 use super::code::*;
-use crate::api::{Placement, SegmentKind, SegmentRequest};
 use crate::memory::{Config, MemoryManager};
 
 /// Permissions of the mapping that holds `addr`, as in "r-xp".
@@ -256,7 +257,7 @@ fn bad_requests_are_errors() {
     };
     manager.allocate(range, &[huge]).unwrap_err();
     manager
-        .allocate(crate::api::RangeId(99), &[good])
+        .allocate(orc_shared::api::RangeId(99), &[good])
         .unwrap_err();
     assert_eq!(manager.stats().total.segments, 0);
 }

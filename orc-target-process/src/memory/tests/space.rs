@@ -1,9 +1,9 @@
 //! What allocations cost in mappings and pages, and what comes back.
 
 use orc_shared::ExecutorAddr;
+use orc_shared::api::{Placement, SegmentKind, SegmentRequest};
 
 use super::code::*;
-use crate::api::{Placement, SegmentKind, SegmentRequest};
 use crate::memory::{Config, MemoryManager};
 
 /// Bytes of `range` that have pages.

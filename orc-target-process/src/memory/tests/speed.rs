@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use orc_shared::api::{Placement, SegmentKind};
+
 use super::code::*;
-use crate::api::{Placement, SegmentKind};
 use crate::memory::{Config, MemoryManager};
 
 fn median(mut samples: Vec<Duration>) -> f64 {

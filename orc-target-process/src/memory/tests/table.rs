@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use orc_shared::api::{Placement, RangeId};
+
 use super::code::*;
-use crate::api::{Placement, RangeId};
 use crate::memory::{Config, Finalized, MemoryManager, frame_table};
 
 /// Address of the table's header, as the loader tells it.

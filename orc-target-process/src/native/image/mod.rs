@@ -24,12 +24,12 @@ pub(crate) use open::{LoaderError, OpenImage, last_loader_message};
 
 use std::ops::Range;
 
+use orc_shared::api::{Export, Import, ImportKind, ImportValue};
 use symbols::Symbols;
 use versions::Versions;
 
 use super::elf::{self, Dyn, Rela};
 use super::host;
-use crate::api::{Export, Import, ImportKind, ImportValue};
 
 /// What a synthesized object consists of.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use super::super::elf;
 use super::versions::Versions;
 use super::{ImageError, ImageSpec};
-use crate::api::{ImportKind, NativeKind};
+use orc_shared::api::{ImportKind, NativeKind};
 
 /// The dynamic symbol table: the null symbol, the imports in their order, then the exports in the
 /// order that the hash table wants.

@@ -1,15 +1,15 @@
 //! The vocabulary as bytes, for executors in other processes.
 
-use orc_shared::sps::{SpsDecode, SpsDecodeError, SpsEncode, SpsReader, SpsResult};
-use orc_shared::{
-    AllocActionPair, ExecutorAddr, ExecutorAddrRange, impl_sps_enum, impl_sps_struct,
-};
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::{
     Allocated, AllocationRequest, Content, CopyRelocation, Export, Finalization, FinalizeRequest,
     FrameEntry, FunctionName, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind,
     Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
 };
+use crate::sps::{SpsDecode, SpsDecodeError, SpsEncode, SpsReader, SpsResult};
+use crate::{AllocActionPair, ExecutorAddr, ExecutorAddrRange, impl_sps_enum, impl_sps_struct};
 
 impl_sps_enum!(Placement {
     NearLibraries = 0,
@@ -183,12 +183,12 @@ impl<'a> SpsDecode<'a> for Finalization<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Debug;
-
-    use orc_shared::AllocAction;
-    use orc_shared::sps::{decode, encode};
+    use alloc::vec;
+    use core::fmt::Debug;
 
     use super::*;
+    use crate::AllocAction;
+    use crate::sps::{decode, encode};
 
     /// The way there and back, that every truncation is an error, and that every flipped bit gives
     /// an error or another value.

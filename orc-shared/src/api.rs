@@ -5,7 +5,10 @@
 
 mod wire;
 
-use orc_shared::{AllocActionPair, ExecutorAddr, ExecutorAddrRange};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 
 /// Where in the address space a range should lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
