@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use libc::c_int;
 
 use crate::bystander;
-use crate::sys;
+use crate::host;
 
 /// What ends a process unless it does something about it, and comes from a terminal, a user or the system.
 const ENDING: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
@@ -120,7 +120,7 @@ fn arrived(signals: &File, end: &io::PipeReader) -> Option<c_int> {
     use std::os::fd::AsRawFd as _;
     loop {
         let descriptors = [signals.as_raw_fd(), end.as_raw_fd()];
-        let ready = sys::socket::wait_for_any(&descriptors, None).ok()?;
+        let ready = host::socket::wait_for_any(&descriptors, None).ok()?;
         let mut report = [0; size_of::<libc::signalfd_siginfo>()];
         if ready[0] && (&*signals).read_exact(&mut report).is_ok() {
             // The signal's number comes first.

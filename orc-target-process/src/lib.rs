@@ -9,6 +9,7 @@ pub mod crash;
 mod debugger;
 pub mod dispatch;
 pub mod executor;
+mod host;
 pub mod identity;
 pub mod interruption;
 #[cfg(feature = "libunwind")]
@@ -21,7 +22,6 @@ pub mod server;
 pub mod shared_memory;
 mod stand_ins;
 pub mod standard_streams;
-mod sys;
 pub mod tls;
 pub mod trusted;
 

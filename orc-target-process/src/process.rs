@@ -9,8 +9,8 @@ use orc_shared::{
 };
 use parking_lot::{Condvar, Mutex};
 
-use crate::sys;
-pub use crate::sys::limits::check_file_size;
+use crate::host;
+pub use crate::host::limits::check_file_size;
 
 /// The C library's `malloc` and `free`. What linked code returns as a wrapper result, and what it
 /// frees after a dispatched call, must come from and go to the same: the runtime's references
@@ -33,37 +33,37 @@ unsafe impl WrapperAllocator for Malloc {
 /// Does beforehand what takes a process of several threads much longer. For whoever is about to start
 /// the first one, and to use this process as an executor.
 pub fn prepare_for_threads() {
-    sys::fd::grow_table();
+    host::descriptors::grow_table();
 }
 
 /// Whether this is the thread that the process was started with.
 #[must_use]
 pub fn is_main_thread() -> bool {
-    sys::thread::is_first()
+    host::thread::is_first()
 }
 
 /// Ends the process now, whatever it does: no exit handler and no destructor runs.
 pub fn exit_now(code: i32) -> ! {
-    sys::process::exit_now(code)
+    host::process::exit_now(code)
 }
 
 /// Says that what this thread does from now on is not the program's work: a race checker in the process
 /// is not to watch it, but for linked code that is called. [`end_own_work`] is to be called before the
 /// thread or the process ends.
 pub fn begin_own_work() {
-    sys::race_checker::prepare();
-    sys::race_checker::set_unwatched(true);
+    host::race_checker::prepare();
+    host::race_checker::set_unwatched(true);
 }
 
 /// See [`begin_own_work`].
 pub fn end_own_work() {
-    sys::race_checker::set_unwatched(false);
+    host::race_checker::set_unwatched(false);
 }
 
 /// What this thread does next is the program's first work. It finds no error of calls that it did not make:
 /// `errno` is zero (C, 7.5), and `dlerror` has nothing to tell.
 pub(crate) fn begin_program() {
-    sys::race_checker::set_unwatched(false);
+    host::race_checker::set_unwatched(false);
     // SAFETY: forgets this thread's message; the place of `errno` is this thread's.
     unsafe {
         libc::dlerror();
@@ -126,7 +126,7 @@ pub unsafe fn call_wrapper(function: ExecutorAddr, arguments: &[u8]) -> Result<V
         // SAFETY: the caller's promise.
         unsafe { function(arguments.as_ptr().cast(), arguments.len()) }
     };
-    let raw = sys::race_checker::watched(call);
+    let raw = host::race_checker::watched(call);
     // SAFETY: the result is ours from now on.
     let result = unsafe { WrapperResult::from_raw(raw) };
     Ok(result.bytes()?.to_vec())
@@ -139,7 +139,7 @@ pub unsafe fn call_wrapper(function: ExecutorAddr, arguments: &[u8]) -> Result<V
 /// No other thread reads or changes the environment, and nobody keeps a pointer to the value.
 pub unsafe fn take_variable(name: &str) -> Option<OsString> {
     // SAFETY: the caller's promise.
-    unsafe { sys::process::take_variable(name) }
+    unsafe { host::process::take_variable(name) }
 }
 
 /// The thread pointer of the calling thread.

@@ -8,7 +8,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::sys::confinement;
+use crate::host::confinement;
 
 /// What is given up.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

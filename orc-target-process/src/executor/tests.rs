@@ -226,7 +226,7 @@ fn a_stub_near_the_libraries_leads_anywhere() {
     let stub = memory::stub_near_libraries(target).expect("has a place");
     assert_eq!(memory::stub_near_libraries(target), Some(stub));
     // What reaches the libraries reaches it.
-    let library = crate::sys::memory::an_address_in_a_library();
+    let library = crate::host::pages::an_address_in_a_library();
     assert!(
         stub.value().abs_diff(library) < 1 << 28,
         "{stub}, {library:#x}"

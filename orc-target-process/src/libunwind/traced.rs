@@ -18,7 +18,7 @@ use libunwind_sys::{
     unw_word_t,
 };
 
-use crate::sys::memory::parse_mapping;
+use crate::host::pages::parse_mapping;
 
 /// Bytes of an ELF header and of a program header (System V gABI, 64-bit).
 const EHDR_SIZE: usize = size_of::<libc::Elf64_Ehdr>();

@@ -12,9 +12,9 @@ use super::fill::unmap;
 use super::function_names::Slots;
 use super::range::Range;
 use super::space::Holding;
-use crate::sys;
-use crate::sys::code_writer::CodeWriter;
-use crate::sys::unwinder::RegisteredFrames;
+use crate::host;
+use crate::host::code_writer::CodeWriter;
+use crate::host::unwinder::RegisteredFrames;
 
 /// A segment and how its bytes get to their place.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl InFlight {
         };
         for segment in &new.segments {
             if let Some(pages) = segment.own_pages() {
-                sys::memory::protect(pages, SegmentKind::ReadWrite)?;
+                host::pages::protect(pages, SegmentKind::ReadWrite)?;
             }
         }
         Ok(new)
@@ -127,7 +127,7 @@ impl InFlight {
         const LARGE: u64 = 1 << 20;
         /// Bytes in one system call, until whose end nobody else can change mappings: no heap can grow.
         const AT_ONCE: u64 = 64 << 10;
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         let large = |segment: &&Segment| segment.content_size >= LARGE;
         let pages = move |segment: &Segment| {
             let start = segment.holding.addr;
@@ -139,7 +139,7 @@ impl InFlight {
             // Addresses of the range are nobody else's as long as it is there.
             let range = Arc::clone(&self.range);
             move || {
-                parts(piece, AT_ONCE).for_each(sys::memory::populate);
+                parts(piece, AT_ONCE).for_each(host::pages::populate);
                 drop(range);
             }
         })
@@ -196,7 +196,7 @@ impl InFlight {
     fn protect_final(&self) -> Result<(), MemoryError> {
         for segment in &self.segments {
             if let Some(pages) = segment.own_pages() {
-                sys::memory::protect(pages, segment.kind())?;
+                host::pages::protect(pages, segment.kind())?;
             }
             if segment.kind() == SegmentKind::Text {
                 let start = segment.holding.addr;
@@ -347,7 +347,7 @@ impl Finalized {
         drop(self.registered.take());
         for text in segments.iter().filter(|it| it.kind() == SegmentKind::Text) {
             let range = text.range();
-            sys::unwinder::forget(range.start.value()..range.end.value());
+            host::unwinder::forget(range.start.value()..range.end.value());
         }
         give_back(&range, segments, false)
     }
@@ -363,7 +363,7 @@ impl Drop for Finalized {
 
 /// Gives the segments' memory back to the system where it fills pages, and to the range.
 fn give_back(range: &Range, segments: Vec<Segment>, clean: bool) -> Result<(), MemoryError> {
-    let page = sys::memory::page_size();
+    let page = host::pages::page_size();
     let mut failures = Vec::new();
     for segment in &segments {
         failures.extend(wipe(segment, page).err());
@@ -390,11 +390,11 @@ fn wipe(segment: &Segment, page: u64) -> Result<(), MemoryError> {
         unmap(pages.clone(), segment.kind())?;
     }
     if first_page < last_page {
-        sys::memory::discard(first_page..last_page)?;
+        host::pages::discard(first_page..last_page)?;
     }
     if let Some(pages) = segment.own_pages() {
         // Abandoned memory is still writable.
-        sys::memory::protect(pages, segment.kind())?;
+        host::pages::protect(pages, segment.kind())?;
     }
     Ok(())
 }

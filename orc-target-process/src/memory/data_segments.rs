@@ -22,7 +22,7 @@ use orc_shared::api::SegmentKind;
 
 use super::error::MemoryError;
 use super::image::{FIRST_SPARE_HEADER, SPARE_HEADERS};
-use crate::sys;
+use crate::host;
 
 /// The spare program headers of one range, and what those in use say.
 #[derive(Debug)]
@@ -74,9 +74,9 @@ impl DataSegments {
     }
 
     fn write_headers(&self, write: impl FnOnce(&Self)) -> Result<(), MemoryError> {
-        sys::memory::protect(self.header_page.clone(), SegmentKind::ReadWrite)?;
+        host::pages::protect(self.header_page.clone(), SegmentKind::ReadWrite)?;
         write(self);
-        sys::memory::protect(self.header_page.clone(), SegmentKind::ReadOnly)
+        host::pages::protect(self.header_page.clone(), SegmentKind::ReadOnly)
     }
 
     /// Makes a header say what its piece is; one in use changes its size alone.

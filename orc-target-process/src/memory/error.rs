@@ -7,7 +7,7 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 use orc_shared::api::{Placement, RangeId};
 
-use crate::sys::limits::why_not_protected;
+use crate::host::limits::why_not_protected;
 
 /// Why memory could not be had, made final or given back.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -12,7 +12,7 @@ use orc_shared::api::{Content, SegmentKind};
 
 use super::allocation::{InFlight, Segment};
 use super::error::MemoryError;
-use crate::sys;
+use crate::host;
 
 /// Fewer pages are copied: a mapping costs more than they do.
 const MAP_FROM_PAGES: u64 = 16;
@@ -30,7 +30,7 @@ impl SharedContent {
     /// # Errors
     /// When it could still shrink under a reader, or be written to.
     pub fn new(file: OwnedFd) -> Result<Self, MemoryError> {
-        let size = sys::memory::sealed_size(&file).map_err(MemoryError::Content)?;
+        let size = host::pages::sealed_size(&file).map_err(MemoryError::Content)?;
         Ok(Self { file, size })
     }
 
@@ -47,7 +47,7 @@ impl SharedContent {
     }
 
     fn read(&self, offset: u64, to: &mut [u8]) -> Result<(), MemoryError> {
-        sys::memory::read_file(&self.file, offset, to)
+        host::pages::read_file(&self.file, offset, to)
             .map_err(|error| MemoryError::Content(error.to_string()))
     }
 }
@@ -118,7 +118,7 @@ fn fill_from_file(
 
 /// The pages of a segment that can be mapped from a file in which its content starts at `offset`.
 fn mappable_pages(segment: &Segment, offset: u64) -> Option<Addresses<u64>> {
-    let page = sys::memory::page_size();
+    let page = host::pages::page_size();
     let start = segment.holding.addr;
     let end = start + segment.content_size;
     if segment.staged.is_some() || start % page != offset % page {
@@ -146,12 +146,12 @@ fn map(
         // What nobody writes to is not charged as if it could be.
         SegmentKind::Text | SegmentKind::ReadOnly => SegmentKind::ReadOnly,
     };
-    sys::memory::map_file(pages.clone(), kind, &file.file, at).ok()?;
+    host::pages::map_file(pages.clone(), kind, &file.file, at).ok()?;
     segment.mapped = Some(pages.clone());
     Some(pages)
 }
 
 /// Puts zero pages back where a file was mapped. `kind` is what the pages allow afterwards.
 pub(super) fn unmap(pages: Addresses<u64>, kind: SegmentKind) -> Result<(), MemoryError> {
-    sys::memory::map_zero(pages, kind)
+    host::pages::map_zero(pages, kind)
 }

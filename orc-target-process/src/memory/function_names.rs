@@ -28,7 +28,7 @@ use orc_shared::api::FunctionName;
 use super::error::MemoryError;
 use super::growing::GrowingMemory;
 use super::image;
-use crate::sys;
+use crate::host;
 
 const COUNT: u64 = 4;
 const ENTRIES: u64 = 24;
@@ -131,7 +131,7 @@ impl FunctionNames {
     /// Leads the loader to the table. Its dynamic section holds addresses in memory or in the image,
     /// depending on the loader's version; both move by the same distance.
     fn write_dynamic_section(&self) {
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         let section = self.object.end - page + image::DYNAMIC;
         let start = self.object.start;
         let moves = [

@@ -5,7 +5,7 @@ use std::ops::Range;
 use orc_shared::api::SegmentKind;
 
 use super::error::MemoryError;
-use crate::sys;
+use crate::host;
 
 /// Bytes that are writable at first; doubled when they are full.
 const FIRST: u64 = 64 << 10;
@@ -21,7 +21,7 @@ impl GrowingMemory {
     /// Takes over `range`, which is zero and not writable, and makes its beginning writable.
     pub(crate) fn new(range: Range<u64>) -> Result<Self, MemoryError> {
         let writable_end = range.end.min(range.start + FIRST);
-        sys::memory::protect(range.start..writable_end, SegmentKind::ReadWrite)?;
+        host::pages::protect(range.start..writable_end, SegmentKind::ReadWrite)?;
         Ok(Self {
             range,
             writable_end,
@@ -52,9 +52,9 @@ impl GrowingMemory {
             return Ok(());
         }
         let doubled = self.range.start + 2 * (self.writable_end - self.range.start);
-        let end = end.next_multiple_of(sys::memory::page_size());
+        let end = end.next_multiple_of(host::pages::page_size());
         let end = end.max(doubled).min(self.range.end);
-        sys::memory::protect(self.writable_end..end, SegmentKind::ReadWrite)?;
+        host::pages::protect(self.writable_end..end, SegmentKind::ReadWrite)?;
         self.writable_end = end;
         Ok(())
     }

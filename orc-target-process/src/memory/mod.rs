@@ -15,14 +15,14 @@
 //! **Permissions.** No page is writable and executable at once, and none of live code ever loses
 //! the permission to execute. A large segment of text or read-only data has pages of its own, which
 //! are writable until it is final. A small one shares pages: its bytes are staged in a buffer and
-//! written by the kernel when it becomes final (`sys::code_writer`). Read-write segments share
+//! written by the kernel when it becomes final (`host::code_writer`). Read-write segments share
 //! pages that stay writable.
 //!
 //! **Frames.** Unwinders find the frames of all code in a range through a table inside it
 //! (`frame_table`, `text_order`), which the loader knows from the range's program headers
 //! (`image`). Nothing is registered for an allocation, and unwinding takes no lock. Where the
 //! loader cannot do this, each finalized allocation registers its `.eh_frame` section
-//! (`sys::unwinder`).
+//! (`host::unwinder`).
 //!
 //! **Names.** `dladdr` and `backtrace_symbols` find the names of functions in a symbol table of the
 //! range (`function_names`).
@@ -74,8 +74,8 @@ use self::pool::Pool;
 use self::range::Range;
 use self::space::Want;
 pub use self::stats::{KindStats, RangeStats, Stats};
-use crate::sys;
-use crate::sys::code_writer::CodeWriter;
+use crate::host;
+use crate::host::code_writer::CodeWriter;
 
 /// How a manager uses memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +120,9 @@ impl MemoryManager {
     /// A manager that borrows its ranges there.
     pub(crate) fn with_pool(config: Config, pool: &'static Pool) -> Self {
         let writer = (config.own_pages_from > 0).then(CodeWriter::new).flatten();
-        sys::unwinder::prepare();
-        sys::leak_checker::prepare();
-        sys::race_checker::prepare();
+        host::unwinder::prepare();
+        host::leak_checker::prepare();
+        host::race_checker::prepare();
         Self {
             config,
             writer: writer.map(Arc::new),
@@ -134,7 +134,7 @@ impl MemoryManager {
     /// Page size in bytes.
     #[must_use]
     pub fn page_size(&self) -> u64 {
-        sys::memory::page_size()
+        host::pages::page_size()
     }
 
     /// Opens a range in which `least` bytes can be allocated, or takes one that the process has open
@@ -154,7 +154,7 @@ impl MemoryManager {
         let config = self.config_for(placement);
         let range = match self.pool.take(placement, least, config) {
             Some(range) => range,
-            None if self.has_no_range() || sys::thread::is_single_threaded() => {
+            None if self.has_no_range() || host::thread::is_single_threaded() => {
                 Arc::new(self.open_directly(placement, least)?)
             }
             None => Arc::new(open_in_time(placement, least, config, self.pool)?),

@@ -16,8 +16,8 @@ use super::Config;
 use super::error::MemoryError;
 use super::pool::Pool;
 use super::range::Range;
-use crate::sys::loaded_range::wait_for_visitors_of_the_loader;
-use crate::sys::thread::spawn_without_signals;
+use crate::host::loaded_range::wait_for_visitors_of_the_loader;
+use crate::host::thread::spawn_without_signals;
 
 /// How long to wait for the loader: much longer than it needs, and short enough for whoever waits.
 const WAIT_MAX: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::arch;
 use super::error::MemoryError;
-use crate::sys::memory::{self as pages, Reservation};
+use crate::host::pages::{self, Reservation};
 
 /// Pages that are set aside at a time. Each piece of code has one to itself: a page that code runs in
 /// never becomes writable.

@@ -13,10 +13,9 @@ use super::function_names::FunctionNames;
 use super::image::RangeImage;
 use super::space::Space;
 use super::stats::RangeStats;
-use crate::sys::leak_checker::RootRegion;
-use crate::sys::loaded_range::LoadedRange;
-use crate::sys::memory::{self as pages, Reservation};
-use crate::sys::{LOW_END, LOW_HINTS};
+use crate::host::leak_checker::RootRegion;
+use crate::host::loaded_range::LoadedRange;
+use crate::host::pages::{self, LOW_END, LOW_HINTS, Reservation};
 
 /// The smallest range worth opening.
 const RANGE_SIZE_MIN: u64 = 4 << 20;

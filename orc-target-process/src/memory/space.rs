@@ -12,7 +12,7 @@ use super::free_list::Extent;
 use super::stats::{KindStats, RangeStats};
 use super::stripe::{Pages, Stripe};
 use super::text_order::{TextOrder, slots_wanted};
-use crate::sys;
+use crate::host;
 
 /// Stripes by kind and by whether an allocation has its pages alone.
 const STRIPES: usize = 5;
@@ -60,7 +60,7 @@ impl Space {
         let pages = Pages {
             next: area.start,
             end: area.end,
-            page: sys::memory::page_size(),
+            page: host::pages::page_size(),
         };
         Self {
             area,
@@ -270,7 +270,7 @@ impl Space {
             if whole || !free {
                 Ok(())
             } else {
-                sys::memory::discard(start..start + page)
+                host::pages::discard(start..start + page)
             }
         })
     }
@@ -316,8 +316,8 @@ impl Space {
         }
         let used = self.area.start..self.pages.next;
         if !used.is_empty() {
-            sys::memory::discard(used.clone())?;
-            sys::memory::protect(used, SegmentKind::Text)?;
+            host::pages::discard(used.clone())?;
+            host::pages::protect(used, SegmentKind::Text)?;
         }
         self.pages.next = self.area.start;
         self.stripes = empty_stripes();
@@ -398,10 +398,10 @@ fn claim(want: Want, pages: Range<u64>) -> Result<(), MemoryError> {
     // Pages that are filled without being writable must be charged as if they were: the system does
     // that when they are made writable once. Pages charged and not charged would not share a
     // mapping either.
-    sys::memory::protect(pages.clone(), SegmentKind::ReadWrite)?;
+    host::pages::protect(pages.clone(), SegmentKind::ReadWrite)?;
     match want.kind {
         SegmentKind::ReadWrite => Ok(()),
-        kind => sys::memory::protect(pages, kind),
+        kind => host::pages::protect(pages, kind),
     }
 }
 

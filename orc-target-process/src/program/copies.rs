@@ -13,11 +13,11 @@ use std::path::Path;
 use orc_shared::api::{CopyRelocation, SegmentKind};
 
 use super::ProgramError;
+use crate::host;
 use crate::memory::MemoryError;
 use crate::native::{
     Dynamic, LoadedObject, RelocationKind, Scope, loaded_objects, relocation_kind,
 };
-use crate::sys;
 
 /// A variable that has moved into the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,14 +96,14 @@ impl<'a> Copies<'a> {
     /// Copies the bytes of constants, once the program's memory is final: before that, it may not be
     /// what will be there.
     pub fn fill_constants(&self) -> Result<(), MemoryError> {
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         for (copy, &(from, size)) in self.requests.iter().zip(&self.sources) {
             if copy.read_only && size > 0 {
                 let to = copy.to.value();
                 let pages = to / page * page..(to + size).next_multiple_of(page);
-                sys::memory::protect(pages.clone(), SegmentKind::ReadWrite)?;
+                host::pages::protect(pages.clone(), SegmentKind::ReadWrite)?;
                 copy_bytes(from, to, size);
-                sys::memory::protect(pages, SegmentKind::ReadOnly)?;
+                host::pages::protect(pages, SegmentKind::ReadOnly)?;
             }
         }
         Ok(())

@@ -22,11 +22,11 @@ use orc_shared::api::ProgramImage;
 use parking_lot::Mutex;
 
 use super::redirect::Redirects;
+use crate::host::race_checker::{Unwatched, set_unwatched};
 use crate::native::{
     Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, host, loaded_objects,
     lookup,
 };
-use crate::sys::race_checker::{Unwatched, set_unwatched};
 
 /// The name whose references are led to [`open_library`].
 pub(super) const NAME: &[u8] = b"dlopen";

@@ -54,9 +54,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::host::race_checker::Unwatched;
 use crate::memory::MemoryError;
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
-use crate::sys::race_checker::Unwatched;
 use crate::tls::{Reserve, SETTING};
 use hook::Hook;
 use later::Running;

@@ -16,8 +16,8 @@ use std::io;
 use orc_shared::api::{Export, NativeKind, SegmentKind};
 
 use super::ProgramError;
+use crate::host::pages::protect;
 use crate::native::{Image, ImageSpec, OpenImage, host, page_size};
-use crate::sys::memory::protect;
 
 /// Opens the object that defines the thread-locals among `exports`, if there are any.
 pub(super) fn open(exports: &[Export]) -> Result<Option<OpenImage>, ProgramError> {

@@ -11,8 +11,8 @@ use orc_shared::ExecutorAddr;
 use orc_shared::remote::{HEADER_SIZE, HeaderError, MessageHeader, Opcode};
 use parking_lot::Mutex;
 
-use crate::sys::fd::QuietFd;
-use crate::sys::socket::{self, DESCRIPTORS_MAX, StreamKind};
+use crate::host::descriptors::QuietFd;
+use crate::host::socket::{self, DESCRIPTORS_MAX, StreamKind};
 
 /// Bytes that are reserved for a message at one time.
 const PIECE: usize = 1 << 20;

@@ -19,9 +19,9 @@ pub use orc_shared::remote::token::Token;
 use super::relay::{self, Outer};
 use super::{Limits, Server};
 use crate::command;
-use crate::sys;
-use crate::sys::process::Forked;
-use crate::sys::socket::{self, StreamKind};
+use crate::host;
+use crate::host::process::Forked;
+use crate::host::socket::{self, StreamKind};
 
 /// How long a client may take to show its token.
 const TOKEN_TIME_MAX: Duration = Duration::from_secs(5);
@@ -119,7 +119,7 @@ impl Listener {
     /// When the system fails in a way that waiting does not mend.
     pub fn run(self) -> io::Result<std::convert::Infallible> {
         let mut unknown: Vec<Unknown> = Vec::new();
-        sys::process::forget_children(true);
+        host::process::forget_children(true);
         loop {
             let now = Instant::now();
             unknown.retain(|client| client.until > now);
@@ -187,7 +187,7 @@ impl Listener {
     fn is_for_us(&self, connection: &OwnedFd) -> bool {
         match &self.socket {
             Socket::Unix(_) => socket::peer_user(connection)
-                .is_ok_and(|user| user == 0 || user == sys::process::user()),
+                .is_ok_and(|user| user == 0 || user == host::process::user()),
             Socket::Tcp(_) => true,
         }
     }
@@ -214,10 +214,10 @@ impl Listener {
         unknown: &mut Vec<Unknown>,
         others: &mut Vec<OwnedFd>,
     ) -> io::Result<()> {
-        match sys::process::fork() {
+        match host::process::fork() {
             Ok(Forked::Parent(_)) => Ok(()),
             Ok(Forked::Child) => {
-                sys::process::forget_children(false);
+                host::process::forget_children(false);
                 // A copy that stays open would hide the end of another's connection.
                 unknown.clear();
                 others.clear();
@@ -230,7 +230,7 @@ impl Listener {
                 };
                 let Err(error) = relay::serve(outer, self.limits);
                 command::report(format_args!("{error}"));
-                sys::process::exit_now(1)
+                host::process::exit_now(1)
             }
             Err(error) if is_shortage(&error) => {
                 std::thread::sleep(SHORTAGE);
@@ -247,15 +247,15 @@ impl Listener {
 /// # Errors
 /// When the system fails.
 pub fn serve_standard_streams(limits: Limits) -> io::Result<std::convert::Infallible> {
-    let duplicate = |number| sys::process::duplicate(number);
+    let duplicate = |number| host::process::duplicate(number);
     let outer = Outer {
         input: duplicate(0)?,
         output: duplicate(1)?,
         copies: [duplicate(2)?, duplicate(2)?],
     };
     let nothing = std::fs::File::open("/dev/null")?;
-    sys::process::redirect(nothing.as_raw_fd(), 0)?;
-    sys::process::redirect(2, 1)?;
+    host::process::redirect(nothing.as_raw_fd(), 0)?;
+    host::process::redirect(2, 1)?;
     relay::serve(outer, limits)
 }
 
@@ -282,7 +282,7 @@ pub fn listen_once(address: &str) -> io::Result<Server> {
 /// Binds a socket that only this user can connect to. One that nobody listens at any more is
 /// replaced.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    let before = sys::process::set_file_mask(0o177);
+    let before = host::process::set_file_mask(0o177);
     let bound = UnixListener::bind(path).or_else(|error| {
         let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
         let refused = || {
@@ -295,19 +295,19 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
         }
         Err(error)
     });
-    sys::process::set_file_mask(before);
+    host::process::set_file_mask(before);
     bound
 }
 
 fn copies_of_streams() -> io::Result<[OwnedFd; 2]> {
-    Ok([sys::process::duplicate(1)?, sys::process::duplicate(2)?])
+    Ok([host::process::duplicate(1)?, host::process::duplicate(2)?])
 }
 
 fn close(fd: RawFd) {
-    drop(sys::process::inherited(fd));
+    drop(host::process::inherited(fd));
 }
 
 /// Whether the system has too little of something, for now.
 fn is_shortage(error: &io::Error) -> bool {
-    sys::process::is_shortage(error)
+    host::process::is_shortage(error)
 }

@@ -11,7 +11,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::sys;
+use crate::host;
 
 /// How long to wait before looking again, at first and at most.
 const WAITS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -28,17 +28,17 @@ static IS_AWAITED: AtomicBool = AtomicBool::new(false);
 /// Lets the process end with the program's last thread if this thread, the process's first, ends before
 /// that. Where the system does not help, the process stays until the controller is gone.
 pub(super) fn may_end_first() {
-    if !sys::thread::is_first() {
+    if !host::thread::is_first() {
         return;
     }
     PROCESS.store(std::process::id(), Ordering::Relaxed);
-    let _ignored = sys::thread::when_this_thread_ends(ended);
-    if let Some(end) = sys::thread::EndOfThread::of_this_one() {
+    let _ignored = host::thread::when_this_thread_ends(ended);
+    if let Some(end) = host::thread::EndOfThread::of_this_one() {
         let wait = move || {
             end.wait();
             end_with_the_last();
         };
-        let waiting = sys::thread::spawn_without_signals("orc-last", wait);
+        let waiting = host::thread::spawn_without_signals("orc-last", wait);
         IS_AWAITED.store(waiting.is_some(), Ordering::Relaxed);
     }
 }
@@ -50,15 +50,15 @@ extern "C" fn ended(_: *mut c_void) {
     }
     ENDED_WELL.store(true, Ordering::Release);
     if !IS_AWAITED.load(Ordering::Relaxed) {
-        let _ignored = sys::thread::spawn_without_signals("orc-last", end_with_the_last);
+        let _ignored = host::thread::spawn_without_signals("orc-last", end_with_the_last);
     }
 }
 
 fn end_with_the_last() {
     let (mut wait, most) = WAITS;
-    let mut code = sys::thread::exit_code_of_first();
+    let mut code = host::thread::exit_code_of_first();
     // Without an answer, threads may live.
-    while sys::thread::has_others().unwrap_or(true) {
+    while host::thread::has_others().unwrap_or(true) {
         // With that, the C library ends a thread.
         code = 0;
         std::thread::sleep(wait);
@@ -69,5 +69,5 @@ fn end_with_the_last() {
         // As the C library does on the last thread.
         std::process::exit(0);
     }
-    sys::process::exit_now(code);
+    host::process::exit_now(code);
 }

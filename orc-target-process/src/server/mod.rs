@@ -45,7 +45,7 @@ pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_str
 pub(crate) use self::llvm::{deregister_frames, register_debug_object, register_frames};
 use self::session::{End, Session};
 use crate::dispatch::Dispatcher;
-use crate::{command, memory, sys};
+use crate::{command, host, memory};
 
 /// Bounds of a connection. Whoever exceeds one of the first two is no controller of good will: the
 /// connection ends.
@@ -190,8 +190,8 @@ impl Server {
         let receive = move || receiving.receive(reader);
         let starting = Arc::clone(&session);
         let start = move || starting.start_workers();
-        let started = sys::thread::spawn_without_signals("orc-receive", receive).is_some()
-            && sys::thread::spawn_without_signals("orc-start", start).is_some();
+        let started = host::thread::spawn_without_signals("orc-receive", receive).is_some()
+            && host::thread::spawn_without_signals("orc-start", start).is_some();
         if !started {
             return Err(ServeError::Broken("the system refuses a thread".to_owned()));
         }
@@ -208,7 +208,7 @@ impl Server {
 /// Takes over a descriptor that the process was started with. `None` if it is not open.
 #[must_use]
 pub fn inherited_descriptor(number: i32) -> Option<OwnedFd> {
-    sys::process::inherited(number)
+    host::process::inherited(number)
 }
 
 /// Serves a connection as a process that is there for nothing else. The exit code.

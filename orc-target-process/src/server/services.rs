@@ -23,7 +23,7 @@ use super::session::Session;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::memory::{self, SharedContent};
 use crate::tls::Reserve;
-use crate::{identity, native, sys, trusted};
+use crate::{host, identity, native, trusted};
 
 /// A call that no controller of good will makes: what is wrong with it. It ends the connection.
 pub(super) struct Violation(pub(super) String);
@@ -180,7 +180,8 @@ fn accept(
     }
     let streams = match (accept.streams, descriptors) {
         (Streams::Passed, [input, output, error]) => {
-            sys::process::replace_standard_streams([input, output, error]).map_err(Failure::new)?;
+            host::process::replace_standard_streams([input, output, error])
+                .map_err(Failure::new)?;
             Streams::Passed
         }
         (Streams::Passed, _) => {
@@ -207,7 +208,7 @@ fn accept(
 
 fn prepare(prepare: &Prepare) -> Result<(), Failure> {
     if let Some(directory) = &prepare.directory {
-        sys::process::change_directory(directory).map_err(|error| {
+        host::process::change_directory(directory).map_err(|error| {
             let directory = String::from_utf8_lossy(directory);
             Failure(format!(
                 "the working directory cannot be {directory}: {error}"
@@ -215,7 +216,7 @@ fn prepare(prepare: &Prepare) -> Result<(), Failure> {
         })?;
     }
     if let Some(environment) = &prepare.environment {
-        sys::process::replace_environment(environment).map_err(Failure::new)?;
+        host::process::replace_environment(environment).map_err(Failure::new)?;
     }
     Ok(())
 }

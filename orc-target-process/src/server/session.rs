@@ -27,8 +27,8 @@ use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
 use crate::command;
 use crate::crash::AlternateStack;
+use crate::host;
 use crate::process::prepare_to_wait;
-use crate::sys;
 use crate::trusted;
 
 /// How long open calls may take to end once the controller is gone. Enough for one whose result was
@@ -73,7 +73,7 @@ pub(super) struct Session {
     pub(super) silence_max_ms: AtomicU64,
     /// The thread that serves, and the signals that it blocks.
     main: u64,
-    signals: sys::thread::SignalMask,
+    signals: host::thread::SignalMask,
     /// Whether somebody has begun to end it.
     ending: AtomicBool,
     state: Mutex<State>,
@@ -119,8 +119,8 @@ impl Session {
             writer,
             accepted: AtomicBool::new(false),
             silence_max_ms: AtomicU64::new(0),
-            main: sys::thread::current(),
-            signals: sys::thread::SignalMask::current(),
+            main: host::thread::current(),
+            signals: host::thread::SignalMask::current(),
             ending: AtomicBool::new(false),
             state: Mutex::new(State {
                 main_is_free: true,
@@ -180,7 +180,7 @@ impl Session {
             return Err(SendError::Forked.into());
         }
         prepare_to_wait();
-        let on_main = sys::thread::current() == self.main;
+        let on_main = host::thread::current() == self.main;
         let wakes = (!on_main).then(|| Arc::new(Condvar::new()));
         let sequence = self.expect_answer(wakes.clone())?;
         let header = (Opcode::CallWrapper, sequence, tag);
@@ -437,7 +437,7 @@ impl Session {
             let which = (call.sequence, call.body.len() as u64);
             let serving = Arc::clone(&session);
             let serve = move || serving.signals.during(|| serving.answer(call));
-            let thread = sys::thread::spawn_without_signals("orc-call", serve);
+            let thread = host::thread::spawn_without_signals("orc-call", serve);
             let answer = thread.and_then(|thread| thread.join().ok());
             let none = || Err(Violation("the system refuses another thread".to_owned()));
             session.reply(which, answer.unwrap_or_else(none));
@@ -512,12 +512,12 @@ impl Session {
                 "the connection to the controller was ended: {problem}"
             ));
         }
-        sys::process::exit_now(i32::from(hangs || end != Some(End::Closed)));
+        host::process::exit_now(i32::from(hangs || end != Some(End::Closed)));
     }
 }
 
 fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<(), End> {
-    match sys::thread::spawn_without_signals("orc-call", work) {
+    match host::thread::spawn_without_signals("orc-call", work) {
         Some(_) => Ok(()),
         None => Err(End::Broken("the system refuses another thread".to_owned())),
     }

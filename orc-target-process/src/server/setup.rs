@@ -9,7 +9,7 @@ use orc_shared::sps::{SpsEncode, encode};
 use super::Limits;
 use crate::dispatch::Dispatcher;
 use crate::executor::LocalExecutor;
-use crate::sys;
+use crate::host;
 
 /// The body of the setup message.
 pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits) -> Setup {
@@ -23,12 +23,12 @@ pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits)
     let symbols = dispatch.into_iter().chain(llvm).chain(ours);
     let named = |(name, tag): (&str, ExecutorAddr)| (name.to_owned(), tag);
     Setup {
-        triple: sys::process::target_triple(),
-        page_size: sys::memory::page_size(),
+        triple: host::process::target_triple(),
+        page_size: host::pages::page_size(),
         values: vec![
             value(values::VERSION, &VERSION),
-            value(values::BOOT_ID, sys::process::boot_id().as_str()),
-            value(values::MOUNTS, sys::process::mount_namespace().as_str()),
+            value(values::BOOT_ID, host::process::boot_id().as_str()),
+            value(values::MOUNTS, host::process::mount_namespace().as_str()),
             value(values::PID, &u64::from(std::process::id())),
             value(values::DESCRIPTORS, &descriptors),
             value(values::MAX_MESSAGE, &limits.max_message),

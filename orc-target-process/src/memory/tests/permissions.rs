@@ -12,7 +12,7 @@ fn permissions(addr: u64) -> String {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let line = maps
         .lines()
-        .find(|line| crate::sys::memory::parse_mapping(line).is_some_and(|it| it.contains(&addr)));
+        .find(|line| crate::host::pages::parse_mapping(line).is_some_and(|it| it.contains(&addr)));
     line.and_then(|line| line.split(' ').nth(1))
         .expect("a mapping")
         .to_owned()

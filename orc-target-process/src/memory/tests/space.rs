@@ -207,11 +207,11 @@ fn alignment_is_kept() {
 fn ranges_lie_where_they_should_and_can_be_prepared() {
     isolated(|| {
         let manager = MemoryManager::new(Config::default());
-        let library = crate::sys::memory::an_address_in_a_library();
+        let library = crate::host::pages::an_address_in_a_library();
         assert_ne!(library, 0);
         let (_, near) = manager.open_range(Placement::NearLibraries, 0).unwrap();
         // The ranges of tests that run at the same time may fill the neighbourhood.
-        let full = crate::sys::memory::gap_near(library, 1 << 30, 1 << 31).is_none();
+        let full = crate::host::pages::gap_near(library, 1 << 30, 1 << 31).is_none();
         assert!(
             full || near.start.value().abs_diff(library) < 1 << 31,
             "{near:?}, {library:#x}"

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use crate::host::descriptors::QuietFd;
+use crate::host::limits;
 use crate::native::loaded_objects;
-use crate::sys::fd::QuietFd;
-use crate::sys::limits;
 
 /// What the loader, or the system on the way to it, says against an object.
 #[derive(Debug, thiserror::Error)]

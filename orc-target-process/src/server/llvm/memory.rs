@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 use super::super::budget::{Budget, Share};
 use crate::executor::{Failure, run_action};
+use crate::host;
 use crate::memory::MemoryError;
-use crate::sys;
 use crate::trusted;
 
 /// What the pages of a segment allow, as bits.
@@ -66,7 +66,7 @@ struct State {
 }
 
 struct Reservation {
-    memory: sys::memory::Reservation,
+    memory: host::pages::Reservation,
     /// What has been initialized, by its first address, in the order of time.
     initialized: Vec<(u64, Vec<AllocAction>)>,
     /// The bytes of it.
@@ -94,11 +94,11 @@ impl SimpleMemory {
     }
 
     pub(super) fn reserve(&self, size: u64) -> Result<ExecutorAddr, Failure> {
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         let size = size.max(page).checked_next_multiple_of(page);
         let size = size.unwrap_or(u64::MAX);
         let share = self.budget.take(size)?;
-        let memory = sys::memory::Reservation::writable(size)
+        let memory = host::pages::Reservation::writable(size)
             .map_err(|error| Failure(format!("cannot reserve {size:#x} bytes: {error}")))?;
         let start = memory.range().start;
         let mut state = self.state.lock();
@@ -179,7 +179,7 @@ impl SimpleMemory {
 impl State {
     /// Fills a segment, and lets it be used.
     fn place(&mut self, segment: &Segment) -> Result<(), Failure> {
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         let start = segment.addr.value();
         let size = segment.size.checked_next_multiple_of(page);
         let end = size.and_then(|size| start.checked_add(size));
@@ -208,7 +208,7 @@ impl State {
 /// Lets pages be used as the bits say.
 pub(super) fn protect(range: Range<u64>, protection: Protection) -> Result<(), MemoryError> {
     let bits = [Protection::READ, Protection::WRITE, Protection::EXECUTE];
-    sys::memory::protect_as(range.clone(), bits.map(|bit| protection.allows(bit)))?;
+    host::pages::protect_as(range.clone(), bits.map(|bit| protection.allows(bit)))?;
     if protection.allows(Protection::EXECUTE) {
         crate::memory::flush_instruction_cache(range);
     }

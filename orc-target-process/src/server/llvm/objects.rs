@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::debugger;
 use crate::executor::Failure;
-use crate::sys::unwinder::RegisteredFrames;
+use crate::host::unwinder::RegisteredFrames;
 
 /// Sections of frames that are registered, by address.
 static FRAMES: LazyLock<Mutex<HashMap<u64, RegisteredFrames>>> = LazyLock::new(Mutex::default);

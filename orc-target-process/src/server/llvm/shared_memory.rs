@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::super::budget::{Budget, Share};
 use super::memory::{Protection, protect, run_actions, undo_actions};
 use crate::executor::Failure;
-use crate::sys;
+use crate::host;
 
 /// One segment: the controller has written its content, zeros follow.
 pub(super) struct Segment {
@@ -50,7 +50,7 @@ struct State {
 }
 
 struct Reservation {
-    memory: sys::shared::NamedMemory,
+    memory: host::named_memory::NamedMemory,
     /// Keys of what has been initialized, in the order of time.
     initialized: Vec<u64>,
     /// The bytes of it.
@@ -71,11 +71,11 @@ impl SharedMemory {
 
     /// Reserves memory; the controller finds it under the name.
     pub(super) fn reserve(&self, size: u64) -> Result<(ExecutorAddr, String), Failure> {
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         let size = size.max(page).checked_next_multiple_of(page);
         let size = size.unwrap_or(u64::MAX);
         let share = self.budget.take(size)?;
-        let memory = sys::shared::NamedMemory::new(size)
+        let memory = host::named_memory::NamedMemory::new(size)
             .map_err(|error| Failure(format!("cannot share {size:#x} bytes: {error}")))?;
         let (start, name) = (memory.range().start, memory.name().to_owned());
         let mut state = self.state.lock();
@@ -97,7 +97,7 @@ impl SharedMemory {
         request: InitializeRequest,
     ) -> Result<ExecutorAddr, Failure> {
         let InitializeRequest { segments, actions } = request;
-        let page = sys::memory::page_size();
+        let page = host::pages::page_size();
         let mut state = self.state.lock();
         let holder = state.reservations.get_mut(&base.value());
         let holder = holder.ok_or_else(|| no_memory(base))?;

@@ -12,7 +12,7 @@ use orc_shared::sps;
 use parking_lot::{Condvar, Mutex};
 
 use super::{Output, Relay};
-use crate::sys::socket::{self, StreamKind};
+use crate::host::socket::{self, StreamKind};
 
 /// Messages of the executor up to this size, in bytes, are passed on whole or not at all.
 const WHOLE_MAX: usize = 4 << 20;

@@ -31,9 +31,9 @@ use parking_lot::{Condvar, Mutex};
 
 use self::messages::{Controller, Source};
 use super::{Limits, Server};
-use crate::sys;
-use crate::sys::process::Forked;
-use crate::sys::socket::{self, StreamKind};
+use crate::host;
+use crate::host::process::Forked;
+use crate::host::socket::{self, StreamKind};
 
 /// Input that waits for the program, in messages.
 const INPUTS_MAX: usize = 64;
@@ -57,11 +57,11 @@ pub(super) fn serve(outer: Outer, limits: Limits) -> io::Result<Infallible> {
     let (input, to_program) = io::pipe()?;
     let (output, program_output) = io::pipe()?;
     let (error, program_error) = io::pipe()?;
-    match sys::process::fork()? {
+    match host::process::fork()? {
         Forked::Child => {
             let streams = [input.into(), program_output.into(), program_error.into()];
             let [first, second, third] = &streams;
-            sys::process::replace_standard_streams([first, second, third])?;
+            host::process::replace_standard_streams([first, second, third])?;
             let descriptors = passes_descriptors(&outer);
             drop((streams, outer, own, to_program, output, error));
             run_executor(inner, limits, descriptors)
@@ -144,7 +144,7 @@ impl Relay {
             // Nobody will want anything from the executor any more.
             thread::sleep(END_MAX);
             if it.end.lock().is_some() {
-                sys::process::kill(child);
+                host::process::kill(child);
             }
         })?;
         let it = Arc::clone(&relay);
@@ -153,7 +153,7 @@ impl Relay {
             let it = Arc::clone(&relay);
             last.push(start("relay-output", move || it.forward(stream, pipe))?);
         }
-        let status = sys::process::wait_for(child)?;
+        let status = host::process::wait_for(child)?;
         relay.end.lock().take();
         relay.decide(Output::Copy);
         for thread in last {

@@ -9,7 +9,7 @@ use orc_shared::sps::{self, SpsError};
 
 use super::messages::{Input, Source};
 use super::{Output, Relay};
-use crate::sys::socket::{self, StreamKind};
+use crate::host::socket::{self, StreamKind};
 
 /// Bytes of output that are passed on at one time.
 const PIECE: usize = 64 << 10;

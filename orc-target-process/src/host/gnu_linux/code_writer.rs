@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use parking_lot::RwLock;
 
-use super::fd::QuietFd;
+use super::descriptors::QuietFd;
 use crate::memory::error::MemoryError;
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl CodeWriter {
     /// Whether a byte can be written to a page without write permission, and arrives.
     fn works(&self) -> bool {
         let Ok(page) =
-            super::memory::Reservation::new(orc_shared::api::Placement::NearLibraries, 4096)
+            super::pages::Reservation::new(orc_shared::api::Placement::NearLibraries, 4096)
         else {
             return false;
         };

@@ -8,6 +8,20 @@ use orc_shared::api::{Placement, SegmentKind};
 
 use crate::memory::error::MemoryError;
 
+/// Addresses to try for a range in the low 2 GiB: above where executables without PIE lie, and
+/// below what their heap grows into.
+pub(crate) const LOW_HINTS: [u64; 6] = [
+    0x1000_0000,
+    0x2000_0000,
+    0x3000_0000,
+    0x4000_0000,
+    0x6000_0000,
+    0x0800_0000,
+];
+
+/// End of the addresses that fit a positive signed 32-bit value.
+pub(crate) const LOW_END: u64 = 0x8000_0000;
+
 /// Page size in bytes.
 pub(crate) fn page_size() -> u64 {
     // SAFETY: sysconf only reads a setting.
@@ -222,8 +236,8 @@ impl Reservation {
             }
             Placement::Low2GiB => {
                 let mut failure = io::Error::from_raw_os_error(libc::ENOMEM);
-                for hint in super::LOW_HINTS {
-                    if hint + size > super::LOW_END {
+                for hint in LOW_HINTS {
+                    if hint + size > LOW_END {
                         continue;
                     }
                     let protection = libc::PROT_READ | libc::PROT_EXEC;

@@ -15,7 +15,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use parking_lot::Mutex;
 
-use super::fd::QuietFd;
+use super::descriptors::QuietFd;
 use super::limits;
 use crate::memory::image::RangeImage;
 

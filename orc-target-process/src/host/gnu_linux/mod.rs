@@ -1,0 +1,15 @@
+//! GNU/Linux: glibc and the Linux kernel. One file or folder per question.
+
+pub(crate) mod code_writer;
+pub(crate) mod confinement;
+pub(crate) mod descriptors;
+pub(crate) mod leak_checker;
+pub(crate) mod limits;
+pub(crate) mod loaded_range;
+pub(crate) mod named_memory;
+pub(crate) mod pages;
+pub(crate) mod process;
+pub(crate) mod race_checker;
+pub(crate) mod socket;
+pub(crate) mod thread;
+pub(crate) mod unwinder;
