@@ -24,7 +24,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed={SIZE_OPTION}");
     println!("cargo::rerun-if-changed=src/tls/reserve.c");
     println!("cargo::rerun-if-changed=src/tls/find_reserve.c");
-    println!("cargo::rerun-if-changed=src/debugger.c");
+    println!("cargo::rerun-if-changed=src/host/gnu_linux/debugger.c");
     let target = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if target != "linux" {
         return;
@@ -57,7 +57,7 @@ fn main() {
 /// debuggers, and lets the loader find them.
 fn export_debugger_interface() {
     cc::Build::new()
-        .file("src/debugger.c")
+        .file("src/host/gnu_linux/debugger.c")
         .compile("orc_target_process_debugger");
     for symbol in ["__jit_debug_register_code", "__jit_debug_descriptor"] {
         for option in ["--undefined", "--export-dynamic-symbol"] {

@@ -7,11 +7,12 @@ use std::any::Any;
 use std::sync::Arc;
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-use orc_target_process::dispatch::Dispatcher;
-use orc_target_process::executor::{self as local, LocalExecutor, Released};
+use orc_target_process::executor::dispatch::Dispatcher;
+use orc_target_process::executor::{self as local, LocalExecutor, Released, trusted};
+use orc_target_process::host::identity;
 use orc_target_process::memory::MemoryManager;
+use orc_target_process::native;
 use orc_target_process::tls::Reserve;
-use orc_target_process::{identity, native, trusted};
 
 use crate::executor::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, TlsBlock,

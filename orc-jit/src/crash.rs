@@ -12,7 +12,7 @@ use jit_core::session::Session;
 use jit_core::symbolize::{PlacedCode, Symbolizer};
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::services::CrashReport;
-use orc_target_process::crash;
+use orc_target_process::host::crash;
 use platform_elf::input::InputOpener;
 use platform_elf::native_code::{Mapping, ProcessMap};
 

@@ -5,25 +5,17 @@
 
 pub mod bystander;
 pub mod command;
-pub mod crash;
-mod debugger;
-pub mod dispatch;
 pub mod executor;
-mod host;
-pub mod identity;
+pub mod host;
 pub mod interruption;
-#[cfg(feature = "libunwind")]
-pub mod libunwind;
 pub mod memory;
 pub mod native;
 pub mod process;
 pub mod program;
 pub mod server;
 pub mod shared_memory;
-mod stand_ins;
 pub mod standard_streams;
 pub mod tls;
-pub mod trusted;
 
 #[cfg(all(
     feature = "libunwind",

@@ -93,7 +93,7 @@ fn the_process_takes_the_programs_name() {
             &[],
         );
         native::open_library(&path(&lib)).expect("opens");
-        orc_target_process::identity::set_program(&ProgramIdentity {
+        orc_target_process::host::identity::set_program(&ProgramIdentity {
             args: vec![
                 b"./bin/a-program-with-a-long-name".to_vec(),
                 b"argument".to_vec(),

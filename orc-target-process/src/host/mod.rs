@@ -7,8 +7,13 @@
 #[cfg(target_os = "linux")]
 mod gnu_linux;
 
+#[cfg(all(target_os = "linux", feature = "libunwind"))]
+pub use gnu_linux::libunwind;
+#[cfg(target_os = "linux")]
+pub use gnu_linux::{crash, identity};
+
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    code_writer, confinement, descriptors, leak_checker, limits, loaded_range, named_memory, pages,
-    process, race_checker, socket, thread, unwinder,
+    code_writer, confinement, debugger, descriptors, leak_checker, limits, loaded_range,
+    named_memory, pages, process, race_checker, socket, stand_ins, thread, unwinder,
 };

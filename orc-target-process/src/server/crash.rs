@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::session::Session;
-use crate::crash::{self, Sink};
+use crate::host::crash::{self, Sink};
 
 /// Where the process's report goes. Kept for good, as the handlers are.
 struct ToController(Arc<Session>);

@@ -44,7 +44,7 @@ pub use self::fuzz::fuzz_messages;
 pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_streams};
 pub(crate) use self::llvm::{deregister_frames, register_debug_object, register_frames};
 use self::session::{End, Session};
-use crate::dispatch::Dispatcher;
+use crate::executor::dispatch::Dispatcher;
 use crate::{command, host, memory};
 
 /// Bounds of a connection. Whoever exceeds one of the first two is no controller of good will: the

@@ -20,10 +20,12 @@ use super::budget::{Budget, Share};
 use super::connection::Message;
 use super::crash;
 use super::session::Session;
+use crate::executor::trusted;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
+use crate::host::identity;
 use crate::memory::{self, SharedContent};
 use crate::tls::Reserve;
-use crate::{host, identity, native, trusted};
+use crate::{host, native};
 
 /// A call that no controller of good will makes: what is wrong with it. It ends the connection.
 pub(super) struct Violation(pub(super) String);

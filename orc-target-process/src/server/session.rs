@@ -26,10 +26,10 @@ use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
 use crate::command;
-use crate::crash::AlternateStack;
+use crate::executor::trusted;
 use crate::host;
+use crate::host::crash::AlternateStack;
 use crate::process::prepare_to_wait;
-use crate::trusted;
 
 /// How long open calls may take to end once the controller is gone. Enough for one whose result was
 /// the last that the controller wanted.

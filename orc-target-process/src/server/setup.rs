@@ -7,8 +7,8 @@ use orc_shared::remote::services::{EXIT_THUNK, Service, VERSION, values};
 use orc_shared::sps::{SpsEncode, encode};
 
 use super::Limits;
-use crate::dispatch::Dispatcher;
 use crate::executor::LocalExecutor;
+use crate::executor::dispatch::Dispatcher;
 use crate::host;
 
 /// The body of the setup message.

@@ -2,8 +2,13 @@
 
 pub(crate) mod code_writer;
 pub(crate) mod confinement;
+pub mod crash;
+pub(crate) mod debugger;
 pub(crate) mod descriptors;
+pub mod identity;
 pub(crate) mod leak_checker;
+#[cfg(feature = "libunwind")]
+pub mod libunwind;
 pub(crate) mod limits;
 pub(crate) mod loaded_range;
 pub(crate) mod named_memory;
@@ -11,5 +16,6 @@ pub(crate) mod pages;
 pub(crate) mod process;
 pub(crate) mod race_checker;
 pub(crate) mod socket;
+pub(crate) mod stand_ins;
 pub(crate) mod thread;
 pub(crate) mod unwinder;

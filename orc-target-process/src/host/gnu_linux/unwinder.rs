@@ -24,7 +24,7 @@ pub(crate) struct RegisteredFrames {
     section: u64,
     /// The same for an unwinder that takes no sections.
     #[cfg(feature = "libunwind")]
-    _frames: Vec<crate::libunwind::Frames>,
+    _frames: Vec<crate::host::libunwind::Frames>,
 }
 
 impl RegisteredFrames {
@@ -52,7 +52,7 @@ impl RegisteredFrames {
             section,
             #[cfg(feature = "libunwind")]
             _frames: frames
-                .filter_map(|(code, frames)| crate::libunwind::Frames::new(code, frames))
+                .filter_map(|(code, frames)| crate::host::libunwind::Frames::new(code, frames))
                 .collect(),
         })
     }
@@ -70,7 +70,7 @@ impl Drop for RegisteredFrames {
 /// Code at these addresses goes away: what unwinders remember of it is wrong from now on.
 pub(crate) fn forget(code: Range<u64>) {
     #[cfg(feature = "libunwind")]
-    crate::libunwind::forget(code);
+    crate::host::libunwind::forget(code);
     // libgcc and LLVM's libunwind remember nothing about addresses.
     #[cfg(not(feature = "libunwind"))]
     let _unneeded = code;

@@ -6,7 +6,7 @@ use orc_shared::api::{FrameEntry, RangeId, SegmentKind};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::code::*;
-use crate::libunwind::{backtrace, backtrace_of};
+use crate::host::libunwind::{backtrace, backtrace_of};
 use crate::memory::{Config, Finalized, MemoryManager};
 
 thread_local! {

@@ -3,8 +3,8 @@
 use orc_shared::ExecutorAddr;
 use orc_shared::sps::SpsEncode;
 
+use crate::executor::trusted;
 use crate::server::services::{Arguments, Violation};
-use crate::trusted;
 
 /// Writes values to their addresses.
 pub(super) fn write_values<T: Copy>(writes: Vec<(ExecutorAddr, T)>) {

@@ -8,10 +8,10 @@ use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, impl_sps_struct};
 use parking_lot::Mutex;
 
 use super::super::budget::{Budget, Share};
+use crate::executor::trusted;
 use crate::executor::{Failure, run_action};
 use crate::host;
 use crate::memory::MemoryError;
-use crate::trusted;
 
 /// What the pages of a segment allow, as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

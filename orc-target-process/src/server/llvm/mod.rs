@@ -18,7 +18,7 @@ use super::budget::Budget;
 use super::connection::Message;
 use super::services::{Arguments, Violation};
 use super::session::Session;
-use crate::trusted;
+use crate::executor::trusted;
 
 pub(crate) use self::objects::{deregister_frames, register_debug_object, register_frames};
 

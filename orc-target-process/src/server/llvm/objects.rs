@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use orc_shared::ExecutorAddrRange;
 use parking_lot::Mutex;
 
-use crate::debugger;
 use crate::executor::Failure;
+use crate::host::debugger;
 use crate::host::unwinder::RegisteredFrames;
 
 /// Sections of frames that are registered, by address.

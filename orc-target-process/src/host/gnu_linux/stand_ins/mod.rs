@@ -13,7 +13,7 @@ mod symbol_search;
 use orc_shared::ExecutorAddr;
 use orc_shared::api::{Import, ImportKind, ImportValue};
 
-use crate::crash::disguise;
+use crate::host::crash::disguise;
 
 /// Puts stand-ins in place of what the loader found in the C library.
 ///

@@ -5,7 +5,7 @@ use std::ptr::null;
 
 use super::super::arch;
 use super::is_own;
-use crate::identity::OwnFile;
+use crate::host::identity::OwnFile;
 
 type Words = *const *const c_char;
 

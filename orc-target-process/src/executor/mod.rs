@@ -11,10 +11,12 @@
 //! loaded is still bound to the program's definitions, its memory is left in place for good.
 
 mod action;
+pub mod dispatch;
 mod program;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub mod trusted;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -29,8 +31,9 @@ use parking_lot::Mutex;
 pub(crate) use self::action::run as run_action;
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
+use crate::host::stand_ins;
 use crate::memory::{self, MemoryManager, SharedContent, stub_near_libraries};
-use crate::{native, stand_ins};
+use crate::native;
 
 /// Why a service failed, as text that names what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

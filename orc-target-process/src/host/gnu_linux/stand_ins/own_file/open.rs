@@ -6,7 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::fd::{FromRawFd as _, IntoRawFd as _};
 
 use super::is_own;
-use crate::identity::OwnFile;
+use crate::host::identity::OwnFile;
 
 /// The stand-in for a function of this name.
 pub(super) fn stand_in(name: &[u8]) -> Option<*const ()> {
