@@ -1,7 +1,7 @@
 //! The process as the program sees it, and calls into linked code.
 
 use std::cell::Cell;
-use std::ffi::{OsString, c_char, c_void};
+use std::ffi::{OsString, c_char};
 use std::time::Duration;
 
 use orc_shared::{
@@ -143,19 +143,7 @@ pub unsafe fn take_variable(name: &str) -> Option<OsString> {
 }
 
 /// The thread pointer of the calling thread.
-pub(crate) fn thread_pointer() -> u64 {
-    let pointer: *mut c_void;
-    // SAFETY: reads the first word of the thread control block, which holds its own address on
-    // x86-64 (psABI, thread-local storage).
-    unsafe {
-        std::arch::asm!(
-            "mov {}, fs:0",
-            out(reg) pointer,
-            options(nostack, preserves_flags, readonly)
-        );
-    }
-    pointer.expose_provenance() as u64
-}
+pub(crate) use crate::host::arch::threads::thread_pointer;
 
 #[cfg(test)]
 mod tests {

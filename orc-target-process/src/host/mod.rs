@@ -14,6 +14,6 @@ pub use gnu_linux::{crash, identity};
 
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    code_writer, confinement, debugger, descriptors, leak_checker, limits, loaded_range,
+    arch, code_writer, confinement, debugger, descriptors, leak_checker, limits, loaded_range,
     named_memory, pages, process, race_checker, socket, stand_ins, thread, unwinder,
 };

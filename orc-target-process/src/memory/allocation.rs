@@ -6,13 +6,13 @@ use std::sync::Arc;
 use orc_shared::api::{FrameEntry, FunctionName, SegmentKind, SegmentRequest};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use super::arch;
 use super::error::MemoryError;
 use super::fill::unmap;
 use super::function_names::Slots;
 use super::range::Range;
 use super::space::Holding;
 use crate::host;
+use crate::host::arch::code;
 use crate::host::code_writer::CodeWriter;
 use crate::host::unwinder::RegisteredFrames;
 
@@ -200,7 +200,7 @@ impl InFlight {
             }
             if segment.kind() == SegmentKind::Text {
                 let start = segment.holding.addr;
-                arch::flush_instruction_cache(start..start + segment.content_size);
+                code::flush_instruction_cache(start..start + segment.content_size);
             }
         }
         Ok(())

@@ -26,8 +26,8 @@
 //!
 //! Spare program headers in the first page are filled when the range gets data (`data_segments`).
 
-use super::arch::ELF_MACHINE;
 use super::frame_table;
+use crate::host::arch::code::ELF_MACHINE;
 
 const PROGRAM_HEADERS: u64 = 64;
 const PROGRAM_HEADER_SIZE: u64 = 56;

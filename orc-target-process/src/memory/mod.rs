@@ -36,7 +36,6 @@
 //! other.
 
 mod allocation;
-mod arch;
 mod data_segments;
 pub(crate) mod error;
 mod fill;
@@ -65,7 +64,6 @@ use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
 use self::allocation::{Segment, fills_own_pages};
-pub(crate) use self::arch::flush_instruction_cache;
 pub use self::error::MemoryError;
 pub use self::fill::SharedContent;
 use self::opener::open_in_time;

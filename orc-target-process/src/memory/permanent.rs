@@ -7,8 +7,8 @@ use orc_shared::ExecutorAddr;
 use orc_shared::api::SegmentKind;
 use parking_lot::Mutex;
 
-use super::arch;
 use super::error::MemoryError;
+use crate::host::arch::code;
 use crate::host::pages::{self, Reservation};
 
 /// Pages that are set aside at a time. Each piece of code has one to itself: a page that code runs in
@@ -39,7 +39,7 @@ pub(crate) fn stub_near_libraries(target: ExecutorAddr) -> Option<ExecutorAddr> 
     if let Some(stub) = permanent.stubs.get(&target.value()) {
         return Some(ExecutorAddr::new(*stub));
     }
-    let stub = permanent.add(&arch::jump_stub(target.value()))?;
+    let stub = permanent.add(&code::jump_stub(target.value()))?;
     permanent.stubs.insert(target.value(), stub);
     Some(ExecutorAddr::new(stub))
 }
@@ -51,7 +51,7 @@ pub(crate) fn exit_thunk() -> Option<ExecutorAddr> {
     let mut permanent = PERMANENT.lock();
     let permanent = permanent.get_or_insert_default();
     if permanent.exit_thunk.is_none() {
-        permanent.exit_thunk = permanent.add(arch::EXIT_THUNK);
+        permanent.exit_thunk = permanent.add(code::EXIT_THUNK);
     }
     permanent.exit_thunk.map(ExecutorAddr::new)
 }
@@ -100,6 +100,6 @@ fn write(place: Range<u64>, code: &[u8]) -> Result<(), MemoryError> {
             .copy_from_nonoverlapping(code.as_ptr(), code.len());
     }
     pages::protect(place.clone(), SegmentKind::Text)?;
-    arch::flush_instruction_cache(place.start..place.start + code.len() as u64);
+    code::flush_instruction_cache(place.start..place.start + code.len() as u64);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! GNU/Linux: glibc and the Linux kernel. One file or folder per question.
 
+pub(crate) mod arch;
 pub(crate) mod code_writer;
 pub(crate) mod confinement;
 pub mod crash;

@@ -210,7 +210,7 @@ pub(super) fn protect(range: Range<u64>, protection: Protection) -> Result<(), M
     let bits = [Protection::READ, Protection::WRITE, Protection::EXECUTE];
     host::pages::protect_as(range.clone(), bits.map(|bit| protection.allows(bit)))?;
     if protection.allows(Protection::EXECUTE) {
-        crate::memory::flush_instruction_cache(range);
+        host::arch::code::flush_instruction_cache(range);
     }
     Ok(())
 }

@@ -23,8 +23,6 @@ mod handler;
 mod map;
 mod meaning;
 mod message;
-#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
-mod registers;
 mod stack;
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,14 @@
 //! Their stand-ins are the C library's functions, but for that difference. Libraries keep the C
 //! library's own.
 
-mod arch;
-mod own_file;
+pub(crate) mod own_file;
 mod small_stacks;
-mod symbol_search;
+pub(crate) mod symbol_search;
 
 use orc_shared::ExecutorAddr;
 use orc_shared::api::{Import, ImportKind, ImportValue};
 
+use crate::host::arch::stand_ins;
 use crate::host::crash::disguise;
 
 /// Puts stand-ins in place of what the loader found in the C library.
@@ -32,7 +32,7 @@ pub(crate) fn substitute(
 
 fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
     let name = &import.name[..];
-    let stand_in = arch::symbol_search(name)
+    let stand_in = stand_ins::symbol_search(name)
         .or_else(|| small_stacks::stand_in(name))
         .or_else(|| disguise::stand_in(name))
         .or_else(|| own_file::stand_in(name))?;

@@ -17,7 +17,7 @@ use crate::program;
 ///
 /// # Safety
 /// The name is a C string, the version one or null.
-pub(super) unsafe extern "C" fn find(
+pub(crate) unsafe extern "C" fn find(
     handle: *mut c_void,
     name: *const c_char,
     version: *const c_char,

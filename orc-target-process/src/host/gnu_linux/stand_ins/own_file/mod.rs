@@ -13,7 +13,7 @@ mod start;
 
 use std::ffi::{CStr, c_char, c_int};
 
-pub(super) use self::start::{search_listed, start_listed, start_listed_in};
+pub(crate) use self::start::{search_listed, start_listed, start_listed_in};
 use crate::host::identity::{OwnFile, own_file};
 
 /// The stand-in for a function of this name, if the process has a program with a file.

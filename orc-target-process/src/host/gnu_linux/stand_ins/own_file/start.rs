@@ -3,8 +3,8 @@
 use std::ffi::{c_char, c_int};
 use std::ptr::null;
 
-use super::super::arch;
 use super::is_own;
+use crate::host::arch::stand_ins;
 use crate::host::identity::OwnFile;
 
 type Words = *const *const c_char;
@@ -18,7 +18,7 @@ pub(super) fn stand_in(name: &[u8]) -> Option<*const ()> {
         b"execvpe" => execvpe as *const (),
         b"posix_spawn" => posix_spawn as *const (),
         b"posix_spawnp" => posix_spawnp as *const (),
-        _ => return arch::start_of_listed(name),
+        _ => return stand_ins::start_of_listed(name),
     })
 }
 
@@ -218,7 +218,7 @@ unsafe fn listed(registers: Words, stack: Words, one_more: bool) -> (Vec<*const 
 ///
 /// # Safety
 /// They are there, and C strings up to a null.
-pub(in super::super) unsafe extern "C" fn start_listed(
+pub(crate) unsafe extern "C" fn start_listed(
     path: *const c_char,
     registers: Words,
     stack: Words,
@@ -234,7 +234,7 @@ pub(in super::super) unsafe extern "C" fn start_listed(
 ///
 /// # Safety
 /// They are there, and C strings up to a null.
-pub(in super::super) unsafe extern "C" fn search_listed(
+pub(crate) unsafe extern "C" fn search_listed(
     path: *const c_char,
     registers: Words,
     stack: Words,
@@ -250,7 +250,7 @@ pub(in super::super) unsafe extern "C" fn search_listed(
 ///
 /// # Safety
 /// They are there, and C strings up to a null; the environment follows.
-pub(in super::super) unsafe extern "C" fn start_listed_in(
+pub(crate) unsafe extern "C" fn start_listed_in(
     path: *const c_char,
     registers: Words,
     stack: Words,

@@ -3,11 +3,11 @@
 use std::arch::naked_asm;
 use std::ffi::{c_char, c_int, c_void};
 
-use super::super::own_file::{search_listed, start_listed, start_listed_in};
-use super::super::symbol_search::find;
+use crate::host::stand_ins::own_file::{search_listed, start_listed, start_listed_in};
+use crate::host::stand_ins::symbol_search::find;
 
 /// `dlsym` and `dlvsym`.
-pub(in super::super) fn symbol_search(name: &[u8]) -> Option<*const ()> {
+pub(crate) fn symbol_search(name: &[u8]) -> Option<*const ()> {
     match name {
         b"dlsym" => Some(dlsym as *const ()),
         b"dlvsym" => Some(dlvsym as *const ()),
@@ -102,7 +102,7 @@ macro_rules! with_listed_arguments {
 }
 
 /// `execl` and its relatives.
-pub(in super::super) fn start_of_listed(name: &[u8]) -> Option<*const ()> {
+pub(crate) fn start_of_listed(name: &[u8]) -> Option<*const ()> {
     match name {
         b"execl" => Some(execl as *const ()),
         b"execlp" => Some(execlp as *const ()),

@@ -29,7 +29,7 @@ fn get(context: &libc::ucontext_t, register: c_int) -> u64 {
 }
 
 /// All, by name.
-pub(super) fn all(
+pub(crate) fn all(
     context: &libc::ucontext_t,
 ) -> impl ExactSizeIterator<Item = (&'static str, u64)> {
     NAMES
@@ -38,17 +38,17 @@ pub(super) fn all(
 }
 
 /// Where the thread was.
-pub(super) fn program_counter(context: &libc::ucontext_t) -> u64 {
+pub(crate) fn program_counter(context: &libc::ucontext_t) -> u64 {
     get(context, libc::REG_RIP)
 }
 
 /// Its stack pointer.
-pub(super) fn stack_pointer(context: &libc::ucontext_t) -> u64 {
+pub(crate) fn stack_pointer(context: &libc::ucontext_t) -> u64 {
     get(context, libc::REG_RSP)
 }
 
 /// Program counter and stack pointer.
-pub(super) struct Place {
+pub(crate) struct Place {
     counter: i64,
     stack: i64,
 }
@@ -58,7 +58,7 @@ pub(super) struct Place {
 ///
 /// # Safety
 /// The context is that of a signal, and its stack pointer leads to readable memory.
-pub(super) unsafe fn return_from_call(context: *mut libc::ucontext_t) -> Place {
+pub(crate) unsafe fn return_from_call(context: *mut libc::ucontext_t) -> Place {
     // SAFETY: the caller says so.
     let (counter, stack) = unsafe { (program_counter(&*context), stack_pointer(&*context)) };
     // SAFETY: the caller says so; reading does not need alignment here.
@@ -79,7 +79,7 @@ pub(super) unsafe fn return_from_call(context: *mut libc::ucontext_t) -> Place {
 ///
 /// # Safety
 /// The context is that of a signal.
-pub(super) unsafe fn put_back(context: *mut libc::ucontext_t, place: Place) {
+pub(crate) unsafe fn put_back(context: *mut libc::ucontext_t, place: Place) {
     // SAFETY: the caller says so. The unwinder reads what is written here, of which the compiler
     // knows nothing: to it these writes must not be in vain.
     unsafe {

@@ -1,0 +1,6 @@
+//! AArch64, as glibc and Linux have it.
+
+pub(crate) mod code;
+pub(crate) mod registers;
+pub(crate) mod stand_ins;
+pub(crate) mod threads;
