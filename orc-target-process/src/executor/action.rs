@@ -5,8 +5,8 @@ use orc_shared::remote::llvm::LlvmService;
 use orc_shared::sps::{self, SpsError};
 
 use super::Failure;
+use super::registration::{deregister_frames, register_debug_object, register_frames};
 use super::trusted;
-use crate::server::{deregister_frames, register_debug_object, register_frames};
 
 /// Makes an action's call and reads the SPS error that it returns.
 pub(crate) fn run(action: &AllocAction) -> Result<(), Failure> {

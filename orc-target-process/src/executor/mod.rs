@@ -13,6 +13,7 @@
 mod action;
 pub mod dispatch;
 mod program;
+pub(crate) mod registration;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -42,7 +42,6 @@ use orc_shared::sps::{self, SpsExpected};
 use self::connection::{Reader, Writer};
 pub use self::fuzz::fuzz_messages;
 pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_streams};
-pub(crate) use self::llvm::{deregister_frames, register_debug_object, register_frames};
 use self::session::{End, Session};
 use crate::executor::dispatch::Dispatcher;
 use crate::{command, host, memory};

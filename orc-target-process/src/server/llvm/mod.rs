@@ -3,7 +3,6 @@
 mod access;
 mod dylibs;
 mod memory;
-mod objects;
 mod shared_memory;
 
 use std::sync::Arc;
@@ -18,9 +17,8 @@ use super::budget::Budget;
 use super::connection::Message;
 use super::services::{Arguments, Violation};
 use super::session::Session;
+use crate::executor::registration::{deregister_frames, register_debug_object, register_frames};
 use crate::executor::trusted;
-
-pub(crate) use self::objects::{deregister_frames, register_debug_object, register_frames};
 
 /// What the services keep.
 pub(super) struct Llvm {

@@ -1,4 +1,4 @@
-//! What LLVM's allocation actions tell the process of: frames and debug objects.
+//! What allocation actions and LLVM's controllers tell the process of: frames and debug objects.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use orc_shared::ExecutorAddrRange;
 use parking_lot::Mutex;
 
-use crate::executor::Failure;
+use super::Failure;
 use crate::host::debugger;
 use crate::host::unwinder::RegisteredFrames;
 
