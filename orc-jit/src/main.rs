@@ -9,7 +9,7 @@
 use std::ffi::{c_char, c_int};
 
 use orc_shared::remote::token;
-use orc_target_process::process::{begin_own_work, end_own_work, take_variable};
+use orc_target_process::host::process::{begin_own_work, end_own_work, take_variable};
 use orc_target_process::standard_streams;
 
 /// What the C library calls.

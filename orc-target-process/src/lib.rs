@@ -10,7 +10,6 @@ pub mod host;
 pub mod interruption;
 pub mod memory;
 pub mod native;
-pub mod process;
 pub mod program;
 pub mod server;
 pub mod shared_memory;

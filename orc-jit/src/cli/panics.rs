@@ -6,7 +6,7 @@
 use std::backtrace::Backtrace;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
-use orc_target_process::process;
+use orc_target_process::host::process;
 
 use super::threads::LinkThreads;
 use super::{FAILED, say, scratch};

@@ -8,7 +8,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use orc_target_process::process::{begin_own_work, end_own_work, exit_now, prepare_for_threads};
+use orc_target_process::host::process::{
+    begin_own_work, end_own_work, exit_now, prepare_for_threads,
+};
 
 use super::{FAILED, scratch};
 

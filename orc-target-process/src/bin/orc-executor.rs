@@ -14,6 +14,6 @@ use orc_shared::remote::token;
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     // SAFETY: the process has one thread, which has not looked at its environment.
-    let token = unsafe { orc_target_process::process::take_variable(token::VARIABLE) };
+    let token = unsafe { orc_target_process::host::process::take_variable(token::VARIABLE) };
     orc_target_process::command::main(std::env::args_os().skip(1).collect(), token)
 }

@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::arguments::{Action, Arguments, HELP, Transport};
-use crate::process::{begin_own_work, end_own_work};
+use crate::host::process::{begin_own_work, end_own_work};
 use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
 use crate::standard_streams;
 

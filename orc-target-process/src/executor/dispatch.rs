@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use orc_shared::{CWrapperFunctionResult, ExecutorAddr};
 use parking_lot::RwLock;
 
+use super::wrapper::WrapperResult;
 use crate::host::race_checker::Unwatched;
-use crate::process::WrapperResult;
 
 /// Takes packed arguments, returns packed results. May be called from any thread, several at once.
 pub type Handler = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;

@@ -18,6 +18,7 @@ pub(crate) mod registration;
 mod tests;
 mod tls;
 pub mod trusted;
+pub mod wrapper;
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::ffi::{CString, c_char, c_int};
 
 use orc_shared::ExecutorAddr;
 
-use crate::process::{self, CallError};
+use super::wrapper::{self, CallError};
 
 /// Calls a wrapper function for the controller, on this thread.
 ///
@@ -17,7 +17,7 @@ pub fn call_wrapper(function: ExecutorAddr, arguments: &[u8]) -> Result<Vec<u8>,
     // SAFETY: the controller asks only for functions that it linked and finalized, or that the
     // runtime told it of, and keeps their memory during the call. It could as well have linked code that
     // does anything, so checking addresses here would add no safety.
-    unsafe { process::call_wrapper(function, arguments) }
+    unsafe { wrapper::call_wrapper(function, arguments) }
 }
 
 /// Calls a `main` with these arguments, the program's name first.

@@ -10,10 +10,10 @@ mod gnu_linux;
 #[cfg(all(target_os = "linux", feature = "libunwind"))]
 pub use gnu_linux::libunwind;
 #[cfg(target_os = "linux")]
-pub use gnu_linux::{crash, identity};
+pub use gnu_linux::{crash, identity, process};
 
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    arch, code_writer, confinement, debugger, descriptors, leak_checker, limits, loaded_range,
-    named_memory, pages, process, race_checker, socket, stand_ins, thread, unwinder,
+    arch, c_heap, code_writer, confinement, debugger, descriptors, leak_checker, limits,
+    loaded_range, named_memory, pages, race_checker, socket, stand_ins, thread, unwinder,
 };

@@ -10,8 +10,8 @@ use super::copies::Copies;
 use super::later::Running;
 use super::redirect::Redirects;
 use super::{ProgramError, later};
+use crate::host::process;
 use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
-use crate::process;
 use crate::standard_streams;
 
 /// What the loader's message says; ours is returned instead.

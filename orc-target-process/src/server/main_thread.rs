@@ -64,7 +64,7 @@ fn end_with_the_last() {
         std::thread::sleep(wait);
         wait = (wait * 2).min(most);
     }
-    crate::process::end_own_work();
+    crate::host::process::end_own_work();
     if ENDED_WELL.load(Ordering::Acquire) {
         // As the C library does on the last thread.
         std::process::exit(0);

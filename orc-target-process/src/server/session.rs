@@ -29,7 +29,7 @@ use crate::command;
 use crate::executor::trusted;
 use crate::host;
 use crate::host::crash::AlternateStack;
-use crate::process::prepare_to_wait;
+use crate::host::process::prepare_to_wait;
 
 /// How long open calls may take to end once the controller is gone. Enough for one whose result was
 /// the last that the controller wanted.

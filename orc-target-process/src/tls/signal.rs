@@ -102,7 +102,7 @@ extern "C" fn handle(_signal: c_int) {
     if unsafe { libc::gettid() } != request.thread {
         return;
     }
-    let pointer = crate::process::thread_pointer();
+    let pointer = crate::host::arch::threads::thread_pointer();
     // SAFETY: the thread pointer leads to the control block, whose third word is its own address
     // where the C library made it (psABI).
     let itself: u64 = unsafe { crate::native::host::read(pointer + 16) };
@@ -169,7 +169,8 @@ mod tests {
             // SAFETY: no precondition.
             send.send(unsafe { libc::gettid() }).expect("received");
             wait.recv().expect("sent");
-            let at = crate::process::thread_pointer().wrapping_add_signed(block.tp_offset);
+            let at =
+                crate::host::arch::threads::thread_pointer().wrapping_add_signed(block.tp_offset);
             // SAFETY: this thread's copy.
             let value = unsafe { crate::native::host::read::<u64>(at) };
             // SAFETY: blocks the signals of this thread only.

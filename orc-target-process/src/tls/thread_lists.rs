@@ -61,7 +61,7 @@ impl ThreadLists {
 
     fn hold_this_thread(&self) -> bool {
         let this = Thread {
-            pointer: crate::process::thread_pointer(),
+            pointer: crate::host::arch::threads::thread_pointer(),
             // SAFETY: no precondition.
             id: unsafe { libc::gettid() },
         };
@@ -133,7 +133,7 @@ mod tests {
         let thread = std::thread::spawn(move || {
             // SAFETY: no precondition.
             let id = unsafe { libc::gettid() };
-            send.send((crate::process::thread_pointer(), id))
+            send.send((crate::host::arch::threads::thread_pointer(), id))
                 .expect("received");
             stopped.recv().expect("told to stop");
         });

@@ -75,7 +75,7 @@ fn write_listed(
     tp_offset: i64,
     bytes: &[u8],
 ) -> Result<(), TlsError> {
-    let mut written = HashSet::from([crate::process::thread_pointer()]);
+    let mut written = HashSet::from([crate::host::arch::threads::thread_pointer()]);
     for _ in 0..READINGS_MAX {
         let Some(threads) = lists.read() else {
             return write_signalled(tp_offset, bytes);

@@ -1,6 +1,7 @@
 //! GNU/Linux: glibc and the Linux kernel. One file or folder per question.
 
 pub(crate) mod arch;
+pub(crate) mod c_heap;
 pub(crate) mod code_writer;
 pub(crate) mod confinement;
 pub mod crash;
@@ -14,7 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod loaded_range;
 pub(crate) mod named_memory;
 pub(crate) mod pages;
-pub(crate) mod process;
+pub mod process;
 pub(crate) mod race_checker;
 pub(crate) mod socket;
 pub(crate) mod stand_ins;

@@ -1,11 +1,68 @@
-//! The process itself: its streams, directory, environment and end.
+//! The process itself: whose work it does, its streams, directory, environment and end.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
+use std::time::Duration;
 
 use orc_shared::remote::services::ExitStatus;
+use parking_lot::{Condvar, Mutex};
+
+pub use super::limits::check_file_size;
+use super::{descriptors, race_checker, thread};
+
+/// Does beforehand what takes a process of several threads much longer. For whoever is about to start
+/// the first one, and to use this process as an executor.
+pub fn prepare_for_threads() {
+    descriptors::grow_table();
+}
+
+/// Whether this is the thread that the process was started with.
+#[must_use]
+pub fn is_main_thread() -> bool {
+    thread::is_first()
+}
+
+/// Says that what this thread does from now on is not the program's work: a race checker in the process
+/// is not to watch it, but for linked code that is called. [`end_own_work`] is to be called before the
+/// thread or the process ends.
+pub fn begin_own_work() {
+    race_checker::prepare();
+    race_checker::set_unwatched(true);
+}
+
+/// See [`begin_own_work`].
+pub fn end_own_work() {
+    race_checker::set_unwatched(false);
+}
+
+/// What this thread does next is the program's first work. It finds no error of calls that it did not make:
+/// `errno` is zero (C, 7.5), and `dlerror` has nothing to tell.
+pub(crate) fn begin_program() {
+    race_checker::set_unwatched(false);
+    // SAFETY: forgets this thread's message; the place of `errno` is this thread's.
+    unsafe {
+        libc::dlerror();
+        *libc::__errno_location() = 0;
+    }
+}
+
+/// Lets this thread wait without asking the loader for anything.
+///
+/// What a thread needs to wait is registered with the loader the first time, under the loader's lock.
+/// Somebody may hold that (a library's constructor that calls a function which is linked on first call), and
+/// wait for a lock that this thread holds while it waits. So this is to be called before.
+pub fn prepare_to_wait() {
+    thread_local! {
+        static IS_PREPARED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !IS_PREPARED.replace(true) {
+        let nothing = Mutex::new(());
+        Condvar::new().wait_for(&mut nothing.lock(), Duration::from_nanos(1));
+    }
+}
 
 /// What controllers call this kind of system.
 pub(crate) fn target_triple() -> String {
@@ -126,8 +183,8 @@ pub(crate) fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Ends the process now: no exit handler runs.
-pub(crate) fn exit_now(code: i32) -> ! {
+/// Ends the process now, whatever it does: no exit handler and no destructor runs.
+pub fn exit_now(code: i32) -> ! {
     // SAFETY: no precondition.
     unsafe { libc::_exit(code) }
 }
@@ -164,11 +221,12 @@ pub(crate) fn change_directory(path: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes a variable out of the environment, and overwrites it where the kernel shows it.
+/// Takes a variable out of the environment, also out of what other processes see of it in
+/// `/proc/PID/environ`: the value of a secret that the program is not to find.
 ///
 /// # Safety
 /// No other thread reads or changes the environment, and nobody keeps a pointer to the value.
-pub(crate) unsafe fn take_variable(name: &str) -> Option<OsString> {
+pub unsafe fn take_variable(name: &str) -> Option<OsString> {
     let name = CString::new(name).ok()?;
     // SAFETY: the name is a C string; nobody changes the environment meanwhile.
     let value = unsafe { libc::getenv(name.as_ptr()) };

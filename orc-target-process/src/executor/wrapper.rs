@@ -1,16 +1,12 @@
-//! The process as the program sees it, and calls into linked code.
+//! Calls of wrapper functions: bytes in, bytes out.
 
-use std::cell::Cell;
-use std::ffi::{OsString, c_char};
-use std::time::Duration;
+use std::ffi::c_char;
 
 use orc_shared::{
     CWrapperFunctionResult, ExecutorAddr, OutOfBandError, WrapperAllocator, WrapperFunctionResult,
 };
-use parking_lot::{Condvar, Mutex};
 
-use crate::host;
-pub use crate::host::limits::check_file_size;
+use crate::host::{c_heap, race_checker};
 
 /// The C library's `malloc` and `free`. What linked code returns as a wrapper result, and what it
 /// frees after a dispatched call, must come from and go to the same: the runtime's references
@@ -20,69 +16,12 @@ pub(crate) struct Malloc;
 // SAFETY: `malloc`ed memory goes back to `free`; see the type for the other side.
 unsafe impl WrapperAllocator for Malloc {
     fn allocate(size: usize) -> *mut u8 {
-        // SAFETY: any size may be asked for.
-        unsafe { libc::malloc(size).cast() }
+        c_heap::allocate(size)
     }
 
     unsafe fn free(ptr: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { libc::free(ptr.cast()) }
-    }
-}
-
-/// Does beforehand what takes a process of several threads much longer. For whoever is about to start
-/// the first one, and to use this process as an executor.
-pub fn prepare_for_threads() {
-    host::descriptors::grow_table();
-}
-
-/// Whether this is the thread that the process was started with.
-#[must_use]
-pub fn is_main_thread() -> bool {
-    host::thread::is_first()
-}
-
-/// Ends the process now, whatever it does: no exit handler and no destructor runs.
-pub fn exit_now(code: i32) -> ! {
-    host::process::exit_now(code)
-}
-
-/// Says that what this thread does from now on is not the program's work: a race checker in the process
-/// is not to watch it, but for linked code that is called. [`end_own_work`] is to be called before the
-/// thread or the process ends.
-pub fn begin_own_work() {
-    host::race_checker::prepare();
-    host::race_checker::set_unwatched(true);
-}
-
-/// See [`begin_own_work`].
-pub fn end_own_work() {
-    host::race_checker::set_unwatched(false);
-}
-
-/// What this thread does next is the program's first work. It finds no error of calls that it did not make:
-/// `errno` is zero (C, 7.5), and `dlerror` has nothing to tell.
-pub(crate) fn begin_program() {
-    host::race_checker::set_unwatched(false);
-    // SAFETY: forgets this thread's message; the place of `errno` is this thread's.
-    unsafe {
-        libc::dlerror();
-        *libc::__errno_location() = 0;
-    }
-}
-
-/// Lets this thread wait without asking the loader for anything.
-///
-/// What a thread needs to wait is registered with the loader the first time, under the loader's lock.
-/// Somebody may hold that (a library's constructor that calls a function which is linked on first call), and
-/// wait for a lock that this thread holds while it waits. So this is to be called before.
-pub fn prepare_to_wait() {
-    thread_local! {
-        static IS_PREPARED: Cell<bool> = const { Cell::new(false) };
-    }
-    if !IS_PREPARED.replace(true) {
-        let nothing = Mutex::new(());
-        Condvar::new().wait_for(&mut nothing.lock(), Duration::from_nanos(1));
+        unsafe { c_heap::free(ptr) }
     }
 }
 
@@ -126,24 +65,11 @@ pub unsafe fn call_wrapper(function: ExecutorAddr, arguments: &[u8]) -> Result<V
         // SAFETY: the caller's promise.
         unsafe { function(arguments.as_ptr().cast(), arguments.len()) }
     };
-    let raw = host::race_checker::watched(call);
+    let raw = race_checker::watched(call);
     // SAFETY: the result is ours from now on.
     let result = unsafe { WrapperResult::from_raw(raw) };
     Ok(result.bytes()?.to_vec())
 }
-
-/// Takes a variable out of the environment, also out of what other processes see of it in
-/// `/proc/PID/environ`: the value of a secret that the program is not to find.
-///
-/// # Safety
-/// No other thread reads or changes the environment, and nobody keeps a pointer to the value.
-pub unsafe fn take_variable(name: &str) -> Option<OsString> {
-    // SAFETY: the caller's promise.
-    unsafe { host::process::take_variable(name) }
-}
-
-/// The thread pointer of the calling thread.
-pub(crate) use crate::host::arch::threads::thread_pointer;
 
 #[cfg(test)]
 mod tests {
