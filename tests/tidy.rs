@@ -10,6 +10,7 @@ use tests::workspace_root;
 /// Every crate of the product, and the tests and tasks around it.
 const CRATES: &[&str] = &[
     "orc-shared",
+    "orc-system",
     "orc-rt",
     "orc-target-process",
     "jit-core",
@@ -26,6 +27,10 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "orc-rt/src/",
         "the runtime is called through a C ABI with raw pointers",
+    ),
+    (
+        "orc-system/src/",
+        "the process's own descriptors, signals and memory",
     ),
     (
         "orc-target-process/src/",

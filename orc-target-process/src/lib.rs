@@ -3,17 +3,13 @@
 //! Memory, native libraries, frame tables, thread-local storage and running programs, for the
 //! process it is linked into. Knows neither object formats nor sessions.
 
-pub mod bystander;
 pub mod command;
 pub mod executor;
 pub mod host;
-pub mod interruption;
 pub mod memory;
 pub mod native;
 pub mod program;
 pub mod server;
-pub mod shared_memory;
-pub mod standard_streams;
 pub mod tls;
 
 #[cfg(all(

@@ -15,7 +15,7 @@ use orc_shared::remote::services::{
 };
 use orc_shared::sps::{self, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-use orc_target_process::shared_memory::SharedMemory;
+use orc_system::shared_memory::SharedMemory;
 use support::controller::{Message, Spawned};
 use support::wrappers::{WRAPPERS, call, to_controller, with_wrappers};
 use support::{function, library, path};

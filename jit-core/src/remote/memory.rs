@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use orc_shared::remote::services::Service;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange, sps};
-use orc_target_process::shared_memory::{SharedMemory, Slice};
+use orc_system::shared_memory::{SharedMemory, Slice};
 
 use super::requests::Requests;
 use crate::executor::api::{Allocated, Content, Finalization, SegmentRequest, TlsBlock};

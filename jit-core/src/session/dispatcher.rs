@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::thread::{self, ThreadId};
 
-use orc_target_process::host::process::prepare_to_wait;
+use orc_system::waiting::prepare_to_wait;
 use parking_lot::{Condvar, Mutex};
 
 /// A piece of work. Running it is always harmless: if a thread that waits for its result has done it

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use orc_target_process::host::process::prepare_to_wait;
+use orc_system::waiting::prepare_to_wait;
 use parking_lot::{Condvar, Mutex};
 
 use crate::batch::BatchHost;

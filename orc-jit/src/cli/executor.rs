@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jit_core::executor::{Disconnect, signal_name};
 use jit_core::remote::Place;
-use orc_target_process::bystander;
+use orc_system::bystander;
 
 use super::Failure;
 use super::options::RunOptions;

@@ -7,7 +7,7 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-use orc_target_process::standard_streams;
+use orc_system::standard_streams;
 
 /// Writes what was asked for to standard output.
 pub(super) fn print(text: &str) -> Result<(), String> {

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jit_core::remote::end_descendants;
-use orc_target_process::interruption::Interruption;
+use orc_system::interruption::Interruption;
 
 use super::link_line::LinkLine;
 use super::sources::Language;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use orc_target_process::standard_streams;
+use orc_system::standard_streams;
 
 use super::kept_objects;
 use super::link_line::{Input, InputName, LinkLine};

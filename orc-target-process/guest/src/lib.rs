@@ -10,8 +10,8 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
+use orc_system::standard_streams;
 use orc_target_process::server::{Server, inherited_descriptor, serve_and_report};
-use orc_target_process::standard_streams;
 
 /// What the host is asked to run: `argv[1]` is the number of the socket's descriptor. Returns the
 /// exit code when the controller is done.

@@ -8,10 +8,11 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use orc_system::standard_streams;
+
 use self::arguments::{Action, Arguments, HELP, Transport};
 use crate::host::process::{begin_own_work, end_own_work};
 use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
-use crate::standard_streams;
 
 /// Runs the command with these arguments, its name not among them, and the token that the environment
 /// had. The exit code.

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use orc_shared::api::{ImportValue, ProgramImage};
+use orc_system::standard_streams;
 
 use super::copies::Copies;
 use super::later::Running;
@@ -12,7 +13,6 @@ use super::redirect::Redirects;
 use super::{ProgramError, later};
 use crate::host::process;
 use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
-use crate::standard_streams;
 
 /// What the loader's message says; ours is returned instead.
 const REASON: &CStr = c"the program could not be completed";

@@ -19,6 +19,7 @@ use orc_shared::ExecutorAddr;
 use orc_shared::remote::Opcode;
 use orc_shared::remote::services::NUMBER_END;
 use orc_shared::sps::{self, SpsError};
+use orc_system::waiting::prepare_to_wait;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::budget::Budget;
@@ -29,7 +30,6 @@ use crate::command;
 use crate::executor::trusted;
 use crate::host;
 use crate::host::crash::AlternateStack;
-use crate::host::process::prepare_to_wait;
 
 /// How long open calls may take to end once the controller is gone. Enough for one whose result was
 /// the last that the controller wanted.

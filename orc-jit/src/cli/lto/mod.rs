@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::batch::Rehearsal;
 use jit_core::graph::InputBytes;
-use orc_target_process::standard_streams;
+use orc_system::standard_streams;
 use platform_elf::archive::Archive;
 use platform_elf::input::OwnedBytes;
 use platform_elf::library_search::FoundContent;

@@ -4,29 +4,6 @@
 use std::io;
 use std::path::Path;
 
-/// Whether files may be as large as that, those in memory too: writing more ends the process by a signal.
-///
-/// # Errors
-/// With the limit.
-pub fn check_file_size(bytes: u64) -> io::Result<()> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is a valid place for the answer.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
-    if !known || limit.rlim_cur >= bytes {
-        return Ok(());
-    }
-    let allowed = limit.rlim_cur;
-    Err(io::Error::new(
-        io::ErrorKind::FileTooLarge,
-        format!(
-            "files may have {allowed} bytes here (ulimit -f), and one of {bytes} bytes is needed, in memory"
-        ),
-    ))
-}
-
 /// Why a file in memory cannot be opened by its name, if that is because of `/proc`.
 pub(crate) fn why_not_found(name: &str) -> Option<String> {
     let directory = Path::new(name).parent()?;
@@ -55,7 +32,6 @@ mod tests {
 
     #[test]
     fn causes_are_named() {
-        assert!(check_file_size(1).is_ok());
         assert_eq!(why_not_found("/proc/self/fd/1"), None);
         let cause = why_not_found("/nowhere/fd/1").expect("a cause");
         assert!(cause.starts_with("/nowhere/fd is not there"), "{cause}");

@@ -13,10 +13,10 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use orc_system::limits::check_file_size;
 use parking_lot::Mutex;
 
 use super::descriptors::QuietFd;
-use super::limits;
 use crate::memory::image::RangeImage;
 
 /// A range that the loader knows as a shared object. Closed on drop.
@@ -120,7 +120,7 @@ pub(crate) fn wait_for_visitors_of_the_loader() {
 }
 
 fn memfd(bytes: &[u8]) -> io::Result<QuietFd> {
-    limits::check_file_size(bytes.len() as u64)?;
+    check_file_size(bytes.len() as u64)?;
     // No page of the file is ever executable: the range itself is anonymous memory.
     const NOEXEC_SEAL: libc::c_uint = 8;
     let name = c"orc-jit-range";

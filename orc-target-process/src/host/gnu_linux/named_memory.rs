@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::limits;
+use orc_system::limits::check_file_size;
 
 /// Shared memory of this process's making. Unmapped on drop; its name goes, too, if it is still
 /// there.
@@ -19,7 +19,7 @@ pub(crate) struct NamedMemory {
 impl NamedMemory {
     /// `size` zero bytes that nobody may access yet.
     pub(crate) fn new(size: u64) -> io::Result<Self> {
-        limits::check_file_size(size)?;
+        check_file_size(size)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("/orc-executor-{}-{number}", std::process::id()))?;

@@ -1,16 +1,12 @@
 //! The process itself: whose work it does, its streams, directory, environment and end.
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::time::Duration;
 
 use orc_shared::remote::services::ExitStatus;
-use parking_lot::{Condvar, Mutex};
 
-pub use super::limits::check_file_size;
 use super::{descriptors, race_checker, thread};
 
 /// Does beforehand what takes a process of several threads much longer. For whoever is about to start
@@ -46,21 +42,6 @@ pub(crate) fn begin_program() {
     unsafe {
         libc::dlerror();
         *libc::__errno_location() = 0;
-    }
-}
-
-/// Lets this thread wait without asking the loader for anything.
-///
-/// What a thread needs to wait is registered with the loader the first time, under the loader's lock.
-/// Somebody may hold that (a library's constructor that calls a function which is linked on first call), and
-/// wait for a lock that this thread holds while it waits. So this is to be called before.
-pub fn prepare_to_wait() {
-    thread_local! {
-        static IS_PREPARED: Cell<bool> = const { Cell::new(false) };
-    }
-    if !IS_PREPARED.replace(true) {
-        let nothing = Mutex::new(());
-        Condvar::new().wait_for(&mut nothing.lock(), Duration::from_nanos(1));
     }
 }
 

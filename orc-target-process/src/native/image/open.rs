@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use orc_system::limits::check_file_size;
+
 use crate::host::descriptors::QuietFd;
 use crate::host::limits;
 use crate::native::loaded_objects;
@@ -43,7 +45,7 @@ impl OpenImage {
     /// # Safety
     /// Loading runs what the object and the libraries it needs contain.
     pub unsafe fn open(bytes: &[u8], flags: c_int) -> Result<Self, LoaderError> {
-        limits::check_file_size(bytes.len() as u64)?;
+        check_file_size(bytes.len() as u64)?;
         let mut file = memory_file()?;
         file.write_all(bytes)?;
         let (descriptor, name) = named(file)?;

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::host::limits;
+use crate::limits;
 
 /// A file in memory that is being filled.
 #[derive(Debug)]

@@ -6,13 +6,12 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::thread::JoinHandle;
 
 use libc::c_int;
 
 use crate::bystander;
-use crate::host;
 
 /// What ends a process unless it does something about it, and comes from a terminal, a user or the system.
 const ENDING: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
@@ -117,10 +116,8 @@ fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<File> {
 
 /// The signal that arrives; `None` if `end` is closed before.
 fn arrived(signals: &File, end: &io::PipeReader) -> Option<c_int> {
-    use std::os::fd::AsRawFd as _;
     loop {
-        let descriptors = [signals.as_raw_fd(), end.as_raw_fd()];
-        let ready = host::socket::wait_for_any(&descriptors, None).ok()?;
+        let ready = wait_for_any([signals.as_raw_fd(), end.as_raw_fd()])?;
         let mut report = [0; size_of::<libc::signalfd_siginfo>()];
         if ready[0] && (&*signals).read_exact(&mut report).is_ok() {
             // The signal's number comes first.
@@ -131,4 +128,20 @@ fn arrived(signals: &File, end: &io::PipeReader) -> Option<c_int> {
             return None;
         }
     }
+}
+
+/// Which of two descriptors have something to read, or have ended. `None` if the system does not tell.
+fn wait_for_any(descriptors: [RawFd; 2]) -> Option<[bool; 2]> {
+    let mut polls = descriptors.map(|fd| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    // SAFETY: there are that many valid entries.
+    while unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, -1) } < 0 {
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+    Some(polls.map(|poll| poll.revents != 0))
 }

@@ -30,7 +30,7 @@ pub fn occupy() {
 }
 
 /// Closes what stands in for standard streams: code of the program runs next.
-pub(crate) fn vacate() {
+pub fn vacate() {
     for number in [INPUT, OUTPUT, ERROR] {
         if is_stand_in(number) {
             // SAFETY: it is what `occupy` has opened, here or in the process that has passed it on:

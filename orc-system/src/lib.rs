@@ -1,0 +1,12 @@
+//! What both halves of a JIT ask of the system about their own process, and the command does: closed
+//! standard streams, signals that would end it, memory to share, limits, and waiting.
+//!
+//! It runs no linked code: a controller that only speaks to other processes needs this, and no
+//! executor.
+
+pub mod bystander;
+pub mod interruption;
+pub mod limits;
+pub mod shared_memory;
+pub mod standard_streams;
+pub mod waiting;
