@@ -7,7 +7,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orc_jit::{Dylib, Executor, Jit, Removal};
-use tests::processes::{Holdings, share_one_heap};
+use tests::processes::{Holdings, heap_in_use, share_one_heap};
 use tests::scratch::Scratch;
 
 /// Sessions, dylibs and objects in a full run.
@@ -151,13 +151,20 @@ fn dylib(jit: &Jit, objects: &Objects) -> Dylib {
 fn sessions_leave_nothing_behind() {
     let _alone = alone();
     let objects = Objects::new();
+    let mut heap = [0; 2];
+    let count = part_of(SESSIONS);
     soak("sessions", SESSIONS, None, |number| {
+        if number == count / 10 || number == count - 1 {
+            heap = [heap[1], heap_in_use()];
+        }
         let jit = Jit::new().expect("a session starts");
         let app = dylib(&jit, &objects);
         let (unit, name) = objects.unit(number);
         app.add_object_bytes("unit.o", unit).expect("a good object");
         assert_eq!(call(&app, &name), FIRST);
     });
+    println!("heap in use: {heap:?}");
+    assert!(heap[1] < heap[0] + (8 << 10), "a few bytes of each session");
 }
 
 #[test]

@@ -379,6 +379,7 @@ pub fn shut_down() {
     registry.threads.leave_calls_to_the_c_library();
     registry.fork_handlers = false;
     let threads = registry.tls.take_threads();
+    registry.free_empty();
     drop(registry);
     // All exit handlers are forgotten: this takes back the handlers of `fork`.
     // SAFETY: nothing of ours is left to be called.

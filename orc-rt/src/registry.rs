@@ -137,6 +137,17 @@ impl Registry {
         }
     }
 
+    /// Frees the memory of lists that are empty: nobody drops a registry.
+    pub fn free_empty(&mut self) {
+        if self.dylibs.is_empty() {
+            self.dylibs = Vec::new();
+        }
+        if self.initializing.is_empty() {
+            self.initializing = Vec::new();
+        }
+        self.last_error = String::new();
+    }
+
     /// A number larger than all before.
     pub fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;

@@ -70,6 +70,13 @@ pub fn share_one_heap() {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
+/// Bytes that this process has from the allocator, and has not given back.
+#[must_use]
+pub fn heap_in_use() -> usize {
+    // SAFETY: it counts.
+    unsafe { libc::mallinfo2() }.uordblks
+}
+
 /// How many stacks of threads there are among mappings: each follows a page that guards it.
 fn stacks(maps: &str) -> usize {
     /// The size of a thread's stack in Rust's standard library.
