@@ -18,6 +18,22 @@ pub(crate) fn read(addr: u64, bytes: &mut [u8]) -> bool {
     done == bytes.len() as isize
 }
 
+/// Reads the bytes at two addresses, in one call. Whether all of them were there.
+pub(crate) fn read_both(addrs: [u64; 2], first: &mut [u8], second: &mut [u8]) -> bool {
+    let sizes = [first.len(), second.len()];
+    let local = |bytes: &mut [u8]| libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let local = [local(first), local(second)];
+    let remote = [remote(addrs[0], sizes[0]), remote(addrs[1], sizes[1])];
+    // SAFETY: the kernel writes into the two slices only, and checks the other addresses itself.
+    let done = unsafe {
+        libc::process_vm_readv(libc::getpid(), local.as_ptr(), 2, remote.as_ptr(), 2, 0)
+    };
+    done == (sizes[0] + sizes[1]) as isize
+}
+
 /// Reads `N` words at `addr`. `None` if they are not all there.
 pub(crate) fn read_words<const N: usize>(addr: u64) -> Option<[u64; N]> {
     let mut bytes = [[0u8; 8]; N];
@@ -57,6 +73,10 @@ mod tests {
         let addr = words.as_ptr().expose_provenance() as u64;
         assert_eq!(read_words(addr), Some([7u64, 9]));
         assert_eq!(read_words::<1>(8), None);
+        let (mut first, mut second) = ([0; 8], [0; 4]);
+        assert!(read_both([addr + 8, addr], &mut first, &mut second));
+        assert_eq!((first, second), (9u64.to_ne_bytes(), 7u32.to_ne_bytes()));
+        assert!(!read_both([addr, 8], &mut first, &mut second));
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! a thread is past it if it is seen blocked in another system call, or has used a millisecond of
 //! processor time since the template was patched.
 
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -55,7 +58,8 @@ impl Watch {
     fn is_blocked(&self, thread: i32) -> bool {
         // "running", or "-1 ..." (blocked, but not in a system call), or the call's number, its six
         // arguments, the stack pointer and the program counter.
-        let Ok(text) = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")) else {
+        let mut text = [0; TEXT_MAX];
+        let Some(text) = read(thread, "syscall", &mut text) else {
             // It has ended.
             return true;
         };
@@ -73,9 +77,20 @@ impl Watch {
 
 /// Processor time that the thread has used, in nanoseconds.
 fn run_time(thread: i32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"));
-    let first = text
-        .ok()
-        .and_then(|text| text.split(' ').next()?.parse().ok());
+    let mut text = [0; TEXT_MAX];
+    let text = read(thread, "schedstat", &mut text);
+    let first = text.and_then(|text| text.split(' ').next()?.parse().ok());
     first.unwrap_or(0)
+}
+
+/// Bytes that the files of a thread have at most: nine numbers.
+const TEXT_MAX: usize = 256;
+
+/// Reads a small file of a thread. There may be many threads, so this does no more than it must.
+fn read<'a>(thread: i32, name: &str, text: &'a mut [u8; TEXT_MAX]) -> Option<&'a str> {
+    let mut path = [0; 64];
+    write!(&mut path[..], "/proc/self/task/{thread}/{name}").ok()?;
+    let mut file = File::open(CStr::from_bytes_until_nul(&path).ok()?.to_str().ok()?).ok()?;
+    let length = file.read(text).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()
 }

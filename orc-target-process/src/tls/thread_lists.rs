@@ -97,8 +97,12 @@ impl ThreadLists {
                 return None;
             }
             let descriptor = node.wrapping_sub(self.links);
-            let mut id = [0; 4];
-            if !probe::read(descriptor.wrapping_add(self.id), &mut id) {
+            let (mut id, mut next) = ([0; 4], [0; 8]);
+            let places = [
+                descriptor.wrapping_add(self.id),
+                node.wrapping_add(self.next),
+            ];
+            if !probe::read_both(places, &mut id, &mut next) {
                 return None;
             }
             threads.push(Thread {
@@ -106,7 +110,7 @@ impl ThreadLists {
                 pointer: descriptor,
                 id: i32::from_ne_bytes(id),
             });
-            [node] = probe::read_words(node.wrapping_add(self.next))?;
+            node = u64::from_ne_bytes(next);
         }
         Some(())
     }
