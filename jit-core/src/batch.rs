@@ -84,6 +84,9 @@ pub struct ProgramLink {
     pub before_start: Option<BeforeStart>,
     /// The program lies at the same addresses each time, below 2 GiB.
     pub fixed_addresses: bool,
+    /// Its thread-locals have to be at fixed offsets from the thread pointer, where code reaches them fastest:
+    /// it is an error if there is no room.
+    pub fixed_thread_locals: bool,
     /// Stop before the program is there, with the error [`LinkError::Rehearsed`].
     pub rehearse: Option<Rehearsal>,
 }
@@ -137,7 +140,8 @@ pub enum Resolution {
     },
     /// Something with a known address: an earlier batch's definition or an absolute symbol.
     Address {
-        /// Its address; for thread-locals, the offset from the thread pointer.
+        /// Its address; for thread-locals, their place
+        /// ([`TlsPlace::value`](crate::executor::api::TlsPlace::value)).
         addr: ExecutorAddr,
         /// What it names.
         kind: SymbolKind,
@@ -165,8 +169,8 @@ pub enum Resolution {
 const _: () = assert!(size_of::<Resolution>() <= 32, "a link has many");
 
 /// Addresses of one unit's definitions, in the order of its interface's `definitions`; null for
-/// what is not in memory. A lost definition may be, and come into force later. For thread-locals, the offset from the thread pointer; for IFUNCs, the
-/// address callers use.
+/// what is not in memory. A lost definition may be, and come into force later. For thread-locals, their place
+/// ([`TlsPlace::value`](crate::executor::api::TlsPlace::value)); for IFUNCs, the address callers use.
 pub type UnitAddresses = Vec<ExecutorAddr>;
 
 /// What the linker asks of the session while it links a batch. All calls may come from any thread;

@@ -9,7 +9,7 @@ use std::fmt;
 pub use orc_shared::api;
 pub use orc_shared::api::{AllocationRequest, FinalizeRequest, ProgramIdentity};
 use orc_shared::api::{
-    Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsBlock,
+    Import, ImportValue, LoadedLibrary, Placement, ProgramImage, RangeId, TlsAccess, TlsBlock,
 };
 pub use orc_shared::{AllocAction, AllocActionPair};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -82,7 +82,7 @@ pub trait InFlight: Any + Send {
     /// Final addresses of the requested segments, in request order.
     fn addresses(&self) -> &[ExecutorAddr];
 
-    /// The thread-local storage, if some was asked for.
+    /// The thread-local storage, if some was asked for and there was room where it was asked for.
     fn tls(&self) -> Option<TlsBlock>;
 
     /// Working memory of all segments (each `content_size` bytes), in request order. In process it
@@ -211,6 +211,15 @@ pub trait ExecutorControl: Send + Sync {
     /// process starts, in bytes, for what was refused last to be granted. `None` if nothing was refused.
     fn wanted_surplus(&self) -> Option<u64> {
         None
+    }
+
+    /// What code needs to reach thread-locals in modules of their own.
+    ///
+    /// # Errors
+    /// When the executor has no such thread-locals.
+    fn tls_access(&self) -> ExecutorResult<TlsAccess> {
+        let message = "the executor cannot have thread-locals in modules of their own";
+        Err(ExecutorError::failed(message))
     }
 
     /// Whether code runs in this process, so that its addresses can be called here.

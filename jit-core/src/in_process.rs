@@ -15,7 +15,8 @@ use orc_target_process::native;
 use orc_target_process::tls::Reserve;
 
 use crate::executor::api::{
-    Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, TlsBlock,
+    Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
+    TlsAccess, TlsBlock,
 };
 use crate::executor::{
     AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
@@ -170,6 +171,10 @@ impl ExecutorControl for InProcessExecutor {
 
     fn wanted_surplus(&self) -> Option<u64> {
         Reserve::get().wanted()
+    }
+
+    fn tls_access(&self) -> ExecutorResult<TlsAccess> {
+        Ok(LocalExecutor::tls_access()?)
     }
 }
 

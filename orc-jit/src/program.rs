@@ -62,6 +62,9 @@ pub struct ProgramSettings {
     pub rehearse: Option<Rehearsal>,
     /// The program lies at the same addresses each time, as one does that is linked with `-no-pie`.
     pub fixed_addresses: bool,
+    /// Its thread-locals have to be at fixed offsets from the thread pointer, where code reaches them fastest.
+    /// Otherwise they are called for when the process has no more room there.
+    pub fixed_thread_locals: bool,
     /// What is done when the program is in place, before any code of it or of its libraries runs.
     pub before_start: Option<BeforeStart>,
     /// End the process when the program ends, as a linked program does: exit handlers of the
@@ -87,6 +90,7 @@ impl Default for ProgramSettings {
             undefined: Undefined::default(),
             rehearse: None,
             fixed_addresses: false,
+            fixed_thread_locals: false,
             before_start: None,
             then_exit: false,
         }
@@ -384,6 +388,7 @@ impl Program {
                 args: self.settings.args.clone(),
                 rehearse: self.settings.rehearse,
                 fixed_addresses: self.settings.fixed_addresses,
+                fixed_thread_locals: self.settings.fixed_thread_locals,
                 before_start: self.settings.before_start.clone(),
             },
             drop_unreachable: self.settings.gc_sections,

@@ -57,8 +57,8 @@ pub struct AllocationRequest {
     pub range: RangeId,
     /// The segments.
     pub segments: Vec<SegmentRequest>,
-    /// Static thread-local storage: size and alignment in bytes, the latter a power of two.
-    pub tls: Option<(u64, u64)>,
+    /// Thread-local storage.
+    pub tls: Option<TlsRequest>,
     /// How many frame entries finalize will be given; guessed from the size of the text if absent.
     pub frames: Option<u64>,
 }
@@ -70,7 +70,7 @@ pub struct Allocated {
     pub id: u64,
     /// Final addresses of the segments, in request order.
     pub addresses: Vec<ExecutorAddr>,
-    /// The thread-local storage, if some was asked for.
+    /// The thread-local storage, if some was asked for and there was room where it was asked for.
     pub tls: Option<TlsBlock>,
 }
 
@@ -136,15 +136,90 @@ pub struct FunctionName {
     pub name: ExecutorAddr,
 }
 
-/// A piece of static thread-local storage, at the same offset from every thread's pointer.
+/// Thread-local storage to allocate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsRequest {
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment in bytes, a power of two.
+    pub align: u64,
+    /// Where it may be.
+    pub room: TlsRoom,
+}
+
+/// Where thread-local storage may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum TlsRoom {
+    /// At an offset from the thread pointer. It is an error if there is no room.
+    Fixed,
+    /// The same, but if there is no room, the allocation gets none.
+    FixedIfFree,
+    /// In a module of its own, which code reaches through `__tls_get_addr`.
+    Module,
+}
+
+/// A piece of thread-local storage that every thread has a copy of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TlsBlock {
     /// Identifies the block for commit and release.
     pub id: u64,
-    /// Offset of the block's first byte from the thread pointer, in bytes (negative on x86-64).
-    pub tp_offset: i64,
+    /// Where its first byte is.
+    pub place: TlsPlace,
     /// Size in bytes.
     pub size: u64,
+}
+
+/// Where a thread-local variable is. As a number ([`Self::value`]) it is what symbols of thread-local
+/// variables have for an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum TlsPlace {
+    /// At an offset from every thread's pointer, in bytes (negative on x86-64).
+    Fixed(i64),
+    /// At an offset in a thread's copy of a module's thread-locals.
+    Module {
+        /// The module's number with the loader, at least 1.
+        module: u32,
+        /// Bytes from the start of the copy.
+        offset: u32,
+    },
+}
+
+impl TlsPlace {
+    /// The place as one number: an offset from the thread pointer is that offset. It has all its upper 32 bits
+    /// equal; a module's number, which is neither zero nor that large, stands there otherwise. So
+    /// a number counted up by less than 4 GiB is a place in the same module.
+    #[must_use]
+    pub const fn value(self) -> u64 {
+        match self {
+            Self::Fixed(offset) => offset.cast_unsigned(),
+            Self::Module { module, offset } => (module as u64) << 32 | offset as u64,
+        }
+    }
+
+    /// The place that a number stands for.
+    #[must_use]
+    pub const fn from_value(value: u64) -> Self {
+        match (value >> 32) as u32 {
+            0 | u32::MAX => Self::Fixed(value.cast_signed()),
+            module => Self::Module {
+                module,
+                offset: value as u32,
+            },
+        }
+    }
+}
+
+/// What code needs to reach thread-local variables wherever they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TlsAccess {
+    /// A module whose thread-locals are at a fixed offset from the thread pointer.
+    pub module: u64,
+    /// That offset. A variable at an offset from the thread pointer is, as `__tls_get_addr` is concerned,
+    /// in this module, at the difference of the two.
+    pub tp_offset: i64,
+    /// The function of TLS descriptors whose second word is the address of a pair as `__tls_get_addr`
+    /// takes it.
+    pub descriptor_function: ExecutorAddr,
 }
 
 /// A library that the process has loaded.
@@ -273,4 +348,31 @@ pub struct ProgramImage {
     pub args: Vec<Vec<u8>>,
     /// Its code runs from stacks (`PT_GNU_STACK`).
     pub executable_stack: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_thread_locals_are_numbers() {
+        let module = TlsPlace::Module {
+            module: 3,
+            offset: 0x10,
+        };
+        for place in [
+            TlsPlace::Fixed(-0x1000),
+            TlsPlace::Fixed(0),
+            TlsPlace::Fixed(i64::from(i32::MIN)),
+            TlsPlace::Fixed(0xffff_ffff),
+            module,
+            TlsPlace::Module {
+                module: 1,
+                offset: u32::MAX,
+            },
+        ] {
+            assert_eq!(TlsPlace::from_value(place.value()), place);
+        }
+        assert_eq!(module.value(), 0x3_0000_0010);
+    }
 }

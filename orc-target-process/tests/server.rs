@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd as _;
 use orc_shared::api::{
     Allocated, AllocationRequest, Content, Finalization, FinalizeRequest, ImportValue,
     LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest,
+    TlsRequest, TlsRoom,
 };
 use orc_shared::remote::Opcode;
 use orc_shared::remote::services::{
@@ -247,7 +248,11 @@ fn request(range: RangeId) -> AllocationRequest {
             segment(SegmentKind::ReadOnly, 3),
             segment(SegmentKind::ReadWrite, TEXT_SIZE),
         ],
-        tls: Some((16, 16)),
+        tls: Some(TlsRequest {
+            size: 16,
+            align: 16,
+            room: TlsRoom::FixedIfFree,
+        }),
         frames: Some(0),
     }
 }

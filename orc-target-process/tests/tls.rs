@@ -5,16 +5,23 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use orc_shared::api::TlsBlock;
-use orc_target_process::tls::{Reserve, SETTING, TlsError};
+use orc_shared::api::{TlsBlock, TlsPlace};
+use orc_target_process::tls::{self, Reserve, SETTING, TlsError};
 use support::*;
+
+fn tp_offset(block: &TlsBlock) -> i64 {
+    match block.place {
+        TlsPlace::Fixed(offset) => offset,
+        TlsPlace::Module { .. } => panic!("{block:?} is in a module"),
+    }
+}
 
 /// The calling thread's copy of a block's bytes.
 fn here(block: &TlsBlock) -> *mut u8 {
     let pointer: u64;
     // SAFETY: the first word of the control block is its address.
     unsafe { std::arch::asm!("mov {}, fs:0", out(reg) pointer) };
-    pointer.wrapping_add_signed(block.tp_offset) as *mut u8
+    pointer.wrapping_add_signed(tp_offset(block)) as *mut u8
 }
 
 fn read(block: &TlsBlock) -> Vec<u8> {
@@ -56,7 +63,7 @@ fn a_process_with_one_thread() {
 fn existing_and_new_threads_get_the_image() {
     let reserve = Reserve::get();
     let block = reserve.reserve(100, 16).expect("free");
-    assert_eq!(block.tp_offset.rem_euclid(16), 0);
+    assert_eq!(tp_offset(&block).rem_euclid(16), 0);
     let barrier = Arc::new(Barrier::new(9));
     let threads: Vec<_> = (0..8)
         .map(|_| {
@@ -103,7 +110,7 @@ fn what_is_used_again_is_as_if_it_were_new() {
         // First with an image, then with zeros alone, then with a short image.
         for image in [&[9; 100][..], &[], &[3; 20]] {
             let block = reserve.reserve(100, 16).expect("free");
-            places.push(block.tp_offset);
+            places.push(tp_offset(&block));
             *shared.lock().expect("not poisoned") = Some(block);
             reserve.commit(&block, image).expect("all are reached");
             let expected = [image, &vec![0; 100 - image.len()]].concat();
@@ -147,7 +154,7 @@ fn only_the_blocks_bytes_are_written() {
         wait.recv().expect("sent");
         reserve.release(blocks[1]).expect("reserved");
         let again = reserve.reserve(64, 64).expect("free");
-        assert_eq!(again.tp_offset, blocks[1].tp_offset);
+        assert_eq!(tp_offset(&again), tp_offset(&blocks[1]));
         reserve.commit(&again, &[]).expect("reached");
         send.send(()).expect("running");
         assert_eq!(other.join().expect("does not panic"), [42, 0, 42]);
@@ -171,7 +178,7 @@ fn what_cannot_be_reserved_is_refused() {
         let all = reserve
             .reserve(8 << 10, 4096)
             .expect("the default size, and the largest alignment");
-        assert_eq!(all.tp_offset.rem_euclid(4096), 0);
+        assert_eq!(tp_offset(&all).rem_euclid(4096), 0);
         let error = reserve.reserve(64 << 10, 1).expect_err("full").to_string();
         assert!(error.contains("ORC_TLS_RESERVE_SIZE"), "{error}");
         let error = reserve
@@ -183,7 +190,7 @@ fn what_cannot_be_reserved_is_refused() {
         assert!(matches!(error, TlsError::UnknownBlock(_)));
         let empty = reserve.reserve(0, 1).expect("an address");
         let other = reserve.reserve(1, 1).expect("another");
-        assert_ne!(empty.tp_offset, other.tp_offset);
+        assert_ne!(tp_offset(&empty), tp_offset(&other));
     });
 }
 
@@ -228,7 +235,7 @@ fn what_does_not_fit_is_taken_from_the_loaders_surplus() {
         let again = reserve.reserve(1_000_000, 64).expect("free again");
         reserve.commit(&again, &[]).expect("reached");
         assert!(in_new_thread(move || read(&again)) == [0; 1_000_000]);
-        assert_eq!(again.tp_offset, block.tp_offset);
+        assert_eq!(tp_offset(&again), tp_offset(&block));
     });
 }
 
@@ -289,5 +296,157 @@ fn threads_made_during_commits_start_right() {
             maker.join().expect("no thread saw other bytes");
         }
         assert!(seen.load(Ordering::Relaxed) > 100);
+    });
+}
+
+/// What linked code calls.
+fn get_address(module: u64, offset: u64) -> *mut u8 {
+    unsafe extern "C" {
+        fn __tls_get_addr(pair: *const [u64; 2]) -> *mut u8;
+    }
+    // SAFETY: the loader's function; the pair is read during the call.
+    unsafe { __tls_get_addr(&[module, offset]) }
+}
+
+/// The calling thread's copy of a block in a module.
+fn in_module(block: &TlsBlock) -> &'static mut [u8] {
+    let TlsPlace::Module { module, offset } = block.place else {
+        panic!("{block:?} is not in a module");
+    };
+    let start = get_address(module.into(), offset.into());
+    // SAFETY: a block of this thread, which tests release when nothing refers to it any more.
+    unsafe { std::slice::from_raw_parts_mut(start, block.size as usize) }
+}
+
+/// The same, as code with TLS descriptors gets it.
+fn by_descriptor(module: u64, offset: u64) -> *mut u8 {
+    let access = tls::access().expect("the loader tells");
+    let pair = [module, offset];
+    let descriptor = [access.descriptor_function.value(), (&raw const pair) as u64];
+    let (tp_offset, kept): (u64, u64);
+    // SAFETY: what the compiler makes of an access: only `%rax` changes, and flags. The vector register
+    // is one that calls may change.
+    unsafe {
+        std::arch::asm!(
+            "movq xmm7, {kept}",
+            "xor {kept:e}, {kept:e}",
+            "call [rax]",
+            "movq {kept}, xmm7",
+            inout("rax") &raw const descriptor => tp_offset,
+            kept = inout(reg) 0x1234_5678_u64 => kept,
+            in("rdi") 1, in("rsi") 2, in("r8") 3, in("r11") 4,
+            out("xmm7") _,
+        );
+    }
+    assert_eq!(kept, 0x1234_5678);
+    let pointer: u64;
+    // SAFETY: the first word of the control block is its address.
+    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) pointer) };
+    pointer.wrapping_add(tp_offset) as *mut u8
+}
+
+#[test]
+fn a_module_of_its_own_has_its_image_in_every_thread() {
+    let reserve = Reserve::get();
+    let barrier = Arc::new(Barrier::new(2));
+    let both = Arc::clone(&barrier);
+    let shared: Arc<std::sync::Mutex<Option<TlsBlock>>> = Arc::default();
+    let seen = Arc::clone(&shared);
+    let old = std::thread::spawn(move || {
+        both.wait();
+        both.wait();
+        let block = seen.lock().expect("not poisoned").expect("set");
+        (
+            in_module(&block).as_ptr().addr() % 256,
+            in_module(&block).to_vec(),
+        )
+    });
+    barrier.wait();
+    let block = reserve.reserve_module(100_000, 256).expect("made");
+    *shared.lock().expect("not poisoned") = Some(block);
+    let image: Vec<u8> = (0..50_000_u32).map(|at| (at / 7) as u8).collect();
+    reserve.commit(&block, &image).expect("written");
+    let error = reserve
+        .commit(&block, &vec![0; 100_001])
+        .expect_err("too much");
+    assert!(matches!(error, TlsError::ImageTooLarge { .. }));
+    barrier.wait();
+    let expected = [image, vec![0; 50_000]].concat();
+    assert_eq!(old.join().expect("does not panic"), (0, expected.clone()));
+    assert!(in_new_thread(move || in_module(&block).to_vec()) == expected);
+    assert!(in_module(&block) == expected);
+    in_module(&block).fill(7);
+
+    let TlsPlace::Module { module, .. } = block.place else {
+        panic!("{block:?}");
+    };
+    let start = in_module(&block).as_mut_ptr();
+    assert_eq!(by_descriptor(module.into(), 5), start.wrapping_add(5));
+    in_new_thread(move || {
+        // The first access of this thread makes its copy.
+        let at = by_descriptor(module.into(), 6);
+        assert_eq!(at, in_module(&block).as_mut_ptr().wrapping_add(6));
+    });
+
+    reserve.release(block).expect("reserved");
+    let error = reserve.release(block).expect_err("twice");
+    assert!(matches!(error, TlsError::UnknownBlock(_)));
+    let again = reserve.reserve_module(100_000, 8).expect("made");
+    reserve.commit(&again, &[3]).expect("written");
+    assert_eq!(
+        in_module(&again)[..3],
+        [3, 0, 0],
+        "nothing is left of the other"
+    );
+    reserve.release(again).expect("reserved");
+}
+
+#[test]
+fn what_is_at_a_fixed_offset_has_a_pair_too() {
+    let reserve = Reserve::get();
+    let access = tls::access().expect("the loader tells");
+    let block = reserve.reserve(64, 64).expect("free");
+    in_new_thread(move || {
+        let offset = tp_offset(&block)
+            .wrapping_sub(access.tp_offset)
+            .cast_unsigned();
+        assert_eq!(get_address(access.module, offset), here(&block));
+        assert_eq!(by_descriptor(access.module, offset), here(&block));
+    });
+    reserve.release(block).expect("reserved");
+}
+
+#[test]
+fn many_modules_take_no_descriptors_and_leave_nothing() {
+    in_child("many_modules_take_no_descriptors_and_leave_nothing", || {
+        let reserve = Reserve::get();
+        let count = |what: &str| std::fs::read_dir(what).expect("readable").count();
+        let mappings = || {
+            std::fs::read_to_string("/proc/self/maps")
+                .expect("readable")
+                .lines()
+                .count()
+        };
+        let before = (count("/proc/self/fd"), mappings());
+        let blocks: Vec<TlsBlock> = (0..1000)
+            .map(|number: u32| {
+                let block = reserve.reserve_module(1100, 8).expect("made");
+                reserve
+                    .commit(&block, &number.to_le_bytes())
+                    .expect("written");
+                block
+            })
+            .collect();
+        assert_eq!(count("/proc/self/fd"), before.0);
+        for (number, block) in (0_u32..).zip(&blocks) {
+            assert_eq!(
+                in_module(block)[..5],
+                [&number.to_le_bytes()[..], &[0]].concat()
+            );
+        }
+        for block in blocks {
+            reserve.release(block).expect("reserved");
+        }
+        assert!(mappings() < before.1 + 10);
     });
 }

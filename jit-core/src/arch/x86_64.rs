@@ -103,11 +103,16 @@ kinds! {
         GotBaseDelta64,
         /// `GOT + A - P`, 32 bits signed (`R_X86_64_GOTPC32`). The target symbol is ignored.
         GotBaseDelta32,
-        /// `TP + A`, 64 bits (`R_X86_64_TPOFF64`, and `R_X86_64_DTPOFF64`: all accesses are
-        /// rewritten to local-exec, whose module base is the thread pointer itself).
+        /// `TP + A`, 64 bits (`R_X86_64_TPOFF64`).
         TpOffset64,
-        /// `TP + A`, 32 bits signed (`R_X86_64_TPOFF32`, and `R_X86_64_DTPOFF32` as above).
+        /// `TP + A`, 32 bits signed (`R_X86_64_TPOFF32`).
         TpOffset32,
+        /// `TP + A`, 64 bits (`R_X86_64_DTPOFF64`): where accesses are rewritten to local-exec, the
+        /// module's base is the thread pointer itself. For a variable in a module of its own, its offset
+        /// there and `A`.
+        ModuleOffset64,
+        /// The same, 32 bits signed (`R_X86_64_DTPOFF32`).
+        ModuleOffset32,
     }
     Request {
         /// `L + A - P`, 32 bits signed: a call or jump (`R_X86_64_PLT32`).

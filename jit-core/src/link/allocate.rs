@@ -6,8 +6,10 @@ use orc_shared::ExecutorAddr;
 
 use super::finalize;
 use super::ranges;
-use super::state::{Group, GroupMemory, Link};
+use super::state::{Group, GroupMemory, Link, PendingExport};
+use crate::batch::NativeBinding;
 use crate::error::LinkError;
+use crate::executor::api::{NativeKind, TlsBlock, TlsPlace, TlsRequest, TlsRoom};
 use crate::executor::{AllocationRequest, InFlight};
 
 /// Whether the groups have memory.
@@ -15,8 +17,8 @@ use crate::executor::{AllocationRequest, InFlight};
 pub(super) enum Allocation {
     /// They have.
     Done,
-    /// A range was full and has been replaced by one that lies elsewhere: what lowering assumed no
-    /// longer holds, and the link has to start again.
+    /// A range was full and has been replaced by one that lies elsewhere, or thread-locals are elsewhere
+    /// than assumed: what lowering assumed no longer holds, and the link has to start again.
     Restart,
 }
 
@@ -27,7 +29,7 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
     let groups: Vec<usize> = (0..link.groups.len())
         .filter(|&index| !link.groups[index].layout.is_empty())
         .collect();
-    let request = |link: &Link, index: usize| request(&link.groups[index], frames[index]);
+    let request = |link: &Link, index: usize| request(link, index, frames[index]);
     let requests: Vec<_> = groups.iter().map(|&i| request(link, i)).collect();
     let mut memory: Vec<_> = link.groups.iter().map(|_| None).collect();
     for (index, allocated) in zip_all(&groups, context.executor.allocate(&requests)?)? {
@@ -47,13 +49,33 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
         let Some(near) = near else {
             return Ok(Allocation::Restart);
         };
+        if near.tls().is_none() && !link.groups[index].tls_in_module && has_tls(link, index) {
+            let group = &link.groups[index];
+            link.in_modules.push((group.dylib, group.tracker));
+            continue;
+        }
         let large = allocate_apart(link, index)?;
         let allocated = GroupMemory { near, large };
         set_places(&mut link.groups[index], &allocated)?;
         memory[index] = Some(allocated);
     }
+    if link
+        .groups
+        .iter()
+        .any(|group| !group.tls_in_module && is_in_module(link, group))
+    {
+        return Ok(Allocation::Restart);
+    }
     *link.memory.get_mut() = memory;
     Ok(Allocation::Done)
+}
+
+fn has_tls(link: &Link, index: usize) -> bool {
+    link.groups[index].layout.tls.size > 0
+}
+
+fn is_in_module(link: &Link, group: &Group) -> bool {
+    link.in_modules.contains(&(group.dylib, group.tracker))
 }
 
 /// Allocates a group's large data, if that lies apart.
@@ -84,13 +106,34 @@ fn allocate_apart(link: &Link, index: usize) -> Result<Option<Box<dyn InFlight>>
     Err(LinkError::Internal(message.to_owned()))
 }
 
-fn request(group: &Group, frames: u64) -> AllocationRequest {
+fn request(link: &Link, index: usize, frames: u64) -> AllocationRequest {
+    let group = &link.groups[index];
     let tls = &group.layout.tls;
+    let wanted = TlsRequest {
+        size: tls.size,
+        align: tls.align.max(1),
+        room: room_for_tls(link, index),
+    };
     AllocationRequest {
         range: group.range,
         segments: group.layout.requests(group.near_segments()),
-        tls: (tls.size > 0).then_some((tls.size, tls.align.max(1))),
+        tls: (tls.size > 0).then_some(wanted),
         frames: Some(frames),
+    }
+}
+
+/// Where a group's thread-locals may be. What libraries refer to has to be at a fixed offset: they find it
+/// through an object of the executor's that counts from there.
+fn room_for_tls(link: &Link, index: usize) -> TlsRoom {
+    let exported = |pending: &PendingExport| {
+        pending.export.kind == NativeKind::ThreadLocal
+            && link.parts[pending.part as usize].group as usize == index
+    };
+    match &link.batch.binding {
+        _ if link.groups[index].tls_in_module => TlsRoom::Module,
+        NativeBinding::Program(program) if program.fixed_thread_locals => TlsRoom::Fixed,
+        _ if link.exports.iter().any(exported) => TlsRoom::Fixed,
+        _ => TlsRoom::FixedIfFree,
     }
 }
 
@@ -134,7 +177,12 @@ fn set_places(group: &mut Group, memory: &GroupMemory) -> Result<(), LinkError> 
     }
     group.tls = memory.near.tls();
     let wanted = group.layout.segments.iter().filter(|s| s.size > 0).count();
-    if placed == wanted && group.tls.is_some() == (group.layout.tls.size > 0) {
+    let is_in_module = |tls: TlsBlock| matches!(tls.place, TlsPlace::Module { .. });
+    let has_tls = match group.tls {
+        None => group.layout.tls.size == 0,
+        Some(tls) => is_in_module(tls) == group.tls_in_module,
+    };
+    if placed == wanted && has_tls {
         return Ok(());
     }
     let message = "the executor returned less memory than it was asked for";

@@ -15,12 +15,12 @@ use super::exports::Loaded;
 use super::linker_part::{self, NewBlock};
 use super::parallel;
 use super::ranges;
-use super::state::{Bound, External, Link, PendingCopy, PendingExport, Uses};
+use super::state::{Bound, External, Group, Link, PendingCopy, PendingExport, Uses};
 use crate::arch::x86_64::lower::TargetClass;
 use crate::arch::x86_64::{Kind, stubs};
 use crate::batch::{DylibId, NativeBinding, Resolution};
 use crate::error::LinkError;
-use crate::executor::api::{CopyRelocation, Export, NativeKind};
+use crate::executor::api::{CopyRelocation, Export, NativeKind, TlsPlace};
 use crate::graph::{ComputedRange, SectionKind, SymbolId, Target};
 use crate::native::{LibrarySymbol, NativeSymbol};
 use crate::object::SymbolKind;
@@ -322,7 +322,14 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
     };
     match (&external.bound, &external.resolution) {
         (_, Resolution::Null) => TargetClass::Null,
-        (_, Resolution::Linker(LinkerDefined::TlsModuleBase)) => TargetClass::ThreadLocal,
+        (_, Resolution::Linker(LinkerDefined::TlsModuleBase)) => {
+            // It differs from group to group.
+            let mut groups = link.groups.iter();
+            match groups.any(|group| group.dylib == external.dylib && group.tls_in_module) {
+                true => TargetClass::LateThreadLocal,
+                false => TargetClass::ThreadLocal,
+            }
+        }
         (Bound::Part { part, symbol }, _) => {
             let to = &link.parts[*part as usize];
             let group = &link.groups[to.group as usize];
@@ -330,7 +337,7 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
             match to.graph.symbols[symbol.0 as usize].target {
                 Target::Absolute(value) => classify_value(value, extent),
                 Target::Computed { range, .. } => classify_computed(range, near),
-                _ if kind == Some(SectionKind::ThreadLocal) => TargetClass::ThreadLocal,
+                _ if kind == Some(SectionKind::ThreadLocal) => thread_local(group),
                 _ if kind == Some(SectionKind::LargeReadWrite) && group.large_apart => {
                     TargetClass::Far
                 }
@@ -340,11 +347,16 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
                 _ => TargetClass::Near,
             }
         }
-        (Bound::Value(_) | Bound::Pending, Resolution::Address { kind, .. })
-        | (Bound::Value(_) | Bound::Pending, Resolution::Pending { kind, .. })
+        (Bound::Value(value), Resolution::Address { kind, .. })
             if *kind == SymbolKind::ThreadLocal =>
         {
-            TargetClass::ThreadLocal
+            match TlsPlace::from_value(*value) {
+                TlsPlace::Fixed(_) => TargetClass::ThreadLocal,
+                TlsPlace::Module { .. } => TargetClass::ModuleThreadLocal,
+            }
+        }
+        (Bound::Pending, Resolution::Pending { kind, .. }) if *kind == SymbolKind::ThreadLocal => {
+            TargetClass::LateThreadLocal
         }
         (Bound::Value(value), _) => classify_value(*value, extent),
         (Bound::Native, Resolution::Native(native)) => match native.symbol.kind {
@@ -356,6 +368,14 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
         },
         (Bound::Linker, _) => near,
         _ => TargetClass::Far,
+    }
+}
+
+/// What is known of a group's thread-locals.
+pub(super) fn thread_local(group: &Group) -> TargetClass {
+    match group.tls_in_module {
+        true => TargetClass::ModuleThreadLocal,
+        false => TargetClass::ThreadLocal,
     }
 }
 

@@ -57,7 +57,9 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
     let mut of_units = Vec::with_capacity(link.batch.units.len());
     for (index, unit) in link.batch.units.iter().enumerate() {
         let group = *known.entry((unit.dylib, unit.tracker)).or_insert_with(|| {
-            link.groups.push(Group::new(unit.dylib, unit.tracker));
+            let mut group = Group::new(unit.dylib, unit.tracker);
+            group.tls_in_module = link.in_modules.contains(&(unit.dylib, unit.tracker));
+            link.groups.push(group);
             link.groups.len() as u32 - 1
         });
         link.groups[group as usize].parts.push(index as u32);

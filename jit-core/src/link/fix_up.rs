@@ -6,17 +6,20 @@
 
 use rayon::prelude::*;
 
-use super::errors::OutOfRange;
+use super::errors::{OutOfRange, UnsupportedEdge};
 use super::layout::{Output, SEGMENTS};
 use super::name_functions;
 use super::parallel::PARALLEL_WORK;
 use super::state::{GroupMemory, Link, Part, join_errors};
 use crate::arch::x86_64::Kind;
 use crate::arch::x86_64::fixup::{FixupError, Terms, fixup};
+use crate::arch::x86_64::tls::NEEDS_FIXED_OFFSET;
+use crate::batch::Resolution;
 use crate::demangle;
 use crate::error::LinkError;
+use crate::executor::api::TlsPlace;
 use crate::graph::{BlockId, Content, Edge, SectionKind, SymbolId, Target};
-use crate::object::ObjectError;
+use crate::object::{ObjectError, SymbolKind};
 use crate::threads;
 use orc_shared::ExecutorAddr;
 
@@ -242,10 +245,23 @@ fn describe(link: &Link, failure: &Failure) -> LinkError {
             ));
         }
     };
+    let target = TlsPlace::from_value(part.value(edge.target));
+    if is_thread_local(link, part, edge.target) && matches!(target, TlsPlace::Module { .. }) {
+        return LinkError::UnsupportedEdge(
+            UnsupportedEdge {
+                object: graph.name.clone(),
+                place,
+                target: target_name(link, part, edge),
+                kind,
+                reason: NEEDS_FIXED_OFFSET,
+            }
+            .into(),
+        );
+    }
     let block = &graph.blocks[failure.block.0 as usize];
     let native = part.external(edge.target).is_some_and(|external| {
         let resolution = &link.externals[external as usize].resolution;
-        matches!(resolution, crate::batch::Resolution::Native(_))
+        matches!(resolution, Resolution::Native(_))
     });
     LinkError::OutOfRange(
         OutOfRange {
@@ -269,6 +285,20 @@ fn describe(link: &Link, failure: &Failure) -> LinkError {
 
 const FAR_NUMBER: &str = "the value is a number, no place in an object, and too far from where code can \
      lie: take it with a 64-bit instruction (movabs)";
+
+/// Whether the symbol is a thread-local that another batch defines.
+fn is_thread_local(link: &Link, part: &Part, symbol: SymbolId) -> bool {
+    part.external(symbol).is_some_and(|external| {
+        let resolution = &link.externals[external as usize].resolution;
+        matches!(
+            resolution,
+            Resolution::Pending {
+                kind: SymbolKind::ThreadLocal,
+                ..
+            }
+        )
+    })
+}
 
 /// Whether the symbol is a number, and no place.
 fn is_number(link: &Link, part: &Part, symbol: SymbolId) -> bool {

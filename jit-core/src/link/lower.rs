@@ -15,7 +15,7 @@ use super::parallel;
 use super::ranges;
 use super::state::{Bound, External, Ifunc, Link, Needs, OWN, Part, join_errors};
 use super::tables::Tables;
-use crate::arch::x86_64::lower::{Lowered, TargetClass, has_place, lower, near};
+use crate::arch::x86_64::lower::{Lowered, TargetClass, has_place, is_in_one_module, lower, near};
 use crate::arch::x86_64::{Kind, stubs};
 use crate::error::LinkError;
 use crate::graph::{BlockId, Edge, EdgeKind, SectionId, SectionKind, SymbolId, Target};
@@ -32,6 +32,8 @@ pub(super) struct Shared<'a> {
     extents: Vec<ExecutorAddrRange>,
     /// Per group, as [`super::state::Group::large_apart`].
     large_apart: Vec<bool>,
+    /// Per group: the class of its thread-locals.
+    thread_local: Vec<TargetClass>,
     pub(super) got: NameId,
     writable_got: NameId,
     pub(super) plt: NameId,
@@ -66,6 +68,7 @@ pub(super) fn lower_all(link: &mut Link) -> Result<(), LinkError> {
         needs: &needs,
         extents: link.groups.iter().map(|group| group.extent).collect(),
         large_apart: link.groups.iter().map(|g| g.large_apart).collect(),
+        thread_local: link.groups.iter().map(bring_near::thread_local).collect(),
         got: names.intern(b".got"),
         writable_got: names.intern(b".got.plt"),
         plt: names.intern(b".plt"),
@@ -157,6 +160,7 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
         true => TargetClass::Far,
         false => near,
     };
+    let thread_local = shared.thread_local[part.group as usize];
     let graph = &part.graph;
     let classify = |(index, symbol): (usize, &crate::graph::Symbol)| -> Facts {
         let own = |class| Facts {
@@ -173,7 +177,7 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
                 let section = &graph.sections[block.section.0 as usize];
                 own(match section.kind {
                     _ if !block.live => None,
-                    SectionKind::ThreadLocal => Some(TargetClass::ThreadLocal),
+                    SectionKind::ThreadLocal => Some(thread_local),
                     SectionKind::LargeReadWrite => Some(large),
                     _ => Some(near),
                 })
@@ -200,6 +204,10 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
 
 fn lower_part(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
     let facts = facts_of_symbols(part, shared);
+    let in_modules = facts.iter().any(|facts| {
+        let class = facts.class;
+        class == Some(TargetClass::ModuleThreadLocal) || class == Some(TargetClass::LateThreadLocal)
+    });
     let mut edges = std::mem::take(&mut part.graph.edges);
     let mut lowering = Lowering {
         part,
@@ -207,6 +215,8 @@ fn lower_part(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
         facts,
         near: near_kinds(),
         tables: Tables::new(part),
+        in_modules,
+        one_module: Vec::new(),
         refused: Vec::new(),
     };
     for (index, block) in part.graph.blocks.iter().enumerate() {
@@ -216,8 +226,12 @@ fn lower_part(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
         }
     }
     let Lowering {
-        tables, refused, ..
+        tables,
+        refused,
+        one_module,
+        ..
     } = lowering;
+    part.one_module = one_module;
     part.graph.edges = edges;
     tables.finish(part, shared);
     let errors = refused.into_iter();
@@ -231,6 +245,10 @@ struct Lowering<'a> {
     facts: Vec<Facts>,
     near: [Option<EdgeKind>; 128],
     tables: Tables,
+    /// Whether it refers to thread-locals that are, or may be, in modules of their own.
+    in_modules: bool,
+    /// As [`Part::one_module`].
+    one_module: Vec<SymbolId>,
     refused: Vec<(BlockId, Edge, Refused)>,
 }
 
@@ -259,6 +277,12 @@ impl Lowering<'_> {
                     self.shared.need(external, Needs::VALUE);
                 }
                 continue;
+            }
+            if self.in_modules
+                && Kind::from_edge(edge.kind).is_some_and(is_in_one_module)
+                && self.one_module.last() != Some(&edge.target)
+            {
+                self.one_module.push(edge.target);
             }
             match lower_edge(&edge, target, edges.get(at), content, kind) {
                 Ok(lowered) => {

@@ -27,18 +27,19 @@ mod state;
 mod survey;
 mod tables;
 pub mod timings;
+mod tls_words;
 mod values;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::arch::x86_64::stubs;
 use crate::batch::{Batch, BatchHost, BeforeStart, DylibId, NativeBinding, Rehearsal};
 use crate::error::LinkError;
-use crate::executor::api::ImportValue;
+use crate::executor::api::{ImportValue, TlsAccess};
 use crate::executor::{ExecutorControl, ExecutorError};
 use crate::graph::SectionKind;
 use crate::name::NameTable;
@@ -67,6 +68,8 @@ pub struct LinkContext {
     /// What the session's links have put where.
     pub placed: Arc<PlacedCode>,
     ranges: Ranges,
+    /// As the executor has told it, once it was asked.
+    tls_access: OnceLock<TlsAccess>,
 }
 
 impl LinkContext {
@@ -84,6 +87,7 @@ impl LinkContext {
             times: Arc::default(),
             placed: Arc::default(),
             ranges: Ranges::default(),
+            tls_access: OnceLock::new(),
         }
     }
 
@@ -103,8 +107,8 @@ impl Drop for LinkContext {
 /// The phase in which the loader loads and initializes a program's libraries.
 const LOADING: &str = "load libraries";
 
-/// How often a link starts again because a range was full.
-const ATTEMPTS: usize = 3;
+/// How often a link starts at most: again if a range was full, and if there was no room for thread-locals.
+const ATTEMPTS: usize = 5;
 
 /// Links a batch. The outcome goes to `host`: `resolved`, then `emitted`, or `failed`.
 ///
@@ -131,12 +135,15 @@ fn prepare(
     host: &Arc<dyn BatchHost>,
 ) -> Result<Link, LinkError> {
     let mut wanted = 0;
+    let mut in_modules = Vec::new();
     for _ in 0..ATTEMPTS {
         let mut link = Link::new(Arc::clone(context), Arc::clone(host), Arc::clone(&batch));
+        link.in_modules = in_modules;
         if place(&mut link)? == Allocation::Done {
             return Ok(link);
         }
         wanted = link.near_size;
+        in_modules = link.in_modules;
     }
     Err(LinkError::Executor(ExecutorError::failed(format_args!(
         "the objects need {} MiB of memory next to each other, and an empty range of the executor's \
@@ -172,6 +179,7 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     bring_near::choose_ranges(link)?;
     bring_near::bring_near(link)?;
     lower::lower_all(link)?;
+    tls_words::find_access(link)?;
     add_resolver_code(link);
     drop(phase);
 

@@ -17,7 +17,7 @@ use crate::batch::{Batch, BatchHost, DylibId, Resolution, TrackerId};
 use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::InFlight;
-use crate::executor::api::{CopyRelocation, Export, RangeId, TlsBlock};
+use crate::executor::api::{CopyRelocation, Export, RangeId, TlsAccess, TlsBlock};
 use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target, with_room};
 use crate::link::LinkContext;
 use crate::link::layout::{LARGE, Layout, Placement, SEGMENTS};
@@ -52,6 +52,10 @@ pub(super) struct Part {
     pub(super) ifuncs: Vec<Ifunc>,
     /// The names of its functions, if it has any.
     pub(super) names: Option<FunctionNames>,
+    /// Words that tell code where thread-locals are.
+    pub(super) tls_words: Vec<TlsWord>,
+    /// Thread-locals that code takes to be in one module, where that may be wrong.
+    pub(super) one_module: Vec<SymbolId>,
     /// Its live blocks, from layout until they have addresses.
     pub(super) placements: Vec<Placement>,
     /// Per section: index into the group's output sections.
@@ -151,6 +155,8 @@ pub(super) struct Group {
     pub(super) extent: ExecutorAddrRange,
     pub(super) layout: Layout,
     pub(super) tls: Option<TlsBlock>,
+    /// Whether its thread-locals are in a module of their own.
+    pub(super) tls_in_module: bool,
     /// The base of GOT-relative addresses.
     pub(super) got_base: u64,
     /// The code that runs IFUNC resolvers, if the group has any: part and symbol.
@@ -199,9 +205,35 @@ pub(super) struct Link {
     pub(super) copies: Vec<PendingCopy>,
     /// Bytes that all groups need next to each other, about.
     pub(super) near_size: u64,
+    /// Groups, as dylib and tracker, for whose thread-locals there is no room at fixed offsets.
+    pub(super) in_modules: Vec<(DylibId, TrackerId)>,
+    /// What code needs to reach such thread-locals, if any does.
+    pub(super) tls_access: Option<TlsAccess>,
     /// Places outside the groups that lowering took to be in reach.
     pub(super) assumed_near: Vec<ExecutorAddr>,
     pub(super) timings: Timings,
+}
+
+/// A symbol whose value tells code where a thread-local is.
+#[derive(Clone, Copy)]
+pub(super) struct TlsWord {
+    pub(super) symbol: SymbolId,
+    /// The thread-local.
+    pub(super) target: SymbolId,
+    pub(super) value: TlsValue,
+}
+
+/// What a [`TlsWord`] is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum TlsValue {
+    /// The number of the module.
+    Module,
+    /// The offset in the module.
+    Offset,
+    /// The offset in the module of what other offsets count from.
+    Base,
+    /// The function of a TLS descriptor.
+    Function,
 }
 
 /// An export whose address is not known yet.
@@ -236,6 +268,8 @@ impl Part {
             uses: Vec::new(),
             ifuncs: Vec::new(),
             names: None,
+            tls_words: Vec::new(),
+            one_module: Vec::new(),
             placements: Vec::new(),
             outputs: Vec::new(),
             values: Vec::new(),
@@ -288,6 +322,7 @@ impl Group {
             extent: ExecutorAddrRange::default(),
             layout: Layout::default(),
             tls: None,
+            tls_in_module: false,
             got_base: 0,
             run_resolvers: None,
         }
@@ -327,6 +362,8 @@ impl Link {
             exports: Vec::new(),
             copies: Vec::new(),
             near_size: 0,
+            in_modules: Vec::new(),
+            tls_access: None,
             assumed_near: Vec::new(),
             timings,
         }

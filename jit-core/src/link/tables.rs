@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::linker_part::{self, NewBlock};
 use super::lower::{Facts, Shared, push_section};
-use super::state::{Needs, OWN, Part, TLS_MODULE, TLS_OFFSET};
+use super::state::{Bound, Needs, OWN, Part, TLS_MODULE, TLS_OFFSET, TlsValue, TlsWord};
 use crate::arch::x86_64::lower::{BRANCH_ADDEND, Lowered, Via};
 use crate::arch::x86_64::{Kind, stubs};
 use crate::graph::{BlockId, Content, Edge, SectionId, SectionKind, SymbolId, Target};
@@ -45,6 +45,8 @@ pub(super) struct Tables {
     got: Entries,
     got_tp_offset: Entries,
     got_tls_pair: Entries,
+    got_tls_module: Entries,
+    descriptors: Entries,
     stubs: Entries,
     branches: Branches,
     sizes: Entries,
@@ -87,6 +89,8 @@ impl Tables {
             got: Entries::default(),
             got_tp_offset: Entries::default(),
             got_tls_pair: Entries::default(),
+            got_tls_module: Entries::default(),
+            descriptors: Entries::default(),
             stubs: Entries::default(),
             branches: Branches::default(),
             sizes: Entries::default(),
@@ -107,9 +111,13 @@ impl Tables {
             let need = match lowered.via {
                 Via::GotTlsPair => Needs::TLS_PAIR,
                 Via::Size => Needs::empty(),
-                Via::Direct | Via::Got | Via::GotTpOffset | Via::Stub | Via::BranchStub => {
-                    Needs::VALUE
-                }
+                Via::Direct
+                | Via::Got
+                | Via::GotTpOffset
+                | Via::GotTlsModule
+                | Via::TlsDescriptor
+                | Via::Stub
+                | Via::BranchStub => Needs::VALUE,
             };
             shared.need(externals[edge.target.0 as usize], need);
         }
@@ -119,6 +127,8 @@ impl Tables {
             Via::Got => self.got.get(edge.target, symbols, next),
             Via::GotTpOffset => self.got_tp_offset.get(edge.target, symbols, next),
             Via::GotTlsPair => self.got_tls_pair.get(edge.target, symbols, next),
+            Via::GotTlsModule => self.got_tls_module.get(edge.target, symbols, next),
+            Via::TlsDescriptor => self.descriptors.get(edge.target, symbols, next),
             Via::Stub => self.stubs.get(edge.target, symbols, next),
             Via::BranchStub => {
                 // The field counts from the end of the instruction, which it is the last part of.
@@ -167,7 +177,8 @@ impl Tables {
     fn define_got(&self, part: &mut Part, shared: &Shared<'_>) {
         let branches = self.branches.list.len();
         let singles = self.got.targets.len() + self.got_tp_offset.targets.len() + branches;
-        let words = singles + 2 * self.got_tls_pair.targets.len();
+        let pairs = self.got_tls_pair.targets.len() + self.got_tls_module.targets.len();
+        let words = singles + 2 * pairs + 4 * self.descriptors.targets.len();
         if words == 0 {
             return;
         }
@@ -197,17 +208,59 @@ impl Tables {
         let pairs = self.got_tls_pair.targets.iter();
         for (target, symbol) in pairs.zip(&self.got_tls_pair.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
-            for word in [TLS_MODULE, TLS_OFFSET] {
-                let external = part.externals[target.0 as usize] | word;
-                let value =
-                    linker_part::add_symbol(part, Target::External, SymbolKind::None, 0, external);
-                push(&mut edges, Kind::Pointer64, (value, 0));
+            let [module, offset] = tls_pair(part, *target, shared);
+            push(&mut edges, Kind::Pointer64, (module, 0));
+            push(&mut edges, Kind::Pointer64, (offset, 0));
+        }
+        let modules = self.got_tls_module.targets.iter();
+        for (target, symbol) in modules.zip(&self.got_tls_module.symbols) {
+            places.push((*symbol, edges.len() as u64 * 8));
+            for value in [TlsValue::Module, TlsValue::Base] {
+                push(
+                    &mut edges,
+                    Kind::Pointer64,
+                    (tls_word(part, *target, value), 0),
+                );
+            }
+        }
+        // A function, the address of a pair, the pair.
+        let descriptors = self.descriptors.targets.iter();
+        for (target, symbol) in descriptors.zip(&self.descriptors.symbols) {
+            places.push((*symbol, edges.len() as u64 * 8));
+            let function = tls_word(part, *target, TlsValue::Function);
+            push(&mut edges, Kind::Pointer64, (function, 0));
+            push(&mut edges, Kind::Pointer64, (*symbol, 16));
+            for word in tls_pair(part, *target, shared) {
+                push(&mut edges, Kind::Pointer64, (word, 0));
             }
         }
         let section = push_section(part, shared.got, SectionKind::RelocatedReadOnly);
         let block = add_table(part, section, &vec![0; words * 8], 8, edges);
         place(part, block, &places, SymbolKind::Data);
     }
+}
+
+/// Symbols for the words that `__tls_get_addr` takes. The loader knows those of a library's variable.
+fn tls_pair(part: &mut Part, target: SymbolId, shared: &Shared<'_>) -> [SymbolId; 2] {
+    let external = part.external(target);
+    match external.filter(|&it| shared.externals[it as usize].bound == Bound::Native) {
+        Some(external) => [TLS_MODULE, TLS_OFFSET].map(|word| {
+            let external = external | word;
+            linker_part::add_symbol(part, Target::External, SymbolKind::None, 0, external)
+        }),
+        None => [TlsValue::Module, TlsValue::Offset].map(|value| tls_word(part, target, value)),
+    }
+}
+
+/// A symbol whose value tells where a thread-local is.
+fn tls_word(part: &mut Part, target: SymbolId, value: TlsValue) -> SymbolId {
+    let symbol = linker_part::add_symbol(part, Target::Absolute(0), SymbolKind::None, 0, OWN);
+    part.tls_words.push(TlsWord {
+        symbol,
+        target,
+        value,
+    });
+    symbol
 }
 
 /// Makes stubs: each has a symbol, and that of the slot with the address it jumps to.

@@ -5,6 +5,7 @@ use orc_shared::ExecutorAddr;
 use super::layout::{self, LARGE};
 use super::parallel;
 use super::state::{Bound, EXTERNAL, Link, OWN, Part, TLS_MODULE, TLS_OFFSET};
+use super::tls_words;
 use crate::batch::{Resolution, UnitAddresses};
 use crate::error::LinkError;
 use crate::executor::api::ImportValue;
@@ -31,7 +32,7 @@ pub(super) fn set_own_values(link: &mut Link) -> Result<(), LinkError> {
     let groups = &link.groups;
     parallel::each_part(&mut link.parts, |_, part| {
         let tls = groups[part.group as usize].tls;
-        let tp_offset = tls.map_or(0, |block| block.tp_offset);
+        let tls = tls.map_or(0, |block| block.place.value());
         let graph = &part.graph;
         let value = |symbol: &crate::graph::Symbol| match symbol.target {
             Target::Defined { block, offset } => {
@@ -40,7 +41,7 @@ pub(super) fn set_own_values(link: &mut Link) -> Result<(), LinkError> {
                 let address = block.address.value().wrapping_add(offset);
                 match kind {
                     _ if !block.live => 0,
-                    SectionKind::ThreadLocal => address.wrapping_add_signed(tp_offset),
+                    SectionKind::ThreadLocal => address.wrapping_add(tls),
                     _ => address,
                 }
             }
@@ -134,7 +135,7 @@ pub(super) fn set_external_values(
     values: &[ExternalValue],
 ) -> Result<(), LinkError> {
     let (groups, externals) = (&link.groups, &link.externals);
-    let names = &link.context.names;
+    let (names, access) = (&link.context.names, link.tls_access);
     parallel::each_part(&mut link.parts, |_, part| {
         let group = &groups[part.group as usize];
         for index in 0..part.externals.len() {
@@ -149,12 +150,16 @@ pub(super) fn set_external_values(
                     let place = layout::linker_defined(group, names, defined);
                     place.map_or(known.value, ExecutorAddr::value)
                 }
+                Resolution::Linker(LinkerDefined::TlsModuleBase) => match group.tls {
+                    Some(block) if group.tls_in_module => block.place.value(),
+                    _ => 0,
+                },
                 _ if number & TLS_MODULE != 0 => known.pair.value,
                 _ if number & TLS_OFFSET != 0 => known.pair.tls_offset,
                 _ => known.value,
             };
         }
-        Ok(())
+        tls_words::fill(part, access)
     })
 }
 

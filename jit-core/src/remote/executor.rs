@@ -18,6 +18,7 @@ use super::requests::Requests;
 use super::streams;
 use crate::executor::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
+    TlsAccess,
 };
 use crate::executor::{
     AllocationRequest, Disconnect, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
@@ -338,6 +339,10 @@ impl ExecutorControl for RemoteExecutor {
 
     fn wanted_surplus(&self) -> Option<u64> {
         self.requests.ask(Service::WantedSurplus, &()).ok()?
+    }
+
+    fn tls_access(&self) -> ExecutorResult<TlsAccess> {
+        self.requests.ask(Service::TlsAccess, &())
     }
 
     fn is_this_process(&self) -> bool {

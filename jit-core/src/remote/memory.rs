@@ -15,7 +15,9 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange, sps};
 use orc_system::shared_memory::{SharedMemory, Slice};
 
 use super::requests::Requests;
-use crate::executor::api::{Allocated, Content, Finalization, SegmentRequest, TlsBlock};
+use crate::executor::api::{
+    Allocated, Content, Finalization, SegmentRequest, TlsBlock, TlsPlace, TlsRequest, TlsRoom,
+};
 use crate::executor::{
     AllocationRequest, ExecutorError, ExecutorResult, FinalizeRequest, Finalized, InFlight,
 };
@@ -99,7 +101,7 @@ pub(super) fn allocate(
     let fits = |(request, allocated): (&AllocationRequest, &Option<Allocated>)| {
         allocated.as_ref().is_none_or(|allocated| {
             allocated.addresses.len() == request.segments.len()
-                && allocated.tls.is_some() == request.tls.is_some()
+                && fits_tls(request.tls.as_ref(), allocated.tls.as_ref())
         })
     };
     if allocated.len() != wanted.len() || !wanted.iter().zip(&allocated).all(fits) {
@@ -115,6 +117,19 @@ pub(super) fn allocate(
     }
     let boxed = |memory: RemoteInFlight| Box::new(memory) as Box<dyn InFlight>;
     Ok(in_flight.into_iter().map(|it| it.map(boxed)).collect())
+}
+
+/// Whether an executor may have answered so.
+fn fits_tls(wanted: Option<&TlsRequest>, block: Option<&TlsBlock>) -> bool {
+    match (wanted, block) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some(wanted), None) => wanted.room == TlsRoom::FixedIfFree,
+        (Some(wanted), Some(block)) => {
+            let is_fixed = matches!(block.place, TlsPlace::Fixed(_));
+            is_fixed == (wanted.room != TlsRoom::Module)
+        }
+    }
 }
 
 impl RemoteInFlight {

@@ -428,6 +428,8 @@ pub(super) fn prepare(
         undefined: line.undefined_symbols,
         rehearse,
         fixed_addresses: line.fixed_addresses,
+        // Without room for them, the command starts again.
+        fixed_thread_locals: true,
         before_start: Some(BeforeStart(Arc::new(|| {
             hide_all();
             kept_objects::forget();

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use super::{
     Allocated, AllocationRequest, Content, CopyRelocation, Export, Finalization, FinalizeRequest,
     FrameEntry, FunctionName, Import, ImportKind, ImportValue, LoadedLibrary, NativeKind,
-    Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsBlock,
+    Placement, ProgramIdentity, ProgramImage, RangeId, SegmentKind, SegmentRequest, TlsAccess,
+    TlsBlock, TlsPlace, TlsRequest, TlsRoom,
 };
 use crate::sps::{SpsDecode, SpsDecodeError, SpsEncode, SpsReader, SpsResult};
 use crate::{AllocActionPair, ExecutorAddr, ExecutorAddrRange, impl_sps_enum, impl_sps_struct};
@@ -34,13 +35,24 @@ impl_sps_struct!(SegmentRequest {
 impl_sps_struct!(AllocationRequest {
     range: RangeId,
     segments: Vec<SegmentRequest>,
-    tls: Option<(u64, u64)>,
+    tls: Option<TlsRequest>,
     frames: Option<u64>,
+});
+impl_sps_enum!(TlsRoom { Fixed = 0, FixedIfFree = 1, Module = 2 });
+impl_sps_struct!(TlsRequest {
+    size: u64,
+    align: u64,
+    room: TlsRoom,
 });
 impl_sps_struct!(TlsBlock {
     id: u64,
-    tp_offset: i64,
+    place: TlsPlace,
     size: u64,
+});
+impl_sps_struct!(TlsAccess {
+    module: u64,
+    tp_offset: i64,
+    descriptor_function: ExecutorAddr,
 });
 impl_sps_struct!(Allocated {
     id: u64,
@@ -119,6 +131,22 @@ impl<'a> SpsDecode<'a> for RangeId {
     const MIN_SIZE: usize = <u32 as SpsDecode<'a>>::MIN_SIZE;
     fn sps_decode(input: &mut SpsReader<'a>) -> SpsResult<Self> {
         u32::sps_decode(input).map(Self)
+    }
+}
+
+impl SpsEncode for TlsPlace {
+    fn sps_size(&self) -> usize {
+        self.value().sps_size()
+    }
+    fn sps_encode(&self, out: &mut Vec<u8>) {
+        self.value().sps_encode(out);
+    }
+}
+
+impl<'a> SpsDecode<'a> for TlsPlace {
+    const MIN_SIZE: usize = <u64 as SpsDecode<'a>>::MIN_SIZE;
+    fn sps_decode(input: &mut SpsReader<'a>) -> SpsResult<Self> {
+        u64::sps_decode(input).map(Self::from_value)
     }
 }
 
@@ -236,7 +264,11 @@ mod tests {
                 size: 6,
                 align: 8,
             }],
-            tls: Some((16, 8)),
+            tls: Some(TlsRequest {
+                size: 16,
+                align: 8,
+                room: TlsRoom::FixedIfFree,
+            }),
             frames: Some(7),
         }]);
         check(&vec![
@@ -245,12 +277,29 @@ mod tests {
                 addresses: vec![addr(0x2000)],
                 tls: Some(TlsBlock {
                     id: 1,
-                    tp_offset: -64,
+                    place: TlsPlace::Fixed(-64),
                     size: 16,
                 }),
             }),
             None,
         ]);
+    }
+
+    #[test]
+    fn thread_locals() {
+        check(&TlsBlock {
+            id: 1,
+            place: TlsPlace::Module {
+                module: 2,
+                offset: 3,
+            },
+            size: 4,
+        });
+        check(&TlsAccess {
+            module: 2,
+            tp_offset: -0x90,
+            descriptor_function: addr(0x4000),
+        });
     }
 
     #[test]

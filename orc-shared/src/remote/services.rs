@@ -22,7 +22,7 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Name of a symbol in the setup message: a function that outlives everything that is linked, and
 /// jumps to what the first word of its argument leads to. Null if there is none.
@@ -140,6 +140,8 @@ numbered! {
         WantedSurplus = "orc.wanted_surplus",
         /// `Error(RangeId)`: nothing will be allocated in the range any more.
         CloseRange = "orc.close_range",
+        /// `Expected<TlsAccess>()`: what code needs to reach thread-locals in modules of their own.
+        TlsAccess = "orc.tls_access",
     }
 }
 

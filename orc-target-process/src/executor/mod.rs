@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use orc_shared::api::{
     AllocationRequest, Content, FinalizeRequest, Import, ImportValue, Placement, ProgramImage,
-    RangeId, TlsBlock,
+    RangeId, TlsAccess, TlsBlock,
 };
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
@@ -116,6 +116,14 @@ impl LocalExecutor {
         self.memory.close_range(range).map_err(Failure::new)
     }
 
+    /// What code needs to reach thread-locals in modules of their own.
+    ///
+    /// # Errors
+    /// When the loader does not tell what has to be known.
+    pub fn tls_access() -> Result<TlsAccess, Failure> {
+        crate::tls::access().map_err(Failure::new)
+    }
+
     /// A function that outlives everything that is linked, and jumps to what the first word of its
     /// argument leads to. Null if there is no place for it.
     #[must_use]
@@ -145,13 +153,11 @@ impl LocalExecutor {
         let Some(memory) = memory else {
             return Ok(None);
         };
-        let tls = request
-            .tls
-            .map(|(size, align)| ReservedTls::new(size, align));
-        Ok(Some(InFlight {
-            memory,
-            tls: tls.transpose()?,
-        }))
+        let tls = match &request.tls {
+            Some(wanted) => ReservedTls::new(wanted)?,
+            None => None,
+        };
+        Ok(Some(InFlight { memory, tls }))
     }
 
     /// Makes all of a batch final, or nothing of it.
@@ -252,7 +258,7 @@ impl InFlight {
         self.memory.addresses()
     }
 
-    /// The thread-local storage, if some was asked for.
+    /// The thread-local storage, if some was asked for and there was room where it was asked for.
     #[must_use]
     pub fn tls(&self) -> Option<TlsBlock> {
         self.tls.as_ref().map(ReservedTls::block)

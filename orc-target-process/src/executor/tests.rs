@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::c_char;
 
-use orc_shared::api::{FrameEntry, SegmentKind, SegmentRequest};
+use orc_shared::api::{FrameEntry, SegmentKind, SegmentRequest, TlsPlace, TlsRequest, TlsRoom};
 use orc_shared::{CWrapperFunctionData, CWrapperFunctionResult};
 
 use super::*;
@@ -167,11 +167,19 @@ fn no_action_runs_before_all_of_the_batch_is_in_place() {
     assert_eq!(segments_in_use(&executor), 0);
 }
 
+fn fixed(size: u64, align: u64) -> TlsRequest {
+    TlsRequest {
+        size,
+        align,
+        room: TlsRoom::Fixed,
+    }
+}
+
 #[test]
 fn thread_local_storage_lives_with_its_allocation() {
     let executor = executor();
     let request = AllocationRequest {
-        tls: Some((24, 16)),
+        tls: Some(fixed(24, 16)),
         ..request(&executor)
     };
     let image = |bytes: &[u8]| FinalizeRequest {
@@ -180,7 +188,8 @@ fn thread_local_storage_lives_with_its_allocation() {
     };
     let memory = allocate(&executor, &request);
     let block = memory.tls().expect("was asked for");
-    assert_eq!((block.size, block.tp_offset % 16), (24, 0));
+    assert_eq!(block.size, 24);
+    assert!(matches!(block.place, TlsPlace::Fixed(offset) if offset % 16 == 0));
     let finalized = executor.finalize(vec![(memory, image(&[1, 2, 3]))]);
     let finalized = finalized.expect("finalizes").remove(0);
     assert_eq!(finalized.release(), Ok(Released::Freed));
@@ -199,11 +208,31 @@ fn thread_local_storage_lives_with_its_allocation() {
 }
 
 #[test]
+fn thread_local_storage_may_be_missing_or_in_a_module() {
+    let executor = executor();
+    let room = |room| AllocationRequest {
+        tls: Some(TlsRequest {
+            room,
+            ..fixed(1 << 20, 16)
+        }),
+        ..request(&executor)
+    };
+    let memory = allocate(&executor, &room(TlsRoom::FixedIfFree));
+    assert_eq!(memory.tls(), None);
+    let memory = allocate(&executor, &room(TlsRoom::Module));
+    let block = memory.tls().expect("was asked for");
+    assert!(matches!(block.place, TlsPlace::Module { offset: 0, .. }));
+    let finalized = executor.finalize(vec![(memory, FinalizeRequest::default())]);
+    let finalized = finalized.expect("finalizes").remove(0);
+    assert_eq!(finalized.release(), Ok(Released::Freed));
+}
+
+#[test]
 fn a_batch_is_allocated_whole_or_not_at_all() {
     let executor = executor();
     let good = request(&executor);
     let bad = AllocationRequest {
-        tls: Some((1 << 40, 8)),
+        tls: Some(fixed(1 << 40, 8)),
         ..good.clone()
     };
     assert!(executor.allocate(&[good.clone(), bad]).is_err());

@@ -1,6 +1,6 @@
 //! Thread-local storage of an allocation, in its two states.
 
-use orc_shared::api::TlsBlock;
+use orc_shared::api::{TlsBlock, TlsRequest, TlsRoom};
 
 use super::Failure;
 use crate::tls::Reserve;
@@ -9,9 +9,15 @@ use crate::tls::Reserve;
 pub(super) struct ReservedTls(TlsBlock);
 
 impl ReservedTls {
-    pub(super) fn new(size: u64, align: u64) -> Result<Self, Failure> {
-        let block = Reserve::get().reserve(size, align).map_err(Failure::new)?;
-        Ok(Self(block))
+    /// What is asked for; `None` if it may be missing and is.
+    pub(super) fn new(request: &TlsRequest) -> Result<Option<Self>, Failure> {
+        let (reserve, size, align) = (Reserve::get(), request.size, request.align);
+        let block = match request.room {
+            TlsRoom::Fixed => reserve.reserve(size, align).map(Some),
+            TlsRoom::FixedIfFree => reserve.reserve_if_free(size, align),
+            TlsRoom::Module => reserve.reserve_module(size, align).map(Some),
+        };
+        Ok(block.map_err(Failure::new)?.map(Self))
     }
 
     pub(super) fn block(&self) -> TlsBlock {

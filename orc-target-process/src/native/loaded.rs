@@ -20,6 +20,8 @@ pub(crate) struct LoadedObject {
     pub bias: u64,
     /// Its program headers.
     pub headers: Vec<libc::Elf64_Phdr>,
+    /// The number of its thread-locals' module, or 0 if it has none.
+    pub tls_module: u64,
     /// The calling thread's copy of its thread-locals, or 0 if it has none (yet).
     pub tls_block: u64,
     /// Whether it is the executable: the first object in the list.
@@ -90,6 +92,7 @@ pub(crate) fn loaded_objects() -> Vec<LoadedObject> {
             name,
             bias: info.dlpi_addr,
             headers,
+            tls_module: info.dlpi_tls_modid as u64,
             tls_block: info.dlpi_tls_data.expose_provenance() as u64,
             is_executable: objects.is_empty(),
         });

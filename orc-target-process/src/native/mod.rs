@@ -19,8 +19,8 @@ pub(crate) use dynamic::Dynamic;
 pub(crate) use elf::{PT_LOAD, PT_TLS, Rela};
 pub(crate) use handle::LibraryHandle;
 pub(crate) use image::{
-    Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_TPOFF, RelocationKind,
-    relocation_kind,
+    Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_DTPMOD, R_TPOFF,
+    RelocationKind, relocation_kind,
 };
 pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};

@@ -28,9 +28,8 @@ pub(crate) fn read_both(addrs: [u64; 2], first: &mut [u8], second: &mut [u8]) ->
     let local = [local(first), local(second)];
     let remote = [remote(addrs[0], sizes[0]), remote(addrs[1], sizes[1])];
     // SAFETY: the kernel writes into the two slices only, and checks the other addresses itself.
-    let done = unsafe {
-        libc::process_vm_readv(libc::getpid(), local.as_ptr(), 2, remote.as_ptr(), 2, 0)
-    };
+    let done =
+        unsafe { libc::process_vm_readv(libc::getpid(), local.as_ptr(), 2, remote.as_ptr(), 2, 0) };
     done == (sizes[0] + sizes[1]) as isize
 }
 

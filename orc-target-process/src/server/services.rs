@@ -115,6 +115,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         Service::WantedSurplus => {
             arguments.expected(|()| Ok::<_, Failure>(Reserve::get().wanted()))
         }
+        Service::TlsAccess => arguments.expected(|()| LocalExecutor::tls_access()),
         Service::Call => arguments
             .expected(|(function, bytes): (_, &[u8])| trusted::call_wrapper(function, bytes)),
     })
@@ -314,7 +315,7 @@ fn unknown_allocation(id: u64) -> Failure {
 
 fn size_of_request(request: &AllocationRequest) -> u64 {
     let sizes = request.segments.iter().map(|segment| segment.size);
-    sizes.fold(request.tls.map_or(0, |(size, _)| size), u64::saturating_add)
+    sizes.fold(request.tls.map_or(0, |tls| tls.size), u64::saturating_add)
 }
 
 /// The file that came with a message.

@@ -1,4 +1,4 @@
-//! Static thread-local storage for linked code.
+//! Thread-local storage for linked code.
 //!
 //! A thread-local variable of the executable lies at the same offset from every thread's pointer, so
 //! code reaches it in one instruction. To give linked code such variables, the executable carries an
@@ -16,8 +16,14 @@
 //!
 //! What does not fit the reserve is taken from just that, the loader's surplus (`surplus`), which has
 //! the size that the process asked for when it started.
+//!
+//! Where that is full too, storage is a module of its own (`module`), of any size. Code that insists on a
+//! fixed offset cannot use it; other code reaches it through `__tls_get_addr` (`access`).
 
+mod access;
 mod free_list;
+mod module;
+mod object;
 mod quiet;
 mod signal;
 mod surplus;
@@ -29,10 +35,12 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, LazyLock};
 
-use orc_shared::api::TlsBlock;
+use orc_shared::api::{TlsBlock, TlsPlace};
 use parking_lot::Mutex;
 
+pub use access::access;
 use free_list::FreeList;
+use module::Module;
 use template::Place;
 
 /// Why thread-local storage could not be reserved or written.
@@ -78,6 +86,9 @@ pub enum TlsError {
         /// The largest possible.
         max: u64,
     },
+    /// The loader does not make a module, or tells too little of those it has.
+    #[error("cannot make room for thread-local variables in a module of their own: {0}")]
+    NoModule(String),
     /// A block that was not reserved, or was released.
     #[error("internal error: thread-local block {0} is not reserved")]
     UnknownBlock(u64),
@@ -152,6 +163,8 @@ struct State {
     blocks: HashMap<u64, Block>,
     /// Bytes taken from the surplus.
     taken: u64,
+    /// So much, or more, the surplus has not got, alignment included. Nothing ever goes back to it.
+    surplus_below: Option<u64>,
     /// Bytes of surplus that would have been enough for what was refused.
     wanted: Option<u64>,
 }
@@ -166,7 +179,14 @@ struct Area {
 }
 
 #[derive(Debug)]
-struct Block {
+enum Block {
+    Piece(Piece),
+    Module(Arc<Module>, u64),
+}
+
+/// Part of an area.
+#[derive(Debug)]
+struct Piece {
     place: Arc<Place>,
     /// Offset in the place.
     start: u64,
@@ -200,29 +220,57 @@ impl Reserve {
     /// When there is no reserve or not enough of it, and the loader has no surplus either; when the
     /// alignment is more than the reserve has.
     pub fn reserve(&self, size: u64, align: u64) -> Result<TlsBlock, TlsError> {
+        let block = self.reserve_if_free(size, align)?;
+        block.ok_or_else(|| self.state.lock().refuse(size, align))
+    }
+
+    /// The same. `None` if there is not enough room.
+    ///
+    /// # Errors
+    /// When the alignment is more than the reserve has.
+    pub fn reserve_if_free(&self, size: u64, align: u64) -> Result<Option<TlsBlock>, TlsError> {
         if let Some(why) = self.misplaced {
             return Err(TlsError::Misplaced(why));
         }
-        let align = align.max(1);
-        if align > template::ALIGNMENT || !align.is_power_of_two() {
-            return Err(TlsError::Alignment {
-                align,
-                max: template::ALIGNMENT,
-            });
+        let align = check_alignment(align)?;
+        let mut state = self.state.lock();
+        let padded = size.saturating_add(align);
+        let taken = state.take(size, align);
+        if taken.is_some() || state.surplus_below.is_some_and(|limit| padded >= limit) {
+            return Ok(taken);
         }
-        if let Some(block) = self.state.lock().take(size, align) {
-            return Ok(block);
-        }
+        drop(state);
         // Not under our lock: somebody who has the loader's may wait for ours.
         let more = surplus::take(size.max(1), align);
         let mut state = self.state.lock();
-        if let Ok(place) = more {
-            state.taken += place.size + align;
-            state.add(place);
+        match more {
+            Ok(place) => {
+                state.taken += place.size + align;
+                state.add(place);
+            }
+            Err(_) => state.surplus_below = Some(padded),
         }
-        state
-            .take(size, align)
-            .ok_or_else(|| state.refuse(size, align))
+        Ok(state.take(size, align))
+    }
+
+    /// As [`Self::reserve`], in a module of its own. How much there is, the loader knows.
+    ///
+    /// # Errors
+    /// With the loader's message; when the alignment is more than the reserve would have.
+    pub fn reserve_module(&self, size: u64, align: u64) -> Result<TlsBlock, TlsError> {
+        let align = check_alignment(align)?;
+        if u32::try_from(size).is_err() {
+            return Err(TlsError::NoModule(format!("{size} bytes are too many")));
+        }
+        // Not under our lock, as above.
+        let module = Module::new(size.max(1), align)?;
+        let place = TlsPlace::Module {
+            module: module.number,
+            offset: 0,
+        };
+        let mut state = self.state.lock();
+        let id = state.add_block(Block::Module(Arc::new(module), size.max(1)));
+        Ok(TlsBlock { id, place, size })
     }
 
     /// The surplus was too small for a library that the program needs, whose thread-locals have to be at
@@ -251,12 +299,19 @@ impl Reserve {
         let mut state = self.state.lock();
         let known = state.blocks.get_mut(&block.id);
         let known = known.ok_or(TlsError::UnknownBlock(block.id))?;
-        if image.len() as u64 > known.size {
+        if image.len() as u64 > known.size() {
             return Err(TlsError::ImageTooLarge {
                 image: image.len() as u64,
-                size: known.size,
+                size: known.size(),
             });
         }
+        let known = match known {
+            Block::Piece(piece) => piece,
+            Block::Module(module, _) => {
+                module.write(image);
+                return Ok(());
+            }
+        };
         let is_clean = std::mem::replace(&mut known.is_clean, false);
         let (place, start, end) = (
             Arc::clone(&known.place),
@@ -283,10 +338,37 @@ impl Reserve {
         let mut state = self.state.lock();
         let known = state.blocks.remove(&block.id);
         let known = known.ok_or(TlsError::UnknownBlock(block.id))?;
-        if let Some(area) = state.area(&known.place) {
-            area.free.give(known.start, known.size);
+        match known {
+            Block::Piece(piece) => {
+                if let Some(area) = state.area(&piece.place) {
+                    area.free.give(piece.start, piece.size);
+                }
+            }
+            Block::Module(module, _) => {
+                // The loader is called without our lock.
+                drop(state);
+                drop(module);
+            }
         }
         Ok(())
+    }
+}
+
+fn check_alignment(align: u64) -> Result<u64, TlsError> {
+    let align = align.max(1);
+    let max = template::ALIGNMENT;
+    match align <= max && align.is_power_of_two() {
+        true => Ok(align),
+        false => Err(TlsError::Alignment { align, max }),
+    }
+}
+
+impl Block {
+    fn size(&self) -> u64 {
+        match self {
+            Block::Piece(piece) => piece.size,
+            Block::Module(_, size) => *size,
+        }
     }
 }
 
@@ -313,21 +395,23 @@ impl State {
             let start = area.free.take(taken, align, origin)?;
             Some((Arc::clone(&area.place), start, start >= area.clean_from))
         })?;
-        let id = self.next_id;
-        self.next_id += 1;
         let tp_offset = place.tp_offset + start.cast_signed();
-        let block = Block {
+        let id = self.add_block(Block::Piece(Piece {
             place,
             start,
             size: taken,
             is_clean,
-        };
+        }));
+        let place = TlsPlace::Fixed(tp_offset);
+        Some(TlsBlock { id, place, size })
+    }
+
+    /// Gives a block its number.
+    fn add_block(&mut self, block: Block) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
         self.blocks.insert(id, block);
-        Some(TlsBlock {
-            id,
-            tp_offset,
-            size,
-        })
+        id
     }
 
     fn refuse(&mut self, size: u64, align: u64) -> TlsError {

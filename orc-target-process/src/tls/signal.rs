@@ -163,14 +163,16 @@ mod tests {
     #[test]
     fn a_thread_writes_its_own_copy_unless_it_blocks_the_signal() {
         let block = super::super::Reserve::get().reserve(8, 8).expect("free");
+        let orc_shared::api::TlsPlace::Fixed(tp_offset) = block.place else {
+            panic!("{block:?}");
+        };
         let (send, receive) = mpsc::channel();
         let (go, wait) = mpsc::channel::<bool>();
         let thread = std::thread::spawn(move || {
             // SAFETY: no precondition.
             send.send(unsafe { libc::gettid() }).expect("received");
             wait.recv().expect("sent");
-            let at =
-                crate::host::arch::threads::thread_pointer().wrapping_add_signed(block.tp_offset);
+            let at = crate::host::arch::threads::thread_pointer().wrapping_add_signed(tp_offset);
             // SAFETY: this thread's copy.
             let value = unsafe { crate::native::host::read::<u64>(at) };
             // SAFETY: blocks the signals of this thread only.
@@ -184,13 +186,13 @@ mod tests {
             wait.recv().expect("sent");
         });
         let id = receive.recv().expect("sent");
-        write(id, block.tp_offset, &77u64.to_ne_bytes()).expect("answers");
+        write(id, tp_offset, &77u64.to_ne_bytes()).expect("answers");
         go.send(true).expect("running");
         assert_eq!(receive.recv().expect("sent"), 77);
-        let error = write(id, block.tp_offset, &[1]).expect_err("blocks all signals");
+        let error = write(id, tp_offset, &[1]).expect_err("blocks all signals");
         assert!(matches!(error, TlsError::Unreachable { thread, .. } if thread == id));
         go.send(true).expect("running");
         thread.join().expect("ends");
-        write(id, block.tp_offset, &[1]).expect("no such thread any more");
+        write(id, tp_offset, &[1]).expect("no such thread any more");
     }
 }

@@ -151,8 +151,8 @@ fn width(r_type: RelocationType) -> Option<(usize, bool)> {
     match x86_64::meaning(r_type) {
         Meaning::Edge(Kind::Pointer64, _) => Some((8, false)),
         Meaning::Edge(Kind::Pointer32 | Kind::Pointer32Signed, _) => Some((4, false)),
-        Meaning::Edge(Kind::TpOffset64, _) => Some((8, true)),
-        Meaning::Edge(Kind::TpOffset32, _) => Some((4, true)),
+        Meaning::Edge(Kind::TpOffset64 | Kind::ModuleOffset64, _) => Some((8, true)),
+        Meaning::Edge(Kind::TpOffset32 | Kind::ModuleOffset32, _) => Some((4, true)),
         Meaning::Edge(..) | Meaning::Ignored | Meaning::Unsupported => None,
     }
 }

@@ -3,6 +3,7 @@
 //! Rewrites were checked against the instruction when they were chosen; here the bytes are changed.
 
 use super::Kind;
+use crate::executor::api::TlsPlace;
 
 /// What a fixup computes with; see the letters in [`super`].
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,12 @@ pub fn fixup(kind: Kind, block: &mut [u8], offset: u32, t: Terms) -> Fixed {
         Kind::DeltaFromGot32 => put_i32(block, at, from_got),
         Kind::GotBaseDelta64 => put(block, at, got_delta.to_le_bytes()),
         Kind::GotBaseDelta32 => put_i32(block, at, got_delta),
-        Kind::TpOffset64 => put(block, at, absolute.to_le_bytes()),
+        Kind::TpOffset64 => match TlsPlace::from_value(t.s) {
+            TlsPlace::Fixed(_) => put(block, at, absolute.to_le_bytes()),
+            TlsPlace::Module { .. } => Err(out_of_range(absolute, 32)),
+        },
+        Kind::ModuleOffset64 => put(block, at, module_offset(t).to_le_bytes()),
+        Kind::ModuleOffset32 => put_i32(block, at, module_offset(t)),
         Kind::TpOffset32 => put_i32(block, at, absolute),
         Kind::Branch32
         | Kind::PltOffset64
@@ -177,6 +183,16 @@ pub fn fixup(kind: Kind, block: &mut [u8], offset: u32, t: Terms) -> Fixed {
         }
         Kind::DescriptorCallToNop => put(block, at, [0x66, 0x90]), // xchg %ax, %ax
     }
+}
+
+/// The offset of a thread-local variable from the base of its module: the thread pointer, for those at fixed
+/// offsets from it.
+fn module_offset(t: Terms) -> i64 {
+    let offset = match TlsPlace::from_value(t.s) {
+        TlsPlace::Fixed(offset) => offset,
+        TlsPlace::Module { offset, .. } => offset.into(),
+    };
+    offset.wrapping_add(t.a)
 }
 
 /// `mov %fs:0, %rax`

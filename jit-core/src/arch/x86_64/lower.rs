@@ -25,6 +25,10 @@ pub enum TargetClass {
     /// A thread-local variable of a library of the process, whose offset is known at fixup only if
     /// the loader is asked to place the library in static TLS.
     NativeThreadLocal,
+    /// A thread-local variable in a module of its own, which has no offset from the thread pointer.
+    ModuleThreadLocal,
+    /// A thread-local variable of which it is not known before fixup where it is.
+    LateThreadLocal,
 }
 
 /// What the lowered edge refers to.
@@ -38,6 +42,10 @@ pub enum Via {
     GotTpOffset,
     /// A pair of GOT entries for `__tls_get_addr`.
     GotTlsPair,
+    /// The same for the base of the target's module.
+    GotTlsModule,
+    /// A TLS descriptor for the target.
+    TlsDescriptor,
     /// A stub that jumps to the target.
     Stub,
     /// A stub that jumps to where the edge's branch leads: its addend is part of the stub.
@@ -130,6 +138,17 @@ pub const fn has_place(kind: Kind) -> bool {
             | Kind::DeltaFromGot32
             | Kind::TpOffset64
             | Kind::TpOffset32
+            | Kind::ModuleOffset64
+            | Kind::ModuleOffset32
+    )
+}
+
+/// Whether code with edges of `kind` takes their targets to be thread-locals of one module.
+#[must_use]
+pub const fn is_in_one_module(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TlsLocalDynamic | Kind::ModuleOffset64 | Kind::ModuleOffset32
     )
 }
 
@@ -139,7 +158,7 @@ pub const fn has_place(kind: Kind) -> bool {
 pub const fn near(kind: Kind) -> Option<Kind> {
     match kind {
         Kind::Branch32 => Some(Kind::Delta32),
-        Kind::TpOffset32 | Kind::TpOffset64 => None,
+        Kind::TpOffset32 | Kind::TpOffset64 | Kind::ModuleOffset32 | Kind::ModuleOffset64 => None,
         _ => match kind.group() {
             Group::Fixup => Some(kind),
             Group::Request | Group::Rewrite => None,
@@ -178,12 +197,16 @@ pub fn lower(
         | Kind::GotBaseDelta32 => Lowered::direct(kind),
         Kind::Delta32 => lower_delta(edge, content, in_text, class),
         Kind::TpOffset64 | Kind::TpOffset32 => tls::offset(kind, class)?,
+        Kind::ModuleOffset64 | Kind::ModuleOffset32 => tls::module_offset(kind, class)?,
         Kind::Branch32 => match class {
             TargetClass::Near | TargetClass::NearLow => Lowered::direct(Kind::Delta32),
             TargetClass::Far | TargetClass::Small | TargetClass::Null => {
                 far_branch(edge, content, in_text)
             }
-            TargetClass::ThreadLocal | TargetClass::NativeThreadLocal => {
+            TargetClass::ThreadLocal
+            | TargetClass::NativeThreadLocal
+            | TargetClass::ModuleThreadLocal
+            | TargetClass::LateThreadLocal => {
                 return Err("a call or jump to a thread-local variable");
             }
         },
@@ -202,7 +225,7 @@ pub fn lower(
         Kind::Size32 => Lowered::via(Kind::Pointer32, Via::Size),
         Kind::Size64 => Lowered::via(Kind::Pointer64, Via::Size),
         Kind::TlsGeneralDynamic => tls::general_dynamic(at, next, content, class)?,
-        Kind::TlsLocalDynamic => tls::local_dynamic(at, next, content)?,
+        Kind::TlsLocalDynamic => tls::local_dynamic(at, next, content, class)?,
         Kind::TlsInitialExec => tls::initial_exec(edge, content, class, Prefix::Rex)?,
         Kind::TlsInitialExecCode4 => tls::initial_exec(edge, content, class, Prefix::Rex2)?,
         Kind::TlsInitialExecCode5 | Kind::TlsInitialExecCode6 => {
@@ -213,7 +236,7 @@ pub fn lower(
         Kind::TlsDescriptorCode5 | Kind::TlsDescriptorCode6 => {
             tls::descriptor(at, content, class, Prefix::None)?
         }
-        Kind::TlsDescriptorCall => tls::descriptor_call(at, content)?,
+        Kind::TlsDescriptorCall => tls::descriptor_call(at, content, class)?,
         Kind::GotLoadToLea
         | Kind::GotCallToCall
         | Kind::GotCallToCallNop
@@ -348,7 +371,9 @@ fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -
         | TargetClass::Small
         | TargetClass::Null
         | TargetClass::ThreadLocal
-        | TargetClass::NativeThreadLocal => Lowered::direct(Kind::Delta32),
+        | TargetClass::NativeThreadLocal
+        | TargetClass::ModuleThreadLocal
+        | TargetClass::LateThreadLocal => Lowered::direct(Kind::Delta32),
     }
 }
 

@@ -19,6 +19,11 @@
 //! the instruction sequences of the dynamic models byte by byte so that linkers can do this in
 //! place. With the thread pointer as the module's base, `x@dtpoff` is simply `x@tpoff`.
 //!
+//! Where the process has no more room at fixed offsets, variables are in modules of their own. They are called
+//! for: the sequences of the dynamic models stay as they are, with a pair, or a descriptor, that the
+//! linker fills (`link::tls_words`). The other models have nothing to fall back to. What is reached through a
+//! pair or a descriptor may as well be at a fixed offset; so code is made while that is not known.
+//!
 //! A library's variable keeps its general-dynamic call, for which the loader fills the GOT pair;
 //! the other models ask the loader to place the library in static TLS and take its offset from
 //! there.
@@ -32,16 +37,46 @@ const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction seque
 const NOT_THREAD_LOCAL: Refusal =
     "a thread-local access to a symbol that is not a thread-local variable";
 
-/// Local exec and module-relative offsets: any variable's offset is known at fixup.
+/// Why code cannot reach a variable that is in a module of its own.
+pub(crate) const NEEDS_FIXED_OFFSET: Refusal = "initial-exec and local-exec code needs variables at fixed offsets from the thread pointer, and \
+     this process has no more room for those: recompile with -fPIC and the default -ftls-model, or \
+     start the process with a larger glibc.rtld.optional_static_tls=BYTES in GLIBC_TUNABLES";
+
+/// Local exec: the offset from the thread pointer is known at fixup.
 pub(super) fn offset(kind: Kind, class: TargetClass) -> Result<Lowered, Refusal> {
+    require_fixed_offset(class)?;
+    Ok(Lowered::direct(kind))
+}
+
+/// Offsets from a module's base: any variable has one at fixup.
+pub(super) fn module_offset(kind: Kind, class: TargetClass) -> Result<Lowered, Refusal> {
     require_thread_local(class)?;
     Ok(Lowered::direct(kind))
+}
+
+/// Whether code is to call for the variable.
+fn is_called_for(class: TargetClass) -> bool {
+    matches!(
+        class,
+        TargetClass::ModuleThreadLocal | TargetClass::LateThreadLocal
+    )
+}
+
+fn require_fixed_offset(class: TargetClass) -> Result<(), Refusal> {
+    match class {
+        TargetClass::ModuleThreadLocal => Err(NEEDS_FIXED_OFFSET),
+        _ => require_thread_local(class),
+    }
 }
 
 /// Fails for anything but a thread-local variable or an undefined weak one (whose offset is zero).
 fn require_thread_local(class: TargetClass) -> Result<(), Refusal> {
     match class {
-        TargetClass::ThreadLocal | TargetClass::NativeThreadLocal | TargetClass::Null => Ok(()),
+        TargetClass::ThreadLocal
+        | TargetClass::NativeThreadLocal
+        | TargetClass::ModuleThreadLocal
+        | TargetClass::LateThreadLocal
+        | TargetClass::Null => Ok(()),
         TargetClass::Near | TargetClass::NearLow | TargetClass::Far | TargetClass::Small => {
             Err(NOT_THREAD_LOCAL)
         }
@@ -70,7 +105,7 @@ pub(super) fn general_dynamic(
     class: TargetClass,
 ) -> Result<Lowered, Refusal> {
     require_thread_local(class)?;
-    if class == TargetClass::NativeThreadLocal {
+    if class == TargetClass::NativeThreadLocal || is_called_for(class) {
         return Ok(Lowered::via(Kind::Delta32, Via::GotTlsPair));
     }
     let call = next_kind(next);
@@ -114,7 +149,11 @@ pub(super) fn local_dynamic(
     at: usize,
     next: Option<&Edge>,
     content: &[u8],
+    class: TargetClass,
 ) -> Result<Lowered, Refusal> {
+    if is_called_for(class) {
+        return Ok(Lowered::via(Kind::Delta32, Via::GotTlsModule));
+    }
     let call = next_kind(next);
     let lea = has(content, at, -3, &[0x48, 0x8d, 0x3d]);
     let kind = match call {
@@ -153,7 +192,7 @@ pub(super) fn initial_exec(
     class: TargetClass,
     prefix: Prefix,
 ) -> Result<Lowered, Refusal> {
-    require_thread_local(class)?;
+    require_fixed_offset(class)?;
     let kept = Lowered::via(Kind::Delta32, Via::GotTpOffset);
     let at = edge.offset as usize;
     let Some(&[opcode, modrm]) = at.checked_sub(2).and_then(|start| content.get(start..at)) else {
@@ -182,6 +221,9 @@ pub(super) fn descriptor(
     prefix: Prefix,
 ) -> Result<Lowered, Refusal> {
     require_thread_local(class)?;
+    if is_called_for(class) {
+        return Ok(Lowered::via(Kind::Delta32, Via::TlsDescriptor));
+    }
     let Some(&[opcode, modrm]) = at.checked_sub(2).and_then(|start| content.get(start..at)) else {
         return Err(UNKNOWN_SEQUENCE);
     };
@@ -205,7 +247,14 @@ fn is_wide(content: &[u8], opcode: usize, prefix: Prefix) -> bool {
 }
 
 /// `ff 10`: `call *(%rax)`.
-pub(super) fn descriptor_call(at: usize, content: &[u8]) -> Result<Lowered, Refusal> {
+pub(super) fn descriptor_call(
+    at: usize,
+    content: &[u8],
+    class: TargetClass,
+) -> Result<Lowered, Refusal> {
+    if is_called_for(class) {
+        return Ok(Lowered::direct(Kind::None));
+    }
     if has(content, at, 0, &[0xff, 0x10]) {
         Ok(Lowered::direct(Kind::DescriptorCallToNop))
     } else {

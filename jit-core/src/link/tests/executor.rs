@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::executor::api::{
     Import, ImportKind, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage,
-    RangeId, SegmentKind, SegmentRequest, TlsBlock,
+    RangeId, SegmentKind, SegmentRequest, TlsAccess, TlsBlock, TlsPlace, TlsRoom,
 };
 use crate::executor::{
     AllocationRequest, DispatchHandler, ExecutorControl, ExecutorError, ExecutorResult,
@@ -35,6 +35,13 @@ pub(super) struct FinalMemory {
     pub(super) request: FinalizeRequest,
 }
 
+/// What code is told of thread-locals in modules.
+pub(super) const TLS_ACCESS: TlsAccess = TlsAccess {
+    module: 2,
+    tp_offset: -0x90,
+    descriptor_function: ExecutorAddr::new(0x7777_0000),
+};
+
 #[derive(Default)]
 pub(super) struct State {
     /// Per range: first and next free address, and bytes left.
@@ -53,6 +60,8 @@ pub(super) struct State {
     /// Bytes that the first range has.
     pub(super) first_range_size: Option<u64>,
     pub(super) next_tp_offset: i64,
+    /// Whether there is no room for thread-locals at fixed offsets.
+    pub(super) no_fixed_tls: bool,
 }
 
 /// The executor. Clones share their state.
@@ -84,13 +93,20 @@ impl MockExecutor {
             return Ok(None);
         }
         state.ranges[request.range.0 as usize].1 = at;
-        let tls = request.tls.map(|(size, _)| {
+        let tls = request.tls.and_then(|tls| {
             state.next_tp_offset -= 0x1000;
-            TlsBlock {
-                id: state.next_tp_offset.unsigned_abs(),
-                tp_offset: state.next_tp_offset,
-                size,
-            }
+            let id = state.next_tp_offset.unsigned_abs();
+            let place = match tls.room {
+                TlsRoom::Fixed => TlsPlace::Fixed(state.next_tp_offset),
+                TlsRoom::FixedIfFree if state.no_fixed_tls => return None,
+                TlsRoom::FixedIfFree => TlsPlace::Fixed(state.next_tp_offset),
+                TlsRoom::Module => TlsPlace::Module {
+                    module: (id >> 12) as u32,
+                    offset: 0,
+                },
+            };
+            let size = tls.size;
+            Some(TlsBlock { id, place, size })
         });
         state.in_flight += 1;
         // Garbage instead of zeros: the linker has to write every byte of the content.
@@ -257,6 +273,11 @@ impl ExecutorControl for MockExecutor {
         let state = self.0.lock();
         let bound = imports.iter().map(|i| state.symbols.get(&i.name).copied());
         Ok(bound.collect())
+    }
+
+    fn tls_access(&self) -> ExecutorResult<TlsAccess> {
+        self.step("tls_access")?;
+        Ok(TLS_ACCESS)
     }
 
     fn open_program(

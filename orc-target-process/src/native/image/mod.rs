@@ -19,7 +19,7 @@ mod open;
 mod symbols;
 mod versions;
 
-pub(crate) use arch::{EM, R_TPOFF, RelocationKind, relocation_kind};
+pub(crate) use arch::{EM, R_DTPMOD, R_TPOFF, RelocationKind, relocation_kind};
 pub(crate) use open::{LoaderError, OpenImage, last_loader_message};
 
 use std::ops::Range;

@@ -3,7 +3,8 @@
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use orc_system::limits::check_file_size;
 
@@ -63,6 +64,40 @@ impl OpenImage {
         })
     }
 
+    /// The same for an object that nobody looks into: no descriptor stays open. It has a name that no other
+    /// object gets, whatever file has the number later.
+    ///
+    /// # Errors
+    /// With the loader's message.
+    ///
+    /// # Safety
+    /// As [`Self::open`].
+    pub unsafe fn open_unseen(bytes: &[u8], flags: c_int) -> Result<Self, LoaderError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        check_file_size(bytes.len() as u64)?;
+        let mut file = memory_file()?;
+        file.write_all(bytes)?;
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = unseen_name(number, std::process::id(), file.as_raw_fd());
+        let name = CString::new(name).map_err(io::Error::other)?;
+        // SAFETY: the caller's promise; the name is a C string.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), flags) };
+        if handle.is_null() {
+            return Err(LoaderError::Loader(last_loader_message()));
+        }
+        Ok(Self {
+            handle,
+            descriptor: None,
+            name,
+        })
+    }
+
+    /// Closes an object that defines nothing for others.
+    pub fn close_unseen(self) {
+        // SAFETY: the handle is open and not used after this.
+        unsafe { libc::dlclose(self.handle) };
+    }
+
     /// Where the object lies.
     pub fn base(&self) -> io::Result<u64> {
         let mut map: *mut c_void = std::ptr::null_mut();
@@ -113,6 +148,15 @@ pub(crate) fn last_loader_message() -> String {
     }
 }
 
+/// A path to a descriptor of a process. The number is in it too, in a way that leads nowhere else: each of
+/// its bits is `/` or `/.`.
+fn unseen_name(number: u64, process: u32, descriptor: RawFd) -> String {
+    let bits = u64::BITS - number.leading_zeros();
+    let bits = (0..bits).map(|bit| if number >> bit & 1 == 0 { "/" } else { "/." });
+    let bits: String = bits.collect();
+    format!("/proc/{process}/fd{bits}/{descriptor}")
+}
+
 fn memory_file() -> io::Result<File> {
     const MFD_EXEC: u32 = 0x10;
     let create = |flags| {
@@ -155,5 +199,23 @@ fn named(file: File) -> io::Result<(QuietFd, CString)> {
             ));
         }
         at_least = Some(number + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_unseen_objects_differ_and_lead_to_one_file() {
+        let file = memory_file().expect("made");
+        let process = std::process::id();
+        let names: std::collections::HashSet<String> = (0..300)
+            .map(|number| unseen_name(number, process, file.as_raw_fd()))
+            .collect();
+        assert_eq!(names.len(), 300);
+        let found = |name: &String| std::fs::read_link(name).expect("there");
+        let first = found(names.iter().next().expect("many"));
+        assert!(names.iter().all(|name| found(name) == first));
     }
 }

@@ -9,7 +9,7 @@ const R_COPY: u32 = 5;
 pub(super) const R_GLOB_DAT: u32 = 6;
 const R_JUMP_SLOT: u32 = 7;
 /// Module id of S.
-pub(super) const R_DTPMOD: u32 = 16;
+pub(crate) const R_DTPMOD: u32 = 16;
 /// Offset of S in its module's thread-local block.
 pub(super) const R_DTPOFF: u32 = 17;
 /// Offset of S from the thread pointer.

@@ -243,7 +243,8 @@ fn what_assemblers_write() {
          leaq t@tlsdesc(%rip), %rax\ncall *t@tlscall(%rax)\nmovabsq $f, %rax\n\
          movabsq $g@got, %rax\nmovabsq $g@gotoff, %rax\nmovabsq $f@pltoff, %rax\n\
          leaq _GLOBAL_OFFSET_TABLE_(%rip), %rbx\nmovl $f, %eax\nmovq $f, %rax\n\
-         movq %rax, %rax\n.long g@size\n.quad f - .\n.quad g@size\n.short f\n.byte f\n.quad t@tpoff\n",
+         movq %rax, %rax\n.long g@size\n.quad f - .\n.quad g@size\n.short f\n.byte f\n.quad t@tpoff\n\
+         .quad t@dtpoff\n.long t@dtpoff\n",
     );
     let kinds: Vec<Kind> = edges(object)
         .expect("accepted")
@@ -275,6 +276,8 @@ fn what_assemblers_write() {
             Pointer16,
             Pointer8,
             TpOffset64,
+            ModuleOffset64,
+            ModuleOffset32,
         ]
     );
 }

@@ -40,8 +40,10 @@ const ROWS: &[Row] = &[
     row(Kind::Delta8, P, 1, -0x80, 0x7f),
     row(Kind::DeltaFromGot64, GOT, 8, MIN, MAX),
     row(Kind::DeltaFromGot32, GOT, 4, I32_MIN, I32_MAX),
-    row(Kind::TpOffset64, 0, 8, MIN, MAX),
+    row(Kind::TpOffset64, 0, 8, I32_MIN, I32_MAX),
     row(Kind::TpOffset32, 0, 4, I32_MIN, I32_MAX),
+    row(Kind::ModuleOffset64, 0, 8, I32_MIN, I32_MAX),
+    row(Kind::ModuleOffset32, 0, 4, I32_MIN, I32_MAX),
 ];
 
 fn write(kind: Kind, s: u64, a: i64) -> Result<[u8; 8], FixupError> {
@@ -89,6 +91,18 @@ fn every_formula_at_both_ends_of_its_range() {
             let error = Err(FixupError::OutOfRange { value, bits });
             assert_eq!(write(kind, s, 0), error, "{kind:?} {value:#x}");
         }
+    }
+}
+
+#[test]
+fn variables_in_modules_have_an_offset_in_the_module_only() {
+    let place = 5 << 32 | 0x20;
+    for (kind, bytes) in [(Kind::ModuleOffset64, 8), (Kind::ModuleOffset32, 4)] {
+        assert_eq!(write(kind, place, 3), Ok(expected(0x23, bytes)));
+    }
+    for kind in [Kind::TpOffset64, Kind::TpOffset32] {
+        let error = write(kind, place, 3).expect_err("no such offset");
+        assert!(matches!(error, FixupError::OutOfRange { bits: 32, .. }));
     }
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod code;
 pub(crate) mod registers;
 pub(crate) mod stand_ins;
 pub(crate) mod threads;
+pub(crate) mod tls_descriptor;
