@@ -191,10 +191,11 @@ pub trait ExecutorControl: Send + Sync {
     ) -> ExecutorResult<()>;
 
     /// Calls a wrapper function with packed arguments on the calling thread (in process) or on a
-    /// thread of the executor, and returns its packed result.
+    /// thread of the executor, and returns its packed result. In process, the function has to lie in code
+    /// that this executor has made final and not released: another address is refused.
     ///
     /// # Errors
-    /// The out-of-band error of the wrapper, or a lost connection.
+    /// The out-of-band error of the wrapper, a refused address, or a lost connection.
     fn call_wrapper(&self, function: ExecutorAddr, args: &[u8]) -> ExecutorResult<Vec<u8>>;
 
     /// Registers the handler for calls that carry `tag` (the address of a tag symbol).

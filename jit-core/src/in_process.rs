@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_target_process::executor::dispatch::Dispatcher;
-use orc_target_process::executor::{self as local, LocalExecutor, Released, trusted};
+use orc_target_process::executor::{self as local, LocalExecutor, Released};
 use orc_target_process::host::identity;
 use orc_target_process::memory::MemoryManager;
 use orc_target_process::native;
@@ -154,7 +154,9 @@ impl ExecutorControl for InProcessExecutor {
     }
 
     fn call_wrapper(&self, function: ExecutorAddr, args: &[u8]) -> ExecutorResult<Vec<u8>> {
-        trusted::call_wrapper(function, args).map_err(ExecutorError::failed)
+        self.local
+            .call_wrapper(function, args)
+            .map_err(ExecutorError::failed)
     }
 
     fn register_handler(&self, tag: ExecutorAddr, handler: DispatchHandler) {

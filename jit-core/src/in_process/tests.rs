@@ -62,11 +62,13 @@ fn names_are_bound_to_loaded_libraries() {
 }
 
 #[test]
-fn wrapper_calls_return_bytes_and_null_is_no_function() {
+fn wrapper_calls_lead_to_linked_code_only() {
     let executor = InProcessExecutor::new();
     let function = ExecutorAddr::new((one_byte as *const ()).addr() as u64);
-    let bytes = executor.call_wrapper(function, &[]);
-    assert_eq!(bytes.expect("returns"), [7]);
+    let error = executor
+        .call_wrapper(function, &[])
+        .expect_err("is refused");
+    assert!(error.to_string().contains("no linked code"), "{error}");
     let error = executor.call_wrapper(ExecutorAddr::NULL, &[]);
     assert!(error.is_err());
 }

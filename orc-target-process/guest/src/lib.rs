@@ -30,7 +30,8 @@ pub unsafe extern "C" fn orc_executor_main(argc: c_int, argv: *const *const c_ch
         return 2;
     };
     match Server::over_socket(socket) {
-        Ok(server) => serve_and_report(server),
+        // SAFETY: the host that runs this was started with the socket by its controller.
+        Ok(server) => unsafe { serve_and_report(server) },
         Err(error) => {
             report(&format_args!("the connection cannot be used: {error}"));
             1

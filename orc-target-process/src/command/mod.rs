@@ -78,7 +78,8 @@ fn serve(arguments: Arguments) -> io::Result<i32> {
         Transport::ListenOnce(address) => listen_once(&address)?,
         Transport::StandardStreams => {
             confine()?;
-            match serve_standard_streams(limits)? {}
+            // SAFETY: who has started this process is its controller, and could do as much to it.
+            match unsafe { serve_standard_streams(limits) }? {}
         }
         Transport::Listen(address, token) => {
             let listener = Listener::new(&address, token, limits)
@@ -89,9 +90,11 @@ fn serve(arguments: Arguments) -> io::Result<i32> {
                 .and_then(|place| print(&format!("orc-executor: listening on {place}\n")));
             // Nobody would know of it.
             announced.inspect_err(|_| listener.withdraw())?;
-            match listener.run()? {}
+            // SAFETY: who has started this process says by its arguments who may be its controller.
+            match unsafe { listener.run() }? {}
         }
     };
     confine()?;
-    Ok(serve_and_report(server.limits(limits)))
+    // SAFETY: who has started this process has passed the connection on, or asked for this port.
+    Ok(unsafe { serve_and_report(server.limits(limits)) })
 }

@@ -5,17 +5,19 @@ use orc_shared::remote::llvm::LlvmService;
 use orc_shared::sps::{self, SpsError};
 
 use super::Failure;
+use super::calls::Calls;
 use super::registration::{deregister_frames, register_debug_object, register_frames};
-use super::trusted;
+use super::trust::Trust;
 
 /// Makes an action's call and reads the SPS error that it returns.
-pub(crate) fn run(action: &AllocAction) -> Result<(), Failure> {
+pub(super) fn run(action: &AllocAction, calls: &Calls) -> Result<(), Failure> {
     let function = action.function;
     let failed = |what: String| Failure(format!("action at {function}: {what}"));
     let outcome = match LlvmService::from_tag(function) {
         Some(service) => run_service(service, &action.args)?,
         None => {
-            let bytes = trusted::call_wrapper(function, &action.args)
+            let bytes = calls
+                .wrapper(function, &action.args)
                 .map_err(|error| failed(error.to_string()))?;
             let SpsError(outcome) = sps::decode(&bytes).map_err(|error| {
                 Failure(format!(
@@ -41,4 +43,9 @@ fn run_service(service: LlvmService, args: &[u8]) -> Result<Result<(), String>, 
         _ => return Err(Failure(format!("{name} is no action of an allocation"))),
     };
     Ok(outcome.map_err(|failure| failure.0))
+}
+
+/// Makes the call of an action for a controller that is trusted.
+pub(crate) fn run_trusted(action: &AllocAction, trust: Trust) -> Result<(), Failure> {
+    run(action, &Calls::Trusted(trust))
 }

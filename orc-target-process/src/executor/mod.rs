@@ -11,13 +11,14 @@
 //! loaded is still bound to the program's definitions, its memory is left in place for good.
 
 mod action;
+mod calls;
 pub mod dispatch;
 mod program;
 pub(crate) mod registration;
 #[cfg(test)]
 mod tests;
 mod tls;
-pub mod trusted;
+pub mod trust;
 pub mod wrapper;
 
 use std::fmt::Display;
@@ -30,9 +31,12 @@ use orc_shared::api::{
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
-pub(crate) use self::action::run as run_action;
+pub(crate) use self::action::run_trusted;
+use self::calls::{Calls, OwnCode};
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
+use self::trust::Trust;
+use self::wrapper::CallError;
 use crate::host::stand_ins;
 use crate::memory::{self, MemoryManager, SharedContent, stub_near_libraries};
 use crate::native;
@@ -77,16 +81,42 @@ pub enum Released {
 pub struct LocalExecutor {
     memory: MemoryManager,
     program: Mutex<SharedProgram>,
+    calls: Calls,
 }
 
 impl LocalExecutor {
-    /// An executor without memory.
+    /// An executor without memory, for the linker of this process. It calls no function but of code that it
+    /// has made final.
     #[must_use]
     pub fn new(config: memory::Config) -> Self {
+        Self::with_calls(config, Calls::Own(OwnCode::default()))
+    }
+
+    /// An executor without memory that calls what its requests name.
+    #[must_use]
+    pub fn trusting(config: memory::Config, trust: Trust) -> Self {
+        Self::with_calls(config, Calls::Trusted(trust))
+    }
+
+    fn with_calls(config: memory::Config, calls: Calls) -> Self {
         Self {
             memory: MemoryManager::new(config),
             program: Mutex::default(),
+            calls,
         }
+    }
+
+    /// Calls the wrapper function at `function` with packed arguments, on this thread, and returns its
+    /// packed result.
+    ///
+    /// # Errors
+    /// The function's out-of-band error; when the address is not in code that this executor has made final.
+    pub fn call_wrapper(
+        &self,
+        function: ExecutorAddr,
+        arguments: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        self.calls.wrapper(function, arguments)
     }
 
     /// The memory manager, for statistics and preparation.
@@ -172,7 +202,7 @@ impl LocalExecutor {
         let mut done = Vec::with_capacity(batch.len());
         let mut actions = Vec::with_capacity(batch.len());
         for (in_flight, request) in batch {
-            match in_flight.into_place(request, program.clone()) {
+            match in_flight.into_place(request, program.clone(), self.calls.clone()) {
                 Ok((finalized, its_actions)) => {
                     done.push(finalized);
                     actions.push(its_actions);
@@ -292,6 +322,7 @@ impl InFlight {
         self,
         request: FinalizeRequest,
         program: Option<SharedProgram>,
+        calls: Calls,
     ) -> Result<(Finalized, Vec<AllocActionPair>), Failure> {
         let FinalizeRequest {
             frames,
@@ -317,11 +348,13 @@ impl InFlight {
         };
         // Code without names runs as well.
         let _unnamed = memory.name_functions(&functions);
+        calls.add(memory.code());
         let finalized = Finalized {
             memory,
             tls,
             undo: Vec::new(),
             program,
+            calls,
         };
         Ok((finalized, actions))
     }
@@ -335,6 +368,8 @@ pub struct Finalized {
     undo: Vec<AllocAction>,
     /// The program that this memory is a part of.
     program: Option<SharedProgram>,
+    /// What its actions may call.
+    calls: Calls,
 }
 
 impl Finalized {
@@ -347,7 +382,7 @@ impl Finalized {
     fn act(&mut self, pair: AllocActionPair) -> Result<(), Failure> {
         let AllocActionPair { finalize, dealloc } = pair;
         if !finalize.is_absent() {
-            action::run(&finalize)?;
+            action::run(&finalize, &self.calls)?;
         }
         if !dealloc.is_absent() {
             self.undo.push(dealloc);
@@ -360,13 +395,15 @@ impl Finalized {
     /// # Errors
     /// All failures joined; the memory is given back as far as possible.
     pub fn release(self) -> Result<Released, Failure> {
-        let undone: Vec<_> = self.undo.iter().rev().map(action::run).collect();
+        let undone = self.undo.iter().rev();
+        let undone: Vec<_> = undone.map(|it| action::run(it, &self.calls)).collect();
         let mut failures: Vec<_> = undone.into_iter().map(Result::err).collect();
         if let Some(program) = &self.program
             && !Program::close(program)
         {
             return Failure::all(failures).map(|()| Released::Kept);
         }
+        self.calls.remove(self.memory.code());
         failures.push(self.memory.release().map_err(Failure::new).err());
         failures.push(self.tls.and_then(|tls| tls.release().err()));
         Failure::all(failures).map(|()| Released::Freed)

@@ -60,7 +60,9 @@ fn with_actions(actions: Vec<AllocActionPair>) -> FinalizeRequest {
 }
 
 fn executor() -> LocalExecutor {
-    LocalExecutor::new(memory::Config::default())
+    // SAFETY: the tests name functions and memory of their own.
+    let trust = unsafe { Trust::in_requests() };
+    LocalExecutor::trusting(memory::Config::default(), trust)
 }
 
 fn request(executor: &LocalExecutor) -> AllocationRequest {
@@ -114,6 +116,48 @@ fn actions_run_in_order_and_are_undone_in_reverse() {
     assert_eq!(starts, places);
     assert_eq!(finalized.release(), Ok(Released::Freed));
     assert_eq!(run(), ["first", "second", "undo_second", "undo_first"]);
+}
+
+/// Machine code of a wrapper function that returns one byte, 7.
+#[cfg(target_arch = "x86_64")]
+const SEVEN: &[u8] = &[
+    0xb8, 7, 0, 0, 0, // mov eax, 7
+    0xba, 1, 0, 0, 0,    // mov edx, 1
+    0xc3, // ret
+];
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_linker_of_this_process_calls_only_what_it_linked() {
+    let executor = LocalExecutor::new(memory::Config::default());
+    let request = request(&executor);
+    let mut memory = allocate(&executor, &request);
+    memory.working_memory()[0][..SEVEN.len()].copy_from_slice(SEVEN);
+    let [code, data] = memory.addresses()[..] else {
+        panic!("two segments");
+    };
+    assert_eq!(
+        executor.call_wrapper(code, &[]),
+        Err(CallError::NotOwn(code))
+    );
+    let finalized = executor.finalize(vec![(memory, FinalizeRequest::default())]);
+    let finalized = finalized.expect("finalizes").remove(0);
+    assert_eq!(executor.call_wrapper(code, &[]), Ok(vec![7]));
+    let foreign = ExecutorAddr::new((first as *const ()).addr() as u64);
+    for other in [data, code + 100, foreign] {
+        let called = executor.call_wrapper(other, &[]);
+        assert_eq!(called, Err(CallError::NotOwn(other)));
+    }
+    let memory = allocate(&executor, &request);
+    let actions = with_actions(vec![pair(first, undo_first)]);
+    let failure = executor.finalize(vec![(memory, actions)]).err();
+    assert!(failure.is_some_and(|it| it.0.contains("no linked code")));
+    assert!(run().is_empty());
+    assert_eq!(finalized.release(), Ok(Released::Freed));
+    assert_eq!(
+        executor.call_wrapper(code, &[]),
+        Err(CallError::NotOwn(code))
+    );
 }
 
 #[test]

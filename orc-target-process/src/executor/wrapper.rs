@@ -36,6 +36,9 @@ pub enum CallError {
     /// The function was never linked, or its symbol is weak and missing.
     #[error("call of a wrapper function at address 0")]
     NullFunction,
+    /// The address is none of the code that this executor has in place.
+    #[error("call of a wrapper function at {0}, where this executor has no linked code")]
+    NotOwn(ExecutorAddr),
     /// What the function reported instead of a result.
     #[error("{0}")]
     OutOfBand(String),

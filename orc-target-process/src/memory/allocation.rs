@@ -307,6 +307,14 @@ impl Finalized {
         &self.ranges
     }
 
+    /// The places of segments that are code.
+    pub(crate) fn code(&self) -> impl Iterator<Item = ExecutorAddrRange> {
+        let texts = self.segments.iter();
+        texts
+            .filter(|segment| segment.kind() == SegmentKind::Text)
+            .map(Segment::range)
+    }
+
     /// Tells `dladdr` the names of functions of this memory, which are C strings in it. Where the
     /// loader does not know the range, or there is no room for more names, nothing happens.
     ///

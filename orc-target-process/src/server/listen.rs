@@ -117,7 +117,10 @@ impl Listener {
     ///
     /// # Errors
     /// When the system fails in a way that waiting does not mend.
-    pub fn run(self) -> io::Result<std::convert::Infallible> {
+    ///
+    /// # Safety
+    /// As for [`Server::serve`], for whoever can connect: who knows the token, or is this user.
+    pub unsafe fn run(self) -> io::Result<std::convert::Infallible> {
         let mut unknown: Vec<Unknown> = Vec::new();
         host::process::forget_children(true);
         loop {
@@ -153,7 +156,8 @@ impl Listener {
                 }
             }
             while let Some(connection) = accepted.pop() {
-                self.serve(connection, &mut unknown, &mut accepted)?;
+                // SAFETY: it has shown the token, or is this user.
+                unsafe { self.serve(connection, &mut unknown, &mut accepted) }?;
             }
         }
     }
@@ -208,7 +212,10 @@ impl Listener {
     }
 
     /// Starts a process for a controller.
-    fn serve(
+    ///
+    /// # Safety
+    /// As for [`Server::serve`].
+    unsafe fn serve(
         &self,
         connection: OwnedFd,
         unknown: &mut Vec<Unknown>,
@@ -228,7 +235,8 @@ impl Listener {
                     output,
                     copies: copies_of_streams()?,
                 };
-                let Err(error) = relay::serve(outer, self.limits);
+                // SAFETY: the caller's promise.
+                let Err(error) = unsafe { relay::serve(outer, self.limits) };
                 command::report(format_args!("{error}"));
                 host::process::exit_now(1)
             }
@@ -246,7 +254,10 @@ impl Listener {
 ///
 /// # Errors
 /// When the system fails.
-pub fn serve_standard_streams(limits: Limits) -> io::Result<std::convert::Infallible> {
+///
+/// # Safety
+/// As for [`Server::serve`]: who has started the process is the controller.
+pub unsafe fn serve_standard_streams(limits: Limits) -> io::Result<std::convert::Infallible> {
     let duplicate = |number| host::process::duplicate(number);
     let outer = Outer {
         input: duplicate(0)?,
@@ -256,7 +267,8 @@ pub fn serve_standard_streams(limits: Limits) -> io::Result<std::convert::Infall
     let nothing = std::fs::File::open("/dev/null")?;
     host::process::redirect(nothing.as_raw_fd(), 0)?;
     host::process::redirect(2, 1)?;
-    relay::serve(outer, limits)
+    // SAFETY: the caller's promise.
+    unsafe { relay::serve(outer, limits) }
 }
 
 /// Waits for one LLVM controller at a port of this host, and serves it. Without a token: everybody

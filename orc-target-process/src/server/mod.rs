@@ -5,7 +5,9 @@
 //! use orc_target_process::server::Server;
 //!
 //! let (stream, _) = std::os::unix::net::UnixListener::bind("/tmp/jit")?.accept()?;
-//! Server::over_socket(stream.into())?.serve()?;
+//! let server = Server::over_socket(stream.into())?;
+//! // SAFETY: only this user can connect to the socket, so the controller is one of this user's.
+//! unsafe { server.serve() }?;
 //! # Ok(())
 //! # }
 //! ```
@@ -44,6 +46,7 @@ pub use self::fuzz::fuzz_messages;
 pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_streams};
 use self::session::{End, Session};
 use crate::executor::dispatch::Dispatcher;
+use crate::executor::trust::Trust;
 use crate::{command, host, memory};
 
 /// Bounds of a connection. Whoever exceeds one of the first two is no controller of good will: the
@@ -173,13 +176,20 @@ impl Server {
     ///
     /// # Errors
     /// When the connection ends in another way.
-    pub fn serve(self) -> Result<(), ServeError> {
+    ///
+    /// # Safety
+    /// The controller is one that this process may trust with its memory: what it asks for is as
+    /// [`Trust::in_requests`] says. So only such a one can be at the other end: the process that has
+    /// started this one, or one that has shown who it is.
+    pub unsafe fn serve(self) -> Result<(), ServeError> {
+        // SAFETY: the caller's promise.
+        let trust = unsafe { Trust::in_requests() };
         let max_message = self.settings.limits.max_message;
         let reader = Reader::new(self.input, max_message)?;
         let writer = Writer::new(self.output)?;
         let descriptors =
             self.settings.descriptors && reader.takes_descriptors() && writer.passes_descriptors();
-        let session = Arc::new(Session::new(self.settings, writer));
+        let session = Arc::new(Session::new(self.settings, writer, trust));
         let dispatcher = Dispatcher::forwarding(forward(Arc::downgrade(&session)));
         let setup = setup::setup(&dispatcher, descriptors, &self.settings.limits);
         let header = (Opcode::Setup, 0, ExecutorAddr::NULL);
@@ -211,8 +221,12 @@ pub fn inherited_descriptor(number: i32) -> Option<OwnedFd> {
 }
 
 /// Serves a connection as a process that is there for nothing else. The exit code.
-pub fn serve_and_report(server: Server) -> i32 {
-    match server.ends_process(true).serve() {
+///
+/// # Safety
+/// As for [`Server::serve`].
+pub unsafe fn serve_and_report(server: Server) -> i32 {
+    // SAFETY: the caller's promise.
+    match unsafe { server.ends_process(true).serve() } {
         Ok(()) => 0,
         Err(error) => {
             command::report(format_args!("{error}"));

@@ -20,7 +20,7 @@ use super::budget::{Budget, Share};
 use super::connection::Message;
 use super::crash;
 use super::session::Session;
-use crate::executor::trusted;
+use crate::executor::trust::Trust;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::host::identity;
 use crate::memory::{self, SharedContent};
@@ -45,9 +45,9 @@ struct Memory {
 }
 
 impl Services {
-    pub(super) fn new(config: memory::Config, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(config: memory::Config, budget: Arc<Budget>, trust: Trust) -> Self {
         Self {
-            local: LocalExecutor::new(config),
+            local: LocalExecutor::trusting(config, trust),
             budget,
             memory: Mutex::default(),
         }
@@ -117,7 +117,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         }
         Service::TlsAccess => arguments.expected(|()| LocalExecutor::tls_access()),
         Service::Call => arguments
-            .expected(|(function, bytes): (_, &[u8])| trusted::call_wrapper(function, bytes)),
+            .expected(|(function, bytes): (_, &[u8])| session.trust.call_wrapper(function, bytes)),
     })
 }
 

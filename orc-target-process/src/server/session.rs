@@ -27,7 +27,7 @@ use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
 use super::{Limits, Settings, llvm, services};
 use crate::command;
-use crate::executor::trusted;
+use crate::executor::trust::Trust;
 use crate::host;
 use crate::host::crash::AlternateStack;
 
@@ -65,6 +65,8 @@ pub(super) enum CallError {
 pub(super) struct Session {
     pub(super) settings: Settings,
     pub(super) writer: Writer,
+    /// In the controller's addresses.
+    pub(super) trust: Trust,
     pub(super) services: Services,
     pub(super) llvm: llvm::Llvm,
     /// Whether the controller is one of ours.
@@ -110,13 +112,14 @@ struct Waiting {
 
 impl Session {
     /// A session that is served by this thread.
-    pub(super) fn new(settings: Settings, writer: Writer) -> Self {
+    pub(super) fn new(settings: Settings, writer: Writer, trust: Trust) -> Self {
         let budget = Budget::new(settings.limits.max_memory);
         Self {
-            services: Services::new(settings.memory, Arc::clone(&budget)),
-            llvm: llvm::Llvm::new(budget),
+            services: Services::new(settings.memory, Arc::clone(&budget), trust),
+            llvm: llvm::Llvm::new(budget, trust),
             settings,
             writer,
+            trust,
             accepted: AtomicBool::new(false),
             silence_max_ms: AtomicU64::new(0),
             main: host::thread::current(),
@@ -305,7 +308,10 @@ impl Session {
             )));
         }
         // The protocol has no place for an error beside the result.
-        Ok(trusted::call_wrapper(call.tag, &call.body).unwrap_or_default())
+        Ok(self
+            .trust
+            .call_wrapper(call.tag, &call.body)
+            .unwrap_or_default())
     }
 
     /// Receives until the connection ends, and sees to it that the process ends then.

@@ -3,42 +3,54 @@
 use orc_shared::ExecutorAddr;
 use orc_shared::sps::SpsEncode;
 
-use crate::executor::trusted;
+use crate::executor::trust::Trust;
 use crate::server::services::{Arguments, Violation};
 
 /// Writes values to their addresses.
-pub(super) fn write_values<T: Copy>(writes: Vec<(ExecutorAddr, T)>) {
+pub(super) fn write_values<T: Copy>(trust: Trust, writes: Vec<(ExecutorAddr, T)>) {
     for (addr, value) in writes {
-        trusted::write(addr, value);
+        trust.write(addr, value);
     }
 }
 
 /// Writes bytes to their addresses.
-pub(super) fn write_buffers(writes: Vec<(ExecutorAddr, &[u8])>) {
+pub(super) fn write_buffers(trust: Trust, writes: Vec<(ExecutorAddr, &[u8])>) {
     for (addr, bytes) in writes {
-        trusted::write_bytes(addr, bytes);
+        trust.write_bytes(addr, bytes);
     }
 }
 
 /// The values at addresses.
-pub(super) fn read_values<T: Copy + SpsEncode>(addresses: Vec<ExecutorAddr>) -> Vec<T> {
-    addresses.into_iter().map(trusted::read).collect()
+pub(super) fn read_values<T: Copy + SpsEncode>(
+    trust: Trust,
+    addresses: Vec<ExecutorAddr>,
+) -> Vec<T> {
+    addresses.into_iter().map(|it| trust.read(it)).collect()
 }
 
 /// Bytes at addresses; all of them have to fit a message.
-pub(super) fn read_buffers(arguments: &Arguments<'_>, largest: u64) -> Result<Vec<u8>, Violation> {
+pub(super) fn read_buffers(
+    trust: Trust,
+    arguments: &Arguments<'_>,
+    largest: u64,
+) -> Result<Vec<u8>, Violation> {
     arguments.fallible(|reads: Vec<(ExecutorAddr, u64)>| {
         let sizes = reads.iter().map(|(_, size)| *size);
         check_size(sizes.fold(0, u64::saturating_add), largest)?;
-        let read = |(addr, size)| trusted::read_bytes(addr, size as usize);
+        let read = |(addr, size)| trust.read_bytes(addr, size as usize);
         Ok(reads.into_iter().map(read).collect::<Vec<_>>())
     })
 }
 
 /// C strings at addresses; all of them have to fit a message.
-pub(super) fn read_strings(arguments: &Arguments<'_>, largest: u64) -> Result<Vec<u8>, Violation> {
+pub(super) fn read_strings(
+    trust: Trust,
+    arguments: &Arguments<'_>,
+    largest: u64,
+) -> Result<Vec<u8>, Violation> {
     arguments.fallible(|addresses: Vec<ExecutorAddr>| {
-        let strings: Vec<Vec<u8>> = addresses.into_iter().map(trusted::read_string).collect();
+        let strings = addresses.into_iter();
+        let strings: Vec<Vec<u8>> = strings.map(|it| trust.read_string(it)).collect();
         check_size(strings.iter().map(|it| it.len() as u64).sum(), largest)?;
         Ok(strings)
     })

@@ -8,8 +8,8 @@ use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, impl_sps_struct};
 use parking_lot::Mutex;
 
 use super::super::budget::{Budget, Share};
-use crate::executor::trusted;
-use crate::executor::{Failure, run_action};
+use crate::executor::trust::Trust;
+use crate::executor::{Failure, run_trusted};
 use crate::host;
 use crate::memory::MemoryError;
 
@@ -56,6 +56,7 @@ impl_sps_struct!(InitializeRequest {
 /// Reservations by their first address.
 pub(super) struct SimpleMemory {
     budget: Arc<Budget>,
+    trust: Trust,
     state: Mutex<State>,
 }
 
@@ -82,9 +83,12 @@ impl State {
 }
 
 impl SimpleMemory {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        let state = Mutex::default();
-        Self { budget, state }
+    pub(super) fn new(budget: Arc<Budget>, trust: Trust) -> Self {
+        Self {
+            budget,
+            trust,
+            state: Mutex::default(),
+        }
     }
 
     /// Whether there was memory, and all of it is released.
@@ -120,11 +124,11 @@ impl SimpleMemory {
         let key = key.ok_or_else(|| Failure("a request without segments".to_owned()))?;
         let mut state = self.state.lock();
         for segment in &segments {
-            state.place(segment)?;
+            state.place(segment, self.trust)?;
         }
         drop(state);
         // Linked code runs in here, and may ask for more memory.
-        let undo = run_actions(actions)?;
+        let undo = run_actions(actions, self.trust)?;
         let mut state = self.state.lock();
         let holder = state.holder(&(key..key)).ok_or_else(|| {
             Failure(format!(
@@ -149,7 +153,7 @@ impl SimpleMemory {
             };
             let undo =
                 taken.ok_or_else(|| Failure(format!("no memory was initialized at {key:#x}")))?;
-            undo_actions(&undo)
+            undo_actions(&undo, self.trust)
         });
         Failure::all(each.map(Result::err))
     }
@@ -165,7 +169,8 @@ impl SimpleMemory {
             };
             let initialized =
                 initialized.ok_or_else(|| Failure(format!("no memory was reserved at {base}")))?;
-            let undone = initialized.iter().rev().map(|(_, undo)| undo_actions(undo));
+            let undone = initialized.iter().rev();
+            let undone = undone.map(|(_, undo)| undo_actions(undo, self.trust));
             let outcome = Failure::all(undone.map(Result::err));
             // Unmapped without the lock.
             let reservation = self.state.lock().reservations.remove(&base.value());
@@ -178,7 +183,7 @@ impl SimpleMemory {
 
 impl State {
     /// Fills a segment, and lets it be used.
-    fn place(&mut self, segment: &Segment) -> Result<(), Failure> {
+    fn place(&mut self, segment: &Segment, trust: Trust) -> Result<(), Failure> {
         let page = host::pages::page_size();
         let start = segment.addr.value();
         let size = segment.size.checked_next_multiple_of(page);
@@ -198,9 +203,9 @@ impl State {
         // It may have been initialized before.
         let writable = Protection(Protection::READ | Protection::WRITE);
         protect(range.clone(), writable).map_err(failed)?;
-        trusted::write_bytes(segment.addr, &segment.content);
+        trust.write_bytes(segment.addr, &segment.content);
         let rest = segment.size - segment.content.len() as u64;
-        trusted::zero(segment.addr + segment.content.len() as u64, rest as usize);
+        trust.zero(segment.addr + segment.content.len() as u64, rest as usize);
         protect(range, Protection(segment.protection)).map_err(failed)
     }
 }
@@ -216,13 +221,16 @@ pub(super) fn protect(range: Range<u64>, protection: Protection) -> Result<(), M
 }
 
 /// Runs finalize actions in order; what undoes them. If one fails, those before it are undone.
-pub(super) fn run_actions(actions: Vec<AllocActionPair>) -> Result<Vec<AllocAction>, Failure> {
+pub(super) fn run_actions(
+    actions: Vec<AllocActionPair>,
+    trust: Trust,
+) -> Result<Vec<AllocAction>, Failure> {
     let mut undo = Vec::new();
     for AllocActionPair { finalize, dealloc } in actions {
         if !finalize.is_absent()
-            && let Err(failure) = run_action(&finalize)
+            && let Err(failure) = run_trusted(&finalize, trust)
         {
-            return Err(failure.and(undo_actions(&undo).err()));
+            return Err(failure.and(undo_actions(&undo, trust).err()));
         }
         if !dealloc.is_absent() {
             undo.push(dealloc);
@@ -232,7 +240,8 @@ pub(super) fn run_actions(actions: Vec<AllocActionPair>) -> Result<Vec<AllocActi
 }
 
 /// Runs dealloc actions in reverse.
-pub(super) fn undo_actions(undo: &[AllocAction]) -> Result<(), Failure> {
-    let undone: Vec<_> = undo.iter().rev().map(run_action).collect();
+pub(super) fn undo_actions(undo: &[AllocAction], trust: Trust) -> Result<(), Failure> {
+    let undone = undo.iter().rev();
+    let undone: Vec<_> = undone.map(|it| run_trusted(it, trust)).collect();
     Failure::all(undone.into_iter().map(Result::err))
 }

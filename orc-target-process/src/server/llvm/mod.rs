@@ -18,7 +18,7 @@ use super::connection::Message;
 use super::services::{Arguments, Violation};
 use super::session::Session;
 use crate::executor::registration::{deregister_frames, register_debug_object, register_frames};
-use crate::executor::trusted;
+use crate::executor::trust::Trust;
 
 /// What the services keep.
 pub(super) struct Llvm {
@@ -28,10 +28,10 @@ pub(super) struct Llvm {
 }
 
 impl Llvm {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
+    pub(super) fn new(budget: Arc<Budget>, trust: Trust) -> Self {
         Self {
-            memory: SimpleMemory::new(Arc::clone(&budget)),
-            shared: SharedMemory::new(budget),
+            memory: SimpleMemory::new(Arc::clone(&budget), trust),
+            shared: SharedMemory::new(budget, trust),
             dylibs: Dylibs::default(),
         }
     }
@@ -50,31 +50,38 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         bytes: &call.body,
     };
     let llvm = &session.llvm;
+    let trust = session.trust;
     let limits = &session.settings.limits;
     let largest = limits.max_message;
     // The instances: their numbers are checked nowhere, because each manager has one.
     type Instance = ExecutorAddr;
     Some(match service {
         LlvmService::RunAsMain => arguments.plain(|(main, args): (_, Vec<&[u8]>)| -> i64 {
-            trusted::run_as_main(main, &args).into()
+            trust.run_as_main(main, &args).into()
         }),
-        LlvmService::RunAsVoidFunction => arguments.plain(trusted::run_as_void_function),
-        LlvmService::RunAsIntFunction => {
-            arguments.plain(|(function, argument)| trusted::run_as_int_function(function, argument))
+        LlvmService::RunAsVoidFunction => {
+            arguments.plain(|function| trust.run_as_void_function(function))
         }
-        LlvmService::WriteUInt8s => arguments.plain(access::write_values::<u8>),
-        LlvmService::WriteUInt16s => arguments.plain(access::write_values::<u16>),
-        LlvmService::WriteUInt32s => arguments.plain(access::write_values::<u32>),
-        LlvmService::WriteUInt64s => arguments.plain(access::write_values::<u64>),
-        LlvmService::WritePointers => arguments.plain(access::write_values::<ExecutorAddr>),
-        LlvmService::WriteBuffers => arguments.plain(access::write_buffers),
-        LlvmService::ReadUInt8s => arguments.plain(access::read_values::<u8>),
-        LlvmService::ReadUInt16s => arguments.plain(access::read_values::<u16>),
-        LlvmService::ReadUInt32s => arguments.plain(access::read_values::<u32>),
-        LlvmService::ReadUInt64s => arguments.plain(access::read_values::<u64>),
-        LlvmService::ReadPointers => arguments.plain(access::read_values::<ExecutorAddr>),
-        LlvmService::ReadBuffers => access::read_buffers(&arguments, largest),
-        LlvmService::ReadStrings => access::read_strings(&arguments, largest),
+        LlvmService::RunAsIntFunction => {
+            arguments.plain(|(function, argument)| trust.run_as_int_function(function, argument))
+        }
+        LlvmService::WriteUInt8s => arguments.plain(|it| access::write_values::<u8>(trust, it)),
+        LlvmService::WriteUInt16s => arguments.plain(|it| access::write_values::<u16>(trust, it)),
+        LlvmService::WriteUInt32s => arguments.plain(|it| access::write_values::<u32>(trust, it)),
+        LlvmService::WriteUInt64s => arguments.plain(|it| access::write_values::<u64>(trust, it)),
+        LlvmService::WritePointers => {
+            arguments.plain(|it| access::write_values::<ExecutorAddr>(trust, it))
+        }
+        LlvmService::WriteBuffers => arguments.plain(|it| access::write_buffers(trust, it)),
+        LlvmService::ReadUInt8s => arguments.plain(|it| access::read_values::<u8>(trust, it)),
+        LlvmService::ReadUInt16s => arguments.plain(|it| access::read_values::<u16>(trust, it)),
+        LlvmService::ReadUInt32s => arguments.plain(|it| access::read_values::<u32>(trust, it)),
+        LlvmService::ReadUInt64s => arguments.plain(|it| access::read_values::<u64>(trust, it)),
+        LlvmService::ReadPointers => {
+            arguments.plain(|it| access::read_values::<ExecutorAddr>(trust, it))
+        }
+        LlvmService::ReadBuffers => access::read_buffers(trust, &arguments, largest),
+        LlvmService::ReadStrings => access::read_strings(trust, &arguments, largest),
         LlvmService::Reserve => {
             arguments.expected(|(_, size): (Instance, u64)| llvm.memory.reserve(size))
         }

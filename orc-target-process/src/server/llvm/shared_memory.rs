@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::super::budget::{Budget, Share};
 use super::memory::{Protection, protect, run_actions, undo_actions};
 use crate::executor::Failure;
+use crate::executor::trust::Trust;
 use crate::host;
 
 /// One segment: the controller has written its content, zeros follow.
@@ -39,6 +40,7 @@ impl_sps_struct!(InitializeRequest {
 /// Reservations by their first address.
 pub(super) struct SharedMemory {
     budget: Arc<Budget>,
+    trust: Trust,
     state: Mutex<State>,
 }
 
@@ -58,9 +60,12 @@ struct Reservation {
 }
 
 impl SharedMemory {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        let state = Mutex::default();
-        Self { budget, state }
+    pub(super) fn new(budget: Arc<Budget>, trust: Trust) -> Self {
+        Self {
+            budget,
+            trust,
+            state: Mutex::default(),
+        }
     }
 
     /// Whether there was memory, and all of it is released.
@@ -121,7 +126,7 @@ impl SharedMemory {
         }
         drop(state);
         // Linked code runs in here, and may ask for more memory.
-        let undo = run_actions(actions)?;
+        let undo = run_actions(actions, self.trust)?;
         let mut state = self.state.lock();
         let holder = state.reservations.get_mut(&base.value());
         holder.ok_or_else(|| no_memory(base))?.initialized.push(key);
@@ -141,7 +146,7 @@ impl SharedMemory {
             };
             let undo = taken
                 .ok_or_else(|| Failure(format!("no shared memory was initialized at {key}")))?;
-            undo_actions(&undo)
+            undo_actions(&undo, self.trust)
         });
         Failure::all(each.map(Result::err))
     }

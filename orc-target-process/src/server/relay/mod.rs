@@ -52,7 +52,10 @@ pub(super) struct Outer {
 
 /// Serves a controller in a child process, and relays until that has ended. Ends this process as the
 /// child's ended, or with its exit code. The process must have one thread.
-pub(super) fn serve(outer: Outer, limits: Limits) -> io::Result<Infallible> {
+///
+/// # Safety
+/// As for [`Server::serve`].
+pub(super) unsafe fn serve(outer: Outer, limits: Limits) -> io::Result<Infallible> {
     let (own, inner) = socket::socket_pair()?;
     let (input, to_program) = io::pipe()?;
     let (output, program_output) = io::pipe()?;
@@ -64,7 +67,8 @@ pub(super) fn serve(outer: Outer, limits: Limits) -> io::Result<Infallible> {
             host::process::replace_standard_streams([first, second, third])?;
             let descriptors = passes_descriptors(&outer);
             drop((streams, outer, own, to_program, output, error));
-            run_executor(inner, limits, descriptors)
+            // SAFETY: the caller's promise: what comes through the relay is the controller's.
+            unsafe { run_executor(inner, limits, descriptors) }
         }
         Forked::Parent(child) => {
             drop((input, program_output, program_error, inner));
@@ -80,11 +84,19 @@ fn passes_descriptors(outer: &Outer) -> bool {
 }
 
 /// The child's part.
-fn run_executor(inner: OwnedFd, limits: Limits, descriptors: bool) -> io::Result<Infallible> {
+///
+/// # Safety
+/// As for [`Server::serve`].
+unsafe fn run_executor(
+    inner: OwnedFd,
+    limits: Limits,
+    descriptors: bool,
+) -> io::Result<Infallible> {
     let server = Server::over_socket(inner)?
         .limits(limits)
         .behind_relay(descriptors);
-    std::process::exit(super::serve_and_report(server))
+    // SAFETY: the caller's promise.
+    std::process::exit(unsafe { super::serve_and_report(server) })
 }
 
 /// What the threads of a relay share.
