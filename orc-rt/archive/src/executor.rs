@@ -58,6 +58,8 @@ fn build_file(
 pub fn executor_sources(workspace: &Path) -> Vec<PathBuf> {
     let package = workspace.join(PACKAGE);
     let own = ["src", "guest", "build.rs", "Cargo.toml"].map(|name| package.join(name));
+    let system = ["src", "Cargo.toml"].map(|name| workspace.join("orc-system").join(name));
     // What the runtime shares with it: the wire format, the profiles, the versions.
-    own.into_iter().chain(sources(workspace)).collect()
+    let all = own.into_iter().chain(system);
+    all.chain(sources(workspace)).collect()
 }
