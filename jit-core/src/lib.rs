@@ -12,6 +12,7 @@ pub mod error;
 pub mod executor;
 pub mod graph;
 pub mod in_order;
+#[cfg(feature = "in-process")]
 pub mod in_process;
 pub mod link;
 pub mod name;

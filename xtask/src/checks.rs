@@ -15,8 +15,13 @@ pub fn all(_: &[String]) -> Result<(), String> {
     crate::tour::run(&[])
 }
 
-/// What only features that are off by default hold.
+/// What only features that are off by default hold, and what is left without those that are on.
 fn optional_features() -> Result<(), String> {
+    for package in ["orc-target-process", "jit-core"] {
+        let alone = ["--package", package, "--no-default-features"];
+        let lint = [&["clippy", "--lib", "--quiet"], &alone[..]].concat();
+        run_cargo(&[&lint[..], &["--", "-D", "warnings"]].concat())?;
+    }
     let features = ["--package", "orc-target-process", "--features", "libunwind"];
     let lint = [&["clippy", "--all-targets", "--quiet"], &features[..]].concat();
     run_cargo(&[&lint[..], &["--", "-D", "warnings"]].concat())?;

@@ -4,7 +4,6 @@ mod arguments;
 mod confine;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,7 +11,9 @@ use orc_system::standard_streams;
 
 use self::arguments::{Action, Arguments, HELP, Transport};
 use crate::host::process::{begin_own_work, end_own_work};
-use crate::server::{Listener, Server, listen_once, serve_and_report, serve_standard_streams};
+use crate::server::{
+    Listener, Server, listen_once, report, serve_and_report, serve_standard_streams,
+};
 
 /// Runs the command with these arguments, its name not among them, and the token that the environment
 /// had. The exit code.
@@ -61,11 +62,6 @@ fn print(text: &str) -> io::Result<()> {
         let problem = format!("cannot write to standard output: {error}");
         io::Error::new(error.kind(), problem)
     })
-}
-
-/// Says what is wrong, on standard error. Where that cannot be written to, the exit code says it alone.
-pub(crate) fn report(message: fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("orc-executor: {message}\n").as_bytes());
 }
 
 fn serve(arguments: Arguments) -> io::Result<i32> {

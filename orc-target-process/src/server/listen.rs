@@ -17,8 +17,7 @@ use orc_shared::remote::token::SIZE as TOKEN_SIZE;
 pub use orc_shared::remote::token::Token;
 
 use super::relay::{self, Outer};
-use super::{Limits, Server};
-use crate::command;
+use super::{Limits, Server, report};
 use crate::host;
 use crate::host::process::Forked;
 use crate::host::socket::{self, StreamKind};
@@ -237,7 +236,7 @@ impl Listener {
                 };
                 // SAFETY: the caller's promise.
                 let Err(error) = unsafe { relay::serve(outer, self.limits) };
-                command::report(format_args!("{error}"));
+                report(format_args!("{error}"));
                 host::process::exit_now(1)
             }
             Err(error) if is_shortage(&error) => {
@@ -286,7 +285,7 @@ pub fn listen_once(address: &str) -> io::Result<Server> {
     }
     let listener = TcpListener::bind(&addresses[..])?;
     let address = listener.local_addr()?;
-    command::report(format_args!("listening on tcp:{address}"));
+    report(format_args!("listening on tcp:{address}"));
     let (connection, _) = listener.accept()?;
     Ok(Server::over_socket(connection.into())?.ends_when_unused(true))
 }

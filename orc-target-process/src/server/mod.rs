@@ -24,15 +24,19 @@ mod budget;
 mod connection;
 mod crash;
 mod fuzz;
+#[cfg(feature = "relay")]
 mod listen;
+#[cfg_attr(not(feature = "llvm"), path = "without_llvm.rs")]
 mod llvm;
 mod main_thread;
+#[cfg(feature = "relay")]
 mod relay;
 mod services;
 mod session;
 mod setup;
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
@@ -43,11 +47,12 @@ use orc_shared::sps::{self, SpsExpected};
 
 use self::connection::{Reader, Writer};
 pub use self::fuzz::fuzz_messages;
+#[cfg(feature = "relay")]
 pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_streams};
 use self::session::{End, Session};
 use crate::executor::dispatch::Dispatcher;
 use crate::executor::trust::Trust;
-use crate::{command, host, memory};
+use crate::{host, memory};
 
 /// Bounds of a connection. Whoever exceeds one of the first two is no controller of good will: the
 /// connection ends.
@@ -156,6 +161,7 @@ impl Server {
 
     /// Says that the process at the other end of the socket is a relay, which forwards this
     /// process's standard streams, and whether it passes descriptors on.
+    #[cfg(feature = "relay")]
     #[must_use]
     fn behind_relay(mut self, passes_descriptors: bool) -> Self {
         self.settings.forwards_streams = true;
@@ -229,7 +235,7 @@ pub unsafe fn serve_and_report(server: Server) -> i32 {
     match unsafe { server.ends_process(true).serve() } {
         Ok(()) => 0,
         Err(error) => {
-            command::report(format_args!("{error}"));
+            report(format_args!("{error}"));
             1
         }
     }
@@ -253,4 +259,9 @@ fn forward(
             .map_err(|error| format!("the controller's answer cannot be read: {error}"))?;
         outcome.map(<[u8]>::to_vec)
     }
+}
+
+/// Says what is wrong, on standard error. Where that cannot be written to, the exit code says it alone.
+pub(crate) fn report(message: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_all(format!("orc-executor: {message}\n").as_bytes());
 }

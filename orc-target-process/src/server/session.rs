@@ -25,8 +25,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::budget::Budget;
 use super::connection::{Message, Reader, ReceiveError, SendError, Writer};
 use super::services::{Services, Violation};
-use super::{Limits, Settings, llvm, services};
-use crate::command;
+use super::{Limits, Settings, llvm, report, services};
 use crate::executor::trust::Trust;
 use crate::host;
 use crate::host::crash::AlternateStack;
@@ -514,7 +513,7 @@ impl Session {
             std::thread::sleep(EXIT_MAX);
         } else if let Some(End::Broken(problem)) = &end {
             // The serving thread, which would say so, is busy.
-            command::report(format_args!(
+            report(format_args!(
                 "the connection to the controller was ended: {problem}"
             ));
         }

@@ -2,11 +2,11 @@
 
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::Setup;
-use orc_shared::remote::llvm::{DISPATCH_CONTEXT, DISPATCH_FUNCTION, LlvmService};
+use orc_shared::remote::llvm::{DISPATCH_CONTEXT, DISPATCH_FUNCTION};
 use orc_shared::remote::services::{EXIT_THUNK, Service, VERSION, values};
 use orc_shared::sps::{SpsEncode, encode};
 
-use super::Limits;
+use super::{Limits, llvm};
 use crate::executor::LocalExecutor;
 use crate::executor::dispatch::Dispatcher;
 use crate::host;
@@ -18,7 +18,7 @@ pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits)
         (DISPATCH_CONTEXT, dispatcher.context()),
         (EXIT_THUNK, LocalExecutor::exit_thunk()),
     ];
-    let llvm = LlvmService::ALL.iter().map(|it| (it.name(), it.tag()));
+    let llvm = llvm::SERVICES.iter().map(|it| (it.name(), it.tag()));
     let ours = Service::ALL.iter().map(|it| (it.name(), it.tag()));
     let symbols = dispatch.into_iter().chain(llvm).chain(ours);
     let named = |(name, tag): (&str, ExecutorAddr)| (name.to_owned(), tag);

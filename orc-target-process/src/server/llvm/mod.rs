@@ -20,6 +20,9 @@ use super::session::Session;
 use crate::executor::registration::{deregister_frames, register_debug_object, register_frames};
 use crate::executor::trust::Trust;
 
+/// The services that there are.
+pub(super) const SERVICES: &[LlvmService] = LlvmService::ALL;
+
 /// What the services keep.
 pub(super) struct Llvm {
     memory: SimpleMemory,
