@@ -9,9 +9,9 @@ use std::sync::Arc;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_target_process::executor::dispatch::Dispatcher;
 use orc_target_process::executor::{self as local, LocalExecutor, Released};
-use orc_target_process::host::identity;
+use orc_target_process::host::{identity, loader};
 use orc_target_process::memory::MemoryManager;
-use orc_target_process::native;
+
 use orc_target_process::tls::Reserve;
 
 use crate::executor::api::{
@@ -130,11 +130,11 @@ impl ExecutorControl for InProcessExecutor {
     }
 
     fn loaded_libraries(&self) -> ExecutorResult<Vec<LoadedLibrary>> {
-        Ok(native::loaded_libraries())
+        Ok(loader::loaded_libraries())
     }
 
     fn open_library(&self, path: &str) -> ExecutorResult<()> {
-        native::open_library(path).map_err(ExecutorError::failed)
+        loader::open_library(path).map_err(ExecutorError::failed)
     }
 
     fn bind_imports(&self, imports: &[Import]) -> ExecutorResult<Vec<Option<ImportValue>>> {

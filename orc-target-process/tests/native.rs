@@ -5,7 +5,7 @@ mod support;
 use std::ffi::c_int;
 
 use orc_shared::api::{ImportKind, ProgramIdentity};
-use orc_target_process::native;
+use orc_target_process::host::loader;
 use support::*;
 
 #[test]
@@ -20,8 +20,8 @@ fn binds_addresses_and_thread_locals_and_reports_what_is_missing() {
                  __attribute__((tls_model(\"initial-exec\"))) __thread int exec = 4;",
                 &[],
             );
-            native::open_library(&path(&lib)).expect("opens");
-            let values = native::bind_imports(&[
+            loader::open_library(&path(&lib)).expect("opens");
+            let values = loader::bind_imports(&[
                 import("here", ImportKind::Address),
                 import("local", ImportKind::TlsModuleAndOffset),
                 import("exec", ImportKind::TpOffset),
@@ -57,12 +57,12 @@ fn binds_addresses_and_thread_locals_and_reports_what_is_missing() {
 
 #[test]
 fn open_library_passes_the_loaders_message_on() {
-    let error = native::open_library("/no/such/library.so").expect_err("is not there");
+    let error = loader::open_library("/no/such/library.so").expect_err("is not there");
     assert_eq!(
         error.to_string(),
         "/no/such/library.so: cannot open shared object file: No such file or directory"
     );
-    let error = native::open_library("a\0b").expect_err("no C string");
+    let error = loader::open_library("a\0b").expect_err("no C string");
     assert!(error.to_string().contains("zero byte"));
 }
 
@@ -73,9 +73,9 @@ fn a_library_opened_by_a_relative_name_is_listed_by_its_path() {
         || {
             let lib = library("relative", "a.c", "int x;", &[]);
             std::env::set_current_dir(lib.parent().expect("has one")).expect("exists");
-            native::open_library("./liba.so").expect("opens");
+            loader::open_library("./liba.so").expect("opens");
             std::env::set_current_dir("/").expect("exists");
-            let listed = native::loaded_libraries();
+            let listed = loader::loaded_libraries();
             assert!(listed.iter().any(|l| l.path == path(&lib)), "{listed:?}");
         },
     );
@@ -92,7 +92,7 @@ fn the_process_takes_the_programs_name() {
              extern const char *__progname; const char *old(void) { return __progname; }",
             &[],
         );
-        native::open_library(&path(&lib)).expect("opens");
+        loader::open_library(&path(&lib)).expect("opens");
         orc_target_process::host::identity::set_program(&ProgramIdentity {
             args: vec![
                 b"./bin/a-program-with-a-long-name".to_vec(),
@@ -110,7 +110,7 @@ fn the_process_takes_the_programs_name() {
         };
         assert_eq!(file, c"/bin/a-program");
         let functions = ["full", "old"].map(|name| import(name, ImportKind::Address));
-        let functions = native::bind_imports(&functions).expect("the loader answers");
+        let functions = loader::bind_imports(&functions).expect("the loader answers");
         let names = functions.into_iter().map(|function| {
             // SAFETY: the library's functions return C strings.
             unsafe {
@@ -152,7 +152,7 @@ fn libraries_of_others_are_not_listed() {
             assert!(!unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | mode) }.is_null());
         };
         let listed = || {
-            let paths = native::loaded_libraries().into_iter().map(|l| l.path);
+            let paths = loader::loaded_libraries().into_iter().map(|l| l.path);
             paths.filter(|p| p.contains(test)).collect::<Vec<_>>()
         };
         open(libc::RTLD_LOCAL);

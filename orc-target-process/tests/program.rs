@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use orc_shared::ExecutorAddr;
 use orc_shared::api::{CopyRelocation, ImportKind, ImportValue, NativeKind, ProgramImage};
-use orc_target_process::native;
+use orc_target_process::host::loader;
 use orc_target_process::program;
 use support::entering::*;
 use support::*;
@@ -369,7 +369,7 @@ fn variables_of_libc_move_into_the_program() {
              FILE *get_stdout(void) { return stdout; }",
             &[],
         );
-        let libc_path = native::loaded_libraries()
+        let libc_path = loader::loaded_libraries()
             .into_iter()
             .find(|l| l.path.contains("/libc.so"))
             .expect("linked to libc");
@@ -432,7 +432,7 @@ fn thousands_of_names_are_found() {
             .iter()
             .map(|n| import(n, ImportKind::Address))
             .collect();
-        let bound = native::bind_imports(&imports).expect("bound");
+        let bound = loader::bind_imports(&imports).expect("bound");
         let bound: Vec<u64> = bound.into_iter().map(|v| v.expect("found").value).collect();
         assert_eq!(bound, values, "absolute, without a load bias");
     });

@@ -7,6 +7,7 @@ use orc_shared::sps::{self, SpsError};
 use super::Failure;
 use super::calls::Calls;
 use super::registration::{deregister_frames, register_debug_object, register_frames};
+#[cfg(feature = "llvm")]
 use super::trust::Trust;
 
 /// Makes an action's call and reads the SPS error that it returns.
@@ -46,6 +47,7 @@ fn run_service(service: LlvmService, args: &[u8]) -> Result<Result<(), String>, 
 }
 
 /// Makes the call of an action for a controller that is trusted.
+#[cfg(feature = "llvm")]
 pub(crate) fn run_trusted(action: &AllocAction, trust: Trust) -> Result<(), Failure> {
     run(action, &Calls::Trusted(trust))
 }

@@ -31,15 +31,16 @@ use orc_shared::api::{
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
+#[cfg(feature = "llvm")]
 pub(crate) use self::action::run_trusted;
 use self::calls::{Calls, OwnCode};
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
 use self::trust::Trust;
 use self::wrapper::CallError;
+use crate::host::loader;
 use crate::host::stand_ins;
 use crate::memory::{self, MemoryManager, SharedContent, stub_near_libraries};
-use crate::native;
 
 /// Why a service failed, as text that names what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -244,12 +245,12 @@ impl LocalExecutor {
     /// Binds imports to what is loaded; `None` for what is not there.
     ///
     /// # Errors
-    /// As [`native::bind_imports`].
+    /// As [`loader::bind_imports`].
     pub fn bind_imports(
         &self,
         imports: &[Import],
-    ) -> Result<Vec<Option<ImportValue>>, native::NativeError> {
-        let mut values = native::bind_imports(imports)?;
+    ) -> Result<Vec<Option<ImportValue>>, loader::NativeError> {
+        let mut values = loader::bind_imports(imports)?;
         for (import, value) in imports.iter().zip(&mut values) {
             if let Some(value) = value {
                 stand_ins::substitute(import, value, stub_near_libraries);

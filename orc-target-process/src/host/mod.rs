@@ -10,10 +10,14 @@ mod gnu_linux;
 #[cfg(all(target_os = "linux", feature = "libunwind"))]
 pub use gnu_linux::libunwind;
 #[cfg(target_os = "linux")]
-pub use gnu_linux::{crash, identity, process};
+pub use gnu_linux::{crash, identity, loader, process};
 
+#[cfg(all(target_os = "linux", feature = "relay"))]
+pub(crate) use gnu_linux::confinement;
+#[cfg(all(target_os = "linux", feature = "llvm"))]
+pub(crate) use gnu_linux::named_memory;
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    arch, c_heap, code_writer, confinement, debugger, descriptors, leak_checker, limits,
-    loaded_range, named_memory, pages, race_checker, socket, stand_ins, thread, unwinder,
+    arch, c_heap, code_writer, debugger, descriptors, leak_checker, limits, loaded_range, pages,
+    race_checker, socket, stand_ins, thread, unwinder,
 };

@@ -22,10 +22,11 @@ use super::crash;
 use super::session::Session;
 use crate::executor::trust::Trust;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
+use crate::host;
 use crate::host::identity;
+use crate::host::loader;
 use crate::memory::{self, SharedContent};
 use crate::tls::Reserve;
-use crate::{host, native};
 
 /// A call that no controller of good will makes: what is wrong with it. It ends the connection.
 pub(super) struct Violation(pub(super) String);
@@ -95,8 +96,8 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
         }
         Service::Abandon => arguments.error(|it: Vec<u64>| services.abandon(&it)),
         Service::Release => arguments.error(|it: Vec<u64>| services.release(&it)),
-        Service::Libraries => arguments.expected(|()| Ok::<_, Failure>(native::loaded_libraries())),
-        Service::OpenLibrary => arguments.error(native::open_library),
+        Service::Libraries => arguments.expected(|()| Ok::<_, Failure>(loader::loaded_libraries())),
+        Service::OpenLibrary => arguments.error(loader::open_library),
         Service::BindImports => {
             arguments.expected(|it: Vec<Import>| services.local.bind_imports(&it))
         }

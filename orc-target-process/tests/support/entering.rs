@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use orc_shared::api::{ImportValue, ProgramImage};
-use orc_target_process::native;
+use orc_target_process::host::loader;
 use orc_target_process::program::{self, OpenProgram};
 
 use super::path;
@@ -32,7 +32,7 @@ pub fn call(addr: u64) -> c_int {
 
 pub fn is_loaded(library: &std::path::Path) -> bool {
     let path = path(library);
-    native::loaded_libraries().iter().any(|l| l.path == path)
+    loader::loaded_libraries().iter().any(|l| l.path == path)
 }
 
 pub extern "C" fn forty_two() -> c_int {

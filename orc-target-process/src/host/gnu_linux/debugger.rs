@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use orc_shared::ExecutorAddrRange;
 use parking_lot::Mutex;
 
-use crate::native::lookup;
+use crate::host::loader::lookup;
 
 const REGISTER: u32 = 1;
 

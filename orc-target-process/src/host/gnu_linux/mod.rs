@@ -3,6 +3,7 @@
 pub(crate) mod arch;
 pub(crate) mod c_heap;
 pub(crate) mod code_writer;
+#[cfg(feature = "relay")]
 pub(crate) mod confinement;
 pub mod crash;
 pub(crate) mod debugger;
@@ -13,6 +14,8 @@ pub(crate) mod leak_checker;
 pub mod libunwind;
 pub(crate) mod limits;
 pub(crate) mod loaded_range;
+pub mod loader;
+#[cfg(feature = "llvm")]
 pub(crate) mod named_memory;
 pub(crate) mod pages;
 pub mod process;

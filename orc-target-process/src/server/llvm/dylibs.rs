@@ -6,7 +6,7 @@ use orc_shared::{ExecutorAddr, ExecutorSymbolDef, SymbolFlags};
 use parking_lot::Mutex;
 
 use crate::executor::Failure;
-use crate::native::LibraryHandle;
+use crate::host::loader::LibraryHandle;
 
 /// Libraries that the controller has opened. They stay open. What it gets is a number: the first
 /// is 1.

@@ -12,7 +12,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use crate::native::{LoadedObject, PT_LOAD, host, loaded_objects, lookup, with_writable};
+use crate::host::loader::{LoadedObject, PT_LOAD, loaded_objects, lookup, tables, with_writable};
 
 /// Words of the auxiliary vector that are looked at: twice as many as there are.
 const AUXILIARY_MAX: usize = 128;
@@ -105,12 +105,12 @@ fn environment() -> Vec<*const c_char> {
 fn first_vector() -> Option<(u64, usize)> {
     let variable = lookup(c"_dl_argv", None)?;
     // SAFETY: glibc's `char **_dl_argv`.
-    let vector: u64 = unsafe { host::read(variable) };
+    let vector: u64 = unsafe { tables::read(variable) };
     if vector == 0 {
         return None;
     }
     // SAFETY: a null follows the last argument.
-    let is_argument = |at: &usize| unsafe { host::read::<u64>(vector + 8 * *at as u64) } != 0;
+    let is_argument = |at: &usize| unsafe { tables::read::<u64>(vector + 8 * *at as u64) } != 0;
     Some((vector, (0..).take_while(is_argument).count()))
 }
 
@@ -118,7 +118,7 @@ fn first_vector() -> Option<(u64, usize)> {
 fn auxiliary_vector() -> Option<&'static [u64]> {
     let start = auxiliary_vector_at()?;
     // SAFETY: as below: the pairs end with one of kind 0, and stay where they are.
-    let words: &[u64] = unsafe { host::table(start, AUXILIARY_MAX) };
+    let words: &[u64] = unsafe { tables::table(start, AUXILIARY_MAX) };
     let end = words.chunks_exact(2).position(|pair| pair[0] == 0)?;
     Some(&words[..2 * (end + 1)])
 }
@@ -129,10 +129,10 @@ fn auxiliary_vector_at() -> Option<u64> {
     // SAFETY: the first stack holds the environment, a null, and the pairs. Where variables were removed,
     // more nulls are in between; no pair before the last is of kind 0.
     unsafe {
-        while host::read::<u64>(at) != 0 {
+        while tables::read::<u64>(at) != 0 {
             at += 8;
         }
-        while host::read::<u64>(at) == 0 {
+        while tables::read::<u64>(at) == 0 {
             at += 8;
         }
     }
@@ -140,7 +140,7 @@ fn auxiliary_vector_at() -> Option<u64> {
     // SAFETY: asks for a number.
     let page = unsafe { libc::getauxval(libc::AT_PAGESZ) };
     // SAFETY: as above.
-    let words: &[u64] = unsafe { host::table(at, 2 * 8) };
+    let words: &[u64] = unsafe { tables::table(at, 2 * 8) };
     let mut pairs = words.chunks_exact(2);
     pairs
         .any(|pair| pair == [libc::AT_PAGESZ, page])
@@ -159,7 +159,7 @@ pub(super) fn set_file_name(path: &'static CStr) {
     if let Some(start) = auxiliary_vector_at() {
         let value = path.as_ptr().expose_provenance() as u64;
         // SAFETY: the value of the pair, on the first stack, which can be written to.
-        unsafe { host::write_word(start + 16 * at as u64 + 8, value) };
+        unsafe { tables::write_word(start + 16 * at as u64 + 8, value) };
     }
 }
 
@@ -175,7 +175,7 @@ pub(super) fn replace(vector: &Vector) {
         .filter(|_| vector.count > 0 && count > 0)
     {
         // SAFETY: the first argument, on the first stack.
-        unsafe { host::write_word(before, *name) };
+        unsafe { tables::write_word(before, *name) };
     }
     let objects = loaded_objects();
     let of = |addr: u64| objects.iter().find(|object| object.range().contains(&addr));
@@ -186,7 +186,7 @@ pub(super) fn replace(vector: &Vector) {
     let variable = lookup(c"_dl_argv", None);
     if let Some((variable, loader)) = variable.and_then(|it| Some((it, of(it)?))) {
         // SAFETY: the loader's variable, writable now.
-        let set = || unsafe { host::write_word(variable, vector.addr()) };
+        let set = || unsafe { tables::write_word(variable, vector.addr()) };
         let _ignored = with_writable(loader, set);
     }
 }
@@ -210,7 +210,7 @@ impl Place {
             let start = segment.start.next_multiple_of(8);
             let addresses = (start..segment.end - 7).step_by(8);
             // SAFETY: data of a loaded object, which can be read.
-            let words = addresses.map(|addr| unsafe { host::read(addr) });
+            let words = addresses.map(|addr| unsafe { tables::read(addr) });
             let words: Vec<u64> = words.collect();
             for at in (0..words.len()).filter(|&at| words[at] == vector) {
                 let place = Self::beside(&words, at, count, start);
@@ -245,7 +245,7 @@ impl Place {
         let count = std::ptr::with_exposed_provenance_mut::<u32>(self.count as usize);
         // SAFETY: two variables of the C library, which it reads when a library is opened.
         unsafe {
-            host::write_word(self.vector, vector.addr());
+            tables::write_word(self.vector, vector.addr());
             count.write_volatile(vector.count as u32);
         }
     }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use orc_shared::api::ProgramIdentity;
 
-use crate::native::{host, lookup};
+use crate::host::loader::{lookup, tables};
 
 /// The file that the program is to itself.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ fn set_name(name: &CStr) {
 fn set_pointer(variable: &CStr, value: *mut c_char) {
     if let Some(addr) = lookup(variable, None) {
         // SAFETY: a `char *` of the C library, which it reads when it prints a message.
-        unsafe { host::write_word(addr, value.expose_provenance() as u64) };
+        unsafe { tables::write_word(addr, value.expose_provenance() as u64) };
     }
 }
 

@@ -8,7 +8,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
-use crate::native::lookup;
+use crate::host::loader::lookup;
 
 /// Stacks of this size have room enough.
 const LARGE: usize = 1 << 20;
@@ -37,7 +37,7 @@ fn room() -> usize {
         // SAFETY: the function of this name takes attributes, which it does not look at, and returns a size.
         let function: extern "C" fn(*const libc::pthread_attr_t) -> libc::size_t =
             unsafe { std::mem::transmute(function) };
-        let rest = libc::PTHREAD_STACK_MIN + crate::native::page_size() as usize;
+        let rest = libc::PTHREAD_STACK_MIN + crate::host::loader::page_size() as usize;
         function(std::ptr::null()).saturating_sub(rest)
     })
 }

@@ -3,5 +3,6 @@
 pub(crate) mod code;
 pub(crate) mod registers;
 pub(crate) mod stand_ins;
+pub(crate) mod synthesized;
 pub(crate) mod threads;
 pub(crate) mod tls_descriptor;

@@ -62,7 +62,7 @@ pub(crate) unsafe fn return_from_call(context: *mut libc::ucontext_t) -> Place {
     // SAFETY: the caller says so.
     let (counter, stack) = unsafe { (program_counter(&*context), stack_pointer(&*context)) };
     // SAFETY: the caller says so; reading does not need alignment here.
-    let address = unsafe { crate::native::host::read::<u64>(stack) };
+    let address = unsafe { crate::host::loader::tables::read::<u64>(stack) };
     let caller = Place {
         counter: address.cast_signed(),
         stack: stack.wrapping_add(8).cast_signed(),

@@ -1,21 +1,18 @@
 //! The parts of a synthesized object that differ per processor: relocation types and hook stub.
 
-/// `e_machine`.
-pub(crate) const EM: u16 = 62;
-
 const R_64: u32 = 1;
 const R_COPY: u32 = 5;
 /// S
-pub(super) const R_GLOB_DAT: u32 = 6;
+pub(crate) const R_GLOB_DAT: u32 = 6;
 const R_JUMP_SLOT: u32 = 7;
 /// Module id of S.
 pub(crate) const R_DTPMOD: u32 = 16;
 /// Offset of S in its module's thread-local block.
-pub(super) const R_DTPOFF: u32 = 17;
+pub(crate) const R_DTPOFF: u32 = 17;
 /// Offset of S from the thread pointer.
 pub(crate) const R_TPOFF: u32 = 18;
 /// Result of calling B + A.
-pub(super) const R_IRELATIVE: u32 = 37;
+pub(crate) const R_IRELATIVE: u32 = 37;
 
 /// What a dynamic relocation leaves in its slot, as far as redirection is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,9 +38,9 @@ pub(crate) fn relocation_kind(kind: u32) -> RelocationKind {
 }
 
 /// Size of the stubs in bytes.
-pub(super) const STUB_SIZE: usize = 80;
+pub(crate) const STUB_SIZE: usize = 80;
 /// Offset of the jump stub.
-pub(super) const JUMP_STUB: usize = 64;
+pub(crate) const JUMP_STUB: usize = 64;
 
 /// The function that the `IRELATIVE` relocation makes the loader call, placed at offset `at`, with
 /// its words at offset `words`. The object is mapped from its offset 0.
@@ -72,7 +69,7 @@ pub(super) const JUMP_STUB: usize = 64;
 ///   68  ff 25 ........         jmp  [words + 40]
 ///   74  cc ...                 int3
 /// ```
-pub(super) fn stub(at: u64, words: u64) -> [u8; STUB_SIZE] {
+pub(crate) fn stub(at: u64, words: u64) -> [u8; STUB_SIZE] {
     let mut code = [0xcc; STUB_SIZE];
     // `(offset in the stub, opcode bytes, target offset of a PC-relative operand)`
     let instructions: [(usize, &[u8], Option<u64>); 15] = [

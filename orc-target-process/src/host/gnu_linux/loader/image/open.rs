@@ -10,7 +10,7 @@ use orc_system::limits::check_file_size;
 
 use crate::host::descriptors::QuietFd;
 use crate::host::limits;
-use crate::native::loaded_objects;
+use crate::host::loader::loaded_objects;
 
 /// What the loader, or the system on the way to it, says against an object.
 #[derive(Debug, thiserror::Error)]

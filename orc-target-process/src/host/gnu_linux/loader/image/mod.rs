@@ -13,13 +13,10 @@
 //! read, write     hook words, import table, dynamic section
 //! ```
 
-#[path = "x86_64.rs"]
-mod arch;
 mod open;
 mod symbols;
 mod versions;
 
-pub(crate) use arch::{EM, R_DTPMOD, R_TPOFF, RelocationKind, relocation_kind};
 pub(crate) use open::{LoaderError, OpenImage, last_loader_message};
 
 use std::ops::Range;
@@ -29,7 +26,8 @@ use symbols::Symbols;
 use versions::Versions;
 
 use super::elf::{self, Dyn, Rela};
-use super::host;
+use super::tables;
+use crate::host::arch::{code, synthesized};
 
 /// What a synthesized object consists of.
 #[derive(Default)]
@@ -147,7 +145,7 @@ impl Image {
         let strings_size = strings.len() as u64;
 
         let stub = align(bytes.len() as u64, 16);
-        let rela = stub + arch::STUB_SIZE as u64;
+        let rela = stub + synthesized::STUB_SIZE as u64;
         let relocations = relocation_count(spec);
         let rela_size = (relocations * size_of::<Rela>()) as u64;
         let parts = Parts {
@@ -162,7 +160,7 @@ impl Image {
         };
 
         bytes.resize(stub as usize, 0);
-        bytes.extend_from_slice(&arch::stub(stub, parts.writable));
+        bytes.extend_from_slice(&synthesized::stub(stub, parts.writable));
         append_relocations(&mut bytes, spec, &parts);
         debug_assert_eq!(bytes.len() as u64, rela + rela_size);
         let read_execute = rela + rela_size;
@@ -175,7 +173,7 @@ impl Image {
             import_table,
             exports: symbols.exports(at_symbols),
             thread_local_offset: parts.writable + THREAD_LOCAL_OFFSET,
-            jump_stub: stub + arch::JUMP_STUB as u64,
+            jump_stub: stub + synthesized::JUMP_STUB as u64,
         })
     }
 
@@ -193,7 +191,7 @@ impl Image {
         for (index, import) in imports.iter().enumerate() {
             let at = base + import_table + IMPORT_SIZE * index as u64;
             // SAFETY: the caller's promise; each import has two words there.
-            let [first, second]: [u64; 2] = unsafe { host::read(at) };
+            let [first, second]: [u64; 2] = unsafe { tables::read(at) };
             values.push(match import.kind {
                 ImportKind::Address => (value(first, 0), Binding::of(first)),
                 ImportKind::TlsModuleAndOffset => (value(first, second), Binding::of(first)),
@@ -270,23 +268,28 @@ fn append_relocations(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) 
         // Imports are the first symbols, after the null symbol.
         let symbol = index + 1;
         match import.kind {
-            ImportKind::Address => push(at, arch::R_GLOB_DAT, symbol, 0),
+            ImportKind::Address => push(at, synthesized::R_GLOB_DAT, symbol, 0),
             ImportKind::TlsModuleAndOffset => {
-                push(at, arch::R_DTPMOD, symbol, 0);
-                push(at + 8, arch::R_DTPOFF, symbol, 0);
+                push(at, synthesized::R_DTPMOD, symbol, 0);
+                push(at + 8, synthesized::R_DTPOFF, symbol, 0);
             }
             ImportKind::TpOffset => {
-                push(at, arch::R_TPOFF, symbol, 0);
-                push(at + 8, arch::R_DTPMOD, symbol, 0);
+                push(at, synthesized::R_TPOFF, symbol, 0);
+                push(at + 8, synthesized::R_DTPMOD, symbol, 0);
             }
         }
     }
     if spec.thread_local_block {
         // Of the null symbol, which stands for the object itself.
-        push(parts.writable + THREAD_LOCAL_OFFSET, arch::R_TPOFF, 0, 0);
+        push(
+            parts.writable + THREAD_LOCAL_OFFSET,
+            synthesized::R_TPOFF,
+            0,
+            0,
+        );
     }
     if spec.hook.is_some() {
-        push(parts.writable + 32, arch::R_IRELATIVE, 0, parts.stub);
+        push(parts.writable + 32, synthesized::R_IRELATIVE, 0, parts.stub);
     }
 }
 
@@ -394,7 +397,7 @@ fn write_headers(
         }
     };
     const ET_DYN: u16 = 3;
-    u16s(&mut header, &[ET_DYN, arch::EM]);
+    u16s(&mut header, &[ET_DYN, code::ELF_MACHINE]);
     header.extend_from_slice(&1u32.to_le_bytes());
     // No entry point, program headers after this header, no section headers.
     u64s(&mut header, &[0, HEADER_SIZE as u64, 0]);

@@ -1,8 +1,8 @@
 //! The dynamic section of a loaded object: its symbols, their versions, its relocations.
 
 use super::elf::{self, Dyn, Rela};
-use super::host;
 use super::loaded::LoadedObject;
+use super::tables;
 
 /// The tables that an object's dynamic section leads to, as addresses in this process.
 ///
@@ -55,7 +55,7 @@ impl Dynamic {
         };
         let count = (segment.end - segment.start) as usize / size_of::<Dyn>();
         // SAFETY: the segment is mapped and holds `Dyn` entries, aligned as the format demands.
-        for entry in unsafe { host::table::<Dyn>(segment.start, count) } {
+        for entry in unsafe { tables::table::<Dyn>(segment.start, count) } {
             match entry.tag {
                 elf::DT_NULL => break,
                 elf::DT_SYMTAB => out.symbols = place(entry.value),
@@ -102,7 +102,7 @@ impl Dynamic {
 
     fn string(&self, at: u64) -> &[u8] {
         // SAFETY: see the type; the offset is the loader's own or one it has used.
-        unsafe { host::c_string(self.strings + at) }
+        unsafe { tables::c_string(self.strings + at) }
     }
 
     /// All relocations, those of the PLT last. A linker may let the two tables overlap; then some
@@ -113,7 +113,7 @@ impl Dynamic {
             .filter(|&(at, size)| at != 0 && size != 0)
             .flat_map(|(at, size)| {
                 // SAFETY: see the type: the loader has processed this table.
-                unsafe { host::table::<Rela>(at, size as usize / size_of::<Rela>()) }
+                unsafe { tables::table::<Rela>(at, size as usize / size_of::<Rela>()) }
             })
             .copied()
     }
@@ -121,7 +121,7 @@ impl Dynamic {
     /// The symbol at an index that a relocation or a hash table names.
     pub fn symbol(&self, index: usize) -> libc::Elf64_Sym {
         // SAFETY: see the type; the index comes from the object's own tables.
-        unsafe { host::read(self.symbols + (index * size_of::<libc::Elf64_Sym>()) as u64) }
+        unsafe { tables::read(self.symbols + (index * size_of::<libc::Elf64_Sym>()) as u64) }
     }
 
     /// A symbol's name.
@@ -135,7 +135,7 @@ impl Dynamic {
             return elf::VER_NDX_GLOBAL;
         }
         // SAFETY: see the type; this table is parallel to the symbol table.
-        unsafe { host::read(self.versions + 2 * index as u64) }
+        unsafe { tables::read(self.versions + 2 * index as u64) }
     }
 
     /// The name of the version that a version index stands for, needed or defined.
@@ -154,9 +154,9 @@ impl Dynamic {
             // SAFETY: see the type: a chain of `Verneed` (16 bytes) of that length.
             let (count, first, next): (u16, u32, u32) = unsafe {
                 (
-                    host::read(need + 2),
-                    host::read(need + 8),
-                    host::read(need + 12),
+                    tables::read(need + 2),
+                    tables::read(need + 8),
+                    tables::read(need + 12),
                 )
             };
             let mut aux = need + u64::from(first);
@@ -164,9 +164,9 @@ impl Dynamic {
                 // SAFETY: as above: a chain of `Vernaux` (16 bytes).
                 let (other, name, next): (u16, u32, u32) = unsafe {
                     (
-                        host::read(aux + 6),
-                        host::read(aux + 8),
-                        host::read(aux + 12),
+                        tables::read(aux + 6),
+                        tables::read(aux + 8),
+                        tables::read(aux + 12),
                     )
                 };
                 if other & !elf::VERSYM_HIDDEN == index {
@@ -186,14 +186,14 @@ impl Dynamic {
             // offset of its first name.
             let (number, aux, next): (u16, u32, u32) = unsafe {
                 (
-                    host::read(definition + 4),
-                    host::read(definition + 12),
-                    host::read(definition + 16),
+                    tables::read(definition + 4),
+                    tables::read(definition + 12),
+                    tables::read(definition + 16),
                 )
             };
             if number & !elf::VERSYM_HIDDEN == index {
                 // SAFETY: as above.
-                let name: u32 = unsafe { host::read(definition + u64::from(aux)) };
+                let name: u32 = unsafe { tables::read(definition + u64::from(aux)) };
                 return Some(self.string(name.into()));
             }
             definition += u64::from(next);
@@ -209,20 +209,20 @@ impl Dynamic {
         }
         let hash = elf::gnu_hash(name);
         // SAFETY: see the type: the header of a GNU hash table.
-        let [buckets, first, bloom, _shift]: [u32; 4] = unsafe { host::read(self.gnu_hash) };
+        let [buckets, first, bloom, _shift]: [u32; 4] = unsafe { tables::read(self.gnu_hash) };
         if buckets == 0 {
             return None;
         }
         let bucket_table = self.gnu_hash + 16 + 8 * u64::from(bloom);
         let chain_table = bucket_table + 4 * u64::from(buckets);
         // SAFETY: as above; the hash modulo the count is a bucket.
-        let mut index: u32 = unsafe { host::read(bucket_table + 4 * u64::from(hash % buckets)) };
+        let mut index: u32 = unsafe { tables::read(bucket_table + 4 * u64::from(hash % buckets)) };
         if index < first {
             return None;
         }
         loop {
             // SAFETY: as above: a chain runs up to an entry with its lowest bit set.
-            let entry: u32 = unsafe { host::read(chain_table + 4 * u64::from(index - first)) };
+            let entry: u32 = unsafe { tables::read(chain_table + 4 * u64::from(index - first)) };
             if entry | 1 == hash | 1
                 && let Some(found) = self.matching(index as usize, name, version)
             {
@@ -253,17 +253,17 @@ impl Dynamic {
             return 0..0;
         }
         // SAFETY: see the type: header, bloom filter, buckets, chains.
-        let [count, first, bloom, _shift]: [u32; 4] = unsafe { host::read(self.gnu_hash) };
+        let [count, first, bloom, _shift]: [u32; 4] = unsafe { tables::read(self.gnu_hash) };
         let buckets = self.gnu_hash + 16 + 8 * u64::from(bloom);
         // SAFETY: as above.
-        let starts = unsafe { host::table::<u32>(buckets, count as usize) };
+        let starts = unsafe { tables::table::<u32>(buckets, count as usize) };
         let Some(&start) = starts.iter().max().filter(|&&start| start >= first) else {
             return 0..0;
         };
         let chains = buckets + 4 * u64::from(count);
         let mut last = start;
         // SAFETY: as above: a chain runs up to an entry with its lowest bit set.
-        while unsafe { host::read::<u32>(chains + 4 * u64::from(last - first)) } & 1 == 0 {
+        while unsafe { tables::read::<u32>(chains + 4 * u64::from(last - first)) } & 1 == 0 {
             last += 1;
         }
         first as usize..last as usize + 1

@@ -2,14 +2,15 @@
 
 mod dynamic;
 mod elf;
+#[cfg(feature = "llvm")]
 mod handle;
-pub(crate) mod host;
 mod image;
 mod imports;
 mod loaded;
 pub(crate) mod probe;
 mod relro;
 mod scope;
+pub(crate) mod tables;
 
 pub use image::ImageError;
 pub use imports::{NativeError, bind_imports, open_library};
@@ -17,11 +18,9 @@ pub use loaded::loaded_libraries;
 
 pub(crate) use dynamic::Dynamic;
 pub(crate) use elf::{PT_LOAD, PT_TLS, Rela};
+#[cfg(feature = "llvm")]
 pub(crate) use handle::LibraryHandle;
-pub(crate) use image::{
-    Binding, EM, HookWords, Image, ImageSpec, LoaderError, OpenImage, R_DTPMOD, R_TPOFF,
-    RelocationKind, relocation_kind,
-};
+pub(crate) use image::{Binding, HookWords, Image, ImageSpec, LoaderError, OpenImage};
 pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};
 pub(crate) use relro::with_writable;
