@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_target_process::executor::dispatch::Dispatcher;
+use orc_target_process::executor::memory::MemoryManager;
 use orc_target_process::executor::{self as local, LocalExecutor, Released};
 use orc_target_process::host::{identity, loader};
-use orc_target_process::memory::MemoryManager;
 
 use orc_target_process::tls::Reserve;
 
@@ -23,7 +23,7 @@ use crate::executor::{
     FinalizeRequest, Finalized, InFlight, Preparation,
 };
 
-pub use orc_target_process::memory::Config as MemoryConfig;
+pub use orc_target_process::executor::memory::Config as MemoryConfig;
 
 /// Executes code in this process.
 pub struct InProcessExecutor {

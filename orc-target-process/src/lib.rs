@@ -11,7 +11,6 @@
 pub mod command;
 pub mod executor;
 pub mod host;
-pub mod memory;
 pub mod program;
 pub mod server;
 pub mod tls;

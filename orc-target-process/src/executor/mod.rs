@@ -13,6 +13,7 @@
 mod action;
 mod calls;
 pub mod dispatch;
+pub mod memory;
 mod program;
 pub(crate) mod registration;
 #[cfg(test)]
@@ -34,13 +35,13 @@ use parking_lot::Mutex;
 #[cfg(feature = "llvm")]
 pub(crate) use self::action::run_trusted;
 use self::calls::{Calls, OwnCode};
+use self::memory::{MemoryManager, SharedContent, stub_near_libraries};
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
 use self::trust::Trust;
 use self::wrapper::CallError;
 use crate::host::loader;
 use crate::host::stand_ins;
-use crate::memory::{self, MemoryManager, SharedContent, stub_near_libraries};
 
 /// Why a service failed, as text that names what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod gnu_linux;
+mod memory_error;
 
 #[cfg(all(target_os = "linux", feature = "libunwind"))]
 pub use gnu_linux::libunwind;
@@ -18,6 +19,8 @@ pub(crate) use gnu_linux::confinement;
 pub(crate) use gnu_linux::named_memory;
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    arch, c_heap, code_writer, debugger, descriptors, leak_checker, limits, loaded_range, pages,
-    race_checker, socket, stand_ins, thread, unwinder,
+    arch, c_heap, code_writer, debugger, descriptors, leak_checker, limits, pages, race_checker,
+    range, socket, stand_ins, thread, unwinder,
 };
+
+pub use memory_error::MemoryError;

@@ -14,7 +14,7 @@ use orc_shared::api::{CopyRelocation, SegmentKind};
 
 use super::ProgramError;
 use crate::host;
-use crate::memory::MemoryError;
+use crate::host::MemoryError;
 use crate::native::{
     Dynamic, LoadedObject, RelocationKind, Scope, loaded_objects, relocation_kind,
 };

@@ -54,8 +54,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::host::MemoryError;
 use crate::host::race_checker::Unwatched;
-use crate::memory::MemoryError;
 use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use crate::tls::{Reserve, SETTING};
 use hook::Hook;

@@ -54,7 +54,7 @@ fn complete(object: &OpenImage, image: &Image) -> io::Result<()> {
     let symbols = base + image.exports.start..base + image.exports.end;
     let page = page_size();
     let pages = symbols.start / page * page..symbols.end.next_multiple_of(page);
-    let failed = |error: crate::memory::MemoryError| io::Error::other(error.to_string());
+    let failed = |error: crate::host::MemoryError| io::Error::other(error.to_string());
     protect(pages.clone(), SegmentKind::ReadWrite).map_err(failed)?;
     for symbol in symbols.step_by(size_of::<libc::Elf64_Sym>()) {
         // SAFETY: the value of one of the object's symbols, in pages made writable above.

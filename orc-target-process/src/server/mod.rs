@@ -51,8 +51,9 @@ pub use self::fuzz::fuzz_messages;
 pub use self::listen::{Address, Listener, Token, listen_once, serve_standard_streams};
 use self::session::{End, Session};
 use crate::executor::dispatch::Dispatcher;
+use crate::executor::memory;
 use crate::executor::trust::Trust;
-use crate::{host, memory};
+use crate::host;
 
 /// Bounds of a connection. Whoever exceeds one of the first two is no controller of good will: the
 /// connection ends.

@@ -20,12 +20,12 @@ use super::budget::{Budget, Share};
 use super::connection::Message;
 use super::crash;
 use super::session::Session;
+use crate::executor::memory::{self, SharedContent};
 use crate::executor::trust::Trust;
 use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::host;
 use crate::host::identity;
 use crate::host::loader;
-use crate::memory::{self, SharedContent};
 use crate::tls::Reserve;
 
 /// A call that no controller of good will makes: what is wrong with it. It ends the connection.

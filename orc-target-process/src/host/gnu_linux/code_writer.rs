@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use parking_lot::RwLock;
 
 use super::descriptors::QuietFd;
-use crate::memory::error::MemoryError;
+use crate::host::MemoryError;
 
 #[derive(Debug)]
 /// Writes to read-only and executable pages of this process.

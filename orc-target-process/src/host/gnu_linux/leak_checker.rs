@@ -2,7 +2,7 @@
 //!
 //! LeakSanitizer (alone, or within AddressSanitizer) takes a heap block for leaked if no pointer to
 //! it lies in registers, stacks, the heap, or the writable segments that loaded objects declare. A
-//! range that the loader knows declares some (`memory::data_segments`). The checker is told of others, as
+//! range that the loader knows declares some (`host::range::data_segments`). The checker is told of others, as
 //! a whole: it will read every page of them, so that makes pages of what nobody has used.
 
 use std::ffi::CStr;

@@ -13,13 +13,13 @@ pub(crate) mod leak_checker;
 #[cfg(feature = "libunwind")]
 pub mod libunwind;
 pub(crate) mod limits;
-pub(crate) mod loaded_range;
 pub mod loader;
 #[cfg(feature = "llvm")]
 pub(crate) mod named_memory;
 pub(crate) mod pages;
 pub mod process;
 pub(crate) mod race_checker;
+pub(crate) mod range;
 pub(crate) mod socket;
 pub(crate) mod stand_ins;
 pub(crate) mod thread;

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use orc_shared::api::{Placement, SegmentKind};
 
-use crate::memory::error::MemoryError;
+use crate::host::MemoryError;
 
 /// Addresses to try for a range in the low 2 GiB: above where executables without PIE lie, and
 /// below what their heap grows into.

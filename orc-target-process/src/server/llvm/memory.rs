@@ -11,7 +11,7 @@ use super::super::budget::{Budget, Share};
 use crate::executor::trust::Trust;
 use crate::executor::{Failure, run_trusted};
 use crate::host;
-use crate::memory::MemoryError;
+use crate::host::MemoryError;
 
 /// What the pages of a segment allow, as bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

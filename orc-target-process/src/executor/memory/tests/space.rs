@@ -4,7 +4,7 @@ use orc_shared::ExecutorAddr;
 use orc_shared::api::{Placement, SegmentKind, SegmentRequest};
 
 use super::code::*;
-use crate::memory::{Config, MemoryManager};
+use crate::executor::memory::{Config, MemoryManager};
 
 /// Bytes of `range` that have pages.
 fn resident(range: orc_shared::ExecutorAddrRange) -> usize {

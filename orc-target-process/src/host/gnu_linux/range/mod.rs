@@ -1,10 +1,16 @@
 //! Enters a range into the process as a shared object, through the loader.
 //!
-//! The image (`memory::image`) is written to a memfd and opened as `/proc/<pid>/fd/<n>`. The
+//! The image ([`image`]) is written to a memfd and opened as `/proc/<pid>/fd/<n>`. The
 //! descriptor stays open while the object is loaded: glibc recognizes an object by its name, so if
 //! the number were used again the next range would be taken for this one. `/proc/self` would do for
 //! the loader, but a debugger opens the name in *its* process, and waits forever on some
 //! descriptors.
+
+pub(crate) mod data_segments;
+pub(crate) mod frame_table;
+pub(crate) mod function_names;
+mod growing;
+pub(crate) mod image;
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
@@ -16,8 +22,8 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use orc_system::limits::check_file_size;
 use parking_lot::Mutex;
 
-use super::descriptors::QuietFd;
-use crate::memory::image::RangeImage;
+use self::image::RangeImage;
+use crate::host::descriptors::QuietFd;
 
 /// A range that the loader knows as a shared object. Closed on drop.
 pub(crate) struct LoadedRange {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use orc_shared::api::{RangeId, SegmentKind};
 
 use super::code::*;
+use crate::executor::memory::{Config, Finalized, MemoryManager};
 use crate::host::loader::loaded_objects;
-use crate::memory::image::SPARE_HEADERS;
-use crate::memory::{Config, Finalized, MemoryManager};
+use crate::host::range::image::SPARE_HEADERS;
 
 /// The writable segments of the loaded object that `addr` lies in, but for the last, which is not
 /// the range's but the image's.

@@ -6,8 +6,8 @@ use orc_shared::api::{FrameEntry, RangeId, SegmentKind};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::code::*;
+use crate::executor::memory::{Config, Finalized, MemoryManager};
 use crate::host::libunwind::{backtrace, backtrace_of};
-use crate::memory::{Config, Finalized, MemoryManager};
 
 thread_local! {
     static SEEN: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };

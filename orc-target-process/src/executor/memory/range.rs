@@ -6,16 +6,16 @@ use orc_shared::api::Placement;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
-use super::data_segments::DataSegments;
-use super::error::MemoryError;
-use super::frame_table::FrameTable;
-use super::function_names::FunctionNames;
-use super::image::RangeImage;
 use super::space::Space;
 use super::stats::RangeStats;
+use crate::host::MemoryError;
 use crate::host::leak_checker::RootRegion;
-use crate::host::loaded_range::LoadedRange;
 use crate::host::pages::{self, LOW_END, LOW_HINTS, Reservation};
+use crate::host::range::LoadedRange;
+use crate::host::range::data_segments::DataSegments;
+use crate::host::range::frame_table::FrameTable;
+use crate::host::range::function_names::FunctionNames;
+use crate::host::range::image::RangeImage;
 
 /// The smallest range worth opening.
 const RANGE_SIZE_MIN: u64 = 4 << 20;

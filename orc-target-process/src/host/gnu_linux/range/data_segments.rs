@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use orc_shared::api::SegmentKind;
 
-use super::error::MemoryError;
 use super::image::{FIRST_SPARE_HEADER, SPARE_HEADERS};
 use crate::host;
+use crate::host::MemoryError;
 
 /// The spare program headers of one range, and what those in use say.
 #[derive(Debug)]

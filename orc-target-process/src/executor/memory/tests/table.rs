@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use orc_shared::api::{Placement, RangeId};
 
 use super::code::*;
-use crate::memory::{Config, Finalized, MemoryManager, frame_table};
+use crate::executor::memory::{Config, Finalized, MemoryManager};
+use crate::host::range::frame_table;
 
 /// Address of the table's header, as the loader tells it.
 fn header(pc: u64) -> u64 {

@@ -11,8 +11,8 @@ use std::os::fd::OwnedFd;
 use orc_shared::api::{Content, SegmentKind};
 
 use super::allocation::{InFlight, Segment};
-use super::error::MemoryError;
 use crate::host;
+use crate::host::MemoryError;
 
 /// Fewer pages are copied: a mapping costs more than they do.
 const MAP_FROM_PAGES: u64 = 16;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use orc_shared::api::{Placement, SegmentKind};
 
 use super::code::*;
-use crate::memory::{Config, MemoryManager};
+use crate::executor::memory::{Config, MemoryManager};
 
 fn median(mut samples: Vec<Duration>) -> f64 {
     samples.sort_unstable();

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use orc_shared::api::{FrameEntry, Placement, RangeId, SegmentKind, SegmentRequest};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use crate::memory::{Config, Finalized, InFlight, MemoryManager};
+use crate::executor::memory::{Config, Finalized, InFlight, MemoryManager};
 
 /// Bytes of a caller function, and what they are rounded up to.
 pub(super) const CALLER_SIZE: usize = 18;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use orc_shared::api::{FrameEntry, Placement, SegmentKind};
 
 use super::code::*;
-use crate::memory::{Config, MemoryError};
+use crate::executor::memory::{Config, MemoryError};
 
 thread_local! {
     static SEEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
@@ -161,7 +161,7 @@ fn low_ranges_unwind_too() {
             loaded_ranges,
             ..small_config()
         };
-        let manager = crate::memory::MemoryManager::new(config);
+        let manager = crate::executor::memory::MemoryManager::new(config);
         let (range, place) = manager.open_range(Placement::Low2GiB, 0).unwrap();
         assert!(place.end.value() <= 1 << 31, "{place:?}");
         let (_callers, starts) = Callers::new(&manager, range, 2, thrower).finalize();

@@ -35,8 +35,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use orc_shared::api::FrameEntry;
 
-use super::error::MemoryError;
 use super::growing::GrowingMemory;
+use crate::host::MemoryError;
 use crate::host::arch::code::RETURN_ADDRESS_COLUMN;
 
 /// Offset of the header (`PT_GNU_EH_FRAME`) in the table's memory. Entries follow 12 bytes later

@@ -13,10 +13,10 @@ use std::time::Duration;
 use orc_shared::api::Placement;
 
 use super::Config;
-use super::error::MemoryError;
 use super::pool::Pool;
 use super::range::Range;
-use crate::host::loaded_range::wait_for_visitors_of_the_loader;
+use crate::host::MemoryError;
+use crate::host::range::wait_for_visitors_of_the_loader;
 use crate::host::thread::spawn_without_signals;
 
 /// How long to wait for the loader: much longer than it needs, and short enough for whoever waits.

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::error::MemoryError;
 use super::free_list::{Extent, FreeList, Taken};
+use crate::host::MemoryError;
 
 /// First piece of pages that a stripe takes.
 const FIRST_PIECE: u64 = 256 << 10;

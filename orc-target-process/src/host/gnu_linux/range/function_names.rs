@@ -25,10 +25,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use orc_shared::api::FunctionName;
 
-use super::error::MemoryError;
 use super::growing::GrowingMemory;
 use super::image;
 use crate::host;
+use crate::host::MemoryError;
 
 const COUNT: u64 = 4;
 const ENTRIES: u64 = 24;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use orc_shared::api::{Placement, SegmentKind, SegmentRequest};
 
 use super::code::*;
-use crate::memory::{Config, MemoryManager};
+use crate::executor::memory::{Config, MemoryManager};
 
 /// Permissions of the mapping that holds `addr`, as in "r-xp".
 fn permissions(addr: u64) -> String {

@@ -7,7 +7,7 @@ use orc_shared::ExecutorAddr;
 use orc_shared::api::SegmentKind;
 use parking_lot::Mutex;
 
-use super::error::MemoryError;
+use crate::host::MemoryError;
 use crate::host::arch::code;
 use crate::host::pages::{self, Reservation};
 

@@ -6,7 +6,7 @@ use orc_shared::ExecutorAddr;
 use orc_shared::api::{FunctionName, RangeId, SegmentKind, SegmentRequest};
 
 use super::code::*;
-use crate::memory::{Finalized, MemoryManager};
+use crate::executor::memory::{Finalized, MemoryManager};
 
 /// An allocation of functions of 16 bytes each.
 struct Named {

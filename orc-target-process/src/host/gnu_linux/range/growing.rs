@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use orc_shared::api::SegmentKind;
 
-use super::error::MemoryError;
 use crate::host;
+use crate::host::MemoryError;
 
 /// Bytes that are writable at first; doubled when they are full.
 const FIRST: u64 = 64 << 10;

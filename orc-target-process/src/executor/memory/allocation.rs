@@ -6,14 +6,14 @@ use std::sync::Arc;
 use orc_shared::api::{FrameEntry, FunctionName, SegmentKind, SegmentRequest};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use super::error::MemoryError;
 use super::fill::unmap;
-use super::function_names::Slots;
 use super::range::Range;
 use super::space::Holding;
 use crate::host;
+use crate::host::MemoryError;
 use crate::host::arch::code;
 use crate::host::code_writer::CodeWriter;
+use crate::host::range::function_names::Slots;
 use crate::host::unwinder::RegisteredFrames;
 
 /// A segment and how its bytes get to their place.

@@ -14,9 +14,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use super::error::MemoryError;
-use super::frame_table::FrameTable;
 use super::free_list::Extent;
+use crate::host::MemoryError;
+use crate::host::range::frame_table::FrameTable;
 
 /// Most entries that unused space gets when the frontier passes it.
 const UNUSED_SLOTS_MAX: u64 = 256;

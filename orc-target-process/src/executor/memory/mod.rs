@@ -19,13 +19,13 @@
 //! pages that stay writable.
 //!
 //! **Frames.** Unwinders find the frames of all code in a range through a table inside it
-//! (`frame_table`, `text_order`), which the loader knows from the range's program headers
-//! (`image`). Nothing is registered for an allocation, and unwinding takes no lock. Where the
+//! (`host::range::frame_table`, `text_order`), which the loader knows from the range's program headers
+//! (`host::range::image`). Nothing is registered for an allocation, and unwinding takes no lock. Where the
 //! loader cannot do this, each finalized allocation registers its `.eh_frame` section
 //! (`host::unwinder`).
 //!
 //! **Names.** `dladdr` and `backtrace_symbols` find the names of functions in a symbol table of the
-//! range (`function_names`).
+//! range (`host::range::function_names`).
 //!
 //! **Cost.** Fresh pages are zero and are not touched before the linker writes to them; the zeros
 //! that end a segment (`.bss`) are never touched. A range has no write permission until part of it
@@ -36,14 +36,8 @@
 //! other.
 
 mod allocation;
-mod data_segments;
-pub(crate) mod error;
 mod fill;
-pub(crate) mod frame_table;
 mod free_list;
-mod function_names;
-mod growing;
-pub(crate) mod image;
 mod opener;
 mod permanent;
 mod pool;
@@ -64,7 +58,6 @@ use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
 use self::allocation::{Segment, fills_own_pages};
-pub use self::error::MemoryError;
 pub use self::fill::SharedContent;
 use self::opener::open_in_time;
 pub(crate) use self::permanent::{exit_thunk, stub_near_libraries};
@@ -73,6 +66,7 @@ use self::range::Range;
 use self::space::Want;
 pub use self::stats::{KindStats, RangeStats, Stats};
 use crate::host;
+pub use crate::host::MemoryError;
 use crate::host::code_writer::CodeWriter;
 
 /// How a manager uses memory.

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use orc_shared::api::{FrameEntry, SegmentKind};
 
-use super::data_segments::DataSegments;
-use super::error::MemoryError;
-use super::frame_table::FrameTable;
 use super::free_list::Extent;
 use super::stats::{KindStats, RangeStats};
 use super::stripe::{Pages, Stripe};
 use super::text_order::{TextOrder, slots_wanted};
 use crate::host;
+use crate::host::MemoryError;
+use crate::host::range::data_segments::DataSegments;
+use crate::host::range::frame_table::FrameTable;
 
 /// Stripes by kind and by whether an allocation has its pages alone.
 const STRIPES: usize = 5;
