@@ -225,13 +225,16 @@ fn call(addr: usize) {
     std::hint::black_box(function());
 }
 
+/// An address where nobody can map anything (`vm.mmap_min_addr`). Further up, another test may have memory.
+const NOWHERE: u64 = 0x5000;
+
 #[test]
 fn a_call_to_nowhere_is_reported_with_its_caller() {
-    for addr in [0, 0x1234_5000] {
+    for addr in [0, NOWHERE] {
         let body: fn() = if addr == 0 {
             || call(0)
         } else {
-            || call(0x1234_5000)
+            || call(NOWHERE as usize)
         };
         let report = in_child(body).report(libc::SIGSEGV);
         let trace = &report.backtrace;
