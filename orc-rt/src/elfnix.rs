@@ -40,15 +40,21 @@ fn bootstrap(header: ExecutorAddr) -> Outcome<()> {
     Ok(())
 }
 
+/// # Safety
+/// Called by the C library before it forks, on the thread that does; one of the others follows on it.
 unsafe extern "C" fn fork_handler_before() {
     registry::before_fork();
 }
 
+/// # Safety
+/// Called by the C library after a fork, on the thread that forked, after `fork_handler_before`.
 unsafe extern "C" fn fork_handler_parent() {
     // SAFETY: the C library called `fork_handler_before` on this thread.
     unsafe { registry::after_fork_in_parent() };
 }
 
+/// # Safety
+/// Called by the C library after a fork, on the thread that forked, after `fork_handler_before`.
 unsafe extern "C" fn fork_handler_child() {
     // SAFETY: the C library called `fork_handler_before` on this thread.
     unsafe { registry::after_fork_in_child() };

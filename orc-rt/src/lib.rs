@@ -22,8 +22,6 @@
 //!   whose target cannot be found, running out of memory, and a bug in the runtime.
 //! - No lock is held while code that is not the runtime's runs.
 #![cfg_attr(not(test), no_std)]
-// Every public item is an entry point with a C ABI; which pointers it takes is part of that ABI.
-#![allow(clippy::missing_safety_doc)]
 
 extern crate alloc;
 

@@ -363,6 +363,8 @@ pub fn runtime_key() -> ExecutorAddr {
     addr::of(&raw const KEY)
 }
 
+/// # Safety
+/// Called by the C library when the process exits, once.
 unsafe extern "C" fn run_finalizers_at_exit(_: *mut c_void) {
     let open = registry::lock().open_dylibs();
     for header in open {

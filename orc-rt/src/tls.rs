@@ -259,6 +259,9 @@ fn thread_key() -> Option<libc::pthread_key_t> {
 }
 
 /// Called by the C library when a thread ends that has a state.
+///
+/// # Safety
+/// `state` is what was filed for the ending thread, which uses it no more.
 unsafe extern "C" fn free_thread_state(state: *mut c_void) {
     let state: *mut ThreadState = state.cast();
     let address = addr::of(state.cast_const()).value();

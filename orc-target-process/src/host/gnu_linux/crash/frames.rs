@@ -81,6 +81,8 @@ pub(super) fn prepare() {
     follow(&mut frames, 0);
 }
 
+/// # Safety
+/// Called by the unwinder, with a context of its own and the `Walk` that it was given.
 unsafe extern "C" fn visit(context: *mut UnwindContext, walk: *mut c_void) -> c_int {
     // SAFETY: the argument that `follow` passes.
     let walk = unsafe { &mut *walk.cast::<Walk<'_>>() };

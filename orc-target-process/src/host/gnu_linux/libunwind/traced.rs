@@ -190,6 +190,8 @@ unsafe fn traced<'a>(argument: *mut c_void) -> &'a Traced {
 // SAFETY of all accessors: libunwind calls them with the argument of `unw_init_remote` and with valid
 // places, while `backtrace_of` runs.
 
+/// # Safety
+/// Called by libunwind as its table of accessors says; the last argument is the `Traced` that it was given.
 unsafe extern "C" fn find_proc_info(
     space: unw_addr_space_t,
     ip: unw_word_t,
@@ -212,6 +214,8 @@ unsafe extern "C" fn find_proc_info(
     unsafe { _UPT_find_proc_info(space, ip, info, need_unwind_info, traced.state) }
 }
 
+/// # Safety
+/// Called by libunwind as its table of accessors says; the last argument is the `Traced` that it was given.
 unsafe extern "C" fn put_unwind_info(
     space: unw_addr_space_t,
     info: *mut unw_proc_info_t,
@@ -221,6 +225,8 @@ unsafe extern "C" fn put_unwind_info(
     unsafe { _UPT_put_unwind_info(space, info, traced(argument).state) }
 }
 
+/// # Safety
+/// Called by libunwind as its table of accessors says; the last argument is the `Traced` that it was given.
 unsafe extern "C" fn get_dyn_info_list_addr(
     _: unw_addr_space_t,
     _: *mut unw_word_t,
@@ -229,6 +235,8 @@ unsafe extern "C" fn get_dyn_info_list_addr(
     -(unw_error_t_UNW_ENOINFO as c_int)
 }
 
+/// # Safety
+/// Called by libunwind as its table of accessors says; the last argument is the `Traced` that it was given.
 unsafe extern "C" fn access_mem(
     space: unw_addr_space_t,
     addr: unw_word_t,
@@ -240,6 +248,8 @@ unsafe extern "C" fn access_mem(
     unsafe { _UPT_access_mem(space, addr, value, write, traced(argument).state) }
 }
 
+/// # Safety
+/// Called by libunwind as its table of accessors says; the last argument is the `Traced` that it was given.
 unsafe extern "C" fn access_reg(
     space: unw_addr_space_t,
     register: unw_regnum_t,
@@ -251,6 +261,8 @@ unsafe extern "C" fn access_reg(
     unsafe { _UPT_access_reg(space, register, value, write, traced(argument).state) }
 }
 
+/// # Safety
+/// Called by libunwind as its table of accessors says; the last argument is the `Traced` that it was given.
 unsafe extern "C" fn access_fpreg(
     space: unw_addr_space_t,
     register: unw_regnum_t,

@@ -65,6 +65,8 @@ impl LoadedObject {
 
 /// Every object in the loader's list, the executable first, then in the order they were loaded.
 pub(crate) fn loaded_objects() -> Vec<LoadedObject> {
+    /// # Safety
+    /// Called by the loader with one of its records; `out` is a vector of objects.
     unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
         _size: usize,

@@ -114,6 +114,8 @@ impl Drop for LoadedRange {
 /// Opening an object takes two more locks of the loader before it waits for that list, and while it
 /// waits no thread can start and no symbol be looked up. Whoever waits here holds nothing.
 pub(crate) fn wait_for_visitors_of_the_loader() {
+    /// # Safety
+    /// None is needed: it uses nothing.
     unsafe extern "C" fn stop(
         _: *mut libc::dl_phdr_info,
         _: libc::size_t,
