@@ -19,8 +19,8 @@ pub(crate) use gnu_linux::confinement;
 pub(crate) use gnu_linux::named_memory;
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    arch, c_heap, code_writer, debugger, descriptors, leak_checker, limits, pages, race_checker,
-    range, socket, stand_ins, thread, unwinder,
+    arch, c_heap, code_writer, debugger, descriptors, leak_checker, limits, maps, pages,
+    race_checker, range, socket, stand_ins, thread, unwinder,
 };
 
 pub use memory_error::MemoryError;

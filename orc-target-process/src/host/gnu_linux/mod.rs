@@ -14,6 +14,7 @@ pub(crate) mod leak_checker;
 pub mod libunwind;
 pub(crate) mod limits;
 pub mod loader;
+pub(crate) mod maps;
 #[cfg(feature = "llvm")]
 pub(crate) mod named_memory;
 pub(crate) mod pages;

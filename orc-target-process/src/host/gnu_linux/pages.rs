@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use orc_shared::api::{Placement, SegmentKind};
 
-use crate::host::MemoryError;
+use crate::host::{MemoryError, maps};
 
 /// Addresses to try for a range in the low 2 GiB: above where executables without PIE lie, and
 /// below what their heap grows into.
@@ -301,18 +301,8 @@ impl Drop for Reservation {
 
 /// Number of the process's mappings that overlap `range`; zero if the system cannot tell.
 pub(crate) fn count_mappings(range: &Range<u64>) -> usize {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    maps.lines()
-        .filter_map(parse_mapping)
-        .filter(|mapping| mapping.start < range.end && range.start < mapping.end)
-        .count()
-}
-
-/// The addresses of one line of `/proc/self/maps`.
-pub(crate) fn parse_mapping(line: &str) -> Option<Range<u64>> {
-    let (start, rest) = line.split_once('-')?;
-    let (end, _) = rest.split_once(' ')?;
-    Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
+    let overlaps = |mapping: &&Range<u64>| mapping.start < range.end && range.start < mapping.end;
+    maps::ranges().iter().filter(overlaps).count()
 }
 
 /// An address in one of the process's shared libraries, the C library.
@@ -324,8 +314,7 @@ pub(crate) fn an_address_in_a_library() -> u64 {
 /// A hole of `size` bytes between the process's mappings, no byte of which is `reach` away from
 /// `addr`. Only a guess: other threads map memory too.
 pub(crate) fn gap_near(addr: u64, size: u64, reach: u64) -> Option<u64> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let mut mappings: Vec<Range<u64>> = maps.lines().filter_map(parse_mapping).collect();
+    let mut mappings = maps::ranges();
     mappings.sort_by_key(|mapping| mapping.start);
     nearest_gap(&mappings, addr, size, reach)
 }
@@ -355,13 +344,6 @@ fn nearest_gap(mappings: &[Range<u64>], addr: u64, size: u64, reach: u64) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mappings_are_parsed() {
-        let line = "7f12a000-7f12b000 r-xp 00000000 00:00 0  [vdso]";
-        assert_eq!(parse_mapping(line), Some(0x7f12_a000..0x7f12_b000));
-        assert_eq!(parse_mapping("nonsense"), None);
-    }
 
     #[test]
     fn nearest_gap_is_near_and_has_a_margin() {

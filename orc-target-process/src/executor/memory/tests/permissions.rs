@@ -6,24 +6,30 @@ use orc_shared::api::{Placement, SegmentKind, SegmentRequest};
 
 use super::code::*;
 use crate::executor::memory::{Config, MemoryManager};
+use crate::host::maps::{self, Mapping};
 
-/// Permissions of the mapping that holds `addr`, as in "r-xp".
+/// What a mapping allows, as in "r-xp".
+fn permissions_of(mapping: &Mapping<'_>) -> String {
+    let mut words = mapping.line.split(|&byte| byte == b' ');
+    let word = words.nth(1).expect("the second word of every line");
+    String::from_utf8_lossy(word).into_owned()
+}
+
+/// Permissions of the mapping that holds `addr`.
 fn permissions(addr: u64) -> String {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let line = maps
-        .lines()
-        .find(|line| crate::host::pages::parse_mapping(line).is_some_and(|it| it.contains(&addr)));
-    line.and_then(|line| line.split(' ').nth(1))
-        .expect("a mapping")
-        .to_owned()
+    let of_addr = |mapping: &Mapping<'_>| {
+        let holds = mapping.range.contains(&addr);
+        holds.then(|| permissions_of(mapping))
+    };
+    maps::find(of_addr).expect("a mapping")
 }
 
 fn assert_no_page_is_writable_and_executable() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    for line in maps.lines() {
-        let permissions = line.split(' ').nth(1).unwrap();
-        assert!(!permissions.contains("wx"), "{line}");
-    }
+    let bad = |mapping: &Mapping<'_>| {
+        let bad = permissions_of(mapping).contains("wx");
+        bad.then(|| String::from_utf8_lossy(mapping.line).into_owned())
+    };
+    assert_eq!(maps::find(bad), None);
 }
 
 #[test]

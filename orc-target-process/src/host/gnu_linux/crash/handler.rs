@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 use super::frames::{self, Frames};
-use super::map::Buffer;
 use super::message::Message;
 use super::{SIGNALS, Sink, check};
 use crate::host::arch::registers;
+use crate::host::maps::Buffer;
 
 /// Mappings that end or begin this close to the fault are reported too: they tell what was missed.
 const NEAR: u64 = 1 << 16;

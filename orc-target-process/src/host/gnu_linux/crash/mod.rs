@@ -20,7 +20,6 @@
 pub mod disguise;
 mod frames;
 mod handler;
-mod map;
 mod meaning;
 mod message;
 mod stack;

@@ -3,7 +3,7 @@
 //! libunwind finds frames in the files that mappings come from. A range of linked code has no file, but it
 //! begins with an ELF header like a file's, which leads to its table of frames.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,7 +18,7 @@ use libunwind_sys::{
     unw_word_t,
 };
 
-use crate::host::pages::parse_mapping;
+use crate::host::maps::Buffer;
 
 /// Bytes of an ELF header and of a program header (System V gABI, 64-bit).
 const EHDR_SIZE: usize = size_of::<libc::Elf64_Ehdr>();
@@ -89,7 +89,9 @@ impl Drop for Traced {
 impl Traced {
     fn new(thread: i32) -> io::Result<Self> {
         let memory = File::open(format!("/proc/{thread}/mem"))?;
-        let map = std::fs::read_to_string(format!("/proc/{thread}/maps"))?;
+        let list = CString::new(format!("/proc/{thread}/maps"))?;
+        let mut mappings = Vec::new();
+        Buffer::new().for_each_in(&list, |mapping| mappings.push(mapping.range.clone()));
         // SAFETY: no precondition.
         let state = unsafe { _UPT_create(thread) };
         if state.is_null() {
@@ -98,7 +100,7 @@ impl Traced {
         Ok(Self {
             state,
             memory,
-            mappings: map.lines().filter_map(parse_mapping).collect(),
+            mappings,
         })
     }
 

@@ -10,6 +10,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use super::dynamic::Dynamic;
 use super::elf;
 use super::imports::lookup;
+use crate::host::maps::{self, Mapping};
 
 /// An object in the loader's list, with what its program headers say.
 #[derive(Clone, Debug)]
@@ -198,14 +199,12 @@ fn absolute_path(object: &LoadedObject) -> String {
     if object.name.starts_with(b"/") {
         return String::from_utf8_lossy(&object.name).into_owned();
     }
-    let start = format!("{:x}-", object.range().start);
-    std::fs::read_to_string("/proc/self/maps")
-        .ok()
-        .and_then(|maps| {
-            let line = maps.lines().find(|line| line.starts_with(&start))?;
-            line.find('/').map(|at| line[at..].to_owned())
-        })
-        .unwrap_or_else(|| String::from_utf8_lossy(&object.name).into_owned())
+    let start = object.range().start;
+    let at_start = |mapping: &Mapping<'_>| {
+        let is_file = mapping.range.start == start && mapping.name().starts_with(b"/");
+        is_file.then(|| String::from_utf8_lossy(mapping.name()).into_owned())
+    };
+    maps::find(at_start).unwrap_or_else(|| String::from_utf8_lossy(&object.name).into_owned())
 }
 
 #[cfg(test)]

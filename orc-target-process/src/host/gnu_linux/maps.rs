@@ -1,15 +1,17 @@
-//! What is mapped in this process, read without allocating.
+//! What is mapped in a process: the one reader of `/proc/PID/maps`. It does not allocate, so that a signal
+//! handler can read, too.
 
+use std::ffi::CStr;
 use std::ops::Range;
 
 /// A line of `/proc/self/maps` that is longer is cut: a path has up to 4,096 bytes.
 const LINE_MAX: usize = 4096 + 128;
 
 /// Room for reading.
-pub(super) struct Buffer([u8; 2 * LINE_MAX]);
+pub(crate) struct Buffer([u8; 2 * LINE_MAX]);
 
 /// A mapping, as its line says.
-pub(super) struct Mapping<'a> {
+pub(crate) struct Mapping<'a> {
     pub range: Range<u64>,
     pub readable: bool,
     pub executable: bool,
@@ -22,15 +24,15 @@ impl Buffer {
         Self([0; 2 * LINE_MAX])
     }
 
-    /// Calls `each` for every mapping. Nothing is called if the system does not say.
-    pub fn for_each(&mut self, mut each: impl FnMut(&Mapping<'_>)) {
+    /// Calls `each` for every mapping of this process. Nothing is called if the system does not say.
+    pub fn for_each(&mut self, each: impl FnMut(&Mapping<'_>)) {
+        self.for_each_in(c"/proc/self/maps", each);
+    }
+
+    /// The same for the process whose list this is.
+    pub fn for_each_in(&mut self, list: &CStr, mut each: impl FnMut(&Mapping<'_>)) {
         // SAFETY: the path is a C string.
-        let file = unsafe {
-            libc::open(
-                c"/proc/self/maps".as_ptr(),
-                libc::O_RDONLY | libc::O_CLOEXEC,
-            )
-        };
+        let file = unsafe { libc::open(list.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
         if file < 0 {
             return;
         }
@@ -61,6 +63,34 @@ impl Buffer {
         // SAFETY: opened above.
         unsafe { libc::close(file) };
     }
+}
+
+impl<'a> Mapping<'a> {
+    /// The path of its file, or what the kernel calls it ("[heap]"). Empty if it has no name.
+    pub fn name(&self) -> &'a [u8] {
+        let is_start = |byte: &u8| matches!(byte, b'/' | b'[');
+        let start = self.line.iter().position(is_start);
+        let name = start.map_or(&[][..], |at| &self.line[at..]);
+        name.strip_suffix(b"\n").unwrap_or(name)
+    }
+}
+
+/// The addresses of this process's mappings, in their order. None if the system does not say.
+pub(crate) fn ranges() -> Vec<Range<u64>> {
+    let mut ranges = Vec::new();
+    Buffer::new().for_each(|mapping| ranges.push(mapping.range.clone()));
+    ranges
+}
+
+/// What `find` makes of the first mapping that it makes anything of.
+pub(crate) fn find<T>(mut find: impl FnMut(&Mapping<'_>) -> Option<T>) -> Option<T> {
+    let mut found = None;
+    Buffer::new().for_each(|mapping| {
+        if found.is_none() {
+            found = find(mapping);
+        }
+    });
+    found
 }
 
 /// "start-end rwxp …", numbers in hexadecimal.
@@ -110,6 +140,20 @@ mod tests {
         let executable = std::fs::read_link("/proc/self/exe").unwrap();
         let text = String::from_utf8(lines).unwrap();
         assert!(text.contains(executable.to_str().unwrap()), "{text}");
+    }
+
+    #[test]
+    fn lines_are_parsed() {
+        let line = b"7f12a000-7f12b000 r-xp 00000000 00:00 0  [vdso]\n";
+        let mapping = parse(line).expect("a mapping");
+        assert_eq!(mapping.range, 0x7f12_a000..0x7f12_b000);
+        assert_eq!((mapping.readable, mapping.executable), (true, true));
+        assert_eq!(mapping.name(), b"[vdso]");
+        let file = b"1000-2000 rw-p 00000000 00:00 12 /a/file with [brackets]\n";
+        let mapping = parse(file).expect("a mapping");
+        assert_eq!(mapping.name(), b"/a/file with [brackets]");
+        let nameless = parse(b"1000-2000 ---p 00000000 00:00 0 \n").expect("a mapping");
+        assert_eq!(nameless.name(), b"");
     }
 
     #[test]
