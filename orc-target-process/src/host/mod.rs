@@ -19,7 +19,7 @@ pub(crate) use gnu_linux::confinement;
 pub(crate) use gnu_linux::named_memory;
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    arch, c_heap, code_writer, debugger, descriptors, leak_checker, limits, maps, pages,
+    arch, c_heap, code_writer, debugger, descriptors, elf, leak_checker, limits, maps, pages,
     race_checker, range, socket, stand_ins, thread, unwinder,
 };
 

@@ -8,6 +8,7 @@ pub(crate) mod confinement;
 pub mod crash;
 pub(crate) mod debugger;
 pub(crate) mod descriptors;
+pub(crate) mod elf;
 pub mod identity;
 pub(crate) mod leak_checker;
 #[cfg(feature = "libunwind")]

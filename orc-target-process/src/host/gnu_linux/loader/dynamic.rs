@@ -1,8 +1,8 @@
 //! The dynamic section of a loaded object: its symbols, their versions, its relocations.
 
-use super::elf::{self, Dyn, Rela};
 use super::loaded::LoadedObject;
 use super::tables;
+use crate::host::elf::{self, Dyn, Rela};
 
 /// The tables that an object's dynamic section leads to, as addresses in this process.
 ///

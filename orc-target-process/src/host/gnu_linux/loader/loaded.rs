@@ -8,8 +8,8 @@ use orc_shared::api::LoadedLibrary;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::dynamic::Dynamic;
-use super::elf;
 use super::imports::lookup;
+use crate::host::elf;
 use crate::host::maps::{self, Mapping};
 
 /// An object in the loader's list, with what its program headers say.

@@ -1,7 +1,6 @@
 //! The process's own libraries: which are loaded, opening more, binding names to them.
 
 mod dynamic;
-mod elf;
 #[cfg(feature = "llvm")]
 mod handle;
 mod image;
@@ -16,8 +15,8 @@ pub use image::ImageError;
 pub use imports::{NativeError, bind_imports, open_library};
 pub use loaded::loaded_libraries;
 
+pub(crate) use super::elf::{PT_LOAD, PT_TLS, Rela};
 pub(crate) use dynamic::Dynamic;
-pub(crate) use elf::{PT_LOAD, PT_TLS, Rela};
 #[cfg(feature = "llvm")]
 pub(crate) use handle::LibraryHandle;
 pub(crate) use image::{Binding, HookWords, Image, ImageSpec, LoaderError, OpenImage};

@@ -8,8 +8,8 @@ use std::io;
 
 use parking_lot::Mutex;
 
-use super::elf;
 use super::loaded::LoadedObject;
+use crate::host::elf;
 
 static WRITER: Mutex<()> = Mutex::new(());
 

@@ -1,8 +1,8 @@
 //! Finding a library's definition behind the program's own.
 
 use super::dynamic::{Definition, Dynamic};
-use super::elf::{STT_GNU_IFUNC, STT_TLS};
 use super::loaded::{global_scope, loaded_objects};
+use crate::host::elf::{STT_GNU_IFUNC, STT_TLS};
 
 /// The loaded objects in the order in which the loader searches them.
 #[derive(Debug)]

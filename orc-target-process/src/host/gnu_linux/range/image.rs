@@ -27,37 +27,33 @@
 //! Spare program headers in the first page are filled when the range gets data (`data_segments`).
 
 use super::frame_table;
-use crate::host::arch::code::ELF_MACHINE;
+use crate::host::elf;
+use crate::host::elf::writer::{
+    DYNAMIC_ENTRY_SIZE, EMPTY_HASH_TABLE_SIZE, HEADER_SIZE, SEGMENT_SIZE, SYMBOL_SIZE, Segment,
+    Writer,
+};
 
-const PROGRAM_HEADERS: u64 = 64;
-const PROGRAM_HEADER_SIZE: u64 = 56;
-const PROGRAM_HEADER_COUNT: u16 = 6 + SPARE_HEADERS as u16;
+const PROGRAM_HEADER_COUNT: usize = 6 + SPARE_HEADERS;
 /// Program headers of type `PT_NULL` at the end of those that say something (`data_segments`).
 pub(crate) const SPARE_HEADERS: usize = 16;
 /// Offset of the first of them.
 pub(crate) const FIRST_SPARE_HEADER: u64 =
-    PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * (PROGRAM_HEADER_COUNT as u64 - SPARE_HEADERS as u64);
+    HEADER_SIZE + SEGMENT_SIZE * (PROGRAM_HEADER_COUNT - SPARE_HEADERS) as u64;
 /// Offset of the symbol table.
-pub(super) const SYMBOL_TABLE: u64 =
-    PROGRAM_HEADERS + PROGRAM_HEADER_SIZE * PROGRAM_HEADER_COUNT as u64;
-const SYMBOL_SIZE: u64 = 24;
+pub(super) const SYMBOL_TABLE: u64 = HEADER_SIZE + SEGMENT_SIZE * PROGRAM_HEADER_COUNT as u64;
 /// Offset of the hash table.
 pub(super) const HASH_TABLE: u64 = SYMBOL_TABLE + SYMBOL_SIZE;
 /// Offset of the string table.
-pub(super) const STRING_TABLE: u64 = HASH_TABLE + 16;
+pub(super) const STRING_TABLE: u64 = HASH_TABLE + EMPTY_HASH_TABLE_SIZE;
 const STRING_TABLE_SIZE: u64 = 1;
 /// Offset of the dynamic section.
 pub(super) const DYNAMIC: u64 = STRING_TABLE + 8;
-const DYNAMIC_SIZE: u64 = 16 * 6;
+const DYNAMIC_SIZE: u64 = DYNAMIC_ENTRY_SIZE * 6;
 /// Offsets of values in the dynamic section that may be changed in memory (`function_names`).
 pub(super) const HASH_ENTRY: u64 = 8;
 pub(super) const STRINGS_ENTRY: u64 = 16 + 8;
 pub(super) const SYMBOLS_ENTRY: u64 = 32 + 8;
 pub(super) const STRINGS_SIZE_ENTRY: u64 = 48 + 8;
-
-const READ: u32 = 4;
-const READ_WRITE: u32 = 6;
-const READ_EXECUTE: u32 = 5;
 
 /// What the image says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,160 +72,59 @@ pub(crate) struct RangeImage {
 impl RangeImage {
     /// The file's content.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut out = Writer(Vec::with_capacity(self.page as usize));
-        self.write_header(&mut out);
-        self.write_program_headers(&mut out);
-        out.pad_to(HASH_TABLE); // Spare program headers, and the null symbol.
-        for word in [1_u32, 1, 0, 0] {
-            out.u32(word); // One bucket and one chain, both empty.
+        let mut out = Writer::default();
+        out.bytes.reserve(self.page as usize);
+        out.header(PROGRAM_HEADER_COUNT);
+        for segment in self.segments() {
+            out.segment(segment);
         }
+        out.pad_to(HASH_TABLE); // Spare program headers, and the null symbol.
+        out.empty_hash_table();
         out.pad_to(DYNAMIC); // The empty string, and padding.
-        self.write_dynamic(&mut out);
+        let first = self.first_address;
+        out.dynamic([
+            (elf::DT_HASH, first + HASH_TABLE),
+            (elf::DT_STRTAB, first + STRING_TABLE),
+            (elf::DT_SYMTAB, first + SYMBOL_TABLE),
+            (elf::DT_STRSZ, STRING_TABLE_SIZE),
+            (elf::DT_SYMENT, SYMBOL_SIZE),
+        ]);
         out.pad_to(self.page);
-        out.0
+        out.bytes
     }
 
-    fn write_header(&self, out: &mut Writer) {
-        const IDENT: [u8; 16] = *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0";
-        const ET_DYN: u16 = 3;
-        out.0.extend_from_slice(&IDENT);
-        out.u16(ET_DYN);
-        out.u16(ELF_MACHINE);
-        out.u32(1); // e_version
-        out.u64(0); // e_entry
-        out.u64(PROGRAM_HEADERS);
-        out.u64(0); // e_shoff
-        out.u32(0); // e_flags
-        out.u16(PROGRAM_HEADERS as u16); // e_ehsize
-        out.u16(PROGRAM_HEADER_SIZE as u16);
-        out.u16(PROGRAM_HEADER_COUNT);
-        out.u16(64); // e_shentsize
-        out.u16(0); // e_shnum
-        out.u16(0); // e_shstrndx
-    }
-
-    fn write_program_headers(&self, out: &mut Writer) {
-        const PT_LOAD: u32 = 1;
-        const PT_DYNAMIC: u32 = 2;
-        const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
-        const PT_GNU_STACK: u32 = 0x6474_e551;
+    fn segments(&self) -> [Segment; PROGRAM_HEADER_COUNT - SPARE_HEADERS] {
         let first = self.first_address;
         let range = first + self.page;
         let last = first + self.size - self.page;
-        let page = |kind, flags, address, file_size| Segment {
-            kind,
-            flags,
-            offset: 0,
+        let page = |flags, address| Segment {
             address,
-            file_size,
-            size: self.page,
-            align: self.page,
+            ..Segment::of_file(elf::PT_LOAD, flags, 0, self.page, self.page)
         };
-        page(PT_LOAD, READ, first, self.page).write(out);
-        Segment {
-            size: last - range,
-            ..page(PT_LOAD, READ_EXECUTE, range, 0)
-        }
-        .write(out);
-        page(PT_LOAD, READ_WRITE, last, self.page).write(out);
-        // Without the write flag here, newer loaders leave the section, and so the page, untouched.
-        let dynamic = Segment {
-            kind: PT_DYNAMIC,
-            flags: READ,
-            offset: DYNAMIC,
-            address: last + DYNAMIC,
-            file_size: DYNAMIC_SIZE,
-            size: DYNAMIC_SIZE,
-            align: 8,
-        };
-        dynamic.write(out);
-        let frames = Segment {
-            kind: PT_GNU_EH_FRAME,
-            flags: READ,
-            offset: 0,
-            address: range + frame_table::HEADER,
-            file_size: 0,
-            size: self.table_size - frame_table::HEADER,
-            align: 4,
-        };
-        frames.write(out);
-        // Without this header the loader would make every stack executable.
-        let stack = Segment {
-            kind: PT_GNU_STACK,
-            flags: READ_WRITE,
-            offset: 0,
-            address: 0,
-            file_size: 0,
-            size: 0,
-            align: 16,
-        };
-        stack.write(out);
-    }
-
-    fn write_dynamic(&self, out: &mut Writer) {
-        const DT_NULL: u64 = 0;
-        const DT_HASH: u64 = 4;
-        const DT_STRTAB: u64 = 5;
-        const DT_SYMTAB: u64 = 6;
-        const DT_STRSZ: u64 = 10;
-        const DT_SYMENT: u64 = 11;
-        let first = self.first_address;
-        for (tag, value) in [
-            (DT_HASH, first + HASH_TABLE),
-            (DT_STRTAB, first + STRING_TABLE),
-            (DT_SYMTAB, first + SYMBOL_TABLE),
-            (DT_STRSZ, STRING_TABLE_SIZE),
-            (DT_SYMENT, SYMBOL_SIZE),
-            (DT_NULL, 0),
-        ] {
-            out.u64(tag);
-            out.u64(value);
-        }
-    }
-}
-
-/// One program header.
-struct Segment {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    address: u64,
-    file_size: u64,
-    size: u64,
-    align: u64,
-}
-
-impl Segment {
-    fn write(&self, out: &mut Writer) {
-        out.u32(self.kind);
-        out.u32(self.flags);
-        out.u64(self.offset);
-        out.u64(self.address); // p_vaddr
-        out.u64(self.address); // p_paddr
-        out.u64(self.file_size);
-        out.u64(self.size);
-        out.u64(self.align);
-    }
-}
-
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn u16(&mut self, value: u16) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-    fn u32(&mut self, value: u32) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-    fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-    fn pad_to(&mut self, offset: u64) {
-        debug_assert!(
-            self.0.len() as u64 <= offset,
-            "the parts of the image do not overlap"
-        );
-        self.0.resize(offset as usize, 0);
+        [
+            page(elf::PF_R, first),
+            Segment {
+                file_size: 0,
+                size: last - range,
+                ..page(elf::PF_R | elf::PF_X, range)
+            },
+            page(elf::PF_R | elf::PF_W, last),
+            // Without the write flag here, newer loaders leave the section, and so the page, untouched.
+            Segment {
+                address: last + DYNAMIC,
+                ..Segment::of_file(elf::PT_DYNAMIC, elf::PF_R, DYNAMIC, DYNAMIC_SIZE, 8)
+            },
+            Segment {
+                kind: elf::PT_GNU_EH_FRAME,
+                flags: elf::PF_R,
+                offset: 0,
+                address: range + frame_table::HEADER,
+                file_size: 0,
+                size: self.table_size - frame_table::HEADER,
+                align: 4,
+            },
+            Segment::stack(0),
+        ]
     }
 }
 
@@ -252,7 +147,7 @@ mod tests {
             u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
         };
         // PT_DYNAMIC is the fourth header; p_offset and p_vaddr are its second and third words.
-        let dynamic = PROGRAM_HEADERS + 3 * PROGRAM_HEADER_SIZE;
+        let dynamic = HEADER_SIZE + 3 * SEGMENT_SIZE;
         assert_eq!(word(dynamic) & 0xffff_ffff, 2);
         let offset = word(dynamic + 8);
         assert_eq!(word(dynamic + 16) & 0xfff, offset);
@@ -261,7 +156,7 @@ mod tests {
         assert_eq!(word(HASH_TABLE), 1 | 1 << 32);
         // The segments are contiguous: the loader must find no hole.
         let load = |index: u64| {
-            let header = PROGRAM_HEADERS + index * PROGRAM_HEADER_SIZE;
+            let header = HEADER_SIZE + index * SEGMENT_SIZE;
             (word(header + 16), word(header + 40))
         };
         assert_eq!(load(0).0 + load(0).1, load(1).0);

@@ -25,9 +25,10 @@ use orc_shared::api::{Export, Import, ImportKind, ImportValue};
 use symbols::Symbols;
 use versions::Versions;
 
-use super::elf::{self, Dyn, Rela};
 use super::tables;
-use crate::host::arch::{code, synthesized};
+use crate::host::arch::synthesized;
+use crate::host::elf::writer::{HEADER_SIZE, SEGMENT_SIZE, SYMBOL_SIZE, Segment, Writer};
+use crate::host::elf::{self, Rela};
 
 /// What a synthesized object consists of.
 #[derive(Default)]
@@ -97,8 +98,6 @@ pub(crate) struct Image {
 }
 
 const PAGE: u64 = 4096;
-const HEADER_SIZE: usize = 64;
-const SEGMENT_HEADER_SIZE: usize = 56;
 /// The last one is `PT_NULL` where there are no thread-locals.
 const SEGMENTS: usize = 5;
 /// Words at the start of the writable part: the hook's four, the `IRELATIVE` slot, the jump stub's,
@@ -131,17 +130,19 @@ impl Image {
     pub fn new(spec: &ImageSpec<'_>) -> Result<Self, ImageError> {
         let mut versions = Versions::new(spec)?;
         let mut symbols = Symbols::new(spec, &versions)?;
-        let mut bytes = vec![0; HEADER_SIZE + SEGMENTS * SEGMENT_HEADER_SIZE];
+        let mut out = Writer::default();
+        out.pad_to(HEADER_SIZE + SEGMENTS as u64 * SEGMENT_SIZE);
+        let bytes = &mut out.bytes;
         let (dynamic_names, version_parts) = {
             let names = symbols.add_dynamic_names(spec, &versions)?;
             (names, versions.build(&mut symbols)?)
         };
 
-        let at_symbols = append(&mut bytes, 8, &symbols.symbol_bytes());
-        let at_hash = append(&mut bytes, 8, &symbols.hash_bytes());
-        let version_offsets = version_parts.map(|parts| parts.append(&mut bytes, &symbols));
+        let at_symbols = append(bytes, 8, &symbols.symbol_bytes());
+        let at_hash = append(bytes, 8, &symbols.hash_bytes());
+        let version_offsets = version_parts.map(|parts| parts.append(bytes, &symbols));
         let strings = symbols.string_bytes();
-        let at_strings = append(&mut bytes, 1, strings);
+        let at_strings = append(bytes, 1, strings);
         let strings_size = strings.len() as u64;
 
         let stub = align(bytes.len() as u64, 16);
@@ -159,17 +160,18 @@ impl Image {
             writable: align(rela + rela_size, PAGE),
         };
 
-        bytes.resize(stub as usize, 0);
-        bytes.extend_from_slice(&synthesized::stub(stub, parts.writable));
-        append_relocations(&mut bytes, spec, &parts);
-        debug_assert_eq!(bytes.len() as u64, rela + rela_size);
+        out.pad_to(stub);
+        out.bytes
+            .extend_from_slice(&synthesized::stub(stub, parts.writable));
+        append_relocations(&mut out, spec, &parts);
+        debug_assert_eq!(out.bytes.len() as u64, rela + rela_size);
         let read_execute = rela + rela_size;
-        let import_table = append_writable(&mut bytes, spec, &parts);
-        let dynamic = bytes.len() as u64;
-        append_dynamic(&mut bytes, spec, &dynamic_names, &parts);
-        write_headers(&mut bytes, spec, read_execute, parts.writable, dynamic);
+        let import_table = append_writable(&mut out, spec, &parts);
+        let dynamic = out.bytes.len() as u64;
+        append_dynamic(&mut out, spec, &dynamic_names, &parts);
+        write_headers(&mut out.bytes, spec, read_execute, parts.writable, dynamic);
         Ok(Self {
-            bytes,
+            bytes: out.bytes,
             import_table,
             exports: symbols.exports(at_symbols),
             thread_local_offset: parts.writable + THREAD_LOCAL_OFFSET,
@@ -254,12 +256,8 @@ fn relocation_count(spec: &ImageSpec<'_>) -> usize {
     imports + usize::from(spec.hook.is_some()) + usize::from(spec.thread_local_block)
 }
 
-fn append_relocations(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) {
-    let mut push = |offset: u64, kind: u32, symbol: usize, addend: u64| {
-        bytes.extend_from_slice(&offset.to_le_bytes());
-        bytes.extend_from_slice(&(((symbol as u64) << 32) | u64::from(kind)).to_le_bytes());
-        bytes.extend_from_slice(&addend.to_le_bytes());
-    };
+fn append_relocations(out: &mut Writer, spec: &ImageSpec<'_>, parts: &Parts) {
+    let mut push = |offset, kind, symbol, addend| out.relocation(offset, kind, symbol, addend);
     for (index, import) in spec.imports.iter().enumerate() {
         if !is_bound(spec, index) {
             continue;
@@ -294,10 +292,10 @@ fn append_relocations(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) 
 }
 
 /// Appends the hook words and the import table, and returns the table's offset.
-fn append_writable(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) -> u64 {
-    bytes.resize(parts.writable as usize, 0);
+fn append_writable(out: &mut Writer, spec: &ImageSpec<'_>, parts: &Parts) -> u64 {
+    out.pad_to(parts.writable);
     if let Some(words) = spec.hook {
-        for word in [
+        out.longs(&[
             words.context,
             words.hook,
             words.signal_error,
@@ -306,20 +304,15 @@ fn append_writable(bytes: &mut Vec<u8>, spec: &ImageSpec<'_>, parts: &Parts) -> 
             0,
             words.jump,
             words.preinit,
-        ] {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
+        ]);
     }
     let table = parts.writable + HOOK_AREA;
-    bytes.resize(
-        (table + IMPORT_SIZE * spec.imports.len() as u64) as usize,
-        0,
-    );
+    out.pad_to(table + IMPORT_SIZE * spec.imports.len() as u64);
     table
 }
 
 fn append_dynamic(
-    bytes: &mut Vec<u8>,
+    out: &mut Writer,
     spec: &ImageSpec<'_>,
     names: &symbols::DynamicNames,
     parts: &Parts,
@@ -341,7 +334,7 @@ fn append_dynamic(
         (elf::DT_STRTAB, parts.strings.0),
         (elf::DT_STRSZ, parts.strings.1),
         (elf::DT_SYMTAB, parts.symbols),
-        (elf::DT_SYMENT, size_of::<libc::Elf64_Sym>() as u64),
+        (elf::DT_SYMENT, SYMBOL_SIZE),
         (elf::DT_FLAGS, flags),
         (elf::DT_FLAGS_1, elf::DF_1_NOW),
     ]);
@@ -368,12 +361,7 @@ fn append_dynamic(
             entries.extend([(elf::DT_VERDEF, at), (elf::DT_VERDEFNUM, count)]);
         }
     }
-    entries.push((elf::DT_NULL, 0));
-    for (tag, value) in entries {
-        let entry = Dyn { tag, value };
-        bytes.extend_from_slice(&entry.tag.to_le_bytes());
-        bytes.extend_from_slice(&entry.value.to_le_bytes());
-    }
+    out.dynamic(entries);
 }
 
 fn write_headers(
@@ -384,54 +372,24 @@ fn write_headers(
     dynamic: u64,
 ) {
     let end = bytes.len() as u64;
-    let mut header = Vec::with_capacity(HEADER_SIZE + SEGMENTS * SEGMENT_HEADER_SIZE);
-    header.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    let u16s = |out: &mut Vec<u8>, values: &[u16]| {
-        for value in values {
-            out.extend_from_slice(&value.to_le_bytes());
-        }
-    };
-    let u64s = |out: &mut Vec<u8>, values: &[u64]| {
-        for value in values {
-            out.extend_from_slice(&value.to_le_bytes());
-        }
-    };
-    const ET_DYN: u16 = 3;
-    u16s(&mut header, &[ET_DYN, code::ELF_MACHINE]);
-    header.extend_from_slice(&1u32.to_le_bytes());
-    // No entry point, program headers after this header, no section headers.
-    u64s(&mut header, &[0, HEADER_SIZE as u64, 0]);
-    header.extend_from_slice(&0u32.to_le_bytes());
-    let sizes = [HEADER_SIZE as u16, SEGMENT_HEADER_SIZE as u16];
-    u16s(
-        &mut header,
-        &[sizes[0], sizes[1], SEGMENTS as u16, 64, 0, 0],
-    );
-
     // The template is any byte that is zero: the end of the identification in the header.
     const ZERO: u64 = 15;
-    let thread_locals = if spec.thread_local_block {
-        (elf::PT_TLS, elf::PF_R, ZERO, ZERO + THREAD_LOCAL_SIZE, 1)
-    } else {
-        (elf::PT_NULL, 0, 0, 0, 0)
+    let thread_locals = match spec.thread_local_block {
+        true => Segment::of_file(elf::PT_TLS, elf::PF_R, ZERO, THREAD_LOCAL_SIZE, 1),
+        false => Segment::of_file(elf::PT_NULL, 0, 0, 0, 0),
     };
-    let stack = match spec.executable_stack {
-        true => elf::PF_R | elf::PF_W | elf::PF_X,
-        false => elf::PF_R | elf::PF_W,
-    };
-    let segments = [
+    let stack = if spec.executable_stack { elf::PF_X } else { 0 };
+    let parts = [
         (elf::PT_LOAD, elf::PF_R | elf::PF_X, 0, read_execute, PAGE),
         (elf::PT_LOAD, elf::PF_R | elf::PF_W, writable, end, PAGE),
         (elf::PT_DYNAMIC, elf::PF_R | elf::PF_W, dynamic, end, 8),
-        // Without it, the loader would make every stack executable.
-        (elf::PT_GNU_STACK, stack, 0, 0, 16),
-        thread_locals,
     ];
-    for (kind, flags, start, end, alignment) in segments {
-        header.extend_from_slice(&kind.to_le_bytes());
-        header.extend_from_slice(&flags.to_le_bytes());
-        let size = end - start;
-        u64s(&mut header, &[start, start, start, size, size, alignment]);
+    let mut headers = Writer::default();
+    headers.header(SEGMENTS);
+    for (kind, flags, start, end, align) in parts {
+        headers.segment(Segment::of_file(kind, flags, start, end - start, align));
     }
-    bytes[..header.len()].copy_from_slice(&header);
+    headers.segment(Segment::stack(stack));
+    headers.segment(thread_locals);
+    bytes[..headers.bytes.len()].copy_from_slice(&headers.bytes);
 }

@@ -1,8 +1,8 @@
 //! Symbols, names and the GNU hash table of a synthesized object.
 
-use super::super::elf;
 use super::versions::Versions;
 use super::{ImageError, ImageSpec};
+use crate::host::elf;
 use orc_shared::api::{ImportKind, NativeKind};
 
 /// The dynamic symbol table: the null symbol, the imports in their order, then the exports in the

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::super::elf;
 use super::symbols::Symbols;
 use super::{ImageError, ImageSpec, append};
+use crate::host::elf;
 
 /// Version indices of a synthesized object's symbols.
 pub(super) struct Versions<'a> {

@@ -2,10 +2,13 @@
 
 #![allow(missing_docs)]
 
+pub(crate) mod writer;
+
 pub(crate) const PT_NULL: u32 = 0;
 pub(crate) const PT_LOAD: u32 = 1;
 pub(crate) const PT_DYNAMIC: u32 = 2;
 pub(crate) const PT_TLS: u32 = 7;
+pub(crate) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 pub(crate) const PT_GNU_STACK: u32 = 0x6474_e551;
 pub(crate) const PT_GNU_RELRO: u32 = 0x6474_e552;
 
@@ -16,6 +19,7 @@ pub(crate) const PF_R: u32 = 4;
 pub(crate) const DT_NULL: u64 = 0;
 pub(crate) const DT_NEEDED: u64 = 1;
 pub(crate) const DT_PLTRELSZ: u64 = 2;
+pub(crate) const DT_HASH: u64 = 4;
 pub(crate) const DT_STRTAB: u64 = 5;
 pub(crate) const DT_SYMTAB: u64 = 6;
 pub(crate) const DT_RELA: u64 = 7;
