@@ -6,6 +6,9 @@ use std::ffi::{c_char, c_int, c_void};
 use crate::host::stand_ins::own_file::{search_listed, start_listed, start_listed_in};
 use crate::host::stand_ins::symbol_search::find;
 
+/// Arguments in registers, behind the first.
+pub(crate) const LISTED_IN_REGISTERS: usize = 5;
+
 /// `dlsym` and `dlvsym`.
 pub(crate) fn symbol_search(name: &[u8]) -> Option<*const ()> {
     match name {

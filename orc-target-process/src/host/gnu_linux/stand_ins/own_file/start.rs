@@ -184,7 +184,7 @@ unsafe extern "C" fn posix_spawnp(
 }
 
 /// Arguments in registers, behind the path.
-const IN_REGISTERS: usize = 5;
+const IN_REGISTERS: usize = stand_ins::LISTED_IN_REGISTERS;
 
 /// Arguments up to the null that ends them, and the one behind that.
 ///
