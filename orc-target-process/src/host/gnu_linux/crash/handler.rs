@@ -77,6 +77,22 @@ pub fn report_to(sink: &'static dyn Sink) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives signals their default actions back where ours are in force.
+pub(super) fn withdraw() {
+    for signal in SIGNALS {
+        // SAFETY: integers and pointers: the default.
+        let (mut known, default): (libc::sigaction, libc::sigaction) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        // SAFETY: asks, and sets a complete record. A failure leaves what was.
+        unsafe {
+            libc::sigaction(signal, null(), &raw mut known);
+            if known.sa_sigaction == address() {
+                libc::sigaction(signal, &raw const default, null_mut());
+            }
+        }
+    }
+}
+
 /// Whether reports are sent at all.
 pub(super) fn is_active() -> bool {
     SINK.get().is_some()

@@ -38,6 +38,9 @@ fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
         .or_else(|| own_file::stand_in(name))?;
     // A library that brings its own function, such as a sanitizer's, knows what it does.
     let own = import.kind == ImportKind::Address && is_of_c_library(value.value);
+    if !own {
+        disguise::give_way(name);
+    }
     own.then(|| ExecutorAddr::new(stand_in.addr() as u64))
 }
 
