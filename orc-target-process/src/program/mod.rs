@@ -50,6 +50,7 @@ mod redirect;
 mod thread_locals;
 
 use std::collections::HashSet;
+use std::ffi::c_int;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,6 +150,11 @@ pub struct OpenProgram {
     running: Arc<Running>,
 }
 
+/// When libraries look up the functions that they call: as with a linked program, at the first call. What
+/// such a program is linked with (`-z now`) holds for itself alone; a library, and the environment, may
+/// say otherwise, to the loader.
+const BINDING: c_int = libc::RTLD_LAZY;
+
 static ENTERED: AtomicBool = AtomicBool::new(false);
 static ENTERING: AtomicBool = AtomicBool::new(false);
 
@@ -233,7 +239,7 @@ fn enter_image(
     let own_work = Unwatched::begin();
     // SAFETY: the image's words lead to `hook`, which lives until `dlopen` has returned. That the
     // libraries' constructors run is what the caller asks for.
-    let opened = unsafe { OpenImage::open(&synthesized.bytes, libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    let opened = unsafe { OpenImage::open(&synthesized.bytes, BINDING | libc::RTLD_GLOBAL) };
     drop(own_work);
     match (hook.into_outcome(), opened) {
         (Some(Ok(running)), Ok(image)) => Ok((image, running)),
