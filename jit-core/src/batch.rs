@@ -77,6 +77,10 @@ pub struct ProgramLink {
     /// Visible definitions of the program to enter beside those that its libraries name: for `dlsym`
     /// and for libraries that it opens while it runs.
     pub exported: Exported,
+    /// Weak references that nothing known defines are null, whatever is loaded when the program runs.
+    pub undefined_weak_is_null: bool,
+    /// No variable of a library is copied into the program: a reference that needs it is an error.
+    pub no_copies: bool,
     /// The program's arguments, its name first, for what is called before its libraries are
     /// initialized.
     pub args: Vec<Vec<u8>>,

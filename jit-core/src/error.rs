@@ -63,6 +63,17 @@ pub enum LinkError {
     /// A reference that cannot be made to work.
     #[error("{0}")]
     UnsupportedEdge(Arc<UnsupportedEdge>),
+    /// A variable of a library is referred to as if it were the program's, and must not be copied.
+    #[error(
+        "`{symbol}` of {library} is referred to as if it were the program's own variable, so it would \
+         have to be copied into the program, and -z nocopyreloc forbids that: compile with -fPIC"
+    )]
+    NeedsCopy {
+        /// The variable.
+        symbol: String,
+        /// The library that has it.
+        library: String,
+    },
     /// The process lacks what its libraries' files promise.
     #[error("{0}")]
     UnboundImports(Arc<UnboundImports>),

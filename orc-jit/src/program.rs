@@ -42,6 +42,11 @@ pub struct ProgramSettings {
     /// Whether it also does for what the libraries need, and before those of `LD_LIBRARY_PATH`
     /// (`--disable-new-dtags`).
     pub run_path_for_all: bool,
+    /// Weak references that no object and no library of the line defines are null, whatever is loaded
+    /// when the program runs (`-z nodynamic-undefined-weak`).
+    pub undefined_weak_is_null: bool,
+    /// No variable of a library is copied into the program (`-z nocopyreloc`).
+    pub no_copies: bool,
     /// Leave out what nothing refers to.
     pub gc_sections: bool,
     /// Names to link even if nothing refers to them (`-u`): archives are searched for them. They may
@@ -81,6 +86,8 @@ impl Default for ProgramSettings {
             multiple_definitions: false,
             run_path: Vec::new(),
             run_path_for_all: false,
+            undefined_weak_is_null: false,
+            no_copies: false,
             gc_sections: true,
             keep: Vec::new(),
             required: Vec::new(),
@@ -384,6 +391,8 @@ impl Program {
                 dependencies: Vec::new(),
                 search_path: self.settings.run_path.clone(),
                 search_path_for_all: self.settings.run_path_for_all,
+                undefined_weak_is_null: self.settings.undefined_weak_is_null,
+                no_copies: self.settings.no_copies,
                 exported: self.exported(),
                 args: self.settings.args.clone(),
                 rehearse: self.settings.rehearse,

@@ -15,7 +15,7 @@ use super::exports::Loaded;
 use super::linker_part::{self, NewBlock};
 use super::parallel;
 use super::ranges;
-use super::state::{Bound, External, Group, Link, PendingCopy, PendingExport, Uses};
+use super::state::{Bound, External, Group, Link, PendingCopy, PendingExport, Uses, join_errors};
 use crate::arch::x86_64::lower::TargetClass;
 use crate::arch::x86_64::{Kind, stubs};
 use crate::batch::{DylibId, NativeBinding, Resolution};
@@ -61,6 +61,7 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
     }
     leave_to_the_loader(link);
     let copies = find_copies(link, &extents);
+    allow_copies(link, &copies)?;
     make_copies(link, copies)?;
     let count = link.externals.len();
     for index in 0..count {
@@ -82,8 +83,9 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
 /// runs may define them. Not where code uses the name directly, so that its value has to be known, nor
 /// if only data does: it is null then, as GNU `ld` has it, for all who refer to it.
 fn leave_to_the_loader(link: &mut Link) {
-    if !matches!(link.batch.binding, NativeBinding::Program(_)) {
-        return;
+    match &link.batch.binding {
+        NativeBinding::Program(program) if !program.undefined_weak_is_null => {}
+        NativeBinding::Program(_) | NativeBinding::Immediate => return,
     }
     let names = &link.context.names;
     for external in &mut link.externals {
@@ -184,6 +186,22 @@ fn find_copies(
         }
     }
     copies
+}
+
+/// Refuses copies if the program is to have none.
+fn allow_copies(link: &Link, copies: &[(Variable, u32, u32)]) -> Result<(), LinkError> {
+    match &link.batch.binding {
+        NativeBinding::Program(program) if program.no_copies => {}
+        NativeBinding::Program(_) | NativeBinding::Immediate => return Ok(()),
+    }
+    let of = |((library, _), _, external): &(Variable, u32, u32)| LinkError::NeedsCopy {
+        symbol: link
+            .context
+            .names
+            .text(link.externals[*external as usize].name),
+        library: library.clone(),
+    };
+    join_errors(copies.iter().map(of).collect())
 }
 
 /// Makes the copies, exports them under all their names, and binds every external that names one of

@@ -46,6 +46,7 @@ const APPLIED: &[&str] = &[
     "export-dynamic",
     "export-dynamic-symbol",
     "export-dynamic-symbol-list",
+    "fatal-warnings",
     "fini",
     "gc-sections",
     "help",
@@ -56,11 +57,14 @@ const APPLIED: &[&str] = &[
     "Map",
     "no-as-needed",
     "no-export-dynamic",
+    "no-fatal-warnings",
     "no-gc-sections",
+    "no-pie",
     "no-undefined",
     "no-whole-archive",
     "noinhibit-exec",
     "output",
+    "pie",
     "pop-state",
     "print-map",
     "push-state",
@@ -82,8 +86,12 @@ const APPLIED: &[&str] = &[
     "whole-archive",
     "wrap",
     "z defs",
+    "z copyreloc",
+    "z dynamic-undefined-weak",
     "z execstack",
     "z muldefs",
+    "z nocopyreloc",
+    "z nodynamic-undefined-weak",
     "z norelro",
     "z start-stop-gc",
     "z undefs",
@@ -186,6 +194,10 @@ fn apply_flag(line: &mut LinkLine, name: &str) -> bool {
         "relocatable" | "r" | "i" | "Ur" => line.output_kind = OutputKind::Relocatable,
         "allow-multiple-definition" => muldefs(line, true),
         "no-allow-multiple-definition" => muldefs(line, false),
+        "fatal-warnings" => line.fatal_warnings = true,
+        "no-fatal-warnings" => line.fatal_warnings = false,
+        "pie" | "pic-executable" => line.fixed_addresses = false,
+        "no-pie" | "no-pic-executable" => line.fixed_addresses = true,
         "version" => line.question = Some(Question::Version),
         "help" => line.question = Some(Question::Help),
         "v" | "V" | "verbose" => {
@@ -299,6 +311,12 @@ fn apply_known(
     let value = value.unwrap_or_default();
     match fate {
         Fate::Ignored => Ok(Handled::Yes),
+        Fate::Unsaid => {
+            line.notes.push(format!(
+                "{option} has no effect: nothing of this is printed here"
+            ));
+            Ok(Handled::Yes)
+        }
         Fate::NamesFile => {
             let named = (format!("--{name}"), PathBuf::from(value));
             line.named_files.push(named);
@@ -389,6 +407,10 @@ pub(super) fn keyword(line: &mut LinkLine, keyword: &str) -> Result<(), String> 
         "defs" => line.undefined_symbols = Undefined::Error,
         "muldefs" => muldefs(line, true),
         "nomuldefs" => muldefs(line, false),
+        "copyreloc" | "nocopyreloc" => line.no_copies = keyword == "nocopyreloc",
+        "dynamic-undefined-weak" | "nodynamic-undefined-weak" => {
+            line.undefined_weak_is_null = keyword == "nodynamic-undefined-weak";
+        }
         "execstack" | "noexecstack" | "norelro" | "start-stop-gc" | "nostart-stop-gc" => {
             let tuning = &mut line.tuning;
             match keyword {
@@ -402,6 +424,9 @@ pub(super) fn keyword(line: &mut LinkLine, keyword: &str) -> Result<(), String> 
             Some(Fate::Refused(why)) => {
                 return Err(format!("-z {keyword} is not supported: {why}"));
             }
+            Some(Fate::Unsaid) => line.notes.push(format!(
+                "-z {keyword} has no effect: nothing of this is printed here"
+            )),
             Some(_) => {}
             // As GNU ld says.
             None => line

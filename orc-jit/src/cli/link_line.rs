@@ -6,12 +6,20 @@
 //! and ignored). Options of this command itself are left for `clap`, which knows them from their
 //! definition.
 
+mod vocabulary;
+mod words;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use platform_elf::library_search::LibraryChoice;
 use platform_elf::linker_script::Assignment;
 
+use self::vocabulary::{
+    COMPILE_PREFIXES, COMPILE_WITH_VALUE, DRIVER_PREFIXES, IGNORED, IGNORED_WITH_VALUE,
+    NOT_LINKING, RUST_OPTIONS,
+};
+use self::words::{LinkerWords, split};
 use super::ld_options::{self, Handled};
 use super::tuning::Tuning;
 use crate::Undefined;
@@ -27,6 +35,10 @@ pub struct LinkLine {
     pub run_path: Vec<String>,
     /// `--disable-new-dtags`: it also looks there first for what the libraries need.
     pub run_path_for_all: bool,
+    /// `-z nodynamic-undefined-weak`: weak references that nothing defines are null for good.
+    pub undefined_weak_is_null: bool,
+    /// `-z nocopyreloc`: no variable of a library is copied into the program.
+    pub no_copies: bool,
     /// `-rpath-link`: where what the libraries need is looked for while linking.
     pub link_path: Vec<String>,
     /// `--entry`, if given.
@@ -91,8 +103,12 @@ pub struct LinkLine {
     pub dependency_file: Option<PathBuf>,
     /// What a linker was asked about itself.
     pub question: Option<Question>,
-    /// Things to tell the user: options without effect here.
+    /// What a linker warns of.
     pub warnings: Vec<String>,
+    /// `--fatal-warnings`: a warning is an error.
+    pub fatal_warnings: bool,
+    /// Further things to tell the user: options without effect here.
+    pub notes: Vec<String>,
     /// Options for `clap`.
     pub own_options: Vec<OsString>,
     /// In force for what follows.
@@ -176,6 +192,8 @@ impl Default for LinkLine {
             library_dirs: Vec::new(),
             run_path: Vec::new(),
             run_path_for_all: false,
+            undefined_weak_is_null: false,
+            no_copies: false,
             link_path: Vec::new(),
             entry: None,
             output: None,
@@ -209,99 +227,14 @@ impl Default for LinkLine {
             dependency_file: None,
             question: None,
             warnings: Vec::new(),
+            fatal_warnings: false,
+            notes: Vec::new(),
             own_options: Vec::new(),
             state: InputState::default(),
             saved_states: Vec::new(),
         }
     }
 }
-
-/// Options that ask a compiler for something else than a program, and for what.
-const NOT_LINKING: &[(&str, &str)] = &[
-    ("-c", "objects"),
-    ("-S", "assembly code"),
-    ("-E", "preprocessed sources"),
-    ("-M", "the names of included files"),
-    ("-MM", "the names of included files"),
-    ("-fsyntax-only", "a check of sources"),
-];
-
-/// Options of compilers that take their value from the next argument and change nothing here.
-const IGNORED_WITH_VALUE: &[&str] = &[
-    "-B",
-    "-MF",
-    "-MT",
-    "-MQ",
-    "--param",
-    "-Xassembler",
-    "-target",
-    "-arch",
-    "-specs",
-];
-
-/// Compile options that take their value from the next argument.
-const COMPILE_WITH_VALUE: &[&str] = &[
-    "-I",
-    "-D",
-    "-U",
-    "-include",
-    "-imacros",
-    "-isystem",
-    "-iquote",
-    "-idirafter",
-    "-Xclang",
-    "-Xpreprocessor",
-];
-
-/// Options of `rustc`, which no compiler of C has, with the value joined or in the next word.
-const RUST_OPTIONS: &[&str] = &[
-    "--edition",
-    "--cfg",
-    "--extern",
-    "--codegen",
-    "--crate-name",
-];
-
-/// Starts of options that matter only to compilers of source files.
-const COMPILE_PREFIXES: &[&str] = &[
-    "-I",
-    "-D",
-    "-U",
-    "-O",
-    "-g",
-    "-W",
-    "-f",
-    "-m",
-    "-std=",
-    "-pedantic",
-    "-ansi",
-    "-pthread",
-    "-isystem",
-    "-iquote",
-    "-idirafter",
-    "-include",
-    "-stdlib=",
-];
-
-/// Starts of options about what compiler drivers link.
-const DRIVER_PREFIXES: &[&str] = &[
-    "-static-lib",
-    "-shared-lib",
-    "-rtlib=",
-    "--rtlib=",
-    "-unwindlib=",
-    "--unwindlib=",
-];
-
-/// Options that say how to write a file, and so nothing here.
-const IGNORED: &[&str] = &[
-    "-s",
-    "-pipe",
-    "-save-temps",
-    "-no-canonical-prefixes",
-    "-dynamic",
-    "-###",
-];
 
 impl LinkLine {
     /// Reads arguments. `own` tells whether an option is one of this command's own, and if so
@@ -323,7 +256,22 @@ impl LinkLine {
                 _ => line.push(InputName::File(PathBuf::from(arg))),
             }
         }
+        line.obey_warnings()?;
         Ok(line)
+    }
+
+    /// Makes errors of warnings, if the user wants that.
+    fn obey_warnings(&mut self) -> Result<(), String> {
+        if !self.fatal_warnings {
+            return Ok(());
+        }
+        if self.undefined_symbols == Undefined::Warn {
+            self.undefined_symbols = Undefined::Error;
+        }
+        match self.warnings.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{} (--fatal-warnings)", self.warnings.join("\n"))),
+        }
     }
 
     /// Looks for files that options name and that a link does not read.
@@ -394,9 +342,6 @@ impl LinkLine {
             "--coverage" => self.compile_flags.push(text.to_owned()),
             "-pg" | "-p" => {
                 self.compile_flags.push(text.to_owned());
-                self.warnings.push(format!(
-                    "{text}: the program runs, but writes no profile (gmon.out)"
-                ));
             }
             "-rdynamic" => self.export_dynamic = true,
             "-shared" => self.output_kind = OutputKind::SharedLibrary,
@@ -513,51 +458,6 @@ impl LinkLine {
         }
         Ok(())
     }
-}
-
-/// Words that a compiler driver hands on to the linker.
-struct LinkerWords<'a> {
-    /// Those of the argument that is being read.
-    given: std::vec::IntoIter<String>,
-    /// What follows it.
-    args: &'a mut dyn Iterator<Item = OsString>,
-}
-
-impl<'a> LinkerWords<'a> {
-    fn new(
-        given: impl IntoIterator<Item = String>,
-        args: &'a mut dyn Iterator<Item = OsString>,
-    ) -> Self {
-        let given: Vec<String> = given.into_iter().collect();
-        let given = given.into_iter();
-        Self { given, args }
-    }
-
-    /// The word after `option`. The linker does not see where one argument of the driver ends and
-    /// the next one starts, so it may be in that.
-    fn value_of(&mut self, option: &str) -> Result<String, String> {
-        if let Some(word) = self.given.next() {
-            return Ok(word);
-        }
-        let missing = || format!("linker option {option} needs a value");
-        let arg = utf8(self.args.next().ok_or_else(missing)?)?;
-        if let Some(words) = arg.strip_prefix("-Wl,") {
-            let words: Vec<String> = split(words).collect();
-            self.given = words.into_iter();
-            return self.given.next().ok_or_else(missing);
-        }
-        match arg.as_str() {
-            "-Xlinker" => utf8(value_of(option, self.args)?),
-            // The driver keeps its own options to itself, and hands on the names of files.
-            other if other.starts_with('-') => Err(missing()),
-            _ => Ok(arg),
-        }
-    }
-}
-
-/// The words behind `-Wl,`.
-fn split(words: &str) -> impl Iterator<Item = String> {
-    words.split(',').map(str::to_owned)
 }
 
 fn value_of(

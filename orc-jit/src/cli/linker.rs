@@ -65,7 +65,8 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         return Err(Failure::Failed(call_driver(&args)));
     }
     let unknown = line.own_options.iter().map(|o| o.display().to_string());
-    for warning in line.warnings.iter().cloned().chain(unknown) {
+    let notes = line.warnings.iter().chain(&line.notes).cloned();
+    for warning in notes.chain(unknown) {
         tracing::debug!(%warning, "as a linker");
     }
     // A driver's `-v` is the linker's, too.

@@ -49,7 +49,12 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;
     let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
     let is_repeated = restart::is_repeated() || options.link_directory.is_some();
-    for warning in line.warnings.iter().filter(|_| !is_repeated) {
+    for warning in line
+        .warnings
+        .iter()
+        .chain(&line.notes)
+        .filter(|_| !is_repeated)
+    {
         say::warning(warning);
     }
     if let Some(question) = line.question
@@ -419,6 +424,8 @@ pub(super) fn prepare(
         multiple_definitions: line.multiple_definitions,
         run_path: line.run_path.clone(),
         run_path_for_all: line.run_path_for_all,
+        undefined_weak_is_null: line.undefined_weak_is_null,
+        no_copies: line.no_copies,
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),
         keep: line.undefined.iter().chain(wanted).cloned().collect(),
         required: line.required.clone(),

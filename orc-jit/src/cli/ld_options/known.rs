@@ -7,6 +7,8 @@
 pub(super) enum Fate {
     /// Nothing.
     Ignored,
+    /// Nothing, and the user hears so: it asks for something to be printed.
+    Unsaid,
     /// Nothing, but the file that it names has to be there.
     NamesFile,
     /// It is an error, for this reason.
@@ -25,7 +27,7 @@ pub(super) enum Takes {
 /// An option without its dashes.
 pub(super) type Known = (&'static str, Takes, Fate);
 
-use Fate::{Ignored, NamesFile, Refused};
+use Fate::{Ignored, NamesFile, Refused, Unsaid};
 use Takes::{Nothing, Value};
 
 const ADDRESSES: Fate = Refused("addresses in memory are not for an option to choose here");
@@ -33,6 +35,8 @@ const AUDIT: Fate =
     Refused("libraries that watch the loader have to be there when a process starts: set LD_AUDIT");
 const FILTER: Fate = Refused("only a shared library can be a filter, and a program is made here");
 const INPUT_NAMES: Fate = Refused("inputs are read under their own names");
+const NO_PAGES: Fate =
+    Refused("it takes static libraries alone, for a file without pages: use -static");
 const OTHER_FILE: Fate = Refused("no such file is written here");
 
 /// About how a file is laid out, stripped, compressed and described.
@@ -95,8 +99,6 @@ const FILE: &[Known] = &[
     ("ld-generated-unwind-info", Nothing, Ignored),
     ("no-ld-generated-unwind-info", Nothing, Ignored),
     ("merge-exidx-entries", Nothing, Ignored),
-    ("n", Nothing, Ignored),
-    ("nmagic", Nothing, Ignored),
     ("no-nmagic", Nothing, Ignored),
     ("no-omagic", Nothing, Ignored),
     ("no-dynamic-linker", Nothing, Ignored),
@@ -105,10 +107,6 @@ const FILE: &[Known] = &[
     ("use-android-relr-tags", Nothing, Ignored),
     ("no-use-android-relr-tags", Nothing, Ignored),
     ("package-metadata", Nothing, Ignored),
-    ("pic-executable", Nothing, Ignored),
-    ("pie", Nothing, Ignored),
-    ("no-pie", Nothing, Ignored),
-    ("no-pic-executable", Nothing, Ignored),
     ("qmagic", Nothing, Ignored),
     ("relax", Nothing, Ignored),
     ("no-relax", Nothing, Ignored),
@@ -152,7 +150,7 @@ const OTHERS: &[Known] = &[
     ("assert", Value, Ignored),
     ("color-diagnostics", Nothing, Ignored),
     ("no-color-diagnostics", Nothing, Ignored),
-    ("cref", Nothing, Ignored),
+    ("cref", Nothing, Unsaid),
     ("d", Nothing, Ignored),
     ("dc", Nothing, Ignored),
     ("dp", Nothing, Ignored),
@@ -163,8 +161,6 @@ const OTHERS: &[Known] = &[
     ("disable-multiple-abs-defs", Nothing, Ignored),
     ("error-handling-script", Value, NamesFile),
     ("error-limit", Value, Ignored),
-    ("fatal-warnings", Nothing, Ignored),
-    ("no-fatal-warnings", Nothing, Ignored),
     ("fork", Nothing, Ignored),
     ("no-fork", Nothing, Ignored),
     ("fortran-common", Nothing, Ignored),
@@ -178,7 +174,7 @@ const OTHERS: &[Known] = &[
     ("ignore-data-address-equality", Nothing, Ignored),
     ("ignore-function-address-equality", Nothing, Ignored),
     ("keep-unique", Value, Ignored),
-    ("print-map-discarded", Nothing, Ignored),
+    ("print-map-discarded", Nothing, Unsaid),
     ("no-print-map-discarded", Nothing, Ignored),
     ("map-whole-files", Nothing, Ignored),
     ("no-map-whole-files", Nothing, Ignored),
@@ -186,7 +182,6 @@ const OTHERS: &[Known] = &[
     ("no-mmap-output-file", Nothing, Ignored),
     ("max-cache-size", Value, Ignored),
     ("mllvm", Value, Ignored),
-    ("no-ctors-in-init-array", Nothing, Ignored),
     ("no-keep-memory", Nothing, Ignored),
     ("no-warn-mismatch", Nothing, Ignored),
     ("no-warn-search-mismatch", Nothing, Ignored),
@@ -195,23 +190,23 @@ const OTHERS: &[Known] = &[
     ("plugin", Value, Ignored),
     ("plugin-opt", Value, Ignored),
     ("plugin-save-temps", Nothing, Ignored),
-    ("print-archive-stats", Value, Ignored),
-    ("print-gc-sections", Nothing, Ignored),
+    ("print-archive-stats", Value, Unsaid),
+    ("print-gc-sections", Nothing, Unsaid),
     ("no-print-gc-sections", Nothing, Ignored),
-    ("print-icf-sections", Nothing, Ignored),
+    ("print-icf-sections", Nothing, Unsaid),
     ("no-print-icf-sections", Nothing, Ignored),
-    ("print-memory-usage", Nothing, Ignored),
-    ("print-output-format", Nothing, Ignored),
-    ("print-symbol-order", Value, Ignored),
-    ("print-sysroot", Nothing, Ignored),
+    ("print-memory-usage", Nothing, Unsaid),
+    ("print-output-format", Nothing, Unsaid),
+    ("print-symbol-order", Value, Unsaid),
+    ("print-sysroot", Nothing, Unsaid),
     ("quick-exit", Nothing, Ignored),
     ("no-quick-exit", Nothing, Ignored),
     ("reduce-memory-overheads", Nothing, Ignored),
     ("save-temps", Nothing, Ignored),
-    ("stats", Nothing, Ignored),
-    ("t", Nothing, Ignored),
-    ("trace", Nothing, Ignored),
-    ("target-help", Nothing, Ignored),
+    ("stats", Nothing, Unsaid),
+    ("t", Nothing, Unsaid),
+    ("trace", Nothing, Unsaid),
+    ("target-help", Nothing, Unsaid),
     ("thread-count", Value, Ignored),
     ("threads", Nothing, Ignored),
     ("no-threads", Nothing, Ignored),
@@ -219,8 +214,8 @@ const OTHERS: &[Known] = &[
     ("time-trace-granularity", Value, Ignored),
     ("w", Nothing, Ignored),
     ("no-warnings", Nothing, Ignored),
-    ("y", Value, Ignored),
-    ("trace-symbol", Value, Ignored),
+    ("y", Value, Unsaid),
+    ("trace-symbol", Value, Unsaid),
 ];
 
 /// What is not done here, and would be missed.
@@ -235,6 +230,13 @@ const REFUSED: &[Known] = &[
         "omagic",
         Nothing,
         Refused("no page is writable and executable here"),
+    ),
+    ("n", Nothing, NO_PAGES),
+    ("nmagic", Nothing, NO_PAGES),
+    (
+        "no-ctors-in-init-array",
+        Nothing,
+        Refused("constructors of both kinds run in one order here"),
     ),
     ("b", Value, Refused("only ELF objects are inputs here")),
     ("format", Value, Refused("only ELF objects are inputs here")),
@@ -355,23 +357,17 @@ pub(super) fn refused() -> impl Iterator<Item = &'static str> {
 /// a value.
 const KEYWORDS: &[&str] = &[
     "call-nop=",
-    "cet-report=",
     "combreloc",
     "nocombreloc",
     "common",
     "nocommon",
     "common-page-size=",
     "max-page-size=",
-    "copyreloc",
-    "nocopyreloc",
-    "dynamic-undefined-weak",
-    "nodynamic-undefined-weak",
     "extern-protected-data",
     "noextern-protected-data",
     "execstack-if-needed",
     "force-ibt",
     "global",
-    "nognustack",
     "hazardplt",
     "ibt",
     "ibtplt",
@@ -382,11 +378,8 @@ const KEYWORDS: &[&str] = &[
     "interpose",
     "keep-text-section-prefix",
     "nokeep-text-section-prefix",
-    "lam-report=",
     "lam-u48",
-    "lam-u48-report=",
     "lam-u57",
-    "lam-u57-report=",
     "lazy",
     "loadfltr",
     "now",
@@ -399,7 +392,6 @@ const KEYWORDS: &[&str] = &[
     "rel",
     "rela",
     "relro",
-    "report-relative-reloc",
     "retpolineplt",
     "rodynamic",
     "sectionheader",
@@ -438,15 +430,35 @@ const REFUSED_KEYWORDS: &[(&str, &str)] = &[
         "the loader's default directories are those of this process",
     ),
     (
+        "nognustack",
+        "it makes stacks executable: say so, with -z execstack",
+    ),
+    (
         "noreloc-overflow",
         "a value that does not fit its field is an error here",
     ),
+];
+
+/// Keywords that ask for messages about objects, some of them with a value that makes errors of these.
+const REPORTS: &[&str] = &[
+    "cet-report=",
+    "lam-report=",
+    "lam-u48-report=",
+    "lam-u57-report=",
+    "report-relative-reloc",
 ];
 
 /// What becomes of a keyword of `-z`; nothing if it is unknown.
 pub(super) fn keyword(keyword: &str) -> Option<Fate> {
     if let Some((_, why)) = REFUSED_KEYWORDS.iter().find(|(name, _)| *name == keyword) {
         return Some(Refused(why));
+    }
+    if REPORTS.iter().any(|report| keyword.starts_with(report)) {
+        return Some(match keyword.split_once('=') {
+            Some((_, "none")) => Ignored,
+            Some((_, "error")) => Refused("objects are not asked for these properties"),
+            _ => Unsaid,
+        });
     }
     let is = |known: &&&str| match known.strip_suffix('=') {
         Some(_) => keyword.starts_with(**known),

@@ -1,0 +1,2 @@
+int indirect(void);
+int calls_indirect(void) { return indirect(); }

@@ -1,0 +1,2 @@
+int shared = 7;
+int *where(void) { return &shared; }
