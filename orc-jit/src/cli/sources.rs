@@ -160,7 +160,10 @@ fn start(
     }
     match language {
         Language::Rust => rust_arguments(&mut command, &words, line, source, &output)?,
-        _ => c_arguments(&mut command, input, line, source, &output),
+        _ => {
+            c_arguments(&mut command, input, line, source, &output);
+            command.args(files_beside(line, source, &words));
+        }
     }
     // What a compiler that is killed leaves goes with the directory.
     command.env("TMPDIR", dir);
@@ -224,6 +227,45 @@ fn c_arguments(
         command.args(["-x", language]);
     }
     command.arg(source).arg("-o").arg(output);
+}
+
+/// Starts of options for which compilers write further files beside the object, and compiled code while it
+/// runs: these belong beside the program.
+const WRITE_MORE: &[&str] = &[
+    "--coverage",
+    "-coverage",
+    "-fprofile-arcs",
+    "-fprofile-generate",
+    "-ftest-coverage",
+    "-fdump-",
+    "-fstack-usage",
+];
+
+/// Options that say where a compiler's further files go: to where they would go if the driver linked, too.
+fn files_beside(line: &LinkLine, source: &Path, words: &[String]) -> Vec<OsString> {
+    let writes = |flag: &String| WRITE_MORE.iter().any(|start| flag.starts_with(start));
+    if !line.compile_flags.iter().any(writes) {
+        return Vec::new();
+    }
+    let output = line.output.clone().unwrap_or_else(|| "a".into());
+    let output = match output.parent() {
+        Some(parent) if parent != Path::new("") => output,
+        _ => Path::new(".").join(output),
+    };
+    let mut prefix = output.into_os_string();
+    prefix.push("-");
+    let mut options = vec!["-dumpdir".into(), prefix];
+    // clang goes by the source's name; gcc would go by the object's.
+    if !words.iter().any(|word| word.contains("clang")) {
+        let name = source.file_name().unwrap_or_default();
+        options.extend(["-dumpbase".into(), name.to_owned()]);
+        if let Some(extension) = source.extension() {
+            let mut dotted = OsString::from(".");
+            dotted.push(extension);
+            options.extend(["-dumpbase-ext".into(), dotted]);
+        }
+    }
+    options
 }
 
 /// A Rust program is linked by this very command, in its role as a linker: that leaves a file which
@@ -303,6 +345,24 @@ mod tests {
         assert_eq!((outputs[0].0, outputs[0].1), (0, Language::C));
         assert_eq!((outputs[1].0, outputs[1].1), (2, Language::Cxx));
         assert!(outputs.iter().all(|(_, _, path)| path.exists()));
+    }
+
+    #[test]
+    fn further_files_go_beside_the_program() {
+        let options = |args: &[&str], compiler: &str| {
+            let options = files_beside(&line(args), Path::new("d/x.c"), &[compiler.to_owned()]);
+            let options: Vec<_> = options.iter().map(|o| o.display().to_string()).collect();
+            options.join(" ")
+        };
+        assert_eq!(options(&["-O2", "x.c"], "cc"), "");
+        assert_eq!(
+            options(&["--coverage", "x.c"], "cc"),
+            "-dumpdir ./a- -dumpbase x.c -dumpbase-ext .c"
+        );
+        assert_eq!(
+            options(&["-fprofile-generate", "x.c", "-o", "b/out"], "clang-22"),
+            "-dumpdir b/out-"
+        );
     }
 
     #[test]
