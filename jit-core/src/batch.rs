@@ -77,6 +77,9 @@ pub struct ProgramLink {
     /// Visible definitions of the program to enter beside those that its libraries name: for `dlsym`
     /// and for libraries that it opens while it runs.
     pub exported: Exported,
+    /// The program has a C library of its own, and no part in this process's: it exports nothing, runs
+    /// IFUNC resolvers itself, by the linker's table of them, and calls its own initializers.
+    pub own_c_library: bool,
     /// Weak references that nothing known defines are null, whatever is loaded when the program runs.
     pub undefined_weak_is_null: bool,
     /// No variable of a library is copied into the program: a reference that needs it is an error.

@@ -21,8 +21,10 @@ pub enum LinkerDefined {
     DataEnd,
     /// First byte after everything (`end`).
     ImageEnd,
-    /// Start of the dylib's range (`__ehdr_start`, `__executable_start`).
+    /// Start of the dylib's range (`__ehdr_start`).
     ImageStart,
+    /// Start of the code (`__executable_start`).
+    TextStart,
     /// The dylib's header, which identifies it to the runtime (`__dso_handle`).
     DylibHeader,
     /// The global offset table's base (`_GLOBAL_OFFSET_TABLE_`).

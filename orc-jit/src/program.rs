@@ -14,7 +14,7 @@ use jit_core::session::{MissingSymbols, ProgramOptions};
 use platform_elf::archive::Archive;
 use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
 use platform_elf::linker_script::Assignment;
-use platform_elf::platform::ProgramCall;
+use platform_elf::platform::{ProgramCall, ProgramStart};
 use platform_elf::shared_library::SharedLibrary;
 use platform_elf::symbol_list::SymbolPatterns;
 
@@ -42,6 +42,9 @@ pub struct ProgramSettings {
     /// Whether it also does for what the libraries need, and before those of `LD_LIBRARY_PATH`
     /// (`--disable-new-dtags`).
     pub run_path_for_all: bool,
+    /// The program brings a C library of its own, as one that is linked with `-static` does, and takes
+    /// nothing from this process's.
+    pub own_c_library: bool,
     /// Weak references that no object and no library of the line defines are null, whatever is loaded
     /// when the program runs (`-z nodynamic-undefined-weak`).
     pub undefined_weak_is_null: bool,
@@ -86,6 +89,7 @@ impl Default for ProgramSettings {
             multiple_definitions: false,
             run_path: Vec::new(),
             run_path_for_all: false,
+            own_c_library: false,
             undefined_weak_is_null: false,
             no_copies: false,
             gc_sections: true,
@@ -167,12 +171,18 @@ impl Program {
         // Known before any input is, the name is not one of an input's: what is asked when the program
         // starts looks into none.
         jit.0.session.names().intern(b"main");
-        let dylib = jit.0.runtime.add_dylib("main")?;
+        let runtime = &jit.0.runtime;
+        let dylib = match settings.own_c_library {
+            true => runtime.add_dylib_alone("main")?,
+            false => runtime.add_dylib("main")?,
+        };
         if settings.multiple_definitions {
             dylib.allow_multiple_definitions();
         }
         jit.0.remember(&dylib);
-        jit.0.runtime.add_program_start(&dylib)?;
+        if !settings.own_c_library {
+            runtime.add_program_start(&dylib)?;
+        }
         Ok(Self {
             jit: jit.clone(),
             dylib,
@@ -377,7 +387,10 @@ impl Program {
         let assignments = std::mem::take(&mut *self.assignments());
         let tracker = self.dylib.default_tracker();
         assignments::add(&tracker, assignments, &self.jit.0.objects)?;
-        self.replace_init_and_fini()?;
+        if !self.settings.own_c_library {
+            self.replace_init_and_fini()?;
+            self.jit.0.runtime.add_profile_start(&self.dylib)?;
+        }
         let names = self.jit.0.session.names();
         let entry = self.find_entry()?;
         let entry = names.intern(entry.as_bytes());
@@ -391,6 +404,7 @@ impl Program {
                 dependencies: Vec::new(),
                 search_path: self.settings.run_path.clone(),
                 search_path_for_all: self.settings.run_path_for_all,
+                own_c_library: self.settings.own_c_library,
                 undefined_weak_is_null: self.settings.undefined_weak_is_null,
                 no_copies: self.settings.no_copies,
                 exported: self.exported(),
@@ -532,7 +546,11 @@ impl Program {
             entry,
             args: &self.settings.args,
             then_exit: self.settings.then_exit,
-            bare: entry != "main",
+            start: match entry {
+                "main" => ProgramStart::Main,
+                _ if self.settings.own_c_library => ProgramStart::OwnCLibrary,
+                _ => ProgramStart::Process,
+            },
         })?;
         // A `main` returns an `int`.
         Ok(status as i32)

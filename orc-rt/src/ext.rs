@@ -12,7 +12,7 @@ use crate::call::wrapper_functions;
 use crate::elfnix::remove_range;
 use crate::loader::Loader;
 use crate::registry::{self, Arguments};
-use crate::run_program::{self, Program};
+use crate::run_program::{self, Program, Start};
 use crate::{exit, loader, thread_exit, thunk};
 
 wrapper_functions! {
@@ -114,18 +114,19 @@ wrapper_functions! {
         Ok(())
     }
 
-    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit, bool
-    /// bare)`: runs a program whose parts are linked and registered; see [`run_program::run_main`].
+    /// `Expected<i64>(Addr header, Seq<Addr> libraries, Addr entry, Seq<String> argv, bool exit, u8
+    /// start)`: runs a program whose parts are linked and registered; see [`run_program::run_main`].
     fn __orc_rt_ext_elfnix_run_main(
         header: ExecutorAddr,
         libraries: Vec<ExecutorAddr>,
         entry: ExecutorAddr,
         argv: Vec<Vec<u8>>,
         then_exit: bool,
-        bare: bool,
+        start: u8,
     ) => expected {
         let arguments = Arguments::leak(&argv)?;
-        let program = Program { header, libraries, entry, arguments, bare };
+        let start = Start::from_number(start)?;
+        let program = Program { header, libraries, entry, arguments, start };
         // SAFETY: the controller asks for the program to be run.
         unsafe { run_program::run_main(&program, then_exit) }
     }

@@ -38,6 +38,7 @@ pub mod lazy;
 mod loader;
 pub mod log;
 mod malloc;
+mod own_c_library;
 #[cfg(all(feature = "archive", not(test)))]
 mod panic;
 mod registry;

@@ -12,7 +12,7 @@ use orc_shared::ExecutorAddr;
 use crate::call::wrapper_functions;
 use crate::loader::{self, Loader};
 use crate::registry::{self, Arguments, Outcome};
-use crate::{dlfcn, host, log, thread_exit};
+use crate::{dlfcn, host, log, own_c_library, thread_exit};
 
 impl Arguments {
     /// A command line made of these strings, which are bytes and need not be text. It lives as long as the process: programs keep pointers
@@ -55,9 +55,34 @@ pub struct Program {
     pub entry: ExecutorAddr,
     /// What `main` and the initializers are passed.
     pub arguments: Arguments,
-    /// Whether the entry is where a process starts (`_start`) and not `main`: what start-up code does is
-    /// then its own task.
-    pub bare: bool,
+    /// What the entry is.
+    pub start: Start,
+}
+
+/// What the entry of a program is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Its `main`.
+    Main,
+    /// Where a process starts (`_start`): what start-up code does is then its own task.
+    Process,
+    /// The same, of a program that brings a C library of its own, for which the process's is none.
+    OwnCLibrary,
+}
+
+impl Start {
+    /// What a controller says by a number.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn from_number(number: u8) -> Outcome<Self> {
+        match number {
+            0 => Ok(Self::Main),
+            1 => Ok(Self::Process),
+            2 => Ok(Self::OwnCLibrary),
+            other => Err(format!("a program has no start of kind {other}")),
+        }
+    }
 }
 
 /// Runs a program as if it were this process's: initializers of its libraries, its own, `main`.
@@ -83,10 +108,13 @@ pub unsafe fn run_main(program: &Program, then_exit: bool) -> Outcome<i64> {
             opened.push(library);
         }
     }
-    if !program.bare {
+    if program.start == Start::Main {
         loader::finalize_at_exit()?;
         host::forget_errors();
         loader::open_linked(program.header)?;
+    }
+    if program.start == Start::OwnCLibrary {
+        own_c_library::hand_over(&program.arguments, program.entry)?;
     }
     // SAFETY: the caller vouches for the program.
     let status = unsafe { loader::call_as_main(program.entry, program.arguments) };

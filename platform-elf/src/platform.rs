@@ -27,7 +27,7 @@ pub use self::initializers::RuntimeFunctions;
 use self::initializers::{InitializerNames, InitializerRanges};
 pub(crate) use self::linker_defined::{end_of_section, linker_defined, start_of_section};
 use self::opening::Waiting;
-pub use self::runtime::{ElfRuntime, ProcessLibrary, ProgramCall};
+pub use self::runtime::{ElfRuntime, ProcessLibrary, ProgramCall, ProgramStart};
 pub use self::support::SupportObject;
 
 /// Adds passes of a client to the links of a dylib.

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `needs: …` | programs, or `lib:NAME` for static libraries, without which the topic is left out (a failure in CI) |
 //! | `prepare: …` | a shell command, run once in a copy of the folder, with `$CC`, `$CXX` and `$AR` set |
-//! | `DRIVER NAME: …` | a row: a driver (`cc`, `c++`, `clang`, `clang++`, `gfortran`), the test's name, and arguments as a shell reads them; what follows `--` is for the program |
+//! | `DRIVER NAME: …` | a row: a driver (`cc`, `c++`, `clang`, `clang++`, `gfortran`, `musl-gcc`), the test's name, and arguments as a shell reads them; what follows `--` is for the program |
 //! | `    env: NAME=VALUE` | a variable for the program of the row above (repeatable) |
 //! | `    stderr` | compare standard error as well |
 //! | `    executors: in-process` | run it there only (or `spawn`); a reason may follow after a comma |
@@ -148,7 +148,8 @@ impl Topic {
 
 impl Row {
     fn new(driver: &str, name: &str, arguments: String) -> Result<Self, String> {
-        if driver_path(driver).is_none() && !["clang", "clang++", "gfortran"].contains(&driver) {
+        let others = ["clang", "clang++", "gfortran", "musl-gcc"];
+        if driver_path(driver).is_none() && !others.contains(&driver) {
             return Err(format!("`{driver}` is no driver"));
         }
         Ok(Self {
@@ -284,6 +285,13 @@ impl Row {
         };
         let compiler = compiler(family);
         let path = |path: &Path| path.display().to_string();
+        if self.driver == "musl-gcc" {
+            // It has no C++.
+            return vec![
+                ("CC".to_owned(), self.driver.clone()),
+                ("CXX".to_owned(), String::new()),
+            ];
+        }
         vec![
             ("CC".to_owned(), path(&compiler.cc)),
             ("CXX".to_owned(), path(&compiler.cxx)),
@@ -304,7 +312,7 @@ fn driver_path(driver: &str) -> Option<PathBuf> {
         "c++" => Some(compilers()[0].cxx.clone()),
         "clang" => clang().map(|it| it.cc.clone()),
         "clang++" => clang().map(|it| it.cxx.clone()),
-        "gfortran" => crate::toolchain::find_program(driver),
+        "gfortran" | "musl-gcc" => crate::toolchain::find_program(driver),
         _ => None,
     }
 }

@@ -28,6 +28,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("ld.gold", "binutils"),
     ("ld.lld", "lld-22"),
     ("ld.lld-22", "lld-22"),
+    ("lib:c", "libc6-dev"),
     ("lib:c++", "libc++-22-dev"),
     ("lib:jemalloc", "libjemalloc-dev"),
     ("lib:sqlite3", "libsqlite3-dev"),
@@ -36,6 +37,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("llvm-jitlink-22", "llvm-22"),
     ("llvm-jitlink-executor-22", "llvm-22"),
     ("mold", "mold"),
+    ("musl-gcc", "musl-tools"),
     ("valgrind", "valgrind"),
 ];
 

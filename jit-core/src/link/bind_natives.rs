@@ -159,7 +159,10 @@ pub(super) fn program_image(link: &Link, program: &ProgramLink, imports: &Import
         exports: exports.filter(|export| !export.addr.is_null()).collect(),
         imports: imports.list.clone(),
         copies: copies.collect(),
-        preinit_arrays: preinit_arrays(link),
+        preinit_arrays: match program.own_c_library {
+            true => Vec::new(),
+            false => preinit_arrays(link),
+        },
         args: program.args.clone(),
         executable_stack: link.parts.iter().any(|part| part.graph.executable_stack),
     }

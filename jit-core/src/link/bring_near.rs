@@ -84,7 +84,8 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
 /// if only data does: it is null then, as GNU `ld` has it, for all who refer to it.
 fn leave_to_the_loader(link: &mut Link) {
     match &link.batch.binding {
-        NativeBinding::Program(program) if !program.undefined_weak_is_null => {}
+        NativeBinding::Program(program)
+            if !program.undefined_weak_is_null && !program.own_c_library => {}
         NativeBinding::Program(_) | NativeBinding::Immediate => return,
     }
     let names = &link.context.names;
@@ -376,6 +377,8 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
         (Bound::Pending, Resolution::Pending { kind, .. }) if *kind == SymbolKind::ThreadLocal => {
             TargetClass::LateThreadLocal
         }
+        // An undefined weak one that is hidden.
+        (Bound::Value(0), _) if external.uses.contains(Uses::THREAD_LOCAL) => TargetClass::Null,
         (Bound::Value(value), _) => classify_value(*value, extent),
         (Bound::Native, Resolution::Native(native)) => match native.symbol.kind {
             NativeKind::ThreadLocal => TargetClass::NativeThreadLocal,

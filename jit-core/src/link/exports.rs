@@ -23,6 +23,9 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     let NativeBinding::Program(program) = &link.batch.binding else {
         return Ok(());
     };
+    if program.own_c_library {
+        return Ok(());
+    }
     let mut dylibs: Vec<DylibId> = match &link.batch.roots {
         Some(roots) => roots.iter().map(|(dylib, _)| *dylib).collect(),
         None => link.groups.iter().map(|group| group.dylib).collect(),

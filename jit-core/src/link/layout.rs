@@ -394,6 +394,7 @@ pub(super) fn linker_defined(
         L::DataEnd => or_any(&segments[2], segments[2].content_size),
         L::ImageEnd => or_any(&segments[2], segments[2].size),
         L::ImageStart => group.extent.start,
+        L::TextStart => or_any(&segments[0], 0),
         L::GotBase => ExecutorAddr::new(group.got_base),
         L::DylibHeader => return None,
         L::TlsModuleBase => ExecutorAddr::NULL,

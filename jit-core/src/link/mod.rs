@@ -22,6 +22,7 @@ mod prune;
 mod ranges;
 mod record_places;
 mod resolve_externals;
+mod resolver_table;
 mod section_order;
 mod state;
 mod survey;
@@ -309,8 +310,19 @@ fn run_passes(
     })
 }
 
+/// Whether the link is for a program with a C library of its own.
+fn has_own_c_library(link: &Link) -> bool {
+    match &link.batch.binding {
+        NativeBinding::Program(program) => program.own_c_library,
+        NativeBinding::Immediate => false,
+    }
+}
+
 /// Adds the code that runs IFUNC resolvers to every group that has any.
 fn add_resolver_code(link: &mut Link) {
+    if has_own_c_library(link) {
+        return resolver_table::add(link);
+    }
     for index in 0..link.groups.len() {
         let parts = &link.groups[index].parts;
         let any = parts

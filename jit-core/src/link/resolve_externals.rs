@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::parallel;
+use super::resolver_table;
 use super::state::{Bound, External, Link, OWN, Uses, join_errors, table_of_symbols};
 use crate::arch::x86_64::lower::TargetClass;
 use crate::batch::{DylibId, Resolution};
@@ -87,6 +88,10 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     else {
         return resolution;
     };
+    if section == resolver_table::SECTION && super::has_own_c_library(link) {
+        // It comes later.
+        return resolution;
+    }
     let output = link.context.names.find(section.as_bytes());
     let mut of_dylib = link
         .parts

@@ -79,7 +79,13 @@ pub(super) fn add(line: &mut LinkLine, surroundings: &dyn Surroundings) -> Resul
     let concerns = |flag: &&String| starts(CONCERN_LINKING, flag) && !starts(CONCERN_CODE, flag);
     let flags = line.compile_flags.iter().filter(concerns);
     let mut flags: Vec<String> = flags.chain(&line.driver_flags).cloned().collect();
-    if flags.is_empty() || line.has_driver_libraries {
+    if line.has_driver_libraries {
+        return Ok(());
+    }
+    if line.is_static {
+        return add_all(line, surroundings, flags);
+    }
+    if flags.is_empty() {
         return Ok(());
     }
     line.has_driver_libraries = true;
@@ -100,6 +106,30 @@ pub(super) fn add(line: &mut LinkLine, surroundings: &dyn Surroundings) -> Resul
     let plain = answer(surroundings, &driver, &[])?;
     let full = answer(surroundings, &driver, &flags)?;
     take(line, &plain, full);
+    Ok(())
+}
+
+/// Adds everything that the driver would link to a static program: start-up files and the C library, too.
+fn add_all(
+    line: &mut LinkLine,
+    surroundings: &dyn Surroundings,
+    mut flags: Vec<String>,
+) -> Result<(), String> {
+    line.has_driver_libraries = true;
+    let libraries = std::mem::take(&mut line.default_libraries);
+    if !libraries && !line.start_files {
+        return Ok(());
+    }
+    // A program that may lie anywhere would relocate itself; here it is relocated already.
+    flags.push("-static".to_owned());
+    if !libraries {
+        flags.push("-nodefaultlibs".to_owned());
+    }
+    if !line.start_files {
+        flags.push("-nostartfiles".to_owned());
+    }
+    let full = answer(surroundings, &driver(line), &flags)?;
+    take(line, &LinkLine::default(), full);
     Ok(())
 }
 
@@ -164,7 +194,7 @@ fn take(line: &mut LinkLine, plain: &LinkLine, full: LinkLine) {
             is_behind = true;
         } else if let Some(count) = known.get_mut(&key(&input)).filter(|count| **count != 0) {
             *count -= 1;
-        } else if is_start_file(&input.name) {
+        } else if is_start_file(&input.name, line.is_static) {
             // The platform does what these are for.
         } else if is_behind {
             last.push(input);
@@ -187,14 +217,17 @@ fn take(line: &mut LinkLine, plain: &LinkLine, full: LinkLine) {
     line.export_dynamic |= full.export_dynamic && !plain.export_dynamic;
 }
 
-/// Whether a file of a driver's own brings a program's start and end, as the platform does here.
-fn is_start_file(name: &InputName) -> bool {
+/// Whether a file of a driver's own brings of a program's start and end what the platform does here. The C
+/// library's belong to a static one; the one for profiles starts them.
+pub(super) fn is_start_file(name: &InputName, is_static: bool) -> bool {
     let InputName::File(path) = name else {
         return false;
     };
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let kinds = ["crt1.o", "crti.o", "crtn.o", "crtbegin", "crtend"];
-    kinds.iter().any(|kind| file.contains(kind))
+    let of_compiler = ["crtbegin", "crtend"];
+    let of_c_library = ["crt1.o", "crti.o", "crtn.o"];
+    let is_one = |kinds: &[&str]| kinds.iter().any(|kind| file.contains(kind));
+    is_one(&of_compiler) || !is_static && !file.starts_with("gcrt1") && is_one(&of_c_library)
 }
 
 /// The library that replaces the allocator, if there is one: it has to be there before the first

@@ -17,8 +17,8 @@ use crate::LoadWhen;
 /// From this number on, inputs are opened by several threads.
 const PARALLEL_FROM: usize = 256;
 
-/// Libraries that stay shared under `-static`: they are in this process already, and a second copy
-/// of the C library cannot live beside the first.
+/// Libraries that stay shared under `-Bstatic`: they are in this process already, and half of a second copy
+/// of the C library cannot live beside the first. A static program has a whole one (`-static`).
 const ALWAYS_SHARED: &[&str] = &[
     "c", "m", "pthread", "dl", "rt", "util", "resolv", "anl", "nsl", "mvec",
 ];
@@ -75,15 +75,16 @@ pub(super) fn open(
     for dir in run_path::of_dependencies(line) {
         search.add_dependency_directory(&dir);
     }
+    let open_one = |input: &Input| open_one(input, &search, line.is_static);
     let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.
         threads = LinkThreads::start(limit);
         let inputs = line.inputs.par_iter();
-        results = inputs.map(|input| open_one(input, &search)).collect();
+        results = inputs.map(open_one).collect();
     } else {
         let inputs = line.inputs.iter();
-        results = inputs.map(|input| open_one(input, &search)).collect();
+        results = inputs.map(open_one).collect();
         let bytes = results.iter().flatten().flatten().map(Opened::size).sum();
         threads = LinkThreads::start(threads::worthwhile(limit, bytes));
     }
@@ -97,6 +98,12 @@ pub(super) fn open(
     if !errors.is_empty() {
         return Err(errors.join("\n"));
     }
+    if !line.is_static && !line.default_libraries && opened.iter().any(Opened::is_c_library) {
+        // As good as said. The start-up files are missing.
+        line.be_static();
+        line.has_driver_libraries = false;
+        return open(line, surroundings, dir, limit);
+    }
     Ok(Inputs {
         opened,
         search: Arc::new(search),
@@ -106,6 +113,26 @@ pub(super) fn open(
 }
 
 impl Opened {
+    /// Whether it is a static C library: what start-up files call is in the archive's list of symbols.
+    fn is_c_library(&self) -> bool {
+        const START: &[u8] = b"\0__libc_start_main\0";
+        /// Names and numbers of members are in a header of this size, as text; the list comes first.
+        const HEADER: usize = 60;
+        const MAGIC: usize = 8;
+        let FoundContent::Archive(bytes) = &self.found.content else {
+            return false;
+        };
+        let bytes = bytes.bytes();
+        let header = bytes.get(MAGIC..MAGIC + HEADER).unwrap_or_default();
+        let size = header
+            .get(48..58)
+            .and_then(|size| str::from_utf8(size).ok());
+        let size = size.and_then(|size| size.trim().parse().ok()).unwrap_or(0);
+        let list = bytes.get(MAGIC + HEADER..).unwrap_or_default();
+        let list = &list[..list.len().min(size)];
+        header.starts_with(b"/ ") && list.windows(START.len()).any(|name| name == START)
+    }
+
     /// Bytes that a link may have to look at.
     fn size(&self) -> u64 {
         match &self.found.content {
@@ -156,7 +183,7 @@ fn compile(
     Ok(languages)
 }
 
-fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String> {
+fn open_one(input: &Input, search: &LibrarySearch, is_static: bool) -> Result<Vec<Opened>, String> {
     let state = &input.state;
     let found = match &input.name {
         InputName::File(path) if path.as_os_str().is_empty() => {
@@ -170,7 +197,7 @@ fn open_one(input: &Input, search: &LibrarySearch) -> Result<Vec<Opened>, String
         }
         InputName::File(path) => search.open(path, state.choice),
         InputName::Library(name) => {
-            let shared = ALWAYS_SHARED.contains(&name.as_str());
+            let shared = !is_static && ALWAYS_SHARED.contains(&name.as_str());
             let choice = if shared {
                 LibraryChoice::SharedFirst
             } else {

@@ -102,7 +102,7 @@ const CPP_NEW: &str = "{ extern \"C++\" { operator?new*; operator?delete*; }; };
 const CPP_TYPEINFO: &str = "{ extern \"C++\" { typeinfo?for*; typeinfo?name?for*; }; };";
 
 /// The loader of every process.
-const LOADER: &str = "ld-linux-x86-64.so.2";
+pub(super) const LOADER: &str = "ld-linux-x86-64.so.2";
 
 /// Applies one option; `next` gives the word after it.
 pub(super) fn apply(
@@ -286,7 +286,7 @@ fn apply_valued(
             let script = script(line, value()?);
             line.push(InputName::File(script));
         }
-        "dynamic-linker" | "I" => loader(&value()?)?,
+        "dynamic-linker" | "I" => line.other_loader = Some(value()?).filter(is_other_loader),
         _ => return Ok(Handled::Unknown),
     }
     Ok(Handled::Yes)
@@ -361,14 +361,9 @@ fn entry(symbol: &str) -> Result<String, String> {
     }
 }
 
-/// The process that links has its loader already.
-fn loader(path: &str) -> Result<(), String> {
-    match Path::new(path).file_name().and_then(|name| name.to_str()) {
-        Some(LOADER) => Ok(()),
-        _ => Err(format!(
-            "--dynamic-linker {path}: the program runs under the loader of this process, {LOADER}"
-        )),
-    }
+/// Whether a loader is not that of every process.
+fn is_other_loader(path: &String) -> bool {
+    Path::new(path).file_name().and_then(|name| name.to_str()) != Some(LOADER)
 }
 
 /// A script is looked for here, and in the directories that were named.

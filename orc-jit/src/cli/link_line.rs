@@ -39,6 +39,8 @@ pub struct LinkLine {
     pub undefined_weak_is_null: bool,
     /// `-z nocopyreloc`: no variable of a library is copied into the program.
     pub no_copies: bool,
+    /// `--dynamic-linker`, if it names another loader than this process's.
+    pub other_loader: Option<String>,
     /// `-rpath-link`: where what the libraries need is looked for while linking.
     pub link_path: Vec<String>,
     /// `--entry`, if given.
@@ -49,6 +51,8 @@ pub struct LinkLine {
     pub export_dynamic: bool,
     /// `-no-pie`, `-static`: the program lies at the same addresses each time.
     pub fixed_addresses: bool,
+    /// `-static`, `-static-pie`: the program brings its own C library, and takes nothing from this process.
+    pub is_static: bool,
     /// `--gc-sections`, if given.
     pub gc_sections: Option<bool>,
     /// Whether the languages' and the system's libraries may be used without being named.
@@ -192,6 +196,7 @@ impl Default for LinkLine {
             library_dirs: Vec::new(),
             run_path: Vec::new(),
             run_path_for_all: false,
+            other_loader: None,
             undefined_weak_is_null: false,
             no_copies: false,
             link_path: Vec::new(),
@@ -199,6 +204,7 @@ impl Default for LinkLine {
             output: None,
             export_dynamic: false,
             fixed_addresses: false,
+            is_static: false,
             gc_sections: None,
             default_libraries: true,
             undefined: Vec::new(),
@@ -257,6 +263,7 @@ impl LinkLine {
             }
         }
         line.obey_warnings()?;
+        line.check_loader()?;
         Ok(line)
     }
 
@@ -272,6 +279,24 @@ impl LinkLine {
             true => Ok(()),
             false => Err(format!("{} (--fatal-warnings)", self.warnings.join("\n"))),
         }
+    }
+
+    /// The process that links has its loader already.
+    fn check_loader(&self) -> Result<(), String> {
+        match &self.other_loader {
+            Some(path) if !self.is_static => Err(format!(
+                "--dynamic-linker {path}: the program runs under the loader of this process, {}",
+                ld_options::LOADER
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the program one that brings its own C library.
+    pub(super) fn be_static(&mut self) {
+        self.is_static = true;
+        // Start-up code writes there, and then protects it.
+        self.tuning.writable_relro = true;
     }
 
     /// Looks for files that options name and that a link does not read.
@@ -337,6 +362,7 @@ impl LinkLine {
             "-static" | "-static-pie" | "--static" => {
                 self.state.choice = LibraryChoice::StaticOnly;
                 self.fixed_addresses = text != "-static-pie";
+                self.be_static();
             }
             "-pie" | "-no-pie" | "-nopie" => self.fixed_addresses = text != "-pie",
             "--coverage" => self.compile_flags.push(text.to_owned()),

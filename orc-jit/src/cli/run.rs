@@ -416,7 +416,7 @@ pub(super) fn prepare(
     let settings = ProgramSettings {
         entry: match entry {
             Some(entry) => Entry::Symbol(entry.clone()),
-            None if line.start_files => Entry::Main,
+            None if line.start_files && !line.is_static => Entry::Main,
             None => Entry::Start,
         },
         init: line.init.clone(),
@@ -424,6 +424,7 @@ pub(super) fn prepare(
         multiple_definitions: line.multiple_definitions,
         run_path: line.run_path.clone(),
         run_path_for_all: line.run_path_for_all,
+        own_c_library: line.is_static,
         undefined_weak_is_null: line.undefined_weak_is_null,
         no_copies: line.no_copies,
         gc_sections: line.gc_sections.unwrap_or(defaults.gc_sections),

@@ -24,7 +24,9 @@ pub(crate) fn linker_defined(name: &[u8]) -> Option<LinkerDefined> {
         b"etext" | b"_etext" | b"__etext" => Some(LinkerDefined::TextEnd),
         b"edata" | b"_edata" | b"__bss_start" => Some(LinkerDefined::DataEnd),
         b"end" | b"_end" => Some(LinkerDefined::ImageEnd),
-        b"__ehdr_start" | b"__executable_start" => Some(LinkerDefined::ImageStart),
+        b"__ehdr_start" => Some(LinkerDefined::ImageStart),
+        // With `etext`, the bounds of the code: profiles have room for all that lies in between.
+        b"__executable_start" => Some(LinkerDefined::TextStart),
         b"__dso_handle" => Some(LinkerDefined::DylibHeader),
         b"_GLOBAL_OFFSET_TABLE_" => Some(LinkerDefined::GotBase),
         b"_TLS_MODULE_BASE_" => Some(LinkerDefined::TlsModuleBase),

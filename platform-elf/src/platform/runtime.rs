@@ -21,7 +21,7 @@ use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
 use super::opening::ToInitialize;
-use super::support::{HEADER, PROCESS_START, PROGRAM_START, SupportObject};
+use super::support::{HEADER, PROCESS_START, PROFILE_START, PROGRAM_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
 /// The name of the runtime's dylib.
@@ -64,9 +64,22 @@ pub struct ProgramCall<'a> {
     pub args: &'a [Vec<u8>],
     /// End the process with the program's status; the call then does not return.
     pub then_exit: bool,
-    /// Whether the entry point is where a process starts, as [`SupportObject::process_start`] makes it,
-    /// and does the task of start-up code itself.
-    pub bare: bool,
+    /// What the entry point is.
+    pub start: ProgramStart,
+}
+
+/// What the entry point of a program is. The runtime knows them by these numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum ProgramStart {
+    /// Its `main`.
+    #[default]
+    Main = 0,
+    /// Where a process starts, as [`SupportObject::process_start`] makes it: what start-up code does is its
+    /// own task.
+    Process = 1,
+    /// The same, of a program with a C library of its own ([`ElfRuntime::add_dylib_alone`]).
+    OwnCLibrary = 2,
 }
 
 impl ElfRuntime {
@@ -167,6 +180,28 @@ impl ElfRuntime {
         Ok(dylib)
     }
 
+    /// A new dylib of the runtime's session, with a header alone: for a program that brings a C library of
+    /// its own, and shall take nothing from this process's.
+    ///
+    /// # Errors
+    /// Bugs only.
+    pub fn add_dylib_alone(&self, name: &str) -> Result<Dylib, LinkError> {
+        let session = self.dylib.session();
+        let dylib = session.add_dylib(name);
+        self.platform.name_dylib(dylib.id(), name);
+        let header: Arc<dyn ObjectFile> = Arc::new(SupportObject::header(session.names()));
+        let tracker = dylib.new_tracker();
+        tracker.add_objects([header])?;
+        // Its thread-locals are at fixed offsets, so no call of it is left.
+        tracker.add_absolute(&[AbsoluteSymbol {
+            name: session.names().intern(b"__tls_get_addr"),
+            addr: ExecutorAddr::NULL,
+            kind: SymbolKind::Function,
+            weak: true,
+        }])?;
+        Ok(dylib)
+    }
+
     /// Makes a dylib a program's: what start-up files bring to a program and not to a library.
     ///
     /// # Errors
@@ -180,6 +215,19 @@ impl ElfRuntime {
         let object = SupportObject::init_and_fini(&names);
         // Fragments are concatenated within one tracker, so these go where the program's objects are.
         dylib.add_object(Arc::new(object))
+    }
+
+    /// Has a program's profile started, if it was linked for one: with a start-up file that defines the
+    /// function for that.
+    ///
+    /// # Errors
+    /// When the dylib was removed.
+    pub fn add_profile_start(&self, dylib: &Dylib) -> Result<(), LinkError> {
+        let names = dylib.session().names().clone();
+        if !dylib.defines(names.intern(PROFILE_START.as_bytes())) {
+            return Ok(());
+        }
+        dylib.add_object(Arc::new(SupportObject::profile_start(&names)))
     }
 
     /// Adds what a program needs that is started where a process starts, at `entry`, and returns the
@@ -297,7 +345,7 @@ impl ElfRuntime {
             entry.addr(),
             program.args.to_vec(),
             program.then_exit,
-            program.bare,
+            program.start as u8,
         );
         let status = call_for_value(&*self.executor, self.functions.run_main, &args)?;
         // The program's end has closed them, unless they were open before.

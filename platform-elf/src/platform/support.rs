@@ -31,6 +31,9 @@ pub(super) const PROCESS_START: &str = "__orc_process_start";
 /// The name of a dylib's header.
 pub(super) const HEADER: &str = "__dso_handle";
 
+/// The function that starts a profile (`-pg`).
+pub(super) const PROFILE_START: &str = "__gmon_start__";
+
 /// What marks a dylib that has [`SupportObject::init_and_fini`]. No object can spell it.
 pub(super) const PROGRAM_START: &str = "<.init and .fini>";
 
@@ -114,6 +117,19 @@ impl SupportObject {
         let block = made.block(".text", SectionKind::Text, 0, 16, &CODE);
         made.edge(73, entry, -4, Kind::Branch32);
         made.place(start, block);
+        made.finish()
+    }
+
+    /// Calls `__gmon_start__` in `.init`, where `crti.o` does: what a start-up file for profiles (`gcrt1.o`)
+    /// has to do before anything else.
+    #[must_use]
+    pub fn profile_start(names: &NameTable) -> Self {
+        const CODE: [u8; 5] = [0xe8, 0, 0, 0, 0]; // call __gmon_start__
+        let mut made = Builder::new("<profile start>", names);
+        let start = made.refer(PROFILE_START);
+        made.block(".init", SectionKind::Text, 0, 1, &CODE);
+        made.edge(1, start, -4, Kind::Branch32);
+        made.interface.has_initializers = true;
         made.finish()
     }
 
@@ -335,6 +351,7 @@ mod tests {
             SupportObject::header(&names),
             SupportObject::atexit(&names),
             SupportObject::init_and_fini(&names),
+            SupportObject::profile_start(&names),
         ] {
             let graph = object.build_graph(&Claims::default()).unwrap();
             for definition in &object.interface().definitions {

@@ -1,0 +1,51 @@
+//! The table of IFUNC resolvers of a program that runs them itself.
+//!
+//! The start-up code of a static C library goes through `IRELATIVE` relocations, once it knows the
+//! processor: each has the place of a pointer, and the function that says what it is. The C library finds them
+//! between two symbols that the linker defines (`__rela_iplt_start`, `__rela_iplt_end`).
+
+use super::linker_part::{self, NewBlock};
+use super::state::{Ifunc, Link, Part};
+use crate::arch::x86_64::Kind;
+use crate::graph::{Edge, SectionKind};
+use crate::name::NameId;
+
+/// The table's section.
+pub(super) const SECTION: &str = ".rela.iplt";
+
+/// A relocation: the pointer's place, its type (`R_X86_64_IRELATIVE`), and the resolver.
+const SIZE: usize = 24;
+const TYPE: u64 = 37;
+
+/// Adds each part's entries to the part.
+pub(super) fn add(link: &mut Link) {
+    let output = link.context.names.intern(SECTION.as_bytes());
+    for part in &mut link.parts {
+        for ifunc in std::mem::take(&mut part.ifuncs) {
+            add_entry(part, output, ifunc);
+        }
+    }
+}
+
+fn add_entry(part: &mut Part, output: NameId, ifunc: Ifunc) {
+    let graph = &mut part.graph;
+    let known = graph.sections.iter().position(|s| s.output == output);
+    let section = match known {
+        Some(index) => crate::graph::SectionId(index as u32),
+        None => {
+            let section = linker_part::new_section(output, SectionKind::RelocatedReadOnly);
+            linker_part::push_section(graph, section)
+        }
+    };
+    let mut bytes = [0; SIZE];
+    bytes[8..16].copy_from_slice(&TYPE.to_le_bytes());
+    let block = NewBlock::bytes(section, &bytes, 8).with_edge(0, Kind::Pointer64, ifunc.slot, 0);
+    let block = linker_part::add_block(graph, block);
+    graph.edges.push(Edge {
+        offset: 16,
+        target: ifunc.resolver,
+        addend: 0,
+        kind: Kind::Pointer64.edge(),
+    });
+    graph.blocks[block.0 as usize].edges.end += 1;
+}
