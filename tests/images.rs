@@ -313,6 +313,34 @@ fn the_command_is_looked_for() {
     assert!(message.contains(&expected), "{message}");
 }
 
+/// Compiler drivers look for a linker named `ld` where `-B` says.
+#[test]
+fn a_compiler_driver_calls_it_as_its_linker() {
+    let scratch = objects();
+    let Some(command) = orc_jit() else { return };
+    fs::create_dir(scratch.file("bin")).unwrap();
+    symlink(command, scratch.file("bin/ld")).unwrap();
+    let cc = |arguments: &[&str]| {
+        let words = [&["cc", "-Bbin"], arguments].concat();
+        Invocation::new(words).run_in(scratch.path()).unwrap()
+    };
+    assert_linked(&cc(&["main.o", "-o", "program"]));
+    assert_runs(&scratch, "program");
+    assert_linked(&cc(&["-no-pie", "main.o", "-o", "fixed"]));
+    assert_runs(&scratch, "fixed");
+    assert_linked(&cc(&["-static", "main.o", "-o", "static"]));
+    assert_runs(&scratch, "static");
+    // What is no program is made by the linker that is there.
+    scratch.write("library.c", "int value(void) { return 1; }\n");
+    assert_linked(&cc(&["-shared", "-fPIC", "library.c", "-o", "library.so"]));
+    assert_linked(&cc(&["-r", "main.o", "-o", "again.o"]));
+    assert!(
+        fs::read(scratch.file("library.so"))
+            .unwrap()
+            .starts_with(b"\x7fELF")
+    );
+}
+
 #[test]
 fn build_tools_learn_what_it_is() {
     let scratch = Scratch::new();

@@ -1,8 +1,9 @@
 //! Called in a linker's place, as in `rustc -C linker=orc-jit`.
 //!
-//! There is no subcommand then, and the arguments are a compiler driver's. A program becomes an image, a file
-//! that holds what it is made of ([`super::image`]). Whatever is not a program (a shared library for a
-//! procedural macro, a relocatable link, a compilation) goes to the real driver.
+//! There is no subcommand then, and the arguments are a compiler driver's, or those of one to `ld`
+//! ([`super::as_ld`]). A program becomes an image, a file that holds what it is made of
+//! ([`super::image`]). Whatever is not a program (a shared library for a procedural
+//! macro, a relocatable link, a compilation) goes to the real driver, or the linker.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -18,7 +19,9 @@ use super::map_file::LinkReport;
 use super::run::Moment;
 use super::scratch::{self, Scratch};
 use super::surroundings::Surroundings;
-use super::{Failure, inputs, lto, output, questions, response_file, run, run_path, threads};
+use super::{
+    Failure, as_ld, inputs, lto, output, questions, response_file, run, run_path, threads,
+};
 
 /// Options that ask a compiler driver for something else than linking.
 const NOT_LINKING: &[&str] = &[
@@ -55,6 +58,11 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     if args.iter().any(asks_else) {
         return Err(Failure::Failed(call_driver(&args)));
     }
+    let given = args.clone();
+    let is_ld = as_ld::is_call(&args);
+    if is_ld {
+        args = as_ld::in_words_of_a_driver(&args);
+    }
     let parse = |args: &[OsString]| LinkLine::parse(args.iter().cloned(), &|_| None);
     let mut line = parse(&args).map_err(Failure::Usage)?;
     if let Some(option) = run_path::option_from_environment(&line) {
@@ -62,7 +70,10 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         line = parse(&args).map_err(Failure::Usage)?;
     }
     if line.output_kind != OutputKind::Program {
-        return Err(Failure::Failed(call_driver(&args)));
+        return Err(Failure::Failed(match is_ld {
+            true => become_other("ORC_JIT_LD", "ld.bfd", &given),
+            false => call_driver(&args),
+        }));
     }
     let unknown = line.own_options.iter().map(|o| o.display().to_string());
     let notes = line.warnings.iter().chain(&line.notes).cloned();
@@ -149,9 +160,14 @@ fn resolve(
 
 /// Becomes the real driver; returns only with an error.
 fn call_driver(args: &[OsString]) -> String {
-    let driver = std::env::var("ORC_JIT_CC").unwrap_or_else(|_| "cc".to_owned());
-    let error = Command::new(&driver).args(args).exec();
-    format!("cannot run `{driver}` for what is not a program: {error}; set ORC_JIT_CC")
+    become_other("ORC_JIT_CC", "cc", args)
+}
+
+/// Becomes the command that the variable names; returns only with an error.
+fn become_other(variable: &str, usual: &str, args: &[OsString]) -> String {
+    let command = std::env::var(variable).unwrap_or_else(|_| usual.to_owned());
+    let error = Command::new(&command).args(args).exec();
+    format!("cannot run `{command}` for what is not a program: {error}; set {variable}")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The `orc-jit` command.
 
+mod as_ld;
 mod driver_defaults;
 mod driver_libraries;
 mod executor;
