@@ -424,6 +424,11 @@ pub(super) fn keyword(line: &mut LinkLine, keyword: &str) -> Result<(), String> 
             )),
             Some(_) => {}
             // As GNU ld says.
+            None if line.fatal_warnings => {
+                return Err(format!(
+                    "-z {keyword} ignored: it is unknown (--fatal-warnings)"
+                ));
+            }
             None => line
                 .warnings
                 .push(format!("-z {keyword} ignored: it is unknown")),

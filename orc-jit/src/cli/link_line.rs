@@ -262,22 +262,15 @@ impl LinkLine {
                 _ => line.push(InputName::File(PathBuf::from(arg))),
             }
         }
-        line.obey_warnings()?;
+        line.obey_warnings();
         line.check_loader()?;
         Ok(line)
     }
 
-    /// Makes errors of warnings, if the user wants that.
-    fn obey_warnings(&mut self) -> Result<(), String> {
-        if !self.fatal_warnings {
-            return Ok(());
-        }
-        if self.undefined_symbols == Undefined::Warn {
+    /// Makes errors of warnings that come later, if the user wants that.
+    fn obey_warnings(&mut self) {
+        if self.fatal_warnings && self.undefined_symbols == Undefined::Warn {
             self.undefined_symbols = Undefined::Error;
-        }
-        match self.warnings.is_empty() {
-            true => Ok(()),
-            false => Err(format!("{} (--fatal-warnings)", self.warnings.join("\n"))),
         }
     }
 
