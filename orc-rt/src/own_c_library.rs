@@ -20,6 +20,7 @@ use core::ffi::{CStr, c_int, c_void};
 
 use orc_shared::ExecutorAddr;
 
+use crate::arch;
 use crate::registry::{Arguments, Outcome};
 
 const AT_PHDR: usize = 3;
@@ -68,7 +69,7 @@ impl Found {
 pub fn hand_over(arguments: &Arguments, entry: ExecutorAddr) -> Outcome<()> {
     let mut found = Found {
         entry: entry.value(),
-        thread_pointer: thread_pointer(),
+        thread_pointer: arch::thread_pointer(),
         is_first: true,
         headers: Vec::new(),
         thread_locals: Vec::new(),
@@ -225,15 +226,6 @@ unsafe fn auxiliary_vector(arguments: &Arguments) -> &'static mut [usize] {
         }
         core::slice::from_raw_parts_mut(first, words)
     }
-}
-
-fn thread_pointer() -> u64 {
-    let pointer: u64;
-    // SAFETY: the first word of a thread's control block is its own address (psABI).
-    unsafe {
-        core::arch::asm!("mov {}, fs:0", out(reg) pointer, options(nostack, readonly, preserves_flags));
-    }
-    pointer
 }
 
 /// Takes back what this process has asked of the kernel for this thread, and for itself.

@@ -95,6 +95,9 @@ pub(super) fn open(
             Err(error) => errors.push(error),
         }
     }
+    if line.is_static {
+        errors.extend(opened.iter().filter_map(Opened::refuse_shared));
+    }
     if !errors.is_empty() {
         return Err(errors.join("\n"));
     }
@@ -113,6 +116,17 @@ pub(super) fn open(
 }
 
 impl Opened {
+    /// Why a static program cannot have it, if it is a shared library.
+    fn refuse_shared(&self) -> Option<String> {
+        let is_shared = matches!(self.found.content, FoundContent::Shared(_));
+        is_shared.then(|| {
+            format!(
+                "{}: a static program has no loader for shared libraries: leave out -static, or name an archive",
+                self.found.path.display()
+            )
+        })
+    }
+
     /// Whether it is a static C library: what start-up files call is in the archive's list of symbols.
     fn is_c_library(&self) -> bool {
         const START: &[u8] = b"\0__libc_start_main\0";

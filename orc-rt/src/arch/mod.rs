@@ -1,6 +1,7 @@
 //! What depends on the CPU. Each CPU's file has the same items in the same order:
 //!
 //! - `RECORD_THUNK`, the code of [`crate::thunk`];
+//! - `thread_pointer`, which thread-locals lie at distances from;
 //! - `call_outermost`, which calls code as a process's first frame;
 //! - `___orc_rt_elfnix_tls_get_addr` and `___orc_rt_elfnix_tlsdesc_resolver`;
 //! - `__orc_rt_sysv_reenter` and `__orc_rt_reoptimize`;

@@ -29,6 +29,20 @@ pub const RECORD_THUNK: &[u8] = &[
     0xff, 0x27, // jmp [rdi]
 ];
 
+/// The thread pointer of this thread: the first word of its control block, which is that block's address.
+pub fn thread_pointer() -> u64 {
+    let pointer: u64;
+    // SAFETY: reads the word that the psABI has there.
+    unsafe {
+        core::arch::asm!(
+            "mov {}, fs:[0]",
+            out(reg) pointer,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    pointer
+}
+
 /// Calls `function(argc, argv, environment)` from a frame that unwinders take for the first of the
 /// process, as they do with the one that calls `main` in a linked program.
 ///
