@@ -15,7 +15,8 @@
 //! The order in which glibc loads it all is what makes this work (checked with 2.36):
 //!
 //! 1. All libraries are mapped. A missing one, or a missing version, ends `dlopen` here.
-//! 2. Libraries are relocated, dependencies first, the image last. A missing symbol ends `dlopen`.
+//! 2. Libraries are relocated, dependencies first, the image last. A missing symbol ends `dlopen`, but for
+//!    functions that libraries look up when they call them.
 //! 3. The image's `IRELATIVE` relocation comes after its others: the table is filled, every library
 //!    is relocated, no constructor of theirs has run. The hook copies what the program has copies of
 //!    (`copies`), lets the caller complete the program's memory (`relocated`), and leads
