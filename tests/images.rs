@@ -330,6 +330,15 @@ fn a_compiler_driver_calls_it_as_its_linker() {
     assert_runs(&scratch, "fixed");
     assert_linked(&cc(&["-static", "main.o", "-o", "static"]));
     assert_runs(&scratch, "static");
+    // libtool asks so.
+    let asked = Invocation::new(["bin/ld", "-m", "elf_x86_64", "--help"]);
+    let asked = asked.run_in(scratch.path()).unwrap();
+    assert_linked(&asked);
+    assert!(
+        String::from_utf8(asked.stdout)
+            .unwrap()
+            .contains(": supported targets: elf64")
+    );
     // What is no program is made by the linker that is there.
     scratch.write("library.c", "int value(void) { return 1; }\n");
     assert_linked(&cc(&["-shared", "-fPIC", "library.c", "-o", "library.so"]));

@@ -10,10 +10,12 @@ use std::path::Path;
 use super::driver_libraries::is_start_file;
 use super::link_line::InputName;
 
-/// Whether the words are a driver's to the linker: those of gcc and clang say which emulation they want.
+/// Whether the words, the command's name first, are a driver's to the linker: by that name, or because they
+/// say which emulation they want, as those of gcc and clang do, and libtool's.
 pub(super) fn is_call(args: &[OsString]) -> bool {
-    args.windows(2)
-        .any(|words| words[0] == "-m" && words[1] == "elf_x86_64")
+    let name = args.first().map(|name| named(name)).unwrap_or_default();
+    let emulation = |words: &[OsString]| words[0] == "-m" && words[1] == "elf_x86_64";
+    name == "ld" || name.starts_with("ld.") || args.windows(2).any(emulation)
 }
 
 /// The same in the words of a driver.
@@ -77,9 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_a_driver_is_known_by_its_emulation() {
-        assert!(is_call(&words("-pie -m elf_x86_64 -o a.out a.o")));
-        assert!(!is_call(&words("-m64 -o a.out a.o")) && !is_call(&words("-m")));
+    fn a_call_of_a_driver_is_known_by_name_or_emulation() {
+        assert!(is_call(&words("orc-jit -pie -m elf_x86_64 -o a.out a.o")));
+        assert!(is_call(&words("bin/ld -o a.out a.o")) && is_call(&words("ld.orc --version")));
+        assert!(!is_call(&words("orc-jit -m64 -o a.out a.o")) && !is_call(&words("old -m")));
     }
 
     #[test]

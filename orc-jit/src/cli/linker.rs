@@ -35,8 +35,12 @@ const NOT_LINKING: &[&str] = &[
     "-dumpmachine",
 ];
 
-/// Whether arguments without a subcommand are those of a linker.
+/// Whether arguments without a subcommand, the command's name first, are those of a linker.
 pub(super) fn is_linker_call(args: &[OsString]) -> bool {
+    if as_ld::is_call(args) {
+        return true;
+    }
+    let args = args.get(1..).unwrap_or_default();
     let text = |arg: &OsString| arg.to_str().map(str::to_owned).unwrap_or_default();
     let says_so = |arg: &String| {
         let joined = ["-o", "-Wl,", "-L", "-print-", "@"];
@@ -48,9 +52,11 @@ pub(super) fn is_linker_call(args: &[OsString]) -> bool {
     asks_name || args.iter().map(text).any(|arg| says_so(&arg))
 }
 
-/// Links as asked.
+/// Links as asked by arguments, the command's name first.
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let mut args = response_file::expand(args.iter().cloned())?;
+    let is_ld = as_ld::is_call(&args);
+    args.remove(0);
     let asks_else = |arg: &OsString| {
         arg.to_str()
             .is_some_and(|a| NOT_LINKING.contains(&a) || a.starts_with("-print-"))
@@ -59,7 +65,6 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         return Err(Failure::Failed(call_driver(&args)));
     }
     let given = args.clone();
-    let is_ld = as_ld::is_call(&args);
     if is_ld {
         args = as_ld::in_words_of_a_driver(&args);
     }
@@ -177,7 +182,8 @@ mod tests {
     #[test]
     fn linker_calls_are_recognized() {
         let is = |line: &str| {
-            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let words = std::iter::once("orc-jit").chain(line.split(' '));
+            let args: Vec<OsString> = words.map(OsString::from).collect();
             is_linker_call(&args)
         };
         assert!(is("-m64 a.o -o out") && is("@args") && is("a.o -Wl,--as-needed"));

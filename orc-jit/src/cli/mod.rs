@@ -137,7 +137,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
             options::Options::try_parse_from(&args)?;
             Err(Failure::Usage("nothing to do".to_owned()))
         }
-        _ if linker::is_linker_call(&args[1..]) => linker::command(&args[1..]),
+        _ if linker::is_linker_call(&args) => linker::command(&args),
         // Whoever names a file wants it run.
         _ if Path::new(first).exists() => Err(Failure::Usage(format!(
             "`{first}` is no subcommand, but a file: `orc-jit run {first}` runs it"
