@@ -171,6 +171,9 @@ fn sessions_leave_nothing_behind() {
 fn sessions_leave_nothing_behind_in_an_executor() {
     let _alone = alone();
     let objects = Objects::new();
+    // The executor has one heap for all threads too: each more reserves 64 MiB of addresses.
+    // SAFETY: only this test runs, and no thread of it asks for variables now.
+    unsafe { std::env::set_var("MALLOC_ARENA_MAX", "1") };
     let executor = Executor::spawn().expect("an executor starts");
     let pid = executor.pid();
     soak("sessions in an executor", SESSIONS, pid, |number| {
