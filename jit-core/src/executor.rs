@@ -14,6 +14,8 @@ use orc_shared::api::{
 pub use orc_shared::{AllocAction, AllocActionPair};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
+use crate::cpu::Architecture;
+
 pub use crash::{Crash, ExplainCrash};
 pub use disconnect::{Disconnect, signal_name};
 
@@ -116,6 +118,13 @@ pub type DispatchHandler = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
 /// Everything the controller asks of an executor.
 pub trait ExecutorControl: Send + Sync {
+    /// The CPU that the code runs on.
+    fn architecture(&self) -> Architecture;
+
+    /// What the system says of the processor (`AT_HWCAP` and `AT_HWCAP2`, `getauxval(3)`), for IFUNC
+    /// resolvers that are told.
+    fn capabilities(&self) -> [u64; 2];
+
     /// Page size in bytes.
     fn page_size(&self) -> u64;
 

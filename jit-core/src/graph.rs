@@ -186,12 +186,17 @@ pub struct Symbol {
     pub weak: bool,
 }
 
-/// How an edge computes the bytes it writes; see `arch::x86_64` for the formulas.
-///
-/// The number space is shared by all CPUs: each arch module defines its own kinds as constants of
-/// its own `enum` with `u8` representation and converts.
+/// How an edge computes the bytes it writes: the number of a kind of the graph's CPU ([`crate::cpu`]),
+/// which has the formulas.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct EdgeKind(pub u8);
+
+impl EdgeKind {
+    /// Writes nothing; the target stays alive with the place. The same on all CPUs.
+    pub const NONE: Self = Self(0);
+    /// `S + A`, 64 bits of data. The same on all CPUs.
+    pub const POINTER64: Self = Self(1);
+}
 
 /// A place in a block that depends on a symbol's address.
 ///

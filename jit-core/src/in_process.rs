@@ -14,6 +14,7 @@ use orc_target_process::host::{identity, loader};
 
 use orc_target_process::tls::Reserve;
 
+use crate::cpu::Architecture;
 use crate::executor::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
     TlsAccess, TlsBlock,
@@ -82,6 +83,16 @@ impl Default for InProcessExecutor {
 }
 
 impl ExecutorControl for InProcessExecutor {
+    fn architecture(&self) -> Architecture {
+        const OWN: Architecture = Architecture::of_this_process()
+            .expect("the process runs on a CPU that code can be linked for");
+        OWN
+    }
+
+    fn capabilities(&self) -> [u64; 2] {
+        LocalExecutor::capabilities().into()
+    }
+
     fn page_size(&self) -> u64 {
         self.memory().page_size()
     }

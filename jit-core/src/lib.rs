@@ -4,7 +4,6 @@
 //! reached only through [`executor::ExecutorControl`].
 #![forbid(unsafe_code)]
 
-pub mod arch;
 pub mod batch;
 pub mod cpu;
 pub mod demangle;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use jit_core::cpu::{Kinds, x86_64::Kind};
 use jit_core::graph::{InputBytes, LinkGraph, Target};
 use jit_core::name::NameTable;
 use jit_core::object::{Claims, LazyObjects, ObjectError, ObjectFile};
@@ -242,7 +243,7 @@ fn dump_graph(graph: &LinkGraph, names: &NameTable) {
             block.content,
         );
         for edge in &graph.edges[block.edges.start as usize..block.edges.end as usize] {
-            let kind = jit_core::arch::x86_64::Kind::from_edge(edge.kind);
+            let kind = Kind::from_edge(edge.kind);
             let target = describe.symbol(edge.target);
             println!("    {:#x} {kind:?} {target} {:+#x}", edge.offset, {
                 edge.addend

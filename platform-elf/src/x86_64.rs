@@ -2,7 +2,7 @@
 //!
 //! Relocation numbers are those of the System V psABI for x86-64, table "Relocation Types".
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::x86_64::Kind;
 use object::elf::{self, Machine, RelocationType};
 
 /// `e_machine` of objects for this CPU.
@@ -130,7 +130,7 @@ pub(crate) fn implicit_addend(field: &[u8]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jit_core::arch::x86_64::Group;
+    use jit_core::cpu::{Group, Kinds};
 
     #[test]
     fn every_request_and_fixup_an_object_may_ask_for_has_a_number() {

@@ -7,11 +7,104 @@
 //! - which bytes a fixup writes (`fixup.rs`);
 //! - what stubs, the code that runs IFUNC resolvers and gaps look like (`stubs.rs`).
 //!
-//! Here are the words that the answers share.
+//! [`Cpu`] is the list of these questions. `link/` is generic over it and names no CPU; which one a
+//! session has, its executor says ([`Architecture`]). Here are the words that the answers share.
 
 pub mod aarch64;
+mod architecture;
+pub mod x86_64;
+
+use std::fmt::Debug;
+
+pub use architecture::{Architecture, ForCpu};
 
 use crate::graph::{Edge, EdgeKind};
+
+/// The kinds of edges of a CPU.
+pub trait Kinds: Copy + Eq + Debug + Send + Sync + 'static {
+    /// Every kind, in the order of its number.
+    const ALL: &'static [Self];
+
+    /// What the linker has to know of the kind.
+    fn facts(self) -> KindFacts;
+
+    /// The kind's name, as in "Delta32".
+    fn name(self) -> &'static str;
+
+    /// The graph's number for the kind.
+    fn edge(self) -> EdgeKind;
+
+    /// The kind behind a graph's kind number, if the CPU has it.
+    #[must_use]
+    fn from_edge(kind: EdgeKind) -> Option<Self> {
+        Self::ALL.get(usize::from(kind.0)).copied()
+    }
+}
+
+/// A CPU: what the linker asks of it.
+pub trait Cpu: 'static {
+    /// Its kinds of edges. [`EdgeKind::NONE`] and [`EdgeKind::POINTER64`] are the same on all CPUs.
+    type Kind: Kinds;
+
+    /// `TP + A`, 64 bits of data: the kind of a GOT entry that holds an offset from the thread pointer.
+    const TP_OFFSET64: Self::Kind;
+
+    /// A PLT stub.
+    const STUB: Stub;
+
+    /// How far a branch leads, in bytes, if that is less than what one allocation spans.
+    const BRANCH_REACH: Option<u64>;
+
+    /// Code that leads a branch over a longer distance; the same as [`Self::STUB`] where branches reach
+    /// everything of an allocation.
+    const VENEER: Stub;
+
+    /// The addend of a branch to the very start of its target.
+    const BRANCH_ADDEND: i64;
+
+    /// What fills the gaps between blocks of code.
+    const CODE_GAP: u8;
+
+    /// A wrapper function that runs IFUNC resolvers. Its argument bytes are those that
+    /// [`Self::resolver_arguments`] makes; then pairs of 64-bit addresses (resolver, slot). It stores
+    /// what each resolver returns in its slot, and returns an SPS `Error` of success.
+    const RUN_RESOLVERS: &'static [u8];
+
+    /// What IFUNC resolvers are told of the processor (`AT_HWCAP`, `AT_HWCAP2`), as
+    /// [`Self::RUN_RESOLVERS`] expects it in front of the pairs.
+    fn resolver_arguments(capabilities: [u64; 2]) -> Vec<u8>;
+
+    /// What [`Self::lower`] makes of an edge of `kind` to a close target outside thread-local storage,
+    /// where that does not depend on the instruction: what nearly all edges become.
+    fn close(kind: Self::Kind) -> Option<Self::Kind>;
+
+    /// Lowers one edge.
+    ///
+    /// # Errors
+    /// For a thread-local access in an instruction sequence that no ABI document describes, or against
+    /// a symbol that is not thread-local.
+    fn lower(
+        edge: &Edge,
+        kind: Self::Kind,
+        class: TargetClass,
+        place: &Place<'_>,
+    ) -> Result<Lowered<Self::Kind>, Refusal>;
+
+    /// Whether an edge that refers directly to a number reaches it from low addresses only.
+    fn needs_low_code(edge: &Edge, place: &Place<'_>) -> bool;
+
+    /// Writes the fixup at `offset` of `block`, whose other bytes are already in place.
+    ///
+    /// # Errors
+    /// When the value does not fit or is not a multiple of what the field counts in, the place lies
+    /// outside the block, or the kind is a request.
+    fn fixup(
+        kind: Self::Kind,
+        block: &mut [u8],
+        offset: u32,
+        terms: Terms,
+    ) -> Result<(), FixupError>;
+}
 
 /// Which part of a link may meet a kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +131,8 @@ pub enum Reach {
 pub struct KindFacts {
     /// Which part of a link may meet it.
     pub group: Group,
+    /// Bytes at its place that it writes or looks at: they must lie in the section.
+    pub width: u8,
     /// Whether its formula has the place `P` in it.
     pub has_place: bool,
     /// Whether a target outside the object may have to lie at a low address: the field holds an absolute
@@ -46,6 +141,10 @@ pub struct KindFacts {
     /// Whether it refers to its target directly with a field that cannot hold any address: the target
     /// must be brought near by a copy, or by a stub that stands for it.
     pub direct: bool,
+    /// Whether it goes through a table entry or a stub, which can hold what the loader finds.
+    pub through_table: bool,
+    /// Whether code with it takes its targets to be thread-locals of one module.
+    pub in_one_module: bool,
     /// How far away the target may be.
     pub reach: Reach,
 }
@@ -53,12 +152,13 @@ pub struct KindFacts {
 /// What is known, before anything has an address, of where an edge's target will lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TargetClass {
-    /// Within reach of a branch from every place of this allocation.
-    Close,
     /// Within 2 GiB of every place of this allocation.
-    Near,
-    /// The same, and its address fits 31 bits: allocations below 2 GiB.
-    NearLow,
+    Near {
+        /// Its address fits 31 bits: allocations below 2 GiB.
+        low: bool,
+        /// A branch from every place of this allocation leads there, if need be by a veneer.
+        close: bool,
+    },
     /// Anywhere.
     Far,
     /// A fixed value that fits a signed 32-bit field, and so is anywhere relative to code.
@@ -70,6 +170,10 @@ pub enum TargetClass {
     /// A thread-local variable of a library of the process, whose offset is known at fixup only if
     /// the loader is asked to place the library in static TLS.
     NativeThreadLocal,
+    /// A thread-local variable in a module of its own, which has no offset from the thread pointer.
+    ModuleThreadLocal,
+    /// A thread-local variable of which it is not known before fixup where it is.
+    LateThreadLocal,
 }
 
 /// What a lowered edge refers to.
@@ -83,8 +187,14 @@ pub enum Via {
     GotTpOffset,
     /// A pair of GOT entries for `__tls_get_addr`.
     GotTlsPair,
+    /// The same for the base of the target's module.
+    GotTlsModule,
+    /// A TLS descriptor for the target.
+    TlsDescriptor,
     /// A stub that jumps to the target.
     Stub,
+    /// A stub that jumps to where the edge's branch leads: its addend is part of the stub.
+    BranchStub,
     /// An absolute symbol with the target's size as its value.
     Size,
 }
@@ -120,6 +230,12 @@ impl<K> Lowered<K> {
 
 /// Why an edge cannot be lowered, for a person.
 pub type Refusal = &'static str;
+
+/// Why code cannot reach a variable that is in a module of its own.
+pub const NEEDS_FIXED_OFFSET: Refusal = "initial-exec and local-exec code needs variables at fixed offsets \
+     from the thread pointer, and this process has no more room for those: recompile with -fPIC and the \
+     default -ftls-model, or start the process with a larger glibc.rtld.optional_static_tls=BYTES in \
+     GLIBC_TUNABLES";
 
 /// What surrounds an edge that is lowered.
 #[derive(Clone, Copy, Debug)]
@@ -184,13 +300,19 @@ pub enum FixupError {
     NotLowered,
 }
 
-/// A stub: code that jumps to the address in a GOT entry.
+/// A reference in a stub: offset of the place, kind and addend.
+pub type StubEdge = (u32, EdgeKind, i64);
+
+/// Code that jumps somewhere else.
 #[derive(Clone, Copy, Debug)]
 pub struct Stub {
     /// Its bytes.
     pub code: &'static [u8],
     /// Alignment in bytes.
     pub align: u64,
-    /// Offset, kind and addend of each reference to its GOT entry.
-    pub edges: &'static [(u32, EdgeKind, i64)],
+    /// Its references to what holds the address: to the GOT entry of a PLT stub, or to the target itself
+    /// of a veneer.
+    pub edges: &'static [StubEdge],
+    /// The same as requests for a GOT entry of the target, before lowering.
+    pub requests: &'static [StubEdge],
 }

@@ -16,9 +16,8 @@ use super::linker_part::{self, NewBlock};
 use super::parallel;
 use super::ranges;
 use super::state::{Bound, External, Group, Link, PendingCopy, PendingExport, Uses, join_errors};
-use crate::arch::x86_64::lower::TargetClass;
-use crate::arch::x86_64::{Kind, stubs};
 use crate::batch::{DylibId, NativeBinding, Resolution};
+use crate::cpu::{Cpu, TargetClass};
 use crate::error::LinkError;
 use crate::executor::api::{CopyRelocation, Export, NativeKind, TlsPlace};
 use crate::graph::{ComputedRange, SectionKind, SymbolId, Target};
@@ -52,7 +51,7 @@ pub(super) fn choose_ranges(link: &mut Link) -> Result<(), LinkError> {
 }
 
 /// Classifies every external, making copies and canonical stubs for those that need them.
-pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
+pub(super) fn bring_near<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let mut extents = HashMap::new();
     for (index, group) in link.groups.iter().enumerate() {
         extents
@@ -72,10 +71,10 @@ pub(super) fn bring_near(link: &mut Link) -> Result<(), LinkError> {
         if let Some(&(group, extent)) = extents.get(&external.dylib)
             && needs_canonical_stub(external, extent)
         {
-            make_canonical_stub(link, group, index);
+            make_canonical_stub::<C>(link, group, index);
         }
     }
-    classify_all(link, count, &extents);
+    classify_all::<C>(link, count, &extents);
     Ok(())
 }
 
@@ -107,21 +106,29 @@ fn leave_to_the_loader(link: &mut Link) {
 }
 
 /// Classifies the first `count` externals, as far as they are used. Stubs reach the others.
-fn classify_all(
+fn classify_all<C: Cpu>(
     link: &mut Link,
     count: usize,
     extents: &HashMap<DylibId, (u32, ExecutorAddrRange)>,
 ) {
     let classes = parallel::map_externals(link, |external| {
         let (_, extent) = extents.get(&external.dylib)?;
-        (!external.uses.is_empty()).then(|| classify(link, external, *extent))
+        let is_code = match external.bound {
+            Bound::Part { part, symbol } => {
+                link.parts[part as usize].section_kind(symbol) == Some(SectionKind::Text)
+            }
+            _ => false,
+        };
+        (!external.uses.is_empty()).then(|| (classify::<C>(link, external, *extent), is_code))
     });
     for (external, class) in link.externals[..count].iter_mut().zip(classes) {
-        let Some(class) = class else { continue };
-        external.class = class;
+        let Some((class, is_code)) = class else {
+            continue;
+        };
+        (external.class, external.is_code) = (class, is_code);
         if let (Some(addr), true) = (
             known_address(external),
-            matches!(class, TargetClass::Near | TargetClass::NearLow),
+            matches!(class, TargetClass::Near { .. }),
         ) {
             link.assumed_near.push(addr);
         }
@@ -300,16 +307,11 @@ fn needs_canonical_stub(external: &External, extent: ExecutorAddrRange) -> bool 
 
 /// Makes a stub that is the function's address from now on. In a program it is exported, so that
 /// libraries see the same address.
-fn make_canonical_stub(link: &mut Link, group: u32, external: usize) {
+fn make_canonical_stub<C: Cpu>(link: &mut Link, group: u32, external: usize) {
     let real = linker_part::add_external(link, group, external as u32);
     let section = linker_part::section(link, group, b".plt", SectionKind::Text);
-    let (offset, _, addend) = stubs::STUB_EDGE;
-    let block = NewBlock::bytes(section, &stubs::STUB, stubs::STUB_ALIGN).with_edge(
-        offset,
-        Kind::GotDelta32,
-        real,
-        addend,
-    );
+    let block =
+        NewBlock::bytes(section, C::STUB.code, C::STUB.align).with_edges(C::STUB.requests, real);
     let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Function);
     let external = &mut link.externals[external];
     external.bound = Bound::Part { part, symbol };
@@ -333,12 +335,8 @@ fn make_canonical_stub(link: &mut Link, group: u32, external: usize) {
 }
 
 /// What is known of an external's place, seen from `extent`.
-fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> TargetClass {
-    let near = if ranges::is_low(extent) {
-        TargetClass::NearLow
-    } else {
-        TargetClass::Near
-    };
+fn classify<C: Cpu>(link: &Link, external: &External, extent: ExecutorAddrRange) -> TargetClass {
+    let next_to_it = near::<C>(ranges::is_low(extent));
     match (&external.bound, &external.resolution) {
         (_, Resolution::Null) => TargetClass::Null,
         (_, Resolution::Linker(LinkerDefined::TlsModuleBase)) => {
@@ -354,16 +352,16 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
             let group = &link.groups[to.group as usize];
             let (other, kind) = (group.extent, to.section_kind(*symbol));
             match to.graph.symbols[symbol.0 as usize].target {
-                Target::Absolute(value) => classify_value(value, extent),
-                Target::Computed { range, .. } => classify_computed(range, near),
+                Target::Absolute(value) => classify_value::<C>(value, extent),
+                Target::Computed { range, .. } => classify_computed(range, next_to_it),
                 _ if kind == Some(SectionKind::ThreadLocal) => thread_local(group),
                 _ if kind == Some(SectionKind::LargeReadWrite) && group.large_apart => {
                     TargetClass::Far
                 }
-                _ if other == extent => near,
+                _ if other == extent => next_to_it,
                 _ if !ranges::reach_each_other(extent, other) => TargetClass::Far,
-                _ if ranges::is_low(other) => near,
-                _ => TargetClass::Near,
+                _ if ranges::is_low(other) => next_to_it,
+                _ => near::<C>(false),
             }
         }
         (Bound::Value(value), Resolution::Address { kind, .. })
@@ -379,15 +377,15 @@ fn classify(link: &Link, external: &External, extent: ExecutorAddrRange) -> Targ
         }
         // An undefined weak one that is hidden.
         (Bound::Value(0), _) if external.uses.contains(Uses::THREAD_LOCAL) => TargetClass::Null,
-        (Bound::Value(value), _) => classify_value(*value, extent),
+        (Bound::Value(value), _) => classify_value::<C>(*value, extent),
         (Bound::Native, Resolution::Native(native)) => match native.symbol.kind {
             NativeKind::ThreadLocal => TargetClass::NativeThreadLocal,
             NativeKind::Function | NativeKind::Data => match native_address(native) {
-                Some(addr) if ranges::reaches(extent, addr) => TargetClass::Near,
+                Some(addr) if ranges::reaches(extent, addr) => near::<C>(false),
                 _ => TargetClass::Far,
             },
         },
-        (Bound::Linker, _) => near,
+        (Bound::Linker, _) => next_to_it,
         _ => TargetClass::Far,
     }
 }
@@ -397,6 +395,15 @@ pub(super) fn thread_local(group: &Group) -> TargetClass {
     match group.tls_in_module {
         true => TargetClass::ModuleThreadLocal,
         false => TargetClass::ThreadLocal,
+    }
+}
+
+/// The class of what lies in the same range, or near it. Where branches do not reach all of a range,
+/// lowering finds out which targets are close.
+pub(super) const fn near<C: Cpu>(low: bool) -> TargetClass {
+    TargetClass::Near {
+        low,
+        close: C::BRANCH_REACH.is_none(),
     }
 }
 
@@ -410,14 +417,10 @@ pub(super) fn classify_computed(range: ComputedRange, near: TargetClass) -> Targ
 }
 
 /// What is known of a fixed value.
-pub(super) fn classify_value(value: u64, extent: ExecutorAddrRange) -> TargetClass {
+pub(super) fn classify_value<C: Cpu>(value: u64, extent: ExecutorAddrRange) -> TargetClass {
     let low = value < 1 << 31;
     if ranges::reaches(extent, ExecutorAddr::new(value)) {
-        if low {
-            TargetClass::NearLow
-        } else {
-            TargetClass::Near
-        }
+        near::<C>(low)
     } else if i32::try_from(value.cast_signed()).is_ok() {
         TargetClass::Small
     } else {

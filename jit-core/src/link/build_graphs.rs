@@ -6,17 +6,17 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::state::{FrameBlock, Group, Link, Part, join_errors};
-use crate::arch::x86_64::{Group as KindGroup, Kind};
 use crate::batch::BatchUnit;
+use crate::cpu::{Cpu, Group as KindGroup, Kinds};
 use crate::error::LinkError;
-use crate::graph::{BlockId, Content, LinkGraph, SymbolId, Target};
+use crate::graph::{BlockId, Content, EdgeKind, LinkGraph, SymbolId, Target};
 use crate::object::ObjectError;
 use crate::platform::Passes;
 use crate::threads;
 
 /// Builds the graph of every unit, runs the platform's pre-prune passes, and sorts the parts into
 /// groups.
-pub(super) fn build_graphs(link: &mut Link) -> Result<(), LinkError> {
+pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let groups = assign_groups(link);
     let passes = &link.passes;
     let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
@@ -24,7 +24,7 @@ pub(super) fn build_graphs(link: &mut Link) -> Result<(), LinkError> {
         for pass in passes.get(&unit.dylib).iter().flat_map(|p| &p.pre_prune) {
             pass(&mut graph)?;
         }
-        check(&graph).map_err(|message| {
+        check::<C>(&graph).map_err(|message| {
             LinkError::Object(ObjectError {
                 object: graph.name.clone(),
                 message,
@@ -76,8 +76,8 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
 }
 
 /// Refuses a graph whose ids or offsets are out of bounds.
-fn check(graph: &LinkGraph) -> Result<(), String> {
-    let plain = plain_kinds();
+fn check<C: Cpu>(graph: &LinkGraph) -> Result<(), String> {
+    let plain = plain_kinds::<C>();
     let symbols = graph.symbols.len() as u32;
     for (index, block) in graph.blocks.iter().enumerate() {
         let name = || graph.block_name(BlockId(index as u32));
@@ -110,7 +110,7 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
         }
         for edge in edges {
             let plain = plain[usize::from(edge.kind.0)];
-            let inside = u64::from(edge.offset) < block.size || edge.kind == Kind::None.edge();
+            let inside = u64::from(edge.offset) < block.size || edge.kind == EdgeKind::NONE;
             if !plain || !inside || edge.target.0 >= symbols {
                 return Err(format!(
                     "section {}: relocation at offset {:#x} lies outside the section, \
@@ -125,10 +125,10 @@ fn check(graph: &LinkGraph) -> Result<(), String> {
 }
 
 /// Per kind: whether an object may have edges of it.
-fn plain_kinds() -> [bool; 256] {
+fn plain_kinds<C: Cpu>() -> [bool; 256] {
     let mut plain = [false; 256];
-    for &kind in Kind::ALL {
-        plain[kind as usize] = kind.group() != KindGroup::Rewrite;
+    for &kind in C::Kind::ALL {
+        plain[usize::from(kind.edge().0)] = kind.facts().group != KindGroup::Rewrite;
     }
     plain
 }

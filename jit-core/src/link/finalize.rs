@@ -10,6 +10,7 @@ use super::parallel::{self, PARALLEL_WORK};
 use super::record_places;
 use super::state::{Group, Link, Part};
 use crate::batch::{NativeBinding, TrackerId};
+use crate::cpu::Cpu;
 use crate::error::LinkError;
 use crate::executor::api::FrameEntry;
 use crate::executor::{AllocAction, AllocActionPair, FinalizeRequest, Finalized};
@@ -22,14 +23,17 @@ use crate::threads;
 pub(super) type Allocations = Vec<(TrackerId, Box<dyn Finalized>)>;
 
 /// Finalizes every group, or none.
-pub(super) fn finalize(link: &mut Link, images: Vec<Vec<u8>>) -> Result<Allocations, LinkError> {
+pub(super) fn finalize<C: Cpu>(
+    link: &mut Link,
+    images: Vec<Vec<u8>>,
+) -> Result<Allocations, LinkError> {
     let mut frames = frames_of_groups(link);
     let memory = std::mem::take(link.memory.get_mut());
     let (mut trackers, mut placed) = (Vec::new(), Vec::new());
     let mut batch = Vec::new();
     for (index, (memory, image)) in memory.into_iter().zip(images).enumerate() {
         let Some(memory) = memory else { continue };
-        let request = request(link, index, std::mem::take(&mut frames[index]), image)?;
+        let request = request::<C>(link, index, std::mem::take(&mut frames[index]), image)?;
         trackers.push(link.groups[index].tracker);
         // Initializers may run, and crash, before the memory is handed over.
         placed.push(Some(record_places::record_places(link, index)));
@@ -68,7 +72,7 @@ pub(super) fn release(done: Allocations, error: LinkError) -> LinkError {
     }
 }
 
-fn request(
+fn request<C: Cpu>(
     link: &Link,
     index: usize,
     frames: Vec<FrameEntry>,
@@ -77,7 +81,7 @@ fn request(
     let group = &link.groups[index];
     let sections = layout::sections_in_order(group);
     let laid_out = laid_out(link, group, &sections);
-    let mut actions: Vec<AllocActionPair> = run_resolvers(link, group).into_iter().collect();
+    let mut actions: Vec<AllocActionPair> = run_resolvers::<C>(link, group).into_iter().collect();
     let context = &link.context;
     actions.extend(
         context
@@ -114,9 +118,9 @@ fn eh_frame(group: &Group) -> Option<ExecutorAddrRange> {
 }
 
 /// The call that runs the group's IFUNC resolvers, before anything of the group runs.
-fn run_resolvers(link: &Link, group: &Group) -> Option<AllocActionPair> {
+fn run_resolvers<C: Cpu>(link: &Link, group: &Group) -> Option<AllocActionPair> {
     let (part, symbol) = group.run_resolvers?;
-    let mut args = Vec::new();
+    let mut args = C::resolver_arguments(link.context.executor.capabilities());
     for &index in &group.parts {
         let part = &link.parts[index as usize];
         for ifunc in &part.ifuncs {

@@ -11,10 +11,8 @@ use super::layout::{Output, SEGMENTS};
 use super::name_functions;
 use super::parallel::PARALLEL_WORK;
 use super::state::{GroupMemory, Link, Part, join_errors};
-use crate::arch::x86_64::Kind;
-use crate::arch::x86_64::fixup::{FixupError, Terms, fixup};
-use crate::arch::x86_64::tls::NEEDS_FIXED_OFFSET;
 use crate::batch::Resolution;
+use crate::cpu::{Cpu, FixupError, Kinds, NEEDS_FIXED_OFFSET, Terms};
 use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::api::TlsPlace;
@@ -25,10 +23,6 @@ use orc_shared::ExecutorAddr;
 
 /// Failures reported per task; the rest are counted.
 const FAILURES_PER_TASK: usize = 20;
-
-/// What fills the gaps between blocks of code: `nop`, because fragments of one function may come
-/// from several objects and be run through (`.init`).
-const CODE_GAP: u8 = 0x90;
 
 /// A run of blocks, and the memory they go to.
 struct Task<'a> {
@@ -49,10 +43,10 @@ struct Failure {
 }
 
 /// Writes all content, and returns each group's image of thread-local storage.
-pub(super) fn fix_up(link: &mut Link) -> Result<Vec<Vec<u8>>, LinkError> {
+pub(super) fn fix_up<C: Cpu>(link: &mut Link) -> Result<Vec<Vec<u8>>, LinkError> {
     let mut memory = std::mem::take(link.memory.get_mut());
     prepare(&memory);
-    let result = fix_up_memory(link, &mut memory);
+    let result = fix_up_memory::<C>(link, &mut memory);
     *link.memory.get_mut() = memory;
     result
 }
@@ -70,7 +64,7 @@ fn prepare(memory: &[Option<GroupMemory>]) {
     }
 }
 
-fn fix_up_memory(
+fn fix_up_memory<C: Cpu>(
     link: &Link,
     memory: &mut [Option<GroupMemory>],
 ) -> Result<Vec<Vec<u8>>, LinkError> {
@@ -94,13 +88,13 @@ fn fix_up_memory(
     let failures: Vec<Failure> = if is_small(&tasks) {
         tasks
             .into_iter()
-            .flat_map(|task| run(parts, task))
+            .flat_map(|task| run::<C>(parts, task))
             .collect()
     } else {
         let tasks = tasks.into_par_iter().with_max_len(1);
-        threads::share(|| tasks.flat_map_iter(|task| run(parts, task)).collect())
+        threads::share(|| tasks.flat_map_iter(|task| run::<C>(parts, task)).collect())
     };
-    let errors = failures.iter().map(|failure| describe(link, failure));
+    let errors = failures.iter().map(|failure| describe::<C>(link, failure));
     join_errors(errors.collect())?;
     Ok(images)
 }
@@ -159,9 +153,9 @@ fn take<'a>(rest: &mut &'a mut [u8], count: u64) -> Result<&'a mut [u8], LinkErr
 }
 
 /// Copies and fixes up the blocks of a task.
-fn run(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
+fn run<C: Cpu>(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
     let gap = if task.output.kind == SectionKind::Text {
-        CODE_GAP
+        C::CODE_GAP
     } else {
         0
     };
@@ -185,7 +179,7 @@ fn run(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
         copied.copy_from_slice(content);
         zeros.fill(0);
         for (number, edge) in block.edges.clone().zip(part.graph.edges_of(id)) {
-            if let Err(error) = fix_edge(part, edge, bytes, block.address, task.got_base)
+            if let Err(error) = fix_edge::<C>(part, edge, bytes, block.address, task.got_base)
                 && failures.len() < FAILURES_PER_TASK
             {
                 failures.push(Failure {
@@ -202,29 +196,29 @@ fn run(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
 }
 
 #[inline]
-fn fix_edge(
+fn fix_edge<C: Cpu>(
     part: &Part,
     edge: &Edge,
     bytes: &mut [u8],
     address: ExecutorAddr,
     got: u64,
 ) -> Result<(), FixupError> {
-    let kind = Kind::from_edge(edge.kind).ok_or(FixupError::NotLowered)?;
+    let kind = C::Kind::from_edge(edge.kind).ok_or(FixupError::NotLowered)?;
     let terms = Terms {
         s: part.values[edge.target.0 as usize],
         a: edge.addend,
         p: address.value().wrapping_add(u64::from(edge.offset)),
         got,
     };
-    fixup(kind, bytes, edge.offset, terms)
+    C::fixup(kind, bytes, edge.offset, terms)
 }
 
 /// The error of a failed fixup.
-fn describe(link: &Link, failure: &Failure) -> LinkError {
+fn describe<C: Cpu>(link: &Link, failure: &Failure) -> LinkError {
     let part = &link.parts[failure.part as usize];
     let graph = &part.graph;
     let edge = &graph.edges[failure.edge as usize];
-    let kind = Kind::from_edge(edge.kind).map_or("unknown", Kind::name);
+    let kind = C::Kind::from_edge(edge.kind).map_or("unknown", Kinds::name);
     let place = (graph.block_name(failure.block), u64::from(edge.offset));
     let (value, bits) = match failure.error {
         FixupError::OutOfRange { value, bits } => (value, bits),
@@ -235,6 +229,18 @@ fn describe(link: &Link, failure: &Failure) -> LinkError {
                     "section {}: the relocation at offset {:#x} ({kind}) reaches over the section's \
                      end",
                     place.0, place.1
+                ),
+            });
+        }
+        FixupError::Misaligned { value, align } => {
+            return LinkError::Object(ObjectError {
+                object: graph.name.clone(),
+                message: format!(
+                    "section {}: the relocation at offset {:#x} ({kind}) against {} needs a value that is \
+                     a multiple of {align}, and it is {value:#x}",
+                    place.0,
+                    place.1,
+                    target_name(link, part, edge)
                 ),
             });
         }

@@ -271,7 +271,79 @@ fn place_blocks(parts: &mut [Part], of_group: &[u32], layout: &mut Layout, names
     }
 }
 
+/// Per block of a part: its offset in the segment of code, for what lies there.
+pub(super) fn code_offsets(part: &Part, layout: &Layout) -> HashMap<BlockId, u64> {
+    let placements = part.placements.iter();
+    let in_code = placements.filter_map(|placement| {
+        let output = part.outputs[placement.section.0 as usize];
+        let output = &layout.outputs[output as usize];
+        (output.kind == SectionKind::Text)
+            .then(|| (placement.block, output.offset + placement.offset))
+    });
+    in_code.collect()
+}
+
+/// Inserts blocks of the linker's part, each before the block of an index in an output section, and lays
+/// the group out again. The blocks come in the order of their places.
+pub(super) fn insert_blocks(
+    link: &mut Link,
+    group: u32,
+    inserted: Vec<(u32, u32, (u32, BlockId))>,
+) {
+    let group = &mut link.groups[group as usize];
+    let Some(linker_part) = group.linker_part else {
+        return;
+    };
+    let part = &mut link.parts[linker_part as usize];
+    part.placements = placements(part);
+    let mut layout = std::mem::take(&mut group.layout);
+    let known = layout.outputs.iter().zip(0u32..);
+    let mut known = known.map(|(o, index)| ((o.name, o.kind), index)).collect();
+    find_outputs(part, &mut layout, &mut known, |_| 0);
+    let mut inserted = inserted.into_iter().peekable();
+    for (number, output) in (0u32..).zip(&mut layout.outputs) {
+        let blocks = std::mem::take(&mut output.blocks);
+        output.restart();
+        let end = blocks.len() as u32;
+        let old = blocks.into_iter().map(Some).chain([None]);
+        for (index, block) in (0..=end).zip(old) {
+            while let Some((_, _, island)) = inserted.next_if(|it| (it.0, it.1) == (number, index))
+            {
+                place_again(&mut link.parts, output, island);
+            }
+            if let Some(block) = block {
+                place_again(&mut link.parts, output, block);
+            }
+        }
+        if output.frames {
+            output.size = output.size.saturating_add(FRAME_TERMINATOR);
+        }
+    }
+    place_outputs(&mut layout);
+    group.layout = layout;
+}
+
+/// Appends a block that has a placement.
+fn place_again(parts: &mut [Part], output: &mut Output, (part, block): (u32, BlockId)) {
+    let placements = &mut parts[part as usize].placements;
+    // They are in the order of their blocks.
+    if let Ok(number) = placements.binary_search_by_key(&block, |placement| placement.block) {
+        output.place(part, &mut placements[number]);
+    }
+}
+
 impl Output {
+    /// Without blocks again.
+    fn restart(&mut self) {
+        self.zero = true;
+        self.align = 1;
+        self.size = 0;
+        self.offset = 0;
+        self.blocks = Vec::new();
+        self.chunks = Vec::new();
+        self.chunk_weight = CHUNK_WEIGHT;
+    }
+
     /// Appends a block of a part.
     fn place(&mut self, part: u32, placement: &mut Placement) {
         let align = 1 << placement.align;
@@ -291,6 +363,8 @@ impl Output {
 
 /// Gives each output section its offset in its segment.
 fn place_outputs(layout: &mut Layout) {
+    layout.segments = Default::default();
+    layout.tls = Segment::default();
     let mut order: Vec<u32> = (0..layout.outputs.len() as u32).collect();
     order.sort_by_key(|&index| {
         let output = &layout.outputs[index as usize];

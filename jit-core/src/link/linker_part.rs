@@ -5,20 +5,20 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 
 use super::state::{Link, OWN, Part, Uses};
-use crate::arch::x86_64::Kind;
+use crate::cpu::StubEdge;
 use crate::graph::{
     Block, BlockId, Content, Edge, InputBytes, LinkGraph, Section, SectionId, SectionKind, Symbol,
     SymbolId, Target,
 };
 use crate::object::{Scope, SymbolKind};
 
-/// A block to add to a graph, with at most one edge.
+/// A block to add to a graph, with few edges.
 pub(super) struct NewBlock<'a> {
     pub(super) section: SectionId,
     pub(super) bytes: &'a [u8],
     pub(super) size: u64,
     pub(super) align: u64,
-    pub(super) edge: Option<Edge>,
+    pub(super) edges: Vec<Edge>,
 }
 
 impl<'a> NewBlock<'a> {
@@ -29,7 +29,7 @@ impl<'a> NewBlock<'a> {
             bytes: &[],
             size,
             align: align.max(1),
-            edge: None,
+            edges: Vec::new(),
         }
     }
 
@@ -41,25 +41,21 @@ impl<'a> NewBlock<'a> {
         }
     }
 
-    pub(super) fn with_edge(
-        mut self,
-        offset: u32,
-        kind: Kind,
-        target: SymbolId,
-        addend: i64,
-    ) -> Self {
-        self.edge = Some(Edge {
+    /// With edges to one symbol.
+    pub(super) fn with_edges(mut self, edges: &[StubEdge], target: SymbolId) -> Self {
+        let edges = edges.iter().map(|&(offset, kind, addend)| Edge {
             offset,
             target,
             addend,
-            kind: kind.edge(),
+            kind,
         });
+        self.edges.extend(edges);
         self
     }
 }
 
 /// The group's linker part, made if it is missing.
-fn of_group(link: &mut Link, group: u32) -> u32 {
+pub(super) fn of_group(link: &mut Link, group: u32) -> u32 {
     if let Some(part) = link.groups[group as usize].linker_part {
         return part;
     }
@@ -138,6 +134,7 @@ pub(super) fn add_external(link: &mut Link, group: u32, external: u32) -> Symbol
         size: original.size,
         uses: Uses::ANY,
         number: original.number,
+        is_code: original.is_code,
     };
     let number = link.externals.len() as u32;
     link.externals.push(twin);
@@ -185,7 +182,7 @@ pub(super) fn add_block(graph: &mut LinkGraph, block: NewBlock<'_>) -> BlockId {
         Content::Owned(start..graph.owned.len())
     };
     let first = graph.edges.len() as u32;
-    graph.edges.extend(block.edge);
+    graph.edges.extend(block.edges);
     let id = push_block(graph, block.section, content, block.size, block.align);
     graph.blocks[id.0 as usize].edges = first..graph.edges.len() as u32;
     id

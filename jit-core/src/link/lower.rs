@@ -1,9 +1,10 @@
 //! Sixth step: requests become fixups, and the table entries and stubs that they need are made.
 //!
-//! What an edge becomes is decided per CPU (`arch::x86_64::lower`); here are the tables. Each graph
+//! What an edge becomes is decided per CPU ([`Cpu::lower`]); here are the tables. Each graph
 //! gets its own GOT and PLT: entries are shared within a graph, graphs need not wait for each
 //! other, and layout joins the tables of a group.
 
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use orc_shared::ExecutorAddrRange;
@@ -15,8 +16,7 @@ use super::parallel;
 use super::ranges;
 use super::state::{Bound, External, Ifunc, Link, Needs, OWN, Part, join_errors};
 use super::tables::Tables;
-use crate::arch::x86_64::lower::{Lowered, TargetClass, has_place, is_in_one_module, lower, near};
-use crate::arch::x86_64::{Kind, stubs};
+use crate::cpu::{Cpu, Kinds, Lowered, Place, TargetClass};
 use crate::error::LinkError;
 use crate::graph::{BlockId, Edge, EdgeKind, SectionId, SectionKind, SymbolId, Target};
 use crate::name::NameId;
@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub(super) externals: &'a [External],
     needs: &'a [AtomicU8],
     extents: Vec<ExecutorAddrRange>,
+    /// Per part: its group.
+    groups: Vec<u32>,
     /// Per group, as [`super::state::Group::large_apart`].
     large_apart: Vec<bool>,
     /// Per group: the class of its thread-locals.
@@ -40,6 +42,14 @@ pub(super) struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// The group in whose code an external is defined; none for what is no code of the batch.
+    fn group_of_code(&self, external: &External) -> u32 {
+        match external.bound {
+            Bound::Part { part, .. } if external.is_code => self.groups[part as usize],
+            _ => u32::MAX,
+        }
+    }
+
     /// Notes that lowered edges need a value of an external.
     pub(super) fn need(&self, external: u32, need: Needs) {
         let needs = &self.needs[external as usize];
@@ -49,24 +59,54 @@ impl Shared<'_> {
     }
 }
 
-/// Per kind: what an edge of the kind to a near target becomes, outside thread-local storage, if no
-/// closer look is needed.
-fn near_kinds() -> [Option<EdgeKind>; 128] {
-    let mut kinds = [None; 128];
-    for &kind in Kind::ALL {
-        kinds[kind as usize] = near(kind).map(Kind::edge);
+/// What edges become without a look at the instruction.
+struct Simple {
+    /// Per kind: to a close target.
+    close: [Option<EdgeKind>; 256],
+    /// Per kind: to a near one, to which a branch may not lead.
+    near: [Option<EdgeKind>; 256],
+}
+
+impl Simple {
+    fn of<C: Cpu>() -> Self {
+        let close = close_kinds::<C>();
+        let mut near = close;
+        for (number, kind) in near.iter_mut().enumerate() {
+            // What changes is a branch.
+            *kind = kind.filter(|kind| usize::from(kind.0) == number);
+        }
+        Self { close, near }
+    }
+
+    /// What an edge of the kind becomes, if its target is of this class.
+    fn get(&self, class: Option<TargetClass>, kind: EdgeKind) -> Option<EdgeKind> {
+        match class {
+            Some(TargetClass::Near { close: true, .. }) => self.close[usize::from(kind.0)],
+            Some(TargetClass::Near { close: false, .. }) => self.near[usize::from(kind.0)],
+            _ => None,
+        }
+    }
+}
+
+/// Per kind: what an edge of the kind to a close target becomes, outside thread-local storage, if no
+/// look at the instruction is needed.
+fn close_kinds<C: Cpu>() -> [Option<EdgeKind>; 256] {
+    let mut kinds = [None; 256];
+    for &kind in C::Kind::ALL {
+        kinds[usize::from(kind.edge().0)] = C::close(kind).map(Kinds::edge);
     }
     kinds
 }
 
 /// Lowers every live edge of the batch.
-pub(super) fn lower_all(link: &mut Link) -> Result<(), LinkError> {
+pub(super) fn lower_all<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let needs: Vec<AtomicU8> = link.externals.iter().map(|_| AtomicU8::new(0)).collect();
     let names = &link.context.names;
     let shared = Shared {
         externals: &link.externals,
         needs: &needs,
         extents: link.groups.iter().map(|group| group.extent).collect(),
+        groups: link.parts.iter().map(|part| part.group).collect(),
         large_apart: link.groups.iter().map(|g| g.large_apart).collect(),
         thread_local: link.groups.iter().map(bring_near::thread_local).collect(),
         got: names.intern(b".got"),
@@ -74,8 +114,8 @@ pub(super) fn lower_all(link: &mut Link) -> Result<(), LinkError> {
         plt: names.intern(b".plt"),
     };
     parallel::each_part(&mut link.parts, |_, part| {
-        make_ifunc_stubs(part, &shared);
-        lower_part(part, &shared)
+        make_ifunc_stubs::<C>(part, &shared);
+        lower_part::<C>(part, &shared)
     })?;
     link.needs = needs
         .iter()
@@ -85,7 +125,7 @@ pub(super) fn lower_all(link: &mut Link) -> Result<(), LinkError> {
 }
 
 /// Leads every IFUNC's symbol to a stub, whose slot the resolver fills when the memory is final.
-fn make_ifunc_stubs(part: &mut Part, shared: &Shared<'_>) {
+fn make_ifunc_stubs<C: Cpu>(part: &mut Part, shared: &Shared<'_>) {
     let is_live = |part: &Part, symbol: usize| match part.graph.symbols[symbol].target {
         Target::Defined { block, .. } => part.graph.blocks[block.0 as usize].live,
         Target::Absolute(_) | Target::Computed { .. } | Target::External | Target::Discarded => {
@@ -114,9 +154,8 @@ fn make_ifunc_stubs(part: &mut Part, shared: &Shared<'_>) {
                 let block = NewBlock::bytes(slots, &[0; 8], 8);
                 let slot = define(part, block, SymbolKind::Data);
                 part.ifuncs.push(Ifunc { resolver, slot });
-                let (offset, kind, addend) = stubs::STUB_EDGE;
-                let block = NewBlock::bytes(stubs_section, &stubs::STUB, stubs::STUB_ALIGN)
-                    .with_edge(offset, kind, slot, addend);
+                let block = NewBlock::bytes(stubs_section, C::STUB.code, C::STUB.align)
+                    .with_edges(C::STUB.edges, slot);
                 let stub = define(part, block, SymbolKind::Function);
                 let stub_target = part.graph.symbols[stub.0 as usize].target;
                 made.push((resolver_target, stub_target));
@@ -149,12 +188,14 @@ pub(super) struct Facts {
     pub(super) outside: bool,
 }
 
-fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
+fn facts_of_symbols<C: Cpu>(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
     let extent = shared.extents[part.group as usize];
-    let near = if ranges::is_low(extent) {
-        TargetClass::NearLow
-    } else {
-        TargetClass::Near
+    let is_low = ranges::is_low(extent);
+    let near = bring_near::near::<C>(is_low);
+    // The code of a group lies together: veneers lead branches to all of it.
+    let code = TargetClass::Near {
+        low: is_low,
+        close: true,
     };
     let large = match shared.large_apart[part.group as usize] {
         true => TargetClass::Far,
@@ -179,19 +220,27 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
                     _ if !block.live => None,
                     SectionKind::ThreadLocal => Some(thread_local),
                     SectionKind::LargeReadWrite => Some(large),
+                    SectionKind::Text => Some(code),
                     _ => Some(near),
                 })
             }
             // A reference to a mere number has the number in its addend.
             Target::Absolute(0) => own(Some(TargetClass::Small)),
-            Target::Absolute(value) => own(Some(bring_near::classify_value(value, extent))),
+            Target::Absolute(value) => own(Some(bring_near::classify_value::<C>(value, extent))),
             Target::Computed { range, .. } => own(Some(bring_near::classify_computed(range, near))),
             Target::Discarded => own(None),
             Target::External => match part.externals.get(index) {
                 Some(&external) if external != OWN => {
                     let external = &shared.externals[external as usize];
+                    let is_code = || part.group == shared.group_of_code(external);
+                    let class = match external.class {
+                        TargetClass::Near { low, close: false } if is_code() => {
+                            TargetClass::Near { low, close: true }
+                        }
+                        class => class,
+                    };
                     Facts {
-                        class: Some(external.class),
+                        class: Some(class),
                         outside: matches!(external.bound, Bound::Native | Bound::Pending),
                     }
                 }
@@ -202,22 +251,23 @@ fn facts_of_symbols(part: &Part, shared: &Shared<'_>) -> Vec<Facts> {
     graph.symbols.iter().enumerate().map(classify).collect()
 }
 
-fn lower_part(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
-    let facts = facts_of_symbols(part, shared);
+fn lower_part<C: Cpu>(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
+    let facts = facts_of_symbols::<C>(part, shared);
     let in_modules = facts.iter().any(|facts| {
         let class = facts.class;
         class == Some(TargetClass::ModuleThreadLocal) || class == Some(TargetClass::LateThreadLocal)
     });
     let mut edges = std::mem::take(&mut part.graph.edges);
-    let mut lowering = Lowering {
+    let mut lowering = Lowering::<C> {
         part,
         shared,
         facts,
-        near: near_kinds(),
+        simple: Simple::of::<C>(),
         tables: Tables::new(part),
         in_modules,
         one_module: Vec::new(),
         refused: Vec::new(),
+        cpu: PhantomData,
     };
     for (index, block) in part.graph.blocks.iter().enumerate() {
         if block.live && !block.edges.is_empty() {
@@ -233,26 +283,31 @@ fn lower_part(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkError> {
     } = lowering;
     part.one_module = one_module;
     part.graph.edges = edges;
-    tables.finish(part, shared);
+    tables.finish::<C>(part, shared);
     let errors = refused.into_iter();
-    join_errors(errors.map(|(b, e, r)| refusal(part, b, &e, r)).collect())
+    join_errors(
+        errors
+            .map(|(b, e, r)| refusal::<C>(part, b, &e, r))
+            .collect(),
+    )
 }
 
 /// The lowering of one part.
-struct Lowering<'a> {
+struct Lowering<'a, C> {
     part: &'a Part,
     shared: &'a Shared<'a>,
     facts: Vec<Facts>,
-    near: [Option<EdgeKind>; 128],
+    simple: Simple,
     tables: Tables,
     /// Whether it refers to thread-locals that are, or may be, in modules of their own.
     in_modules: bool,
     /// As [`Part::one_module`].
     one_module: Vec<SymbolId>,
     refused: Vec<(BlockId, Edge, Refused)>,
+    cpu: PhantomData<C>,
 }
 
-impl Lowering<'_> {
+impl<C: Cpu> Lowering<'_, C> {
     fn lower_block(&mut self, id: BlockId, edges: &mut [Edge]) {
         let graph = &self.part.graph;
         let block = &graph.blocks[id.0 as usize];
@@ -263,15 +318,13 @@ impl Lowering<'_> {
             let edge = edges[at];
             let target = self.facts[edge.target.0 as usize];
             at += 1;
-            if edge.kind == Kind::None.edge() {
+            if edge.kind == EdgeKind::NONE {
                 continue;
             }
-            let near = matches!(target.class, Some(TargetClass::Near | TargetClass::NearLow));
-            if near
-                && kind != SectionKind::ThreadLocal
-                && let Some(near) = self.near[edge.kind.0 as usize & 127]
+            if kind != SectionKind::ThreadLocal
+                && let Some(simple) = self.simple.get(target.class, edge.kind)
             {
-                edges[at - 1].kind = near;
+                edges[at - 1].kind = simple;
                 if target.outside {
                     let external = self.part.externals[edge.target.0 as usize];
                     self.shared.need(external, Needs::VALUE);
@@ -279,19 +332,24 @@ impl Lowering<'_> {
                 continue;
             }
             if self.in_modules
-                && Kind::from_edge(edge.kind).is_some_and(is_in_one_module)
+                && C::Kind::from_edge(edge.kind).is_some_and(|kind| kind.facts().in_one_module)
                 && self.one_module.last() != Some(&edge.target)
             {
                 self.one_module.push(edge.target);
             }
-            match lower_edge(&edge, target, edges.get(at), content, kind) {
+            let place = Place {
+                content,
+                next: edges.get(at),
+                in_text: kind == SectionKind::Text,
+            };
+            match lower_edge::<C>(&edge, target, &place, kind) {
                 Ok(lowered) => {
                     let externals = &self.part.externals;
                     edges[at - 1] =
                         self.tables
-                            .apply(&edge, &lowered, target, externals, self.shared);
+                            .apply::<C>(&edge, &lowered, target, externals, self.shared);
                     if lowered.drop_next {
-                        edges[at].kind = Kind::None.edge();
+                        edges[at].kind = EdgeKind::NONE;
                         at += 1;
                     }
                 }
@@ -307,18 +365,16 @@ impl Lowering<'_> {
 /// Why an edge was refused: its target was discarded, or the CPU's reason.
 type Refused = Option<&'static str>;
 
-fn lower_edge(
+fn lower_edge<C: Cpu>(
     edge: &Edge,
     target: Facts,
-    next: Option<&Edge>,
-    content: &[u8],
+    place: &Place<'_>,
     section: SectionKind,
-) -> Result<Lowered, Refused> {
-    let kind = Kind::from_edge(edge.kind).ok_or(Some("an unknown kind of edge"))?;
+) -> Result<Lowered<C::Kind>, Refused> {
+    let kind = C::Kind::from_edge(edge.kind).ok_or(Some("an unknown kind of edge"))?;
     let class = target.class.ok_or(None)?;
-    let in_text = section == SectionKind::Text;
-    let lowered = lower(edge, kind, next, content, in_text, class).map_err(Some)?;
-    if section == SectionKind::ThreadLocal && has_place(lowered.kind) {
+    let lowered = C::lower(edge, kind, class, place).map_err(Some)?;
+    if section == SectionKind::ThreadLocal && lowered.kind.facts().has_place {
         return Err(Some(
             "a distance from a thread-local variable, whose address differs from thread to thread",
         ));
@@ -326,7 +382,7 @@ fn lower_edge(
     Ok(lowered)
 }
 
-fn refusal(part: &Part, block: BlockId, edge: &Edge, reason: Refused) -> LinkError {
+fn refusal<C: Cpu>(part: &Part, block: BlockId, edge: &Edge, reason: Refused) -> LinkError {
     let object = part.graph.name.clone();
     let place = (part.graph.block_name(block), u64::from(edge.offset));
     let target = part.symbol_text(edge.target);
@@ -344,7 +400,7 @@ fn refusal(part: &Part, block: BlockId, edge: &Edge, reason: Refused) -> LinkErr
                 object,
                 place,
                 target,
-                kind: Kind::from_edge(edge.kind).map_or("unknown", Kind::name),
+                kind: C::Kind::from_edge(edge.kind).map_or("unknown", Kinds::name),
                 reason,
             }
             .into(),

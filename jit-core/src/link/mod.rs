@@ -37,8 +37,8 @@ mod tests;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::arch::x86_64::stubs;
 use crate::batch::{Batch, BatchHost, BeforeStart, DylibId, NativeBinding, Rehearsal};
+use crate::cpu::{Architecture, Cpu, ForCpu};
 use crate::error::LinkError;
 use crate::executor::api::{ImportValue, TlsAccess};
 use crate::executor::{ExecutorControl, ExecutorError};
@@ -60,6 +60,8 @@ use self::timings::PhaseTimes;
 pub struct LinkContext {
     /// The process that will run the code.
     pub executor: Arc<dyn ExecutorControl>,
+    /// The executor's CPU.
+    pub architecture: Architecture,
     /// The object format's part of every link.
     pub platform: Arc<dyn Platform>,
     /// The session's names.
@@ -82,6 +84,7 @@ impl LinkContext {
         names: Arc<NameTable>,
     ) -> Self {
         Self {
+            architecture: executor.architecture(),
             executor,
             platform,
             names,
@@ -115,22 +118,42 @@ const ATTEMPTS: usize = 5;
 ///
 /// No lock is held while objects are parsed, while the executor works or while the host is called.
 pub fn link_batch(context: &Arc<LinkContext>, batch: Batch, host: Arc<dyn BatchHost>) {
-    let link = match prepare(context, Arc::new(batch), &host) {
-        Ok(link) => link,
-        Err(error) => return host.failed(error),
-    };
-    host.resolved(values::unit_addresses(&link));
-    let then = Arc::clone(&host);
-    host.when_dependencies_resolved(Box::new(move |resolved| {
-        match resolved.and_then(|()| complete(link)) {
-            Ok(allocations) => then.emitted(allocations),
-            Err(error) => then.failed(error),
-        }
-    }));
+    context.architecture.run(LinkBatch {
+        context,
+        batch: Arc::new(batch),
+        host,
+    });
+}
+
+/// A batch to link for the executor's CPU.
+struct LinkBatch<'a> {
+    context: &'a Arc<LinkContext>,
+    batch: Arc<Batch>,
+    host: Arc<dyn BatchHost>,
+}
+
+impl ForCpu for LinkBatch<'_> {
+    type Output = ();
+
+    fn run<C: Cpu>(self) {
+        let host = self.host;
+        let link = match prepare::<C>(self.context, self.batch, &host) {
+            Ok(link) => link,
+            Err(error) => return host.failed(error),
+        };
+        host.resolved(values::unit_addresses(&link));
+        let then = Arc::clone(&host);
+        host.when_dependencies_resolved(Box::new(move |resolved| {
+            match resolved.and_then(|()| complete::<C>(link)) {
+                Ok(allocations) => then.emitted(allocations),
+                Err(error) => then.failed(error),
+            }
+        }));
+    }
 }
 
 /// Everything up to the point where all of the batch's own symbols have addresses.
-fn prepare(
+fn prepare<C: Cpu>(
     context: &Arc<LinkContext>,
     batch: Arc<Batch>,
     host: &Arc<dyn BatchHost>,
@@ -140,7 +163,7 @@ fn prepare(
     for _ in 0..ATTEMPTS {
         let mut link = Link::new(Arc::clone(context), Arc::clone(host), Arc::clone(&batch));
         link.in_modules = in_modules;
-        if place(&mut link)? == Allocation::Done {
+        if place::<C>(&mut link)? == Allocation::Done {
             return Ok(link);
         }
         wanted = link.near_size;
@@ -154,9 +177,9 @@ fn prepare(
 }
 
 /// From objects to addresses.
-fn place(link: &mut Link) -> Result<Allocation, LinkError> {
+fn place<C: Cpu>(link: &mut Link) -> Result<Allocation, LinkError> {
     let phase = link.timings.phase("build graphs");
-    build_graphs::build_graphs(link)?;
+    build_graphs::build_graphs::<C>(link)?;
     drop(phase);
 
     let phase = link.timings.phase("resolve");
@@ -168,7 +191,7 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     let exported: Vec<_> = link.exports.iter().map(|e| (e.part, e.symbol)).collect();
     prune::prune(link, &exported)?;
     run_passes(link, |passes| &passes.post_prune)?;
-    survey::survey(link)?;
+    survey::survey::<C>(link)?;
     drop(phase);
     if rehearsal(link) == Some(Rehearsal::Names) {
         return Err(LinkError::Rehearsed);
@@ -178,10 +201,10 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     let phase = link.timings.phase("lower");
     large_data::place_large_data(link)?;
     bring_near::choose_ranges(link)?;
-    bring_near::bring_near(link)?;
-    lower::lower_all(link)?;
+    bring_near::bring_near::<C>(link)?;
+    lower::lower_all::<C>(link)?;
     tls_words::find_access(link)?;
-    add_resolver_code(link);
+    add_resolver_code::<C>(link);
     drop(phase);
 
     let phase = link.timings.phase("name functions");
@@ -202,7 +225,7 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
     let phase = link.timings.phase("assign addresses");
     layout::assign_addresses(link)?;
     if cfg!(debug_assertions) {
-        verify::verify(link)?;
+        verify::verify::<C>(link)?;
     }
     values::set_own_values(link)?;
     computed::compute_values(link)?;
@@ -212,14 +235,14 @@ fn place(link: &mut Link) -> Result<Allocation, LinkError> {
 }
 
 /// From addresses to final memory.
-fn complete(mut link: Link) -> Result<Allocations, LinkError> {
+fn complete<C: Cpu>(mut link: Link) -> Result<Allocations, LinkError> {
     let imports = bind_natives::imports(&link);
     let batch = Arc::clone(&link.batch);
     let NativeBinding::Program(program) = &batch.binding else {
         let phase = link.timings.phase("bind");
         let values = bind_natives::bind_immediately(&link, &imports)?;
         drop(phase);
-        return write(&mut link, &imports, &values);
+        return write::<C>(&mut link, &imports, &values);
     };
     let image = bind_natives::program_image(&link, program, &imports);
     let mut outcome = None;
@@ -232,7 +255,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
         }
         // Writing the program has phases of its own.
         phase = None;
-        let written = write(&mut link, &imports, values);
+        let written = write::<C>(&mut link, &imports, values);
         phase = Some(timings.phase(LOADING));
         let failed = written.as_ref().err().map(ToString::to_string);
         outcome = Some(written);
@@ -252,7 +275,7 @@ fn complete(mut link: Link) -> Result<Allocations, LinkError> {
 }
 
 /// Fixes the batch up with the imports' values and makes it final. Nothing here calls the loader.
-fn write(
+fn write<C: Cpu>(
     link: &mut Link,
     imports: &Imports,
     values: &[ImportValue],
@@ -265,7 +288,7 @@ fn write(
     drop(phase);
 
     let phase = link.timings.phase("copy and fix up");
-    let images = fix_up::fix_up(link)?;
+    let images = fix_up::fix_up::<C>(link)?;
     run_passes(link, |passes| &passes.post_fixup)?;
     drop(phase);
 
@@ -274,7 +297,7 @@ fn write(
     }
 
     let phase = link.timings.phase("finalize");
-    let done = finalize::finalize(link, images)?;
+    let done = finalize::finalize::<C>(link, images)?;
     drop(phase);
     if let NativeBinding::Program(program) = &link.batch.binding
         && let Some(BeforeStart(act)) = &program.before_start
@@ -319,7 +342,7 @@ fn has_own_c_library(link: &Link) -> bool {
 }
 
 /// Adds the code that runs IFUNC resolvers to every group that has any.
-fn add_resolver_code(link: &mut Link) {
+fn add_resolver_code<C: Cpu>(link: &mut Link) {
     if has_own_c_library(link) {
         return resolver_table::add(link);
     }
@@ -331,7 +354,7 @@ fn add_resolver_code(link: &mut Link) {
         if any {
             let group = index as u32;
             let section = linker_part::section(link, group, b".text", SectionKind::Text);
-            let block = NewBlock::bytes(section, &stubs::RUN_RESOLVERS, stubs::STUB_ALIGN);
+            let block = NewBlock::bytes(section, C::RUN_RESOLVERS, C::STUB.align);
             let code = linker_part::define(link, group, block, SymbolKind::Function);
             link.groups[index].run_resolvers = Some(code);
         }

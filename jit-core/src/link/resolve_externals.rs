@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::parallel;
 use super::resolver_table;
 use super::state::{Bound, External, Link, OWN, Uses, join_errors, table_of_symbols};
-use crate::arch::x86_64::lower::TargetClass;
 use crate::batch::{DylibId, Resolution};
+use crate::cpu::TargetClass;
 use crate::error::LinkError;
 use crate::graph::{SymbolId, Target};
 use crate::name::NameId;
@@ -175,6 +175,7 @@ impl External {
             size: binding.size,
             uses: Uses::empty(),
             number: binding.number,
+            is_code: false,
         }
     }
 }

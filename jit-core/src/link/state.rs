@@ -12,8 +12,8 @@ use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
-use crate::arch::x86_64::lower::TargetClass;
 use crate::batch::{Batch, BatchHost, DylibId, Resolution, TrackerId};
+use crate::cpu::TargetClass;
 use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::InFlight;
@@ -122,6 +122,8 @@ pub(super) struct External {
     pub(super) uses: Uses,
     /// Whether it is a number, and no place.
     pub(super) number: bool,
+    /// Whether it is defined in code of the batch; known when it is classified.
+    pub(super) is_code: bool,
 }
 
 /// Where an external's value comes from.

@@ -5,9 +5,8 @@ use hashbrown::HashMap;
 use super::linker_part::{self, NewBlock};
 use super::lower::{Facts, Shared, push_section};
 use super::state::{Bound, Needs, OWN, Part, TLS_MODULE, TLS_OFFSET, TlsValue, TlsWord};
-use crate::arch::x86_64::lower::{BRANCH_ADDEND, Lowered, Via};
-use crate::arch::x86_64::{Kind, stubs};
-use crate::graph::{BlockId, Content, Edge, SectionId, SectionKind, SymbolId, Target};
+use crate::cpu::{Cpu, Kinds, Lowered, Via};
+use crate::graph::{BlockId, Content, Edge, EdgeKind, SectionId, SectionKind, SymbolId, Target};
 use crate::object::SymbolKind;
 
 /// One kind of entry: which symbol of the graph stands for the entry of a target.
@@ -98,10 +97,10 @@ impl Tables {
     }
 
     /// The lowered edge, with the entry made that it needs.
-    pub(super) fn apply(
+    pub(super) fn apply<C: Cpu>(
         &mut self,
         edge: &Edge,
-        lowered: &Lowered,
+        lowered: &Lowered<C::Kind>,
         facts: Facts,
         externals: &[u32],
         shared: &Shared<'_>,
@@ -132,8 +131,8 @@ impl Tables {
             Via::Stub => self.stubs.get(edge.target, symbols, next),
             Via::BranchStub => {
                 // The field counts from the end of the instruction, which it is the last part of.
-                let distance = edge.addend.wrapping_sub(BRANCH_ADDEND);
-                addend = BRANCH_ADDEND;
+                let distance = edge.addend.wrapping_sub(C::BRANCH_ADDEND);
+                addend = C::BRANCH_ADDEND;
                 self.branches.get((edge.target, distance), next)
             }
             Via::Size => self.sizes.get(edge.target, symbols, next),
@@ -147,7 +146,7 @@ impl Tables {
     }
 
     /// Adds the tables to the graph.
-    pub(super) fn finish(mut self, part: &mut Part, shared: &Shared<'_>) {
+    pub(super) fn finish<C: Cpu>(mut self, part: &mut Part, shared: &Shared<'_>) {
         if self.next as usize == self.symbols {
             return;
         }
@@ -166,15 +165,15 @@ impl Tables {
         for _ in self.symbols..self.next as usize {
             linker_part::add_symbol(part, Target::Absolute(0), SymbolKind::None, 0, OWN);
         }
-        self.define_got(part, shared);
-        define_stubs(part, shared, &stubs);
+        self.define_got::<C>(part, shared);
+        define_stubs::<C>(part, shared, &stubs);
         for (target, symbol) in self.sizes.targets.iter().zip(&self.sizes.symbols) {
             let size = size_of(part, *target, shared);
             part.graph.symbols[symbol.0 as usize].target = Target::Absolute(size);
         }
     }
 
-    fn define_got(&self, part: &mut Part, shared: &Shared<'_>) {
+    fn define_got<C: Cpu>(&self, part: &mut Part, shared: &Shared<'_>) {
         let branches = self.branches.list.len();
         let singles = self.got.targets.len() + self.got_tp_offset.targets.len() + branches;
         let pairs = self.got_tls_pair.targets.len() + self.got_tls_module.targets.len();
@@ -184,33 +183,33 @@ impl Tables {
         }
         let mut edges = Vec::with_capacity(words);
         let mut places = Vec::with_capacity(words);
-        let push = |edges: &mut Vec<Edge>, kind: Kind, (target, addend): (SymbolId, i64)| {
+        let push = |edges: &mut Vec<Edge>, kind: EdgeKind, (target, addend): (SymbolId, i64)| {
             edges.push(Edge {
                 offset: edges.len() as u32 * 8,
                 target,
                 addend,
-                kind: kind.edge(),
+                kind,
             });
         };
         for (target, symbol) in self.got.targets.iter().zip(&self.got.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
-            push(&mut edges, Kind::Pointer64, (*target, 0));
+            push(&mut edges, EdgeKind::POINTER64, (*target, 0));
         }
         for (_, slot, place) in self.branches.iter() {
             places.push((slot, edges.len() as u64 * 8));
-            push(&mut edges, Kind::Pointer64, place);
+            push(&mut edges, EdgeKind::POINTER64, place);
         }
         let tp = self.got_tp_offset.targets.iter();
         for (target, symbol) in tp.zip(&self.got_tp_offset.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
-            push(&mut edges, Kind::TpOffset64, (*target, 0));
+            push(&mut edges, C::TP_OFFSET64.edge(), (*target, 0));
         }
         let pairs = self.got_tls_pair.targets.iter();
         for (target, symbol) in pairs.zip(&self.got_tls_pair.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
             let [module, offset] = tls_pair(part, *target, shared);
-            push(&mut edges, Kind::Pointer64, (module, 0));
-            push(&mut edges, Kind::Pointer64, (offset, 0));
+            push(&mut edges, EdgeKind::POINTER64, (module, 0));
+            push(&mut edges, EdgeKind::POINTER64, (offset, 0));
         }
         let modules = self.got_tls_module.targets.iter();
         for (target, symbol) in modules.zip(&self.got_tls_module.symbols) {
@@ -218,7 +217,7 @@ impl Tables {
             for value in [TlsValue::Module, TlsValue::Base] {
                 push(
                     &mut edges,
-                    Kind::Pointer64,
+                    EdgeKind::POINTER64,
                     (tls_word(part, *target, value), 0),
                 );
             }
@@ -228,10 +227,10 @@ impl Tables {
         for (target, symbol) in descriptors.zip(&self.descriptors.symbols) {
             places.push((*symbol, edges.len() as u64 * 8));
             let function = tls_word(part, *target, TlsValue::Function);
-            push(&mut edges, Kind::Pointer64, (function, 0));
-            push(&mut edges, Kind::Pointer64, (*symbol, 16));
+            push(&mut edges, EdgeKind::POINTER64, (function, 0));
+            push(&mut edges, EdgeKind::POINTER64, (*symbol, 16));
             for word in tls_pair(part, *target, shared) {
-                push(&mut edges, Kind::Pointer64, (word, 0));
+                push(&mut edges, EdgeKind::POINTER64, (word, 0));
             }
         }
         let section = push_section(part, shared.got, SectionKind::RelocatedReadOnly);
@@ -264,26 +263,30 @@ fn tls_word(part: &mut Part, target: SymbolId, value: TlsValue) -> SymbolId {
 }
 
 /// Makes stubs: each has a symbol, and that of the slot with the address it jumps to.
-fn define_stubs(part: &mut Part, shared: &Shared<'_>, stubs: &[(SymbolId, SymbolId)]) {
+fn define_stubs<C: Cpu>(part: &mut Part, shared: &Shared<'_>, stubs: &[(SymbolId, SymbolId)]) {
     if stubs.is_empty() {
         return;
     }
-    let (offset, kind, addend) = stubs::STUB_EDGE;
-    let size = stubs::STUB.len();
-    let edge = |(number, &(_, slot)): (usize, &(SymbolId, SymbolId))| Edge {
-        offset: offset + (number * size) as u32,
-        target: slot,
-        addend,
-        kind: kind.edge(),
+    let size = C::STUB.code.len();
+    let of_stub = |(number, &(_, slot)): (usize, &(SymbolId, SymbolId))| {
+        C::STUB
+            .edges
+            .iter()
+            .map(move |&(offset, kind, addend)| Edge {
+                offset: offset + (number * size) as u32,
+                target: slot,
+                addend,
+                kind,
+            })
     };
-    let edges = stubs.iter().enumerate().map(edge).collect();
+    let edges = stubs.iter().enumerate().flat_map(of_stub).collect();
     let places: Vec<(SymbolId, u64)> = (0..)
         .zip(stubs)
         .map(|(number, &(stub, _))| (stub, number * size as u64))
         .collect();
     let section = push_section(part, shared.plt, SectionKind::Text);
-    let bytes = stubs::STUB.repeat(stubs.len());
-    let block = add_table(part, section, &bytes, stubs::STUB_ALIGN, edges);
+    let bytes = C::STUB.code.repeat(stubs.len());
+    let block = add_table(part, section, &bytes, C::STUB.align, edges);
     place(part, block, &places, SymbolKind::Function);
 }
 

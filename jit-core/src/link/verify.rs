@@ -3,17 +3,17 @@
 use super::layout::{Output, SEGMENTS, Segment};
 use super::parallel;
 use super::state::{Group, Link, Part};
-use crate::arch::x86_64::{Group as KindGroup, Kind};
+use crate::cpu::{Cpu, Group as KindGroup, Kinds};
 use crate::error::LinkError;
 use crate::graph::{BlockId, SectionKind};
 
 /// Fails if blocks overlap, are misaligned or lie outside their segments, or if a request is left
 /// among the edges of live blocks. Runs after addresses are assigned.
-pub(super) fn verify(link: &mut Link) -> Result<(), LinkError> {
+pub(super) fn verify<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     for group in &link.groups {
         verify_group(&link.parts, group)?;
     }
-    parallel::each_part(&mut link.parts, |_, part| verify_edges(part))
+    parallel::each_part(&mut link.parts, |_, part| verify_edges::<C>(part))
 }
 
 fn broken(what: &str) -> LinkError {
@@ -61,15 +61,15 @@ fn verify_output(parts: &[Part], output: &Output, segment: &Segment) -> Result<(
     Ok(())
 }
 
-fn verify_edges(part: &mut Part) -> Result<(), LinkError> {
+fn verify_edges<C: Cpu>(part: &mut Part) -> Result<(), LinkError> {
     let graph = &part.graph;
     for (index, block) in graph.blocks.iter().enumerate() {
         if !block.live {
             continue;
         }
         for edge in graph.edges_of(BlockId(index as u32)) {
-            let kind = Kind::from_edge(edge.kind);
-            if kind.is_none_or(|kind| kind.group() == KindGroup::Request) {
+            let kind = C::Kind::from_edge(edge.kind);
+            if kind.is_none_or(|kind| kind.facts().group == KindGroup::Request) {
                 return Err(LinkError::Internal(format!(
                     "{}: {kind:?} was not lowered",
                     graph.name

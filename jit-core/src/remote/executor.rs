@@ -16,6 +16,7 @@ use super::connection::{Connection, Limits};
 use super::memory;
 use super::requests::Requests;
 use super::streams;
+use crate::cpu::Architecture;
 use crate::executor::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
     TlsAccess,
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// process.
 pub struct RemoteExecutor {
     requests: Arc<Requests>,
+    architecture: Architecture,
+    capabilities: [u64; 2],
     page_size: u64,
     pid: Option<u64>,
     dispatch: (ExecutorAddr, ExecutorAddr),
@@ -58,6 +61,10 @@ impl RemoteExecutor {
             connection: connection.clone(),
         });
         let own = Self {
+            architecture: architecture(setup)?,
+            capabilities: value::<(u64, u64)>(setup, values::CAPABILITIES)
+                .unwrap_or_default()
+                .into(),
             page_size: setup.page_size,
             pid: value(setup, values::PID),
             dispatch: (
@@ -180,6 +187,20 @@ fn symbol(setup: &Setup, name: &str) -> ExecutorResult<ExecutorAddr> {
     found.map(|(_, addr)| *addr).ok_or_else(missing)
 }
 
+/// The executor's CPU.
+fn architecture(setup: &Setup) -> ExecutorResult<Architecture> {
+    Architecture::of_triple(&setup.triple).ok_or_else(|| cannot_link_for(setup))
+}
+
+fn cannot_link_for(setup: &Setup) -> ExecutorError {
+    ExecutorError::Mismatch(format!(
+        "the executor runs on {}, and this controller links for Linux on {} and {} only",
+        setup.triple,
+        Architecture::X86_64.name(),
+        Architecture::Aarch64.name()
+    ))
+}
+
 /// Whether this is an executor that this controller can work with.
 fn check_identity(setup: &Setup) -> ExecutorResult<()> {
     let Some(version) = value::<u32>(setup, values::VERSION) else {
@@ -190,14 +211,8 @@ fn check_identity(setup: &Setup) -> ExecutorResult<()> {
     if version != VERSION {
         return Err(versions_differ(version));
     }
-    let own = std::env::consts::ARCH;
-    let is_own = setup.triple.split('-').next() == Some(own);
-    if !is_own || !setup.triple.contains(std::env::consts::OS) {
-        return Err(ExecutorError::Mismatch(format!(
-            "the executor runs on {}, and this controller links for {own} {} only",
-            setup.triple,
-            std::env::consts::OS
-        )));
+    if !setup.triple.contains("linux") {
+        return Err(cannot_link_for(setup));
     }
     if !setup.page_size.is_power_of_two() || setup.page_size > 1 << 20 {
         return Err(ExecutorError::Mismatch(format!(
@@ -222,6 +237,14 @@ impl Drop for RemoteExecutor {
 }
 
 impl ExecutorControl for RemoteExecutor {
+    fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
+    fn capabilities(&self) -> [u64; 2] {
+        self.capabilities
+    }
+
     fn page_size(&self) -> u64 {
         self.page_size
     }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::{Kinds, x86_64::Kind};
 use jit_core::graph::{Block, BlockId, Edge, LinkGraph, SymbolId, Target};
 use jit_core::name::NameTable;
 use orc_shared::ExecutorAddrDiff;

@@ -45,6 +45,8 @@ pub mod values {
     pub const DESCRIPTORS: &str = "orc.descriptors";
     /// Bytes of the largest message that the executor takes, header included; a `u64`.
     pub const MAX_MESSAGE: &str = "orc.max_message";
+    /// What the system says of the processor, two `u64` (`AT_HWCAP`, `AT_HWCAP2`).
+    pub const CAPABILITIES: &str = "orc.capabilities";
     /// Calls of the controller that may be open at one time, a `u64`.
     pub const MAX_CALLS: &str = "orc.max_calls";
 }

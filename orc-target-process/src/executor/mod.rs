@@ -40,8 +40,7 @@ use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
 use self::trust::Trust;
 use self::wrapper::CallError;
-use crate::host::loader;
-use crate::host::stand_ins;
+use crate::host::{self, loader, stand_ins};
 
 /// Why a service failed, as text that names what was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -154,6 +153,12 @@ impl LocalExecutor {
     /// When the loader does not tell what has to be known.
     pub fn tls_access() -> Result<TlsAccess, Failure> {
         crate::tls::access().map_err(Failure::new)
+    }
+
+    /// What the system says of the processor: `AT_HWCAP` and `AT_HWCAP2` (`getauxval(3)`).
+    #[must_use]
+    pub fn capabilities() -> (u64, u64) {
+        host::process::capabilities()
     }
 
     /// A function that outlives everything that is linked, and jumps to what the first word of its

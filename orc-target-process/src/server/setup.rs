@@ -30,6 +30,7 @@ pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits)
             value(values::BOOT_ID, host::process::boot_id().as_str()),
             value(values::MOUNTS, host::process::mount_namespace().as_str()),
             value(values::PID, &u64::from(std::process::id())),
+            value(values::CAPABILITIES, &LocalExecutor::capabilities()),
             value(values::DESCRIPTORS, &descriptors),
             value(values::MAX_MESSAGE, &limits.max_message),
             value(values::MAX_CALLS, &(limits.max_calls as u64)),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::x86_64::Kind;
 use jit_core::graph::{
     Block, BlockId, Content, DescribeGraph, Edge, InputBytes, LinkGraph, Section, SectionId,
     SectionKind, Symbol, SymbolId, Target,

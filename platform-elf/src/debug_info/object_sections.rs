@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::x86_64::Kind;
 use object::LittleEndian as LE;
 use object::elf::{
     self, Rela64, RelocationType, SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS, SHT_RELA, SectionHeader64,

@@ -8,7 +8,7 @@
 //! Both become edges that write nothing, from the described block to the dependent one. Such an
 //! edge needs a symbol; the graph gets one beyond the object's own for each dependent block.
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::x86_64::Kind;
 use jit_core::graph::{BlockId, Edge, Symbol, SymbolId, Target};
 use jit_core::object::{Scope, SymbolKind};
 use object::LittleEndian as LE;

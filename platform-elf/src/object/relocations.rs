@@ -1,6 +1,6 @@
 //! Relocations become edges: one flat vector, the edges of a block next to each other.
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::x86_64::Kind;
 use jit_core::graph::{Block, BlockId, Content, Edge, SymbolId, with_room};
 use object::LittleEndian as LE;
 use object::elf::{Rel64, Rela64, RelocationType, SHT_CREL, SHT_REL, SHT_RELA, SectionHeader64};
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         }
         if self.edges.len() as u32 > start && block.content == Content::Zero && block.size > 0 {
             let fixups = self.edges[start as usize..].iter();
-            let none = jit_core::arch::x86_64::Kind::None.edge();
+            let none = jit_core::cpu::x86_64::Kind::None.edge();
             if fixups.clone().any(|edge| edge.kind != none) {
                 return Err(self.damaged(table, "relocates a section without content"));
             }

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::x86_64::Kind;
 use jit_core::graph::{
     Block, BlockId, Content, Edge, InputBytes, LinkGraph, Section, SectionId, SectionKind, Symbol,
     SymbolId, Target,

@@ -37,8 +37,8 @@ pub fn lower(
         return tls::offset(kind, class);
     }
     Ok(match kind {
-        Kind::Branch26 => branch(Kind::Delta26, class)?,
-        Kind::Branch32 => branch(Kind::Delta32, class)?,
+        Kind::Branch26 => branch(edge, Kind::Delta26, class)?,
+        Kind::Branch32 => branch(edge, Kind::Delta32, class)?,
         Kind::Adr21 | Kind::Page21 | Kind::Literal19 if class == TargetClass::Null => {
             Lowered::direct(Kind::AddressToZero)
         }
@@ -72,29 +72,31 @@ pub fn lower(
 
 /// `b` and `bl` reach 128 MiB, and what the linker cannot place that close gets a stub that stands
 /// near the branch. One to an undefined weak symbol is passed over (AAELF64, "Weak References").
-fn branch(kind: Kind, class: TargetClass) -> Result<Lowered<Kind>, Refusal> {
+fn branch(edge: &Edge, kind: Kind, class: TargetClass) -> Result<Lowered<Kind>, Refusal> {
+    let is_instruction = matches!(kind, Kind::Delta26);
     Ok(match class {
-        TargetClass::Close => Lowered::direct(kind),
-        TargetClass::Null if matches!(kind, Kind::Delta26) => Lowered::direct(Kind::BranchToNop),
-        TargetClass::Near | TargetClass::NearLow if matches!(kind, Kind::Delta32) => {
-            Lowered::direct(kind)
+        TargetClass::Near { close: true, .. } => Lowered::direct(kind),
+        TargetClass::Near { .. } if !is_instruction => Lowered::direct(kind),
+        TargetClass::Null if is_instruction => Lowered::direct(Kind::BranchToNop),
+        TargetClass::Near { .. } | TargetClass::Far | TargetClass::Small | TargetClass::Null => {
+            // In an instruction, the addend tells where in the target it leads; in data (a table of
+            // distances), it belongs to the distance.
+            match is_instruction && edge.addend != 0 {
+                true => Lowered::via(kind, Via::BranchStub),
+                false => Lowered::via(kind, Via::Stub),
+            }
         }
-        TargetClass::Near
-        | TargetClass::NearLow
-        | TargetClass::Far
-        | TargetClass::Small
-        | TargetClass::Null => Lowered::via(kind, Via::Stub),
-        TargetClass::ThreadLocal | TargetClass::NativeThreadLocal => {
+        TargetClass::ThreadLocal
+        | TargetClass::NativeThreadLocal
+        | TargetClass::ModuleThreadLocal
+        | TargetClass::LateThreadLocal => {
             return Err("a call or jump to a thread-local variable");
         }
     })
 }
 
 const fn is_near(class: TargetClass) -> bool {
-    matches!(
-        class,
-        TargetClass::Close | TargetClass::Near | TargetClass::NearLow
-    )
+    matches!(class, TargetClass::Near { .. })
 }
 
 /// Whether a load from the GOT stands in two instructions next to each other, of which the one at `at`

@@ -27,8 +27,9 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
-use super::{Group, KindFacts, Reach};
-use crate::graph::EdgeKind;
+use super::{Cpu, FixupError, Group, KindFacts, Kinds, Lowered, Place, Reach, Refusal, Stub};
+use super::{TargetClass, Terms};
+use crate::graph::{Edge, EdgeKind};
 
 /// What a fixup computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -362,34 +363,42 @@ impl Kind {
         self.row().group
     }
 
-    /// The kind's name, as in "Page21".
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.row().name
-    }
-
-    /// The kind behind a graph's kind number, if it is one of AArch64.
-    #[must_use]
-    pub fn from_edge(kind: EdgeKind) -> Option<Kind> {
-        Self::ALL.get(kind.0 as usize).copied()
-    }
-
     /// The graph's number for the kind.
     #[must_use]
     pub const fn edge(self) -> EdgeKind {
         EdgeKind(self as u8)
     }
 
-    /// What the linker has to know of the kind besides its bytes.
-    #[must_use]
-    pub const fn facts(self) -> KindFacts {
+    const fn facts_of_row(self) -> KindFacts {
         let row = self.row();
         let has_place = matches!(row.value, Value::Delta | Value::PageDelta);
+        let is_fixup = matches!(row.group, Group::Fixup);
+        // Instructions that hold a part of a distance each hold all of it together.
+        let is_part = matches!(
+            row.field,
+            Field::Data(8) | Field::Move(_) | Field::MoveSigned(_)
+        );
         KindFacts {
             group: row.group,
+            width: match row.field {
+                Field::Data(bytes) => bytes,
+                _ if matches!(self, Kind::None) => 0,
+                _ => 4,
+            },
             has_place,
             needs_low: self.needs_low(),
-            direct: self.needs_low() || (has_place && matches!(row.group, Group::Fixup)),
+            direct: self.needs_low() || (is_fixup && has_place && !is_part),
+            through_table: matches!(
+                self,
+                Kind::Branch26
+                    | Kind::Branch32
+                    | Kind::GotPage21
+                    | Kind::GotLow12
+                    | Kind::GotPageOffset15
+                    | Kind::GotLiteral19
+                    | Kind::GotDelta32
+            ),
+            in_one_module: false,
             reach: match (row.value, row.fits) {
                 (Value::Delta | Value::PageDelta, Fits::Signed(bits) | Fits::Either(bits)) => {
                     Reach::Bits(bits)
@@ -413,8 +422,70 @@ impl Kind {
     }
 }
 
+impl Kinds for Kind {
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn facts(self) -> KindFacts {
+        self.facts_of_row()
+    }
+
+    fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    fn edge(self) -> EdgeKind {
+        self.edge()
+    }
+}
+
 impl From<Kind> for EdgeKind {
     fn from(kind: Kind) -> EdgeKind {
         kind.edge()
+    }
+}
+
+/// AArch64, as the linker asks.
+#[derive(Clone, Copy, Debug)]
+pub enum Aarch64 {}
+
+impl Cpu for Aarch64 {
+    type Kind = Kind;
+
+    const TP_OFFSET64: Kind = Kind::TpOffset64;
+    const STUB: Stub = stubs::STUB;
+    const BRANCH_REACH: Option<u64> = Some(1 << 27);
+    const VENEER: Stub = stubs::VENEER;
+    const BRANCH_ADDEND: i64 = 0;
+    const CODE_GAP: u8 = stubs::CODE_GAP;
+    const RUN_RESOLVERS: &'static [u8] = &stubs::RUN_RESOLVERS;
+
+    fn resolver_arguments(capabilities: [u64; 2]) -> Vec<u8> {
+        stubs::resolver_arguments(capabilities)
+    }
+
+    fn close(kind: Kind) -> Option<Kind> {
+        lower::close(kind)
+    }
+
+    fn lower(
+        edge: &Edge,
+        kind: Kind,
+        class: TargetClass,
+        place: &Place<'_>,
+    ) -> Result<Lowered<Kind>, Refusal> {
+        lower::lower(edge, kind, class, place)
+    }
+
+    fn needs_low_code(edge: &Edge, _: &Place<'_>) -> bool {
+        // A page that is 4 GiB away can be reached from code below 2 GiB.
+        Kind::from_edge(edge.kind).is_some_and(|kind| {
+            let facts = kind.facts();
+            facts.direct && !facts.needs_low
+        })
+    }
+
+    #[inline]
+    fn fixup(kind: Kind, block: &mut [u8], offset: u32, terms: Terms) -> Result<(), FixupError> {
+        fixup::fixup(kind, block, offset, terms)
     }
 }

@@ -6,7 +6,7 @@ use crate::cpu::Stub;
 /// What a gap in code holds: four of them are `udf #0`, which no program executes.
 pub const CODE_GAP: u8 = 0;
 
-/// A PLT stub and a veneer: jumps to the address in a GOT entry. It starts with `bti c`, because its
+/// A PLT stub: jumps to the address in a GOT entry. It starts with `bti c`, because its
 /// address may be taken and then called indirectly with branch targets checked. It changes `x16`
 /// alone, which the procedure call standard leaves to veneers (AAPCS64, 6.1.1).
 pub const STUB: Stub = Stub {
@@ -21,10 +21,33 @@ pub const STUB: Stub = Stub {
         (4, Kind::Page21.edge(), 0),
         (8, Kind::Access64Low12.edge(), 0),
     ],
+    requests: &[
+        (4, Kind::GotPage21.edge(), 0),
+        (8, Kind::GotLow12.edge(), 0),
+    ],
 };
 
-/// Bytes in front of the pairs that [`RUN_RESOLVERS`] takes.
-pub const RESOLVER_HEADER_SIZE: usize = 32;
+/// A veneer: jumps to where a branch does not reach, within 4 GiB. Only branches lead here.
+pub const VENEER: Stub = Stub {
+    code: &bytes::<4, 16>([
+        0x9000_0010, // adrp x16, target
+        0x9100_0210, // add x16, x16, :lo12:target
+        0xd61f_0200, // br x16
+        0xd503_201f, // nop
+    ]),
+    align: 16,
+    edges: &[(0, Kind::Page21.edge(), 0), (4, Kind::AddLow12.edge(), 0)],
+    requests: &[],
+};
+
+/// The bytes in front of the pairs that [`RUN_RESOLVERS`] takes.
+pub fn resolver_arguments([hwcap, hwcap2]: [u64; 2]) -> Vec<u8> {
+    /// `_IFUNC_ARG_HWCAP`: there is a second argument.
+    const HAS_STRUCTURE: u64 = 1 << 62;
+    const STRUCTURE_SIZE: u64 = 24;
+    let words = [hwcap | HAS_STRUCTURE, STRUCTURE_SIZE, hwcap, hwcap2];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
 
 /// A wrapper function that runs IFUNC resolvers. Its argument bytes are what each resolver gets
 /// (`sys/ifunc.h`): one word, `AT_HWCAP` with bit 62 set, and a structure of three (its size,

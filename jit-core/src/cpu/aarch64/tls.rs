@@ -19,7 +19,7 @@
 
 use super::Kind;
 use super::lower::{is_adrp, is_load_64};
-use crate::cpu::{Lowered, Place, Refusal, TargetClass, Via};
+use crate::cpu::{Kinds, Lowered, NEEDS_FIXED_OFFSET, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
 const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction sequence that the ABI \
@@ -65,11 +65,9 @@ pub(super) fn offset(kind: Kind, class: TargetClass) -> Lowering {
 fn require_thread_local(class: TargetClass) -> Result<(), Refusal> {
     match class {
         TargetClass::ThreadLocal | TargetClass::NativeThreadLocal | TargetClass::Null => Ok(()),
-        TargetClass::Close
-        | TargetClass::Near
-        | TargetClass::NearLow
-        | TargetClass::Far
-        | TargetClass::Small => Err(NOT_THREAD_LOCAL),
+        // The instructions that call for a variable are not kept on this CPU yet.
+        TargetClass::ModuleThreadLocal | TargetClass::LateThreadLocal => Err(NEEDS_FIXED_OFFSET),
+        TargetClass::Near { .. } | TargetClass::Far | TargetClass::Small => Err(NOT_THREAD_LOCAL),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::world::{Lib, World, hex};
-use crate::arch::x86_64::Kind;
 use crate::batch::ProgramLink;
+use crate::cpu::x86_64::Kind;
 use crate::executor::api::{ImportKind, NativeKind};
 
 const FAR: u64 = 0x1234_5678_9abc;

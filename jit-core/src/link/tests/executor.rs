@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
+use crate::cpu::Architecture;
 use crate::executor::api::{
     Import, ImportKind, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage,
     RangeId, SegmentKind, SegmentRequest, TlsAccess, TlsBlock, TlsPlace, TlsRoom,
@@ -57,6 +58,8 @@ pub(super) struct State {
     pub(super) loaded: Vec<String>,
     /// The step that fails.
     pub(super) failing: Option<&'static str>,
+    /// The CPU, if not x86-64.
+    pub(super) architecture: Option<Architecture>,
     /// Bytes that the first range has.
     pub(super) first_range_size: Option<u64>,
     pub(super) next_tp_offset: i64,
@@ -197,6 +200,14 @@ impl Finalized for MockFinal {
 }
 
 impl ExecutorControl for MockExecutor {
+    fn architecture(&self) -> Architecture {
+        self.0.lock().architecture.unwrap_or(Architecture::X86_64)
+    }
+
+    fn capabilities(&self) -> [u64; 2] {
+        [0; 2]
+    }
+
     fn page_size(&self) -> u64 {
         PAGE
     }

@@ -1,8 +1,8 @@
 //! A link that fails leaves nothing behind, wherever it fails.
 
 use super::world::{DYLIB, World, hex};
-use crate::arch::x86_64::Kind;
 use crate::batch::TrackerId;
+use crate::cpu::x86_64::Kind;
 use crate::error::LinkError;
 use crate::executor::api::NativeKind;
 use crate::graph::SectionKind;

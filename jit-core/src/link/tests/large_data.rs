@@ -2,7 +2,7 @@
 
 use super::executor::FAR;
 use super::world::{World, hex};
-use crate::arch::x86_64::Kind;
+use crate::cpu::x86_64::Kind;
 use crate::graph::SectionKind;
 
 const RW: SectionKind = SectionKind::ReadWrite;

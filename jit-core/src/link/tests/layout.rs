@@ -1,8 +1,8 @@
 //! Where blocks lie.
 
 use super::world::{World, hex};
-use crate::arch::x86_64::Kind;
 use crate::batch::TrackerId;
+use crate::cpu::x86_64::Kind;
 use crate::executor::api::SegmentKind;
 use crate::graph::SectionKind;
 

@@ -1,5 +1,6 @@
 //! Links of small graphs made by hand, into memory that is a plain vector.
 
+mod aarch64;
 mod binding;
 mod executor;
 mod failures;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
 
-use crate::arch::x86_64::Kind;
+use crate::cpu::aarch64;
+use crate::cpu::x86_64::Kind;
 use crate::graph::{
     Block, BlockId, Content, DescribeGraph, Edge, Frame, InputBytes, LinkGraph, NamedFunction,
     Section, SectionId, SectionKind, Symbol, SymbolId, Target,
@@ -258,6 +259,21 @@ impl Obj {
             });
             self.symbols.len() - 1
         }) as u32)
+    }
+
+    /// Adds edges of AArch64 code to the block added last.
+    pub(super) fn aarch64_edges(mut self, edges: &[(u32, aarch64::Kind, &str, i64)]) -> Self {
+        for &(offset, kind, target, addend) in edges {
+            let target = self.symbol(target);
+            self.edges.push(Edge {
+                offset,
+                target,
+                addend,
+                kind: kind.edge(),
+            });
+        }
+        let end = self.edges.len() as u32;
+        self.last_block(|block| block.edges.end = end)
     }
 
     /// Changes the section added last.

@@ -1,8 +1,8 @@
 //! What is kept and what is not.
 
 use super::world::{World, hex};
-use crate::arch::x86_64::Kind;
 use crate::batch::Resolution;
+use crate::cpu::x86_64::Kind;
 use crate::graph::{SectionKind, Target};
 use crate::platform::LinkerDefined;
 

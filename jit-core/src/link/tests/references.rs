@@ -2,8 +2,8 @@
 
 use super::executor::NEAR;
 use super::world::{World, hex};
-use crate::arch::x86_64::{Kind, stubs};
 use crate::batch::{DylibId, Resolution, TrackerId};
+use crate::cpu::x86_64::{Kind, stubs};
 use crate::executor::api::NativeKind;
 use crate::graph::{SectionKind, Target};
 use crate::object::SymbolKind;
@@ -56,7 +56,7 @@ fn far_functions_are_called_through_stubs() {
         world.leads_to("main", 6),
         "one stub serves both calls"
     );
-    assert_eq!(world.executor.read(stub, 6), stubs::STUB[..6]);
+    assert_eq!(world.executor.read(stub, 6), stubs::STUB.code[..6]);
     let entry = world.follow(stub + 6);
     assert_eq!(world.word(entry), FAR);
     assert_eq!(

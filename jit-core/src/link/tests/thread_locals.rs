@@ -2,8 +2,8 @@
 
 use super::executor::TLS_ACCESS;
 use super::world::{World, hex};
-use crate::arch::x86_64::Kind;
 use crate::batch::Resolution;
+use crate::cpu::x86_64::Kind;
 use crate::executor::api::{ImportKind, NativeKind};
 use crate::graph::SectionKind;
 use crate::object::SymbolKind;

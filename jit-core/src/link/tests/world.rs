@@ -10,6 +10,7 @@ use super::objects::Obj;
 use crate::batch::{
     Batch, BatchUnit, DylibId, NativeBinding, ProgramLink, Resolution, TrackerId, UnitId,
 };
+use crate::cpu::Architecture;
 use crate::error::LinkError;
 use crate::executor::AllocActionPair;
 use crate::executor::api::{ImportValue, NativeKind};
@@ -97,8 +98,13 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::for_cpu(Architecture::X86_64)
+    }
+
+    pub(super) fn for_cpu(architecture: Architecture) -> Self {
         let names = Arc::new(NameTable::default());
         let executor = MockExecutor::default();
+        executor.0.lock().architecture = Some(architecture);
         let context = LinkContext::new(
             Arc::new(executor.clone()),
             Arc::new(Plain),

@@ -3,6 +3,7 @@
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
+use crate::cpu::Architecture;
 use crate::executor::api::{
     Import, ImportValue, LoadedLibrary, Placement, ProgramIdentity, ProgramImage, RangeId,
 };
@@ -22,6 +23,14 @@ fn unused<T>() -> ExecutorResult<T> {
 }
 
 impl ExecutorControl for FakeExecutor {
+    fn architecture(&self) -> Architecture {
+        Architecture::X86_64
+    }
+
+    fn capabilities(&self) -> [u64; 2] {
+        [0; 2]
+    }
+
     fn page_size(&self) -> u64 {
         4096
     }

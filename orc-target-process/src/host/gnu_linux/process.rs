@@ -50,6 +50,17 @@ pub(crate) fn target_triple() -> String {
     format!("{}-pc-linux-gnu", std::env::consts::ARCH)
 }
 
+/// `AT_HWCAP` and `AT_HWCAP2`.
+pub(crate) fn capabilities() -> (u64, u64) {
+    // SAFETY: `getauxval` reads a table of the process, and answers 0 for what is not in it.
+    unsafe {
+        (
+            libc::getauxval(libc::AT_HWCAP),
+            libc::getauxval(libc::AT_HWCAP2),
+        )
+    }
+}
+
 /// Identifies the running kernel; empty if the system does not tell.
 pub(crate) fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::{Kinds, x86_64::Kind};
 use jit_core::graph::{Content, LinkGraph, SectionKind, SymbolId, Target};
 use jit_core::object::{Claims, ObjectFile, SymbolKind};
 

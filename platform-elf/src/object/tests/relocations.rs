@@ -1,6 +1,6 @@
 //! Relocation sections of every form.
 
-use jit_core::arch::x86_64::Kind;
+use jit_core::cpu::{Kinds, x86_64::Kind};
 use jit_core::graph::{Edge, SymbolId};
 use jit_core::object::{Claims, ObjectFile};
 

@@ -3,7 +3,7 @@
 use super::super::fixup::fixup;
 use super::super::{Field, Fits, Kind, Value};
 use super::fixed;
-use crate::cpu::{FixupError, Group, Reach, Terms};
+use crate::cpu::{FixupError, Group, Kinds, Reach, Terms};
 
 const ADRP_X0: u32 = 0x9000_0000;
 const ADR_X0: u32 = 0x1000_0000;

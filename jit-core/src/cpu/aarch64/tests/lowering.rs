@@ -3,8 +3,21 @@
 use super::super::Kind;
 use super::super::fixup::fixup;
 use super::super::lower::{close, lower};
-use crate::cpu::{Lowered, Place, Refusal, TargetClass, Terms, Via};
+use crate::cpu::{Kinds, Lowered, Place, Refusal, TargetClass, Terms, Via};
 use crate::graph::{Edge, SymbolId};
+
+const CLOSE: TargetClass = TargetClass::Near {
+    low: false,
+    close: true,
+};
+const NEAR: TargetClass = TargetClass::Near {
+    low: false,
+    close: false,
+};
+const NEAR_LOW: TargetClass = TargetClass::Near {
+    low: true,
+    close: false,
+};
 
 const NOP: u32 = 0xd503_201f;
 
@@ -69,9 +82,9 @@ fn run(instructions: &[u32], edges: &[(u32, Kind)], offset: u64) -> Vec<u32> {
 fn branches_to_what_may_be_too_far_go_through_stubs() {
     let bl = code(&[0x9400_0000]);
     let of = |class| lowered(&bl, &[(0, Kind::Branch26)], 0, class).unwrap();
-    assert_eq!(of(TargetClass::Close), Lowered::direct(Kind::Delta26));
+    assert_eq!(of(CLOSE), Lowered::direct(Kind::Delta26));
     assert_eq!(close(Kind::Branch26), Some(Kind::Delta26));
-    for class in [TargetClass::Near, TargetClass::NearLow, TargetClass::Far] {
+    for class in [NEAR, NEAR_LOW, TargetClass::Far] {
         assert_eq!(of(class), Lowered::via(Kind::Delta26, Via::Stub));
     }
     assert_eq!(of(TargetClass::Null), Lowered::direct(Kind::BranchToNop));
@@ -83,8 +96,8 @@ fn a_load_from_the_got_next_to_its_page_becomes_an_address() {
     // adrp x3, :got:x; ldr x4, [x3, :got_lo12:x]
     let pair = code(&[0x9000_0003, 0xf940_0064]);
     let edges = [(0, Kind::GotPage21), (4, Kind::GotLow12)];
-    let page = lowered(&pair, &edges, 0, TargetClass::Near).unwrap();
-    let low = lowered(&pair, &edges, 1, TargetClass::Near).unwrap();
+    let page = lowered(&pair, &edges, 0, NEAR).unwrap();
+    let low = lowered(&pair, &edges, 1, NEAR).unwrap();
     assert_eq!(page, Lowered::direct(Kind::Page21));
     assert_eq!(low, Lowered::direct(Kind::GotLoadToAdd));
     let mut block = pair.clone();
@@ -107,7 +120,7 @@ fn other_loads_from_the_got_stay() {
     let short = code(&[0x9000_0003, 0xb940_0064]);
     for content in [&apart, &short] {
         for at in [0, 1] {
-            let kept = lowered(content, &edges, at, TargetClass::Near).unwrap();
+            let kept = lowered(content, &edges, at, NEAR).unwrap();
             assert_eq!(kept.via, Via::Got);
         }
     }
@@ -187,7 +200,7 @@ fn initial_exec_into_one_register_becomes_local_exec() {
 fn thread_local_accesses_to_other_symbols_are_refused() {
     let code = code(&[0x9100_0000]);
     for kind in [Kind::TpHigh12, Kind::TlsDescriptorAdd, Kind::TlsOffsetLow12] {
-        assert!(lowered(&code, &[(0, kind)], 0, TargetClass::Near).is_err());
+        assert!(lowered(&code, &[(0, kind)], 0, NEAR).is_err());
     }
 }
 

@@ -3,36 +3,8 @@
 //! Rewrites were checked against the instruction when they were chosen; here the bytes are changed.
 
 use super::Kind;
+use crate::cpu::{FixupError, Terms};
 use crate::executor::api::TlsPlace;
-
-/// What a fixup computes with; see the letters in [`super`].
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// `S`, or `TP` where the formula has it.
-    pub s: u64,
-    /// `A`.
-    pub a: i64,
-    /// `P`.
-    pub p: u64,
-    /// `GOT`.
-    pub got: u64,
-}
-
-/// Why a fixup could not be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FixupError {
-    /// The value does not fit the field.
-    OutOfRange {
-        /// The value.
-        value: i64,
-        /// Width of the field, in bits.
-        bits: u32,
-    },
-    /// The place is not inside its block.
-    OutsideBlock,
-    /// A request reached the fixups.
-    NotLowered,
-}
 
 type Fixed = Result<(), FixupError>;
 

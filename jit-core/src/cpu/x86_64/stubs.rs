@@ -1,20 +1,23 @@
 //! Machine code that the linker itself adds.
 
 use super::Kind;
+use crate::cpu::Stub;
 
-/// Alignment of stubs in bytes.
-pub const STUB_ALIGN: u64 = 16;
+/// An instruction that does nothing.
+pub const NOP: u8 = 0x90;
 
 /// A PLT stub: jumps to the address in a GOT entry. It starts with `endbr64`, because its address
 /// may be taken and then called indirectly with branch tracking on.
-pub const STUB: [u8; 16] = [
-    0xf3, 0x0f, 0x1e, 0xfa, // endbr64
-    0xff, 0x25, 0, 0, 0, 0, // jmp *entry(%rip)
-    0x66, 0x0f, 0x1f, 0x44, 0, 0, // nopw 0(%rax,%rax,1)
-];
-
-/// Offset, kind and addend of the stub's reference to its GOT entry.
-pub const STUB_EDGE: (u32, Kind, i64) = (6, Kind::Delta32, -4);
+pub const STUB: Stub = Stub {
+    code: &[
+        0xf3, 0x0f, 0x1e, 0xfa, // endbr64
+        0xff, 0x25, 0, 0, 0, 0, // jmp *entry(%rip)
+        0x66, 0x0f, 0x1f, 0x44, 0, 0, // nopw 0(%rax,%rax,1)
+    ],
+    align: 16,
+    edges: &[(6, Kind::Delta32.edge(), -4)],
+    requests: &[(6, Kind::GotDelta32.edge(), -4)],
+};
 
 /// A wrapper function that runs IFUNC resolvers: its argument bytes are pairs of 64-bit addresses
 /// (resolver, slot), and it stores what each resolver returns in its slot. It returns an SPS

@@ -29,7 +29,8 @@
 //! there.
 
 use super::Kind;
-use super::lower::{Lowered, Prefix, Refusal, TargetClass, Via, has_other_prefix};
+use super::lower::{Prefix, has_other_prefix};
+use crate::cpu::{Kinds, Lowered, NEEDS_FIXED_OFFSET, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
 const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction sequence that the psABI \
@@ -37,19 +38,14 @@ const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction seque
 const NOT_THREAD_LOCAL: Refusal =
     "a thread-local access to a symbol that is not a thread-local variable";
 
-/// Why code cannot reach a variable that is in a module of its own.
-pub(crate) const NEEDS_FIXED_OFFSET: Refusal = "initial-exec and local-exec code needs variables at fixed offsets from the thread pointer, and \
-     this process has no more room for those: recompile with -fPIC and the default -ftls-model, or \
-     start the process with a larger glibc.rtld.optional_static_tls=BYTES in GLIBC_TUNABLES";
-
 /// Local exec: the offset from the thread pointer is known at fixup.
-pub(super) fn offset(kind: Kind, class: TargetClass) -> Result<Lowered, Refusal> {
+pub(super) fn offset(kind: Kind, class: TargetClass) -> Result<Lowered<Kind>, Refusal> {
     require_fixed_offset(class)?;
     Ok(Lowered::direct(kind))
 }
 
 /// Offsets from a module's base: any variable has one at fixup.
-pub(super) fn module_offset(kind: Kind, class: TargetClass) -> Result<Lowered, Refusal> {
+pub(super) fn module_offset(kind: Kind, class: TargetClass) -> Result<Lowered<Kind>, Refusal> {
     require_thread_local(class)?;
     Ok(Lowered::direct(kind))
 }
@@ -77,9 +73,7 @@ fn require_thread_local(class: TargetClass) -> Result<(), Refusal> {
         | TargetClass::ModuleThreadLocal
         | TargetClass::LateThreadLocal
         | TargetClass::Null => Ok(()),
-        TargetClass::Near | TargetClass::NearLow | TargetClass::Far | TargetClass::Small => {
-            Err(NOT_THREAD_LOCAL)
-        }
+        TargetClass::Near { .. } | TargetClass::Far | TargetClass::Small => Err(NOT_THREAD_LOCAL),
     }
 }
 
@@ -103,7 +97,7 @@ pub(super) fn general_dynamic(
     next: Option<&Edge>,
     content: &[u8],
     class: TargetClass,
-) -> Result<Lowered, Refusal> {
+) -> Result<Lowered<Kind>, Refusal> {
     require_thread_local(class)?;
     if class == TargetClass::NativeThreadLocal || is_called_for(class) {
         return Ok(Lowered::via(Kind::Delta32, Via::GotTlsPair));
@@ -150,7 +144,7 @@ pub(super) fn local_dynamic(
     next: Option<&Edge>,
     content: &[u8],
     class: TargetClass,
-) -> Result<Lowered, Refusal> {
+) -> Result<Lowered<Kind>, Refusal> {
     if is_called_for(class) {
         return Ok(Lowered::via(Kind::Delta32, Via::GotTlsModule));
     }
@@ -191,7 +185,7 @@ pub(super) fn initial_exec(
     content: &[u8],
     class: TargetClass,
     prefix: Prefix,
-) -> Result<Lowered, Refusal> {
+) -> Result<Lowered<Kind>, Refusal> {
     require_fixed_offset(class)?;
     let kept = Lowered::via(Kind::Delta32, Via::GotTpOffset);
     let at = edge.offset as usize;
@@ -219,7 +213,7 @@ pub(super) fn descriptor(
     content: &[u8],
     class: TargetClass,
     prefix: Prefix,
-) -> Result<Lowered, Refusal> {
+) -> Result<Lowered<Kind>, Refusal> {
     require_thread_local(class)?;
     if is_called_for(class) {
         return Ok(Lowered::via(Kind::Delta32, Via::TlsDescriptor));
@@ -251,7 +245,7 @@ pub(super) fn descriptor_call(
     at: usize,
     content: &[u8],
     class: TargetClass,
-) -> Result<Lowered, Refusal> {
+) -> Result<Lowered<Kind>, Refusal> {
     if is_called_for(class) {
         return Ok(Lowered::direct(Kind::None));
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::arch::x86_64::lower::Via;
+use crate::cpu::Via;
 
 /// Lowers and fixes up one instruction whose displacement is its last four bytes.
 #[track_caller]
@@ -27,11 +27,11 @@ const REX2: Kind = Kind::GotDelta32Code4Relaxable;
 
 #[test]
 fn near_targets_need_no_load() {
-    use TargetClass::Near;
+    use NEAR;
     // mov x@GOTPCREL(%rip), %rax → lea x(%rip), %rax; the code is at 0x100000 and 7 bytes long.
     check(
         REX,
-        Near,
+        NEAR,
         0x10_1007,
         "48 8b 05 00000000",
         "48 8d 05 00100000",
@@ -39,20 +39,20 @@ fn near_targets_need_no_load() {
     // mov …, %r15 and mov …, %eax
     check(
         REX,
-        Near,
+        NEAR,
         0x10_1007,
         "4c 8b 3d 00000000",
         "4c 8d 3d 00100000",
     );
-    check(PLAIN, Near, 0x10_0006, "8b 05 00000000", "8d 05 00000000");
+    check(PLAIN, NEAR, 0x10_0006, "8b 05 00000000", "8d 05 00000000");
     // call *x@GOTPCREL(%rip) → addr32 call x
-    check(PLAIN, Near, 0x0f_ff06, "ff 15 00000000", "67 e8 00ffffff");
+    check(PLAIN, NEAR, 0x0f_ff06, "ff 15 00000000", "67 e8 00ffffff");
     // jmp *x@GOTPCREL(%rip) → jmp x; nop: the jump ends one byte earlier
-    check(PLAIN, Near, 0x10_0106, "ff 25 00000000", "e9 01010000 90");
+    check(PLAIN, NEAR, 0x10_0106, "ff 25 00000000", "e9 01010000 90");
     // mov …, %r31: REX2 stays
     check(
         REX2,
-        Near,
+        NEAR,
         0x10_1008,
         "d5 4c 8b 3d 00000000",
         "d5 4c 8d 3d 00100000",
@@ -61,22 +61,22 @@ fn near_targets_need_no_load() {
 
 #[test]
 fn a_call_behind_a_rex_prefix_gets_no_other_prefix() {
-    use TargetClass::Near;
+    use NEAR;
     // data16 rex.W call *x@GOTPCREL(%rip), as in a call of __tls_get_addr that stays, → data16 rex.W call x;
     // nop. With an addr32 between REX.W and the opcode, the REX would be void and the branch have 16 bits.
     let before = "66 48 ff 15 00000000";
-    check(PLAIN, Near, 0x0f_ff07, before, "66 48 e8 00ffffff 90");
+    check(PLAIN, NEAR, 0x0f_ff07, before, "66 48 e8 00ffffff 90");
     // rex.W call …; the byte 4c may also be the end of the instruction before.
     check(
         PLAIN,
-        Near,
+        NEAR,
         0x10_0106,
         "48 ff 15 00000000",
         "48 e8 00010000 90",
     );
     check(
         PLAIN,
-        Near,
+        NEAR,
         0x10_0106,
         "4c ff 15 00000000",
         "4c e8 00010000 90",
@@ -84,28 +84,28 @@ fn a_call_behind_a_rex_prefix_gets_no_other_prefix() {
     // notrack call, bnd call and bnd jmp keep their prefixes in front of ours.
     check(
         PLAIN,
-        Near,
+        NEAR,
         0x10_0107,
         "3e ff 15 00000000",
         "3e 67 e8 00010000",
     );
     check(
         PLAIN,
-        Near,
+        NEAR,
         0x10_0107,
         "f2 ff 15 00000000",
         "f2 67 e8 00010000",
     );
     check(
         PLAIN,
-        Near,
+        NEAR,
         0x10_0106,
         "f2 ff 25 00000000",
         "f2 e9 00010000 90",
     );
     check(
         PLAIN,
-        Near,
+        NEAR,
         0x10_0106,
         "48 ff 25 00000000",
         "48 e9 00010000 90",
@@ -114,25 +114,25 @@ fn a_call_behind_a_rex_prefix_gets_no_other_prefix() {
 
 #[test]
 fn prefixes_that_give_another_meaning_keep_the_entry() {
-    use TargetClass::{Near, NearLow, Small};
+    use TargetClass::Small;
     // data16: branches and immediates would be 16 bits wide.
-    keeps(PLAIN, Near, -4, "66 ff 15 00000000");
-    keeps(PLAIN, Near, -4, "66 ff 25 00000000");
+    keeps(PLAIN, NEAR, -4, "66 ff 15 00000000");
+    keeps(PLAIN, NEAR, -4, "66 ff 25 00000000");
     keeps(PLAIN, Small, -4, "66 8b 05 00000000");
     keeps(PLAIN, Small, -4, "66 85 05 00000000");
     keeps(PLAIN, Small, -4, "2e 66 03 05 00000000");
-    keeps(REX, NearLow, -4, "66 44 3b 05 00000000");
+    keeps(REX, NEAR_LOW, -4, "66 44 3b 05 00000000");
     keeps(REX2, Small, -4, "66 d5 40 8b 0d 00000000");
     // addr32, %fs and %gs belong to an address, which a lea or an immediate has none of.
-    keeps(REX, Near, -4, "67 48 8b 05 00000000");
-    keeps(REX, Near, -4, "64 48 8b 05 00000000");
+    keeps(REX, NEAR, -4, "67 48 8b 05 00000000");
+    keeps(REX, NEAR, -4, "64 48 8b 05 00000000");
     keeps(PLAIN, Small, -4, "65 8b 05 00000000");
     // A REX prefix that was written as an instruction of its own: its R bit would have to move.
     keeps(PLAIN, Small, -4, "4c 8b 05 00000000");
     keeps(PLAIN, Small, -4, "66 48 85 05 00000000");
     // With REX.W, data16 says nothing.
     let before = "66 48 8b 05 00000000";
-    check(REX, Near, 0x10_1008, before, "66 48 8d 05 00100000");
+    check(REX, NEAR, 0x10_1008, before, "66 48 8d 05 00100000");
     check(REX, Small, 9, before, "66 48 c7 c0 09000000");
     check(
         REX2,
@@ -145,7 +145,7 @@ fn prefixes_that_give_another_meaning_keep_the_entry() {
 
 #[test]
 fn small_values_become_immediates() {
-    use TargetClass::{NearLow, Null, Small};
+    use TargetClass::{Null, Small};
     // mov x@GOTPCREL(%rip), %rax → mov $0x1234, %rax
     check(REX, Small, 0x1234, "48 8b 05 00000000", "48 c7 c0 34120000");
     // mov …, %r9: REX.R moves to REX.B
@@ -154,7 +154,7 @@ fn small_values_become_immediates() {
     // test %rbx, x@GOTPCREL(%rip) → test $x, %rbx
     check(
         REX,
-        NearLow,
+        NEAR_LOW,
         0x40_0000,
         "48 85 1d 00000000",
         "48 f7 c3 00004000",
@@ -196,29 +196,29 @@ fn small_values_become_immediates() {
 
 #[test]
 fn what_is_not_provable_keeps_its_entry() {
-    use TargetClass::{Far, Near, Small};
+    use TargetClass::{Far, Small};
     keeps(REX, Far, -4, "48 8b 05 00000000");
     keeps(PLAIN, Far, -4, "ff 15 00000000");
     // A test or an addition needs the value itself, which is not known to fit.
-    keeps(REX, Near, -4, "48 85 1d 00000000");
-    keeps(REX, Near, -4, "48 03 1d 00000000");
+    keeps(REX, NEAR, -4, "48 85 1d 00000000");
+    keeps(REX, NEAR, -4, "48 03 1d 00000000");
     // Nothing calls a small value directly.
     keeps(PLAIN, Small, -4, "ff 15 00000000");
     // An addend that does not end the instruction, an operand that is not RIP-relative, an
     // instruction nobody promised, and a missing prefix.
-    keeps(REX, Near, -8, "48 8b 05 00000000");
-    keeps(REX, Near, -4, "48 8b 80 00000000");
-    keeps(REX, Near, -4, "48 89 05 00000000");
-    keeps(REX, Near, -4, "90 8b 05 00000000");
-    keeps(REX2, Near, -4, "d5 cc 8b 05 00000000");
+    keeps(REX, NEAR, -8, "48 8b 05 00000000");
+    keeps(REX, NEAR, -4, "48 8b 80 00000000");
+    keeps(REX, NEAR, -4, "48 89 05 00000000");
+    keeps(REX, NEAR, -4, "90 8b 05 00000000");
+    keeps(REX2, NEAR, -4, "d5 cc 8b 05 00000000");
     keeps(
         Kind::GotDelta32Code6Relaxable,
-        Near,
+        NEAR,
         -4,
         "62 f4 fc 18 03 05 00000000",
     );
-    keeps(REX, Near, -4, "00000000");
-    keeps(Kind::GotDelta32, Near, -4, "48 8b 05 00000000");
+    keeps(REX, NEAR, -4, "00000000");
+    keeps(Kind::GotDelta32, NEAR, -4, "48 8b 05 00000000");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn undefined_weak_symbols_are_null_without_a_got() {
 
 #[test]
 fn numbers_are_called_through_stubs() {
-    use TargetClass::{Far, Near, Small};
+    use TargetClass::{Far, Small};
     let one = |code: &str, kind, addend, class| {
         let code = hex(code);
         lowered(
@@ -271,7 +271,7 @@ fn numbers_are_called_through_stubs() {
                 assert_eq!(one(code, kind, -4, class), via(Via::Stub));
                 assert_eq!(one(code, kind, 0x1000, class), via(Via::BranchStub));
             }
-            assert_eq!(one(code, kind, 0x1000, Near), via(Via::Direct));
+            assert_eq!(one(code, kind, 0x1000, NEAR), via(Via::Direct));
         }
     }
     // lea abs+12(%rip), %rax → mov $abs+12, %rax
@@ -280,16 +280,26 @@ fn numbers_are_called_through_stubs() {
     // A table of distances is data, whatever the bytes in front look like; its addends stay its own.
     let code = hex("e8 00000000");
     let distance = edge(1, Kind::Branch32, 8);
-    let lowered = lower(&distance, Kind::Branch32, None, &code, false, Far);
+    let place = Place {
+        content: &code,
+        next: None,
+        in_text: false,
+    };
+    let lowered = lower(&distance, Kind::Branch32, Far, &place);
     assert_eq!(lowered, via(Via::Stub));
 }
 
 #[test]
 fn only_what_cannot_be_rewritten_needs_low_code() {
-    use crate::arch::x86_64::lower::needs_low_code;
+    use crate::cpu::x86_64::lower::needs_low_code;
     let needs = |code: &str, kind, in_text| {
         let code = hex(code);
-        needs_low_code(&edge(code.len() as u32 - 4, kind, -4), &code, in_text)
+        let place = Place {
+            content: &code,
+            next: None,
+            in_text,
+        };
+        needs_low_code(&edge(code.len() as u32 - 4, kind, -4), &place)
     };
     let delta = Kind::Delta32;
     assert!(needs("8b 05 00000000", delta, true));
@@ -304,10 +314,10 @@ fn only_what_cannot_be_rewritten_needs_low_code() {
 
 #[test]
 fn branches_and_tables() {
-    use TargetClass::{Far, Near, ThreadLocal};
+    use TargetClass::{Far, ThreadLocal};
     let one = |kind, class| lowered(&[0; 16], edge(4, kind, 0), None, class);
     let via = |kind, via| Ok(Lowered::via(kind, via));
-    assert_eq!(one(Kind::Branch32, Near), via(Kind::Delta32, Via::Direct));
+    assert_eq!(one(Kind::Branch32, NEAR), via(Kind::Delta32, Via::Direct));
     assert_eq!(one(Kind::Branch32, Far), via(Kind::Delta32, Via::Stub));
     assert!(one(Kind::Branch32, ThreadLocal).is_err());
     assert_eq!(
@@ -319,26 +329,25 @@ fn branches_and_tables() {
         via(Kind::DeltaFromGot32, Via::Got)
     );
     assert_eq!(
-        one(Kind::GotOffset64, Near),
+        one(Kind::GotOffset64, NEAR),
         via(Kind::DeltaFromGot64, Via::Got)
     );
     assert_eq!(
-        one(Kind::GotPltOffset64, Near),
+        one(Kind::GotPltOffset64, NEAR),
         via(Kind::DeltaFromGot64, Via::Got)
     );
-    assert_eq!(one(Kind::GotDelta64, Near), via(Kind::Delta64, Via::Got));
+    assert_eq!(one(Kind::GotDelta64, NEAR), via(Kind::Delta64, Via::Got));
     assert_eq!(one(Kind::Size32, Far), via(Kind::Pointer32, Via::Size));
     assert_eq!(one(Kind::Size64, Far), via(Kind::Pointer64, Via::Size));
 }
 
 #[test]
 fn the_short_way_agrees_with_the_long_one() {
-    use TargetClass::{Near, NearLow};
     for &kind in Kind::ALL {
-        let Some(near) = crate::arch::x86_64::lower::near(kind) else {
+        let Some(near) = crate::cpu::x86_64::lower::close(kind) else {
             continue;
         };
-        for class in [Near, NearLow] {
+        for class in [NEAR, NEAR_LOW] {
             let lowered = lowered(&[0; 16], edge(8, kind, -4), None, class);
             assert_eq!(lowered, Ok(Lowered::direct(near)), "{}", kind.name());
         }

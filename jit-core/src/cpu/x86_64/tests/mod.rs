@@ -5,9 +5,19 @@ mod got;
 mod tls;
 
 use super::Kind;
-use super::fixup::{FixupError, Terms, fixup};
-use super::lower::{Lowered, TargetClass, lower};
+use super::fixup::fixup;
+use super::lower::lower;
+use crate::cpu::{FixupError, Kinds, Lowered, Place, TargetClass, Terms};
 use crate::graph::{Edge, SymbolId};
+
+const NEAR: TargetClass = TargetClass::Near {
+    low: false,
+    close: true,
+};
+const NEAR_LOW: TargetClass = TargetClass::Near {
+    low: true,
+    close: true,
+};
 
 /// An edge to symbol 0.
 fn edge(offset: u32, kind: Kind, addend: i64) -> Edge {
@@ -25,9 +35,14 @@ fn lowered(
     edge: Edge,
     next: Option<Edge>,
     class: TargetClass,
-) -> Result<Lowered, &'static str> {
+) -> Result<Lowered<Kind>, &'static str> {
     let kind = Kind::from_edge(edge.kind).expect("a kind");
-    lower(&edge, kind, next.as_ref(), code, true, class)
+    let place = Place {
+        content: code,
+        next: next.as_ref(),
+        in_text: true,
+    };
+    lower(&edge, kind, class, &place)
 }
 
 /// Fixes a copy of `code` up at `offset`, the code lying at address `0x10_0000`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::arch::x86_64::Group;
+use crate::cpu::Group;
 
 const P: u64 = 0x7000_0000_0000;
 const GOT: u64 = 0x7000_1000_0000;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::arch::x86_64::lower::Via;
+use crate::cpu::Via;
 
 /// A variable at -0x40 from the thread pointer.
 const VARIABLE: u64 = -0x40i64 as u64;
@@ -187,7 +187,7 @@ fn unknown_sequences_are_refused() {
 #[test]
 fn only_thread_locals_have_offsets() {
     let one = |kind, class| lowered(&hex("48 8b 05 00000000"), edge(3, kind, -4), None, class);
-    for class in [TargetClass::Near, TargetClass::Far, TargetClass::Small] {
+    for class in [NEAR, TargetClass::Far, TargetClass::Small] {
         assert!(one(Kind::TlsInitialExec, class).is_err());
         assert!(one(Kind::TpOffset32, class).is_err());
         assert!(one(Kind::TlsGeneralDynamic, class).is_err());

@@ -3,159 +3,14 @@
 //! The decision is a pure function of the edge, the instruction around it and the target's
 //! [`TargetClass`]; `link::lower` makes the table entries and stubs it asks for.
 
-use super::tls;
-use super::{Group, Kind};
+use super::{Group, Kind, tls};
+use crate::cpu::{Kinds, Lowered, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;
-
-/// What is known, before anything has an address, of where an edge's target will lie.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TargetClass {
-    /// Within 2 GiB of every place of this allocation.
-    Near,
-    /// The same, and its address fits 31 bits: allocations below 2 GiB.
-    NearLow,
-    /// Anywhere.
-    Far,
-    /// A fixed value that fits a signed 32-bit field, and so is anywhere relative to code.
-    Small,
-    /// An undefined weak symbol: address zero.
-    Null,
-    /// A thread-local variable whose offset from the thread pointer is known at fixup.
-    ThreadLocal,
-    /// A thread-local variable of a library of the process, whose offset is known at fixup only if
-    /// the loader is asked to place the library in static TLS.
-    NativeThreadLocal,
-    /// A thread-local variable in a module of its own, which has no offset from the thread pointer.
-    ModuleThreadLocal,
-    /// A thread-local variable of which it is not known before fixup where it is.
-    LateThreadLocal,
-}
-
-/// What the lowered edge refers to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Via {
-    /// The target itself.
-    Direct,
-    /// A GOT entry that holds the target's address.
-    Got,
-    /// A GOT entry that holds the target's offset from the thread pointer.
-    GotTpOffset,
-    /// A pair of GOT entries for `__tls_get_addr`.
-    GotTlsPair,
-    /// The same for the base of the target's module.
-    GotTlsModule,
-    /// A TLS descriptor for the target.
-    TlsDescriptor,
-    /// A stub that jumps to the target.
-    Stub,
-    /// A stub that jumps to where the edge's branch leads: its addend is part of the stub.
-    BranchStub,
-    /// An absolute symbol with the target's size as its value.
-    Size,
-}
-
-/// A lowered edge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Lowered {
-    /// A fixup or a rewrite.
-    pub kind: Kind,
-    /// What it refers to.
-    pub via: Via,
-    /// Whether the next edge belonged to the rewritten instructions and is to be dropped.
-    pub drop_next: bool,
-}
-
-impl Lowered {
-    /// An edge that refers to its target itself.
-    #[must_use]
-    pub const fn direct(kind: Kind) -> Self {
-        Self::via(kind, Via::Direct)
-    }
-
-    /// An edge that refers to a table entry or stub made for its target.
-    #[must_use]
-    pub const fn via(kind: Kind, via: Via) -> Self {
-        Self {
-            kind,
-            via,
-            drop_next: false,
-        }
-    }
-}
-
-/// Why an edge cannot be lowered, for a person.
-pub type Refusal = &'static str;
-
-/// Whether edges of `kind` to targets outside the object may need low addresses: 32-bit absolute
-/// ones.
-#[must_use]
-pub const fn needs_low(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Pointer32 | Kind::Pointer32Signed | Kind::Pointer16 | Kind::Pointer8
-    )
-}
-
-/// Whether edges of `kind` refer to their target directly with a field that cannot hold any
-/// address: the target must be brought near by a copy or by a stub that stands for it.
-#[must_use]
-pub const fn is_direct(kind: Kind) -> bool {
-    needs_low(kind) || matches!(kind, Kind::Delta32 | Kind::Delta16 | Kind::Delta8)
-}
-
-/// Whether edges of `kind` go through a table entry or a stub, which can hold what the loader finds.
-#[must_use]
-pub const fn is_through_table(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Branch32
-            | Kind::PltOffset64
-            | Kind::GotOffset32
-            | Kind::GotOffset64
-            | Kind::GotPltOffset64
-            | Kind::GotDelta32
-            | Kind::GotDelta64
-            | Kind::GotDelta32Relaxable
-            | Kind::GotDelta32RexRelaxable
-            | Kind::GotDelta32Code4Relaxable
-            | Kind::GotDelta32Code5Relaxable
-            | Kind::GotDelta32Code6Relaxable
-    )
-}
-
-/// Whether a lowered kind's formula has the place `P` in it.
-#[must_use]
-pub const fn has_place(kind: Kind) -> bool {
-    !matches!(
-        kind,
-        Kind::None
-            | Kind::Pointer64
-            | Kind::Pointer32
-            | Kind::Pointer32Signed
-            | Kind::Pointer16
-            | Kind::Pointer8
-            | Kind::DeltaFromGot64
-            | Kind::DeltaFromGot32
-            | Kind::TpOffset64
-            | Kind::TpOffset32
-            | Kind::ModuleOffset64
-            | Kind::ModuleOffset32
-    )
-}
-
-/// Whether code with edges of `kind` takes their targets to be thread-locals of one module.
-#[must_use]
-pub const fn is_in_one_module(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::TlsLocalDynamic | Kind::ModuleOffset64 | Kind::ModuleOffset32
-    )
-}
 
 /// What [`lower`] makes of an edge of `kind` to a near target outside thread-local storage, where
 /// that does not depend on the instruction: what nearly all edges become.
 #[must_use]
-pub const fn near(kind: Kind) -> Option<Kind> {
+pub const fn close(kind: Kind) -> Option<Kind> {
     match kind {
         Kind::Branch32 => Some(Kind::Delta32),
         Kind::TpOffset32 | Kind::TpOffset64 | Kind::ModuleOffset32 | Kind::ModuleOffset64 => None,
@@ -166,8 +21,7 @@ pub const fn near(kind: Kind) -> Option<Kind> {
     }
 }
 
-/// Lowers one edge: `content` is its block's bytes, `next` the edge after it in the block, and
-/// `in_text` says whether the block is code.
+/// Lowers one edge.
 ///
 /// # Errors
 /// For a thread-local access in an instruction sequence that no ABI document describes, or against
@@ -175,12 +29,15 @@ pub const fn near(kind: Kind) -> Option<Kind> {
 pub fn lower(
     edge: &Edge,
     kind: Kind,
-    next: Option<&Edge>,
-    content: &[u8],
-    in_text: bool,
     class: TargetClass,
-) -> Result<Lowered, Refusal> {
+    place: &Place<'_>,
+) -> Result<Lowered<Kind>, Refusal> {
     let at = edge.offset as usize;
+    let Place {
+        content,
+        next,
+        in_text,
+    } = *place;
     Ok(match kind {
         Kind::None
         | Kind::Pointer64
@@ -199,7 +56,7 @@ pub fn lower(
         Kind::TpOffset64 | Kind::TpOffset32 => tls::offset(kind, class)?,
         Kind::ModuleOffset64 | Kind::ModuleOffset32 => tls::module_offset(kind, class)?,
         Kind::Branch32 => match class {
-            TargetClass::Near | TargetClass::NearLow => Lowered::direct(Kind::Delta32),
+            TargetClass::Near { .. } => Lowered::direct(Kind::Delta32),
             TargetClass::Far | TargetClass::Small | TargetClass::Null => {
                 far_branch(edge, content, in_text)
             }
@@ -353,7 +210,7 @@ const fn is_legacy_prefix(byte: u8) -> bool {
 /// Any other instruction with an undefined weak symbol is one that the program guards by a test of
 /// the address and never executes; with a number, it needs code at low addresses
 /// ([`needs_low_code`]).
-fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -> Lowered {
+fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -> Lowered<Kind> {
     let at = edge.offset as usize;
     match class {
         TargetClass::Null | TargetClass::Small | TargetClass::Far
@@ -365,8 +222,7 @@ fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -
             Lowered::direct(Kind::LeaToImmediate)
         }
         TargetClass::Null if in_text => Lowered::direct(Kind::UnreachedNull),
-        TargetClass::Near
-        | TargetClass::NearLow
+        TargetClass::Near { .. }
         | TargetClass::Far
         | TargetClass::Small
         | TargetClass::Null
@@ -379,7 +235,7 @@ fn lower_delta(edge: &Edge, content: &[u8], in_text: bool, class: TargetClass) -
 
 /// A call or jump through a stub. In an instruction, the addend tells where in the target it leads;
 /// in data (a table of distances), it belongs to the distance.
-fn far_branch(edge: &Edge, content: &[u8], in_text: bool) -> Lowered {
+fn far_branch(edge: &Edge, content: &[u8], in_text: bool) -> Lowered<Kind> {
     let leads_inside =
         edge.addend != BRANCH_ADDEND && in_text && is_branch(content, edge.offset as usize);
     let via = match leads_inside {
@@ -405,8 +261,8 @@ fn is_branch(content: &[u8], at: usize) -> bool {
 /// Whether an edge that refers directly to a number reaches it from low addresses only: all that is
 /// neither a branch nor a `lea`.
 #[must_use]
-pub fn needs_low_code(edge: &Edge, content: &[u8], in_text: bool) -> bool {
-    let at = edge.offset as usize;
+pub fn needs_low_code(edge: &Edge, place: &Place<'_>) -> bool {
+    let (at, content, in_text) = (edge.offset as usize, place.content, place.in_text);
     match Kind::from_edge(edge.kind) {
         Some(Kind::Delta32) => !in_text || !(is_branch(content, at) || is_rex_lea(content, at)),
         Some(Kind::Delta16 | Kind::Delta8) => true,
@@ -427,7 +283,7 @@ fn is_rex_lea(content: &[u8], at: usize) -> bool {
 ///
 /// The psABI promises one of these instructions: `mov`, `test`, the eight arithmetic operations, or
 /// (without a prefix) `call` and `jmp`. Anything else keeps its GOT entry.
-fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Lowered {
+fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Lowered<Kind> {
     let kept = Lowered::via(Kind::Delta32, Via::Got);
     let at = edge.offset as usize;
     let Some(&[opcode, modrm]) = at.checked_sub(2).and_then(|start| content.get(start..at)) else {
@@ -440,14 +296,14 @@ fn relax(edge: &Edge, content: &[u8], class: TargetClass, prefix: Prefix) -> Low
     if has_other_prefix(content, at - 2, prefix) {
         return kept;
     }
-    let near = matches!(class, TargetClass::Near | TargetClass::NearLow);
+    let near = matches!(class, TargetClass::Near { .. });
     // A REX prefix that the relocation does not tell of: `data16 rex.W call *__tls_get_addr@GOTPCREL`
     // has one. Its bit of the register would stay where it is.
     let behind_rex = prefix == Prefix::None && before(content, at, 3).is_some_and(is_rex);
     let immediate = !behind_rex
         && matches!(
             class,
-            TargetClass::NearLow | TargetClass::Small | TargetClass::Null
+            TargetClass::Near { low: true, .. } | TargetClass::Small | TargetClass::Null
         );
     let kind = match (opcode, prefix) {
         (0x8b, _) if near => Kind::GotLoadToLea,
