@@ -267,7 +267,7 @@ fn wrong_word_size() {
         &["run", "small.o"],
         expect![[r#"
         exit code 1
-        orc-jit: error: small.o: is an x32 object (32-bit), this session links x86-64: compile it with -m64
+        orc-jit: error: small.o: is an x32 object (32-bit), only x86-64 and AArch64 objects can be linked: compile it with -m64
     "#]],
     );
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
 
+use crate::cpu::Architecture;
 use crate::name::NameId;
 use crate::object::{Scope, SymbolKind};
 use crate::symbolize::{NearSymbol, SourceLines};
@@ -261,6 +262,9 @@ pub struct Displaced {
 pub struct LinkGraph {
     /// The object, as in "libfoo.a(bar.o)".
     pub name: String,
+    /// The CPU whose kinds its edges have; none for a graph without code, which has the kinds that are
+    /// the same on all.
+    pub architecture: Option<Architecture>,
     /// The input that content refers to.
     pub input: Arc<dyn InputBytes>,
     /// Bytes made by the linker.

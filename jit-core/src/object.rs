@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cpu::Architecture;
 use crate::graph::LinkGraph;
 use crate::name::NameId;
 
@@ -119,6 +120,21 @@ pub struct ObjectError {
     pub message: String,
 }
 
+impl ObjectError {
+    /// An object for another CPU than the one that the session links for.
+    #[must_use]
+    pub fn for_another_cpu(object: &str, of: Architecture, session: Architecture) -> Self {
+        Self {
+            object: object.to_owned(),
+            message: format!(
+                "is an {} object, this session links {}: compile it for this machine",
+                of.name(),
+                session.name()
+            ),
+        }
+    }
+}
+
 /// A relocatable object, known by its symbol table until a link needs its content.
 pub trait ObjectFile: Send + Sync {
     /// The name for messages, as in "main.o" or "libfoo.a(bar.o)".
@@ -126,6 +142,11 @@ pub trait ObjectFile: Send + Sync {
 
     /// What it defines and needs.
     fn interface(&self) -> &ObjectInterface;
+
+    /// The CPU it is for; none for one that fits all.
+    fn architecture(&self) -> Option<Architecture> {
+        None
+    }
 
     /// The name that the object itself has for a reference to `name`, if its reader was told to take
     /// the one for the other. For messages.

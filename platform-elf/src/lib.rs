@@ -8,13 +8,13 @@ mod eh_frame;
 pub mod input;
 pub mod library_search;
 pub mod linker_script;
+mod machine;
 pub mod native_code;
 pub mod object;
 pub mod platform;
 pub mod shared_library;
 mod symbol_at;
 pub mod symbol_list;
-mod x86_64;
 
 #[cfg(test)]
 mod test_object;

@@ -62,6 +62,9 @@ pub trait Cpu: 'static {
     /// The addend of a branch to the very start of its target.
     const BRANCH_ADDEND: i64;
 
+    /// The number of the relocation whose value a resolver says, in tables that start-up code goes through.
+    const IRELATIVE: u64;
+
     /// What fills the gaps between blocks of code.
     const CODE_GAP: u8;
 

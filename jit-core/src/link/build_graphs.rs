@@ -19,10 +19,17 @@ use crate::threads;
 pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let groups = assign_groups(link);
     let passes = &link.passes;
+    let ours = link.context.architecture;
     let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
         let mut graph = unit.object.build_graph(&unit.claims)?;
         for pass in passes.get(&unit.dylib).iter().flat_map(|p| &p.pre_prune) {
             pass(&mut graph)?;
+        }
+        if let Some(architecture) = graph.architecture
+            && architecture != ours
+        {
+            let name = &graph.name;
+            return Err(ObjectError::for_another_cpu(name, architecture, ours).into());
         }
         check::<C>(&graph).map_err(|message| {
             LinkError::Object(ObjectError {

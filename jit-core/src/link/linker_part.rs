@@ -61,6 +61,7 @@ pub(super) fn of_group(link: &mut Link, group: u32) -> u32 {
     }
     let graph = LinkGraph {
         name: "<linker>".to_owned(),
+        architecture: Some(link.context.architecture),
         input: Arc::new(NoInput),
         owned: Vec::new(),
         sections: Vec::new(),

@@ -344,7 +344,7 @@ fn has_own_c_library(link: &Link) -> bool {
 /// Adds the code that runs IFUNC resolvers to every group that has any.
 fn add_resolver_code<C: Cpu>(link: &mut Link) {
     if has_own_c_library(link) {
-        return resolver_table::add(link);
+        return resolver_table::add::<C>(link);
     }
     for index in 0..link.groups.len() {
         let parts = &link.groups[index].parts;

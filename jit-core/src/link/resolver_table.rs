@@ -6,28 +6,27 @@
 
 use super::linker_part::{self, NewBlock};
 use super::state::{Ifunc, Link, Part};
-use crate::arch::x86_64::Kind;
-use crate::graph::{Edge, SectionKind};
+use crate::cpu::Cpu;
+use crate::graph::{EdgeKind, SectionKind};
 use crate::name::NameId;
 
 /// The table's section.
 pub(super) const SECTION: &str = ".rela.iplt";
 
-/// A relocation: the pointer's place, its type (`R_X86_64_IRELATIVE`), and the resolver.
+/// A relocation: the pointer's place, its type, and the resolver.
 const SIZE: usize = 24;
-const TYPE: u64 = 37;
 
 /// Adds each part's entries to the part.
-pub(super) fn add(link: &mut Link) {
+pub(super) fn add<C: Cpu>(link: &mut Link) {
     let output = link.context.names.intern(SECTION.as_bytes());
     for part in &mut link.parts {
         for ifunc in std::mem::take(&mut part.ifuncs) {
-            add_entry(part, output, ifunc);
+            add_entry::<C>(part, output, ifunc);
         }
     }
 }
 
-fn add_entry(part: &mut Part, output: NameId, ifunc: Ifunc) {
+fn add_entry<C: Cpu>(part: &mut Part, output: NameId, ifunc: Ifunc) {
     let graph = &mut part.graph;
     let known = graph.sections.iter().position(|s| s.output == output);
     let section = match known {
@@ -38,14 +37,9 @@ fn add_entry(part: &mut Part, output: NameId, ifunc: Ifunc) {
         }
     };
     let mut bytes = [0; SIZE];
-    bytes[8..16].copy_from_slice(&TYPE.to_le_bytes());
-    let block = NewBlock::bytes(section, &bytes, 8).with_edge(0, Kind::Pointer64, ifunc.slot, 0);
-    let block = linker_part::add_block(graph, block);
-    graph.edges.push(Edge {
-        offset: 16,
-        target: ifunc.resolver,
-        addend: 0,
-        kind: Kind::Pointer64.edge(),
-    });
-    graph.blocks[block.0 as usize].edges.end += 1;
+    bytes[8..16].copy_from_slice(&C::IRELATIVE.to_le_bytes());
+    let block = NewBlock::bytes(section, &bytes, 8)
+        .with_edges(&[(0, EdgeKind::POINTER64, 0)], ifunc.slot)
+        .with_edges(&[(16, EdgeKind::POINTER64, 0)], ifunc.resolver);
+    linker_part::add_block(graph, block);
 }

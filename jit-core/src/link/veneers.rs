@@ -124,7 +124,7 @@ fn far_branches<C: Cpu>(link: &Link, group: u32, offsets: &Offsets, safe: u64) -
         if part.group != group {
             return found;
         }
-        let Some(of_part) = offsets.of_parts.get(&(number as u32)) else {
+        let Some(of_part) = offsets.of_parts.get(&(number)) else {
             return found;
         };
         for (&block, &start) in of_part {
@@ -134,14 +134,14 @@ fn far_branches<C: Cpu>(link: &Link, group: u32, offsets: &Offsets, safe: u64) -
                     continue;
                 }
                 let place = start + u64::from(edge.offset);
-                let to = destination(link, number as u32, edge.target);
+                let to = destination(link, number, edge.target);
                 let Some(target) = offset_of(link, offsets, to) else {
                     continue;
                 };
                 let distance = target.wrapping_add_signed(edge.addend).wrapping_sub(place);
                 if distance.cast_signed().unsigned_abs() >= safe {
                     found.push(FarBranch {
-                        part: number as u32,
+                        part: number,
                         edge: number_of_edge,
                         place,
                         to: (to.0, to.1, edge.addend.wrapping_sub(C::BRANCH_ADDEND)),

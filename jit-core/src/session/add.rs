@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::error::LinkError;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
-use crate::object::{LazyObjects, Linkage, ObjectFile, Scope, SymbolKind};
+use crate::object::{LazyObjects, Linkage, ObjectError, ObjectFile, Scope, SymbolKind};
 use crate::threads;
 
 use super::clash;
@@ -50,8 +50,8 @@ impl Tracker {
     /// linked before something needs it.
     ///
     /// # Errors
-    /// [`LinkError::DuplicateDefinitions`], with all of the object's clashes; or the tracker was
-    /// removed. Nothing is added then.
+    /// [`LinkError::DuplicateDefinitions`], with all of the object's clashes; or it is for another CPU than
+    /// the executor's; or the tracker was removed. Nothing is added then.
     pub fn add_object(&self, object: Arc<dyn ObjectFile>) -> Result<(), LinkError> {
         self.add_objects([object])
     }
@@ -64,7 +64,13 @@ impl Tracker {
         &self,
         objects: impl IntoIterator<Item = Arc<dyn ObjectFile>>,
     ) -> Result<(), LinkError> {
+        let ours = self.session.executor.architecture();
         for object in objects {
+            if let Some(architecture) = object.architecture()
+                && architecture != ours
+            {
+                return Err(ObjectError::for_another_cpu(object.name(), architecture, ours).into());
+            }
             let mut state = self.session.state.lock();
             self.add_source(&mut state, Source::Object(object), None)?;
         }

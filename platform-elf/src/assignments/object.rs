@@ -3,10 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use jit_core::cpu::x86_64::Kind;
 use jit_core::graph::{
-    Block, BlockId, Content, DescribeGraph, Edge, InputBytes, LinkGraph, Section, SectionId,
-    SectionKind, Symbol, SymbolId, Target,
+    Block, BlockId, Content, DescribeGraph, Edge, EdgeKind, InputBytes, LinkGraph, Section,
+    SectionId, SectionKind, Symbol, SymbolId, Target,
 };
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{
@@ -169,11 +168,12 @@ impl ObjectFile for AssignedObject {
             offset: 0,
             target: SymbolId(symbol as u32),
             addend: 0,
-            kind: Kind::None.edge(),
+            kind: EdgeKind::NONE,
         };
         let edges: Vec<Edge> = (self.defined.len()..symbols.len()).map(edge).collect();
         Ok(LinkGraph {
             name: self.name.clone(),
+            architecture: None,
             input: Arc::new(NoInput),
             owned: Vec::new(),
             sections: vec![Section {

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use jit_core::cpu::x86_64::Kind;
 use object::LittleEndian as LE;
 use object::elf::{
     self, Rela64, RelocationType, SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS, SHT_RELA, SectionHeader64,
@@ -13,7 +12,6 @@ use orc_shared::ExecutorAddr;
 
 use crate::object::content::{self, MAX_UNPACKED_SIZE};
 use crate::object::view::{Place, View};
-use crate::x86_64::{self, Meaning};
 
 /// What stands in debug information for code that is not in memory: DWARF 6 and linkers before it
 /// chose the largest address.
@@ -122,7 +120,8 @@ impl DebugSections {
         for relocation in relocations {
             let info = relocation.r_info.get(LE);
             let at = usize::try_from(relocation.r_offset.get(LE)).unwrap_or(usize::MAX);
-            let Some((width, relative)) = width(RelocationType(info as u32)) else {
+            let Some((width, relative)) = view.machine.data_field(RelocationType(info as u32))
+            else {
                 continue;
             };
             let field = at.checked_add(width).and_then(|end| bytes.get_mut(at..end));
@@ -143,18 +142,6 @@ pub(crate) enum Target {
     Section(u32),
     /// The block of the common symbol with this index.
     Common(u32),
-}
-
-/// The bytes of the field, and whether it counts from the thread pointer; `None` for kinds that debug
-/// information has no use for.
-fn width(r_type: RelocationType) -> Option<(usize, bool)> {
-    match x86_64::meaning(r_type) {
-        Meaning::Edge(Kind::Pointer64, _) => Some((8, false)),
-        Meaning::Edge(Kind::Pointer32 | Kind::Pointer32Signed, _) => Some((4, false)),
-        Meaning::Edge(Kind::TpOffset64 | Kind::ModuleOffset64, _) => Some((8, true)),
-        Meaning::Edge(Kind::TpOffset32 | Kind::ModuleOffset32, _) => Some((4, true)),
-        Meaning::Edge(..) | Meaning::Ignored | Meaning::Unsupported => None,
-    }
 }
 
 /// A symbol's value: its address, its offset in the debug sections of its section's name, or for

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The system's directories, in the order of a native `ld` for x86-64.
-const SYSTEM: [&str; 9] = [
-    "/usr/local/lib/x86_64-linux-gnu",
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
+use jit_core::cpu::Architecture;
+
+/// The system's directories of libraries for one CPU alone, of Debian and its like.
+const OF_CPU: [&str; 3] = ["/usr/local/lib", "/lib", "/usr/lib"];
+
+/// The system's directories for all, behind those.
+const SYSTEM: [&str; 6] = [
     "/usr/local/lib64",
     "/lib64",
     "/usr/lib64",
@@ -16,9 +18,15 @@ const SYSTEM: [&str; 9] = [
     "/usr/lib",
 ];
 
-/// The system's directories. Those that do not exist cost a failed open per name.
-pub(super) fn system() -> Vec<PathBuf> {
-    SYSTEM.iter().map(PathBuf::from).collect()
+/// The system's directories, in the order of a native `ld`. Those that do not exist cost a failed open
+/// per name.
+pub(super) fn system(architecture: Architecture) -> Vec<PathBuf> {
+    let triple = match architecture {
+        Architecture::X86_64 => "x86_64-linux-gnu",
+        Architecture::Aarch64 => "aarch64-linux-gnu",
+    };
+    let of_cpu = OF_CPU.iter().map(|dir| Path::new(dir).join(triple));
+    of_cpu.chain(SYSTEM.iter().map(PathBuf::from)).collect()
 }
 
 /// The directories that a compiler searches, as it tells them; empty if it cannot be asked. Names

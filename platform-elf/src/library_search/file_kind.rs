@@ -3,6 +3,9 @@
 use object::elf;
 
 use crate::linker_script::looks_like_script;
+use jit_core::cpu::Architecture;
+
+use crate::machine::Machine;
 
 /// What a linker can do with a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,11 +84,13 @@ fn elf_kind(bytes: &[u8]) -> FileKind {
     }
 }
 
-/// Whether this is an ELF file of another class or machine, which a library search passes over.
-pub(super) fn is_foreign(bytes: &[u8]) -> bool {
+/// Whether this is an ELF file of another class or for another CPU, which a library search passes over.
+pub(super) fn is_foreign(bytes: &[u8], architecture: Architecture) -> bool {
     if !bytes.starts_with(&elf::ELFMAG) || bytes.len() < 20 {
         return false;
     }
     let machine = u16::from_le_bytes([bytes[18], bytes[19]]);
-    bytes[4] != elf::ELFCLASS64.0 || bytes[5] != elf::ELFDATA2LSB.0 || machine != elf::EM_X86_64.0
+    bytes[4] != elf::ELFCLASS64.0
+        || bytes[5] != elf::ELFDATA2LSB.0
+        || machine != Machine::with(architecture).number.0
 }

@@ -21,6 +21,7 @@ use jit_core::graph::InputBytes;
 use crate::input::{InputOpener, is_shortage};
 use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
 use crate::shared_library::{LibraryError, SharedLibrary};
+use jit_core::cpu::Architecture;
 
 pub use self::dependencies::expand_origin;
 pub use self::directories::of_compiler as compiler_directories;
@@ -103,6 +104,8 @@ type AskCompiler = dyn Fn() -> Vec<PathBuf> + Send + Sync;
 
 /// Where to look for libraries, and how to open files.
 pub struct LibrarySearch {
+    /// The CPU that libraries are for.
+    architecture: Architecture,
     given: Vec<PathBuf>,
     /// Directories that scripts add, to be searched after those.
     scripted: Mutex<Vec<PathBuf>>,
@@ -122,10 +125,12 @@ impl LibrarySearch {
     /// Searches the system's directories and opens files with `opener`.
     #[must_use]
     pub fn new(opener: Arc<dyn InputOpener>) -> Self {
+        let architecture = Architecture::of_this_process().unwrap_or(Architecture::X86_64);
         Self {
+            architecture,
             given: Vec::new(),
             scripted: Mutex::default(),
-            system: directories::system(),
+            system: directories::system(architecture),
             for_dependencies: Vec::new(),
             loader_dirs: OnceLock::new(),
             compiler: None,
@@ -253,7 +258,7 @@ impl LibrarySearch {
                 Err(_) => continue,
             };
             // A 32-bit library in a shared directory is not what was asked for.
-            if !file_kind::is_foreign(bytes.bytes()) {
+            if !file_kind::is_foreign(bytes.bytes(), self.architecture) {
                 let known = found.len();
                 self.classify(&path, bytes, choice, as_needed, depth, found)?;
                 if let [found] = &mut found[known..]

@@ -10,6 +10,7 @@ use object::elf::{self, FileHeader64, PT_LOAD, SHF_COMPRESSED, SHT_NOBITS, Sym64
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
 
 use crate::input::InputOpener;
+use crate::machine::Machine;
 use crate::object::content::{self, MAX_UNPACKED_SIZE};
 use crate::{debug_info, symbol_at};
 
@@ -116,7 +117,7 @@ type Sections<'a> = SectionTable<'a, FileHeader64<LE>>;
 /// The section table of an ELF file for this machine.
 fn sections(bytes: &[u8]) -> Option<Sections<'_>> {
     let header = FileHeader64::<LE>::parse(bytes).ok()?;
-    let ours = header.e_machine.get(LE) == crate::x86_64::MACHINE && header.is_little_endian();
+    let ours = Machine::of(header.e_machine.get(LE)).is_some() && header.is_little_endian();
     ours.then(|| header.sections(LE, bytes).ok())?
 }
 

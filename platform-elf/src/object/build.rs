@@ -50,6 +50,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
 
     let mut graph = LinkGraph {
         name: object.name.clone(),
+        architecture: Some(view.machine.architecture),
         input: Arc::clone(&object.input),
         owned: blocks.owned,
         sections: blocks.sections,

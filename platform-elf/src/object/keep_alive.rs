@@ -8,8 +8,7 @@
 //! Both become edges that write nothing, from the described block to the dependent one. Such an
 //! edge needs a symbol; the graph gets one beyond the object's own for each dependent block.
 
-use jit_core::cpu::x86_64::Kind;
-use jit_core::graph::{BlockId, Edge, Symbol, SymbolId, Target};
+use jit_core::graph::{BlockId, Edge, EdgeKind, Symbol, SymbolId, Target};
 use jit_core::object::{Scope, SymbolKind};
 use object::LittleEndian as LE;
 use object::elf::{SHF_LINK_ORDER, SHT_GROUP};
@@ -121,6 +120,6 @@ fn edge_to(target: SymbolId) -> Edge {
         offset: 0,
         target,
         addend: 0,
-        kind: Kind::None.edge(),
+        kind: EdgeKind::NONE,
     }
 }

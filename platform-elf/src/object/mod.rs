@@ -30,6 +30,7 @@ mod wrapped;
 
 use std::sync::Arc;
 
+use jit_core::cpu::Architecture;
 use jit_core::graph::{InputBytes, LinkGraph};
 use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, ObjectError, ObjectFile, ObjectInterface};
@@ -49,6 +50,7 @@ pub struct ElfObject {
     /// Names of the symbols from the first global one on.
     global_names: Vec<NameId>,
     groups: Groups,
+    architecture: Architecture,
 }
 
 /// A text that a linker prints when something refers to the symbol (`.gnu.warning.SYMBOL`).
@@ -67,7 +69,7 @@ impl ElfObject {
     /// which has to be the table of the session that links the object.
     ///
     /// # Errors
-    /// When the file is no x86-64 relocatable object, saying what it is and what to do; when it is
+    /// When the file is no relocatable object for x86-64 or AArch64, saying what it is and what to do; when it is
     /// truncated or damaged.
     pub fn new(
         name: impl Into<String>,
@@ -88,14 +90,20 @@ impl ElfObject {
         wrapped: &WrappedNames,
     ) -> Result<Self, ObjectError> {
         let name = name.into();
-        let scan = View::parse(input.bytes())
-            .and_then(|view| interface::scan(&view, &input, names, wrapped));
+        let scan = View::parse(input.bytes()).and_then(|view| {
+            let scan = interface::scan(&view, &input, names, wrapped)?;
+            Ok((view.machine.architecture, scan))
+        });
         match scan {
-            Ok(interface::Scan {
-                interface,
-                global_names,
-                groups,
-            }) => Ok(Self {
+            Ok((
+                architecture,
+                interface::Scan {
+                    interface,
+                    global_names,
+                    groups,
+                },
+            )) => Ok(Self {
+                architecture,
                 name,
                 input,
                 names: Arc::clone(names),
@@ -138,6 +146,10 @@ impl ElfObject {
 impl ObjectFile for ElfObject {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn architecture(&self) -> Option<Architecture> {
+        Some(self.architecture)
     }
 
     fn interface(&self) -> &ObjectInterface {

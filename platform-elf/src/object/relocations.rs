@@ -1,7 +1,6 @@
 //! Relocations become edges: one flat vector, the edges of a block next to each other.
 
-use jit_core::cpu::x86_64::Kind;
-use jit_core::graph::{Block, BlockId, Content, Edge, SymbolId, with_room};
+use jit_core::graph::{Block, BlockId, Content, Edge, EdgeKind, SymbolId, with_room};
 use object::LittleEndian as LE;
 use object::elf::{Rel64, Rela64, RelocationType, SHT_CREL, SHT_REL, SHT_RELA, SectionHeader64};
 use object::read::elf::{Crel, SectionHeader};
@@ -9,7 +8,7 @@ use object::read::elf::{Crel, SectionHeader};
 use super::blocks::{Blocks, Fate};
 use super::keep_alive::KeepAlive;
 use super::view::View;
-use crate::x86_64::{self, Meaning};
+use crate::machine::{Machine, Meaning, implicit_addend};
 
 /// A relocation section and the block it fixes up.
 struct Table<'a> {
@@ -128,8 +127,7 @@ impl<'a> Reader<'a> {
         }
         if self.edges.len() as u32 > start && block.content == Content::Zero && block.size > 0 {
             let fixups = self.edges[start as usize..].iter();
-            let none = jit_core::cpu::x86_64::Kind::None.edge();
-            if fixups.clone().any(|edge| edge.kind != none) {
+            if fixups.clone().any(|edge| edge.kind != EdgeKind::NONE) {
                 return Err(self.damaged(table, "relocates a section without content"));
             }
         }
@@ -142,11 +140,12 @@ impl<'a> Reader<'a> {
             .section
             .data_as_array(LE, self.view.bytes)
             .map_err(|_| self.damaged(table, "lies outside the file: it is truncated"))?;
+        let machine: &Machine = self.view.machine;
         for rela in entries {
             let info = rela.r_info.get(LE);
             let r_type = RelocationType(info as u32);
             let (offset, symbol) = (rela.r_offset.get(LE), (info >> 32) as u32);
-            match x86_64::meaning(r_type) {
+            match machine.meaning(r_type) {
                 Meaning::Edge(kind, width) => {
                     let offset = self.check(table, offset, width, symbol)?;
                     let target = SymbolId(symbol);
@@ -155,7 +154,7 @@ impl<'a> Reader<'a> {
                         offset,
                         target,
                         addend,
-                        kind: kind.edge(),
+                        kind,
                     });
                 }
                 Meaning::Ignored => {}
@@ -211,18 +210,18 @@ impl<'a> Reader<'a> {
         rel: &Crel,
         content: &[u8],
     ) -> Result<(), String> {
-        let field = match x86_64::meaning(rel.r_type) {
+        let field = match self.view.machine.meaning(rel.r_type) {
             Meaning::Edge(_, width) => usize::try_from(rel.r_offset)
                 .ok()
                 .and_then(|at| content.get(at..at.checked_add(usize::from(width))?)),
             Meaning::Ignored | Meaning::Unsupported => None,
         };
-        let r_addend = field.map_or(0, x86_64::implicit_addend);
+        let r_addend = field.map_or(0, implicit_addend);
         self.read_explicit(table, &Crel { r_addend, ..*rel })
     }
 
     fn read_explicit(&mut self, table: &Table<'a>, rel: &Crel) -> Result<(), String> {
-        match x86_64::meaning(rel.r_type) {
+        match self.view.machine.meaning(rel.r_type) {
             Meaning::Edge(kind, width) => {
                 let offset = self.check(table, rel.r_offset, width, rel.r_sym)?;
                 let target = SymbolId(rel.r_sym);
@@ -230,7 +229,7 @@ impl<'a> Reader<'a> {
                     offset,
                     target,
                     addend: rel.r_addend,
-                    kind: kind.edge(),
+                    kind,
                 });
             }
             Meaning::Ignored => {}
@@ -290,7 +289,7 @@ impl<'a> Reader<'a> {
         let describe = |(r_type, table, offset, symbol): &(RelocationType, Table<'a>, u64, u32)| {
             format!(
                 "unsupported relocation {} against {} at {}+{offset:#x}",
-                x86_64::relocation_name(*r_type),
+                self.view.machine.relocation_text(*r_type),
                 self.view.symbol_text(*symbol),
                 self.view
                     .section_text(blocks.block_sections[table.block.0 as usize]),
@@ -319,7 +318,7 @@ impl<'a> Reader<'a> {
 fn reverse(block: &mut Block, edges: &mut [Edge]) {
     let edges = &mut edges[block.edges.start as usize..block.edges.end as usize];
     // Edges that write nothing only keep other blocks alive.
-    let keeps_alive = Kind::None.edge();
+    let keeps_alive = EdgeKind::NONE;
     if edges.iter().all(|edge| edge.kind == keeps_alive) {
         // The words that crtbegin.o and crtend.o mark the ends of the list with: nothing to run.
         block.content = Content::Zero;

@@ -12,6 +12,7 @@ use object::endian::U32;
 use object::read::elf::{FileHeader, SectionHeader};
 
 use super::identify;
+use crate::machine::Machine;
 
 /// A common symbol of the large code model lives in `.lbss` (psABI, "Large Models").
 pub(crate) const SHN_X86_64_LCOMMON: SymbolSection = SymbolSection(0xff02);
@@ -34,6 +35,8 @@ pub(crate) enum Place {
 pub(crate) struct View<'a> {
     /// The whole object.
     pub bytes: &'a [u8],
+    /// The machine it is for.
+    pub machine: &'static Machine,
     /// All section headers, with the null one at index 0.
     pub sections: &'a [SectionHeader64<LE>],
     section_names: &'a [u8],
@@ -55,7 +58,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// What the file is instead of an object, or which table is damaged.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        let header = identify::check(bytes)?;
+        let (header, machine) = identify::check(bytes)?;
         let sections = header
             .section_headers(LE, bytes)
             .map_err(|_| "the section header table lies outside the file: it is truncated")?;
@@ -67,6 +70,7 @@ impl<'a> View<'a> {
         }
         let mut view = Self {
             bytes,
+            machine,
             sections,
             section_names: section_names(header, bytes, sections)?,
             symtab: 0,

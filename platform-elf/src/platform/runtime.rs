@@ -174,7 +174,10 @@ impl ElfRuntime {
         // A tracker of their own: the client's default one may be removed.
         let tracker = dylib.new_tracker();
         let header: Arc<dyn ObjectFile> = Arc::new(SupportObject::header(names));
-        let atexit: Arc<dyn ObjectFile> = Arc::new(SupportObject::atexit(names));
+        let atexit: Arc<dyn ObjectFile> = Arc::new(SupportObject::atexit(
+            names,
+            session.executor().architecture(),
+        ));
         tracker.add_objects([header, atexit])?;
         add_runtime_names(&tracker, &self.dylib)?;
         Ok(dylib)
@@ -212,7 +215,8 @@ impl ElfRuntime {
         if dylib.defines(names.intern(PROGRAM_START.as_bytes())) {
             return Ok(());
         }
-        let object = SupportObject::init_and_fini(&names);
+        let architecture = dylib.session().executor().architecture();
+        let object = SupportObject::init_and_fini(&names, architecture);
         // Fragments are concatenated within one tracker, so these go where the program's objects are.
         dylib.add_object(Arc::new(object))
     }
@@ -227,7 +231,8 @@ impl ElfRuntime {
         if !dylib.defines(names.intern(PROFILE_START.as_bytes())) {
             return Ok(());
         }
-        dylib.add_object(Arc::new(SupportObject::profile_start(&names)))
+        let architecture = dylib.session().executor().architecture();
+        dylib.add_object(Arc::new(SupportObject::profile_start(&names, architecture)))
     }
 
     /// Adds what a program needs that is started where a process starts, at `entry`, and returns the
@@ -237,7 +242,8 @@ impl ElfRuntime {
     /// When the dylib was removed.
     pub fn add_process_start(&self, dylib: &Dylib, entry: &str) -> Result<&'static str, LinkError> {
         let names = dylib.session().names().clone();
-        let object = SupportObject::process_start(&names, entry);
+        let architecture = dylib.session().executor().architecture();
+        let object = SupportObject::process_start(&names, architecture, entry);
         dylib.add_object(Arc::new(object))?;
         let start_main = names.intern(b"__libc_start_main");
         if !dylib.defines(start_main) {

@@ -11,12 +11,16 @@
 //!
 //! They are objects like any other, made in memory.
 
+mod aarch64;
+mod code;
+mod x86_64;
+
 use std::sync::Arc;
 
-use jit_core::cpu::x86_64::Kind;
+use jit_core::cpu::{Architecture, StubEdge};
 use jit_core::graph::{
-    Block, BlockId, Content, Edge, InputBytes, LinkGraph, Section, SectionId, SectionKind, Symbol,
-    SymbolId, Target,
+    Block, BlockId, Content, Edge, EdgeKind, InputBytes, LinkGraph, Section, SectionId,
+    SectionKind, Symbol, SymbolId, Target,
 };
 use jit_core::name::NameTable;
 use jit_core::object::{
@@ -24,6 +28,8 @@ use jit_core::object::{
     SymbolKind,
 };
 use orc_shared::ExecutorAddr;
+
+use self::code::SupportCode;
 
 /// The name of what calls a program's entry point as the kernel would.
 pub(super) const PROCESS_START: &str = "__orc_process_start";
@@ -40,6 +46,7 @@ pub(super) const PROGRAM_START: &str = "<.init and .fini>";
 /// An object made in memory.
 pub struct SupportObject {
     name: &'static str,
+    architecture: Option<Architecture>,
     interface: ObjectInterface,
     sections: Vec<Section>,
     blocks: Vec<Block>,
@@ -52,29 +59,26 @@ impl SupportObject {
     /// Defines `__dso_handle`: 8 bytes that hold their own address.
     #[must_use]
     pub fn header(names: &NameTable) -> Self {
-        let mut made = Builder::new("<dylib header>", names);
+        let mut made = Builder::new("<dylib header>", names, None);
         let handle = made.define(HEADER, SymbolKind::Data, Linkage::Strong, 8);
         let block = made.block(".orc_header", SectionKind::RelocatedReadOnly, 0, 8, &[0; 8]);
-        made.edge(0, handle, 0, Kind::Pointer64);
+        made.edges(&[(0, EdgeKind::POINTER64, 0)], handle);
         made.place(handle, block);
         made.finish()
     }
 
     /// Defines `atexit`, weakly: the C library's static part has one too.
     #[must_use]
-    pub fn atexit(names: &NameTable) -> Self {
-        const CODE: [u8; 14] = [
-            0x48, 0x8d, 0x15, 0, 0, 0, 0, // lea __dso_handle(%rip), %rdx
-            0x31, 0xf6, // xor %esi, %esi
-            0xe9, 0, 0, 0, 0, // jmp __cxa_atexit
-        ];
-        let mut made = Builder::new("<atexit>", names);
-        let atexit = made.define("atexit", SymbolKind::Function, Linkage::Weak, 14);
+    pub fn atexit(names: &NameTable, architecture: Architecture) -> Self {
+        let code = &SupportCode::of(architecture).atexit;
+        let mut made = Builder::new("<atexit>", names, Some(architecture));
+        let size = code.bytes.len() as u64;
+        let atexit = made.define("atexit", SymbolKind::Function, Linkage::Weak, size);
         let handle = made.refer(HEADER);
         let cxa_atexit = made.refer("__cxa_atexit");
-        let block = made.block(".text", SectionKind::Text, 0, 16, &CODE);
-        made.edge(3, handle, -4, Kind::Delta32);
-        made.edge(10, cxa_atexit, -4, Kind::Branch32);
+        let block = made.block(".text", SectionKind::Text, 0, 16, code.bytes);
+        made.edges(code.first, handle);
+        made.edges(code.second, cxa_atexit);
         made.place(atexit, block);
         made.finish()
     }
@@ -84,38 +88,14 @@ impl SupportObject {
     /// environment and the auxiliary vector, up from the stack pointer. The vectors lie in one piece
     /// behind the arguments that the runtime passes.
     #[must_use]
-    pub fn process_start(names: &NameTable, entry: &str) -> Self {
-        const CODE: [u8; 77] = [
-            0x48, 0x63, 0xff, // movslq %edi, %rdi
-            0x48, 0x8d, 0x44, 0xfe, 0x08, // lea 8(%rsi,%rdi,8), %rax: the environment
-            0x48, 0x83, 0x38, 0x00, // 1: cmpq $0, (%rax)
-            0x48, 0x8d, 0x40, 0x08, // lea 8(%rax), %rax
-            0x75, 0xf6, // jne 1b
-            0x48, 0x83, 0x38, 0x00, // 2: cmpq $0, (%rax): the auxiliary vector
-            0x48, 0x8d, 0x40, 0x10, // lea 16(%rax), %rax
-            0x75, 0xf6, // jne 2b
-            0x48, 0x89, 0xc1, // mov %rax, %rcx
-            0x48, 0x29, 0xf1, // sub %rsi, %rcx: bytes of all
-            0x48, 0x8d, 0x51, 0x08, // lea 8(%rcx), %rdx
-            0x48, 0x29, 0xd4, // sub %rdx, %rsp
-            0x48, 0x83, 0xe4, 0xf0, // and $-16, %rsp
-            0x48, 0x89, 0x3c, 0x24, // mov %rdi, (%rsp)
-            0x48, 0x8d, 0x7c, 0x24, 0x08, // lea 8(%rsp), %rdi
-            0x48, 0xc1, 0xe9, 0x03, // shr $3, %rcx
-            0xfc, // cld
-            0xf3, 0x48, 0xa5, // rep movsq
-            0x31, 0xd2, // xor %edx, %edx: no function to call at exit
-            0x31, 0xed, // xor %ebp, %ebp: the outermost frame
-            0x31, 0xc0, // xor %eax, %eax
-            0x31, 0xf6, // xor %esi, %esi
-            0x31, 0xff, // xor %edi, %edi
-            0xe9, 0, 0, 0, 0, // jmp entry
-        ];
-        let mut made = Builder::new("<process start>", names);
-        let start = made.define(PROCESS_START, SymbolKind::Function, Linkage::Strong, 77);
+    pub fn process_start(names: &NameTable, architecture: Architecture, entry: &str) -> Self {
+        let code = &SupportCode::of(architecture).process_start;
+        let mut made = Builder::new("<process start>", names, Some(architecture));
+        let size = code.bytes.len() as u64;
+        let start = made.define(PROCESS_START, SymbolKind::Function, Linkage::Strong, size);
         let entry = made.refer(entry);
-        let block = made.block(".text", SectionKind::Text, 0, 16, &CODE);
-        made.edge(73, entry, -4, Kind::Branch32);
+        let block = made.block(".text", SectionKind::Text, 0, 16, code.bytes);
+        made.edges(code.first, entry);
         made.place(start, block);
         made.finish()
     }
@@ -123,12 +103,13 @@ impl SupportObject {
     /// Calls `__gmon_start__` in `.init`, where `crti.o` does: what a start-up file for profiles (`gcrt1.o`)
     /// has to do before anything else.
     #[must_use]
-    pub fn profile_start(names: &NameTable) -> Self {
-        const CODE: [u8; 5] = [0xe8, 0, 0, 0, 0]; // call __gmon_start__
-        let mut made = Builder::new("<profile start>", names);
+    pub fn profile_start(names: &NameTable, architecture: Architecture) -> Self {
+        let code = SupportCode::of(architecture);
+        let mut made = Builder::new("<profile start>", names, Some(architecture));
         let start = made.refer(PROFILE_START);
-        made.block(".init", SectionKind::Text, 0, 1, &CODE);
-        made.edge(1, start, -4, Kind::Branch32);
+        let call = &code.profile_start;
+        made.block(".init", SectionKind::Text, 0, code.code_align, call.bytes);
+        made.edges(call.first, start);
         made.interface.has_initializers = true;
         made.finish()
     }
@@ -136,21 +117,22 @@ impl SupportObject {
     /// Brackets the fragments in `.init` and `.fini` and has them called: `.init` before all other
     /// initializers, `.fini` after all other finalizers.
     #[must_use]
-    pub fn init_and_fini(names: &NameTable) -> Self {
-        const PROLOGUE: [u8; 4] = [0x48, 0x83, 0xec, 0x08]; // sub $8, %rsp
-        const EPILOGUE: [u8; 5] = [0x48, 0x83, 0xc4, 0x08, 0xc3]; // add $8, %rsp; ret
-        let mut made = Builder::new(PROGRAM_START, names);
-        let init = made.define("_init", SymbolKind::Function, Linkage::Weak, 4);
-        let fini = made.define("_fini", SymbolKind::Function, Linkage::Weak, 4);
+    pub fn init_and_fini(names: &NameTable, architecture: Architecture) -> Self {
+        let code = SupportCode::of(architecture);
+        let (prologue, align) = (code.prologue, code.code_align);
+        let size = prologue.len() as u64;
+        let mut made = Builder::new(PROGRAM_START, names, Some(architecture));
+        let init = made.define("_init", SymbolKind::Function, Linkage::Weak, size);
+        let fini = made.define("_fini", SymbolKind::Function, Linkage::Weak, size);
         for (symbol, section) in [(init, ".init"), (fini, ".fini")] {
-            let start = made.block(section, SectionKind::Text, 0, 1, &PROLOGUE);
+            let start = made.block(section, SectionKind::Text, 0, align, prologue);
             made.place(symbol, start);
-            made.block(section, SectionKind::Text, u32::MAX, 1, &EPILOGUE);
+            made.block(section, SectionKind::Text, u32::MAX, align, code.epilogue);
         }
         // Finalizers run from the last to the first.
         for (symbol, array) in [(init, ".init_array"), (fini, ".fini_array")] {
             made.block(array, SectionKind::RelocatedReadOnly, 0, 8, &[0; 8]);
-            made.edge(0, symbol, 0, Kind::Pointer64);
+            made.edges(&[(0, EdgeKind::POINTER64, 0)], symbol);
         }
         let marker = made.define(PROGRAM_START, SymbolKind::None, Linkage::Strong, 0);
         made.place(marker, BlockId(0));
@@ -162,6 +144,10 @@ impl SupportObject {
 impl ObjectFile for SupportObject {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn architecture(&self) -> Option<Architecture> {
+        self.architecture
     }
 
     fn interface(&self) -> &ObjectInterface {
@@ -177,6 +163,7 @@ impl ObjectFile for SupportObject {
         }
         Ok(LinkGraph {
             name: self.name.to_owned(),
+            architecture: self.architecture,
             input: Arc::new(NoInput),
             owned: self.content.clone(),
             sections: self.sections.clone(),
@@ -212,9 +199,10 @@ impl std::ops::DerefMut for Builder<'_> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(name: &'static str, names: &'a NameTable) -> Self {
+    fn new(name: &'static str, names: &'a NameTable, architecture: Option<Architecture>) -> Self {
         let made = SupportObject {
             name,
+            architecture,
             interface: ObjectInterface::default(),
             sections: Vec::new(),
             blocks: Vec::new(),
@@ -305,14 +293,15 @@ impl<'a> Builder<'a> {
         BlockId(section.0)
     }
 
-    /// An edge of the newest block.
-    fn edge(&mut self, offset: u32, target: SymbolId, addend: i64, kind: Kind) {
-        self.edges.push(Edge {
+    /// Edges of the newest block.
+    fn edges(&mut self, edges: &[StubEdge], target: SymbolId) {
+        let edges = edges.iter().map(|&(offset, kind, addend)| Edge {
             offset,
             target,
             addend,
-            kind: kind.edge(),
+            kind,
         });
+        self.made.edges.extend(edges);
         let end = self.edges.len() as u32;
         if let Some(block) = self.blocks.last_mut() {
             block.edges.end = end;
@@ -347,12 +336,17 @@ mod tests {
     #[test]
     fn every_definition_has_a_place_and_every_edge_a_block() {
         let names = NameTable::default();
-        for object in [
-            SupportObject::header(&names),
-            SupportObject::atexit(&names),
-            SupportObject::init_and_fini(&names),
-            SupportObject::profile_start(&names),
-        ] {
+        let cpus = [Architecture::X86_64, Architecture::Aarch64];
+        let of_cpu = |cpu| {
+            [
+                SupportObject::atexit(&names, cpu),
+                SupportObject::process_start(&names, cpu, "_start"),
+                SupportObject::init_and_fini(&names, cpu),
+                SupportObject::profile_start(&names, cpu),
+            ]
+        };
+        let made = cpus.into_iter().flat_map(of_cpu);
+        for object in made.chain([SupportObject::header(&names)]) {
             let graph = object.build_graph(&Claims::default()).unwrap();
             for definition in &object.interface().definitions {
                 let symbol = &graph.symbols[definition.symbol as usize];
@@ -376,7 +370,9 @@ mod tests {
             lost_symbols: vec![0],
             ..Claims::default()
         };
-        let graph = SupportObject::atexit(&names).build_graph(&claims).unwrap();
+        let graph = SupportObject::atexit(&names, Architecture::X86_64)
+            .build_graph(&claims)
+            .unwrap();
         assert_eq!({ graph.symbols[0].target }, Target::External);
     }
 }

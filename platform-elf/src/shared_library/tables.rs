@@ -4,6 +4,7 @@
 //! which the loadable segments map back to places in the file. Section headers may be stripped; the
 //! only thing taken from them is a section's alignment.
 
+use crate::machine::Machine;
 use object::elf::{
     self, Dyn64, FileHeader64, GnuHashHeader, HashHeader, ProgramHeader64, SectionHeader64,
 };
@@ -202,8 +203,8 @@ fn check_header(bytes: &[u8]) -> Result<&FileHeader64<LE>, String> {
     }
     let header = FileHeader64::<LE>::parse(bytes)
         .map_err(|_| "is not a 64-bit little-endian ELF file".to_owned())?;
-    if header.endian().is_err() || header.e_machine(LE) != elf::EM_X86_64 {
-        return Err("is for another machine than x86-64".to_owned());
+    if header.endian().is_err() || Machine::of(header.e_machine(LE)).is_none() {
+        return Err("is for another machine than x86-64 and AArch64".to_owned());
     }
     match header.e_type(LE) {
         elf::ET_DYN | elf::ET_EXEC => Ok(header),

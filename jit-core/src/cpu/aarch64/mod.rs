@@ -456,6 +456,8 @@ impl Cpu for Aarch64 {
     const BRANCH_REACH: Option<u64> = Some(1 << 27);
     const VENEER: Stub = stubs::VENEER;
     const BRANCH_ADDEND: i64 = 0;
+    // `R_AARCH64_IRELATIVE`.
+    const IRELATIVE: u64 = 1032;
     const CODE_GAP: u8 = stubs::CODE_GAP;
     const RUN_RESOLVERS: &'static [u8] = &stubs::RUN_RESOLVERS;
 

@@ -311,6 +311,8 @@ impl Cpu for X86_64 {
     const BRANCH_REACH: Option<u64> = None;
     const VENEER: Stub = stubs::STUB;
     const BRANCH_ADDEND: i64 = lower::BRANCH_ADDEND;
+    // `R_X86_64_IRELATIVE`.
+    const IRELATIVE: u64 = 37;
     // Fragments of one function may come from several objects and be run through (`.init`).
     const CODE_GAP: u8 = stubs::NOP;
     const RUN_RESOLVERS: &'static [u8] = &stubs::RUN_RESOLVERS;

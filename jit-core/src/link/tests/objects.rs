@@ -346,6 +346,7 @@ impl ObjectFile for Obj {
         }
         Ok(LinkGraph {
             name: self.name.clone(),
+            architecture: None,
             input: Arc::new(Bytes(self.bytes.clone())),
             owned: Vec::new(),
             sections: self.sections.clone(),
