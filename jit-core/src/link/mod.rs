@@ -30,6 +30,7 @@ mod tables;
 pub mod timings;
 mod tls_words;
 mod values;
+mod veneers;
 mod verify;
 
 #[cfg(test)]
@@ -211,9 +212,10 @@ fn place<C: Cpu>(link: &mut Link) -> Result<Allocation, LinkError> {
     name_functions::name_functions(link)?;
     drop(phase);
 
-    // No block is added after this point.
+    // No block is added after this point, but veneers.
     let phase = link.timings.phase("lay out");
     layout::lay_out(link)?;
+    veneers::add_veneers::<C>(link)?;
     drop(phase);
 
     let phase = link.timings.phase("allocate");
