@@ -22,8 +22,8 @@ const LARGEST: u64 = 16 << 20;
 
 fn main() {
     println!("cargo::rerun-if-env-changed={SIZE_OPTION}");
-    println!("cargo::rerun-if-changed=src/tls/reserve.c");
-    println!("cargo::rerun-if-changed=src/tls/find_reserve.c");
+    println!("cargo::rerun-if-changed=src/host/gnu_linux/thread_locals/reserve.c");
+    println!("cargo::rerun-if-changed=src/host/gnu_linux/thread_locals/find_reserve.c");
     println!("cargo::rerun-if-changed=src/host/gnu_linux/debugger.c");
     let target = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if target != "linux" {
@@ -43,8 +43,8 @@ fn main() {
         },
     };
     cc::Build::new()
-        .file("src/tls/find_reserve.c")
-        .file("src/tls/reserve.c")
+        .file("src/host/gnu_linux/thread_locals/find_reserve.c")
+        .file("src/host/gnu_linux/thread_locals/reserve.c")
         .define("ORC_TLS_RESERVE_SIZE", size.to_string().as_str())
         .define("ORC_TLS_RESERVE_ALIGNMENT", ALIGNMENT.to_string().as_str())
         .compile("orc_target_process_tls_reserve");

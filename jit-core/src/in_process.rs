@@ -12,7 +12,7 @@ use orc_target_process::executor::memory::MemoryManager;
 use orc_target_process::executor::{self as local, LocalExecutor, Released};
 use orc_target_process::host::{identity, loader};
 
-use orc_target_process::tls::Reserve;
+use orc_target_process::host::thread_locals::Reserve;
 
 use crate::cpu::Architecture;
 use crate::executor::api::{

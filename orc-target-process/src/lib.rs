@@ -11,19 +11,7 @@
 pub mod command;
 pub mod executor;
 pub mod host;
-pub mod program;
 pub mod server;
-pub mod tls;
-
-/// What `program` and `tls` know the loader by.
-mod native {
-    pub(crate) use crate::host::arch::code::ELF_MACHINE as EM;
-    pub(crate) use crate::host::arch::synthesized::{
-        R_DTPMOD, R_TPOFF, RelocationKind, relocation_kind,
-    };
-    pub(crate) use crate::host::loader::tables as host;
-    pub(crate) use crate::host::loader::*;
-}
 
 #[cfg(all(
     feature = "libunwind",

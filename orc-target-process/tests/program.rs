@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use orc_shared::ExecutorAddr;
 use orc_shared::api::{CopyRelocation, ImportKind, ImportValue, NativeKind, ProgramImage};
 use orc_target_process::host::loader;
-use orc_target_process::program;
+use orc_target_process::host::program;
 use support::entering::*;
 use support::*;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use orc_shared::api::{TlsBlock, TlsPlace};
-use orc_target_process::tls::{self, Reserve, SETTING, TlsError};
+use orc_target_process::host::thread_locals::{self, Reserve, SETTING, TlsError};
 use support::*;
 
 fn tp_offset(block: &TlsBlock) -> i64 {
@@ -320,7 +320,7 @@ fn in_module(block: &TlsBlock) -> &'static mut [u8] {
 
 /// The same, as code with TLS descriptors gets it.
 fn by_descriptor(module: u64, offset: u64) -> *mut u8 {
-    let access = tls::access().expect("the loader tells");
+    let access = thread_locals::access().expect("the loader tells");
     let pair = [module, offset];
     let descriptor = [access.descriptor_function.value(), (&raw const pair) as u64];
     let (tp_offset, kept): (u64, u64);
@@ -404,7 +404,7 @@ fn a_module_of_its_own_has_its_image_in_every_thread() {
 #[test]
 fn what_is_at_a_fixed_offset_has_a_pair_too() {
     let reserve = Reserve::get();
-    let access = tls::access().expect("the loader tells");
+    let access = thread_locals::access().expect("the loader tells");
     let block = reserve.reserve(64, 64).expect("free");
     in_new_thread(move || {
         let offset = tp_offset(&block)

@@ -18,7 +18,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use orc_shared::remote::token::VARIABLE;
-use orc_target_process::tls::SETTING;
+use orc_target_process::host::thread_locals::SETTING;
 
 use super::kept_objects;
 

@@ -152,7 +152,7 @@ impl LocalExecutor {
     /// # Errors
     /// When the loader does not tell what has to be known.
     pub fn tls_access() -> Result<TlsAccess, Failure> {
-        crate::tls::access().map_err(Failure::new)
+        crate::host::thread_locals::access().map_err(Failure::new)
     }
 
     /// What the system says of the processor: `AT_HWCAP` and `AT_HWCAP2` (`getauxval(3)`).

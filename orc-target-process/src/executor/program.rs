@@ -7,7 +7,7 @@ use orc_shared::api::{ImportValue, ProgramImage};
 use parking_lot::Mutex;
 
 use super::Failure;
-use crate::program;
+use crate::host::program;
 
 /// A program, shared with its memory.
 pub(super) type SharedProgram = Arc<Mutex<Program>>;

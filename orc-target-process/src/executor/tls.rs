@@ -3,7 +3,7 @@
 use orc_shared::api::{TlsBlock, TlsRequest, TlsRoom};
 
 use super::Failure;
-use crate::tls::Reserve;
+use crate::host::thread_locals::Reserve;
 
 /// A block that has no content yet. Dropping it gives it back.
 pub(super) struct ReservedTls(TlsBlock);

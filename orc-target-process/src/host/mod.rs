@@ -11,7 +11,7 @@ mod memory_error;
 #[cfg(all(target_os = "linux", feature = "libunwind"))]
 pub use gnu_linux::libunwind;
 #[cfg(target_os = "linux")]
-pub use gnu_linux::{crash, identity, loader, process};
+pub use gnu_linux::{crash, identity, loader, process, program, thread_locals};
 
 #[cfg(all(target_os = "linux", feature = "relay"))]
 pub(crate) use gnu_linux::confinement;

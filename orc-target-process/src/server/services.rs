@@ -26,7 +26,7 @@ use crate::executor::{Failure, Finalized, InFlight, LocalExecutor};
 use crate::host;
 use crate::host::identity;
 use crate::host::loader;
-use crate::tls::Reserve;
+use crate::host::thread_locals::Reserve;
 
 /// A call that no controller of good will makes: what is wrong with it. It ends the connection.
 pub(super) struct Violation(pub(super) String);

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use orc_shared::api::{ImportValue, ProgramImage};
 use orc_target_process::host::loader;
-use orc_target_process::program::{self, OpenProgram};
+use orc_target_process::host::program::{self, OpenProgram};
 
 use super::path;
 

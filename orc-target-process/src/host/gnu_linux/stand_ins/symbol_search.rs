@@ -9,8 +9,8 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::host::loader::Scope;
+use crate::host::program;
 use crate::host::race_checker::Unwatched;
-use crate::program;
 
 /// What the C library would not find: of this version, or the default one if that is null. Null if it is to be
 /// asked, which then leaves a message for `dlerror`, too.

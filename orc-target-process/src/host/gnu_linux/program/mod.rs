@@ -3,7 +3,7 @@
 //! A linked program and its libraries bind to each other while the loader starts them: the program
 //! takes `printf` from libc, and libstdc++ takes `operator new` from the program if it defines
 //! one. Programs made of objects in memory get the same from the same loader. A small shared object
-//! stands for the program (`native::image`), with
+//! stands for the program (`host::loader::image`), with
 //!
 //! - the program's libraries as `DT_NEEDED`, so the loader finds and loads them;
 //! - what the program defines as absolute symbols. The image comes before its libraries in their
@@ -32,7 +32,7 @@
 //! 32-bit address needs a stub of its own for it, which libraries must take for the function
 //! (pointers compare equal), and that stub must reach the library's. The loader would bind such an
 //! import to the image itself; so it is bound here, to the first other definition in the loader's
-//! order (`native::scope`).
+//! order (`host::loader::scope`).
 //!
 //! **Libraries loaded before.** The search order is: the executable and its libraries, what was
 //! opened `RTLD_GLOBAL` before, the image, its libraries. So what libc defines, libc wins, although
@@ -57,9 +57,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::host::MemoryError;
+use crate::host::loader::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
 use crate::host::race_checker::Unwatched;
-use crate::native::{Image, ImageError, ImageSpec, LoaderError, OpenImage};
-use crate::tls::{Reserve, SETTING};
+use crate::host::thread_locals::{Reserve, SETTING};
 use hook::Hook;
 use later::Running;
 pub(crate) use later::definition;

@@ -3,7 +3,7 @@
 use super::TlsError;
 use super::threads::Threads;
 use crate::host::arch::threads::thread_pointer;
-use crate::native::{LoadedObject, PT_TLS, loaded_objects, with_writable};
+use crate::host::loader::{LoadedObject, PT_TLS, loaded_objects, with_writable};
 
 /// Alignment of the reserve, as the build script declares it.
 pub(super) const ALIGNMENT: u64 = 4096;

@@ -11,8 +11,8 @@ use super::copies::Copies;
 use super::later::Running;
 use super::redirect::Redirects;
 use super::{ProgramError, later};
+use crate::host::loader::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
 use crate::host::process;
-use crate::native::{Binding, HookWords, Image, Scope, loaded_objects, lookup};
 
 /// What the loader's message says; ours is returned instead.
 const REASON: &CStr = c"the program could not be completed";

@@ -105,7 +105,7 @@ extern "C" fn handle(_signal: c_int) {
     let pointer = crate::host::arch::threads::thread_pointer();
     // SAFETY: the thread pointer leads to the control block, whose third word is its own address
     // where the C library made it (psABI).
-    let itself: u64 = unsafe { crate::native::host::read(pointer + 16) };
+    let itself: u64 = unsafe { crate::host::loader::tables::read(pointer + 16) };
     if itself != pointer {
         request.state.store(FOREIGN, Ordering::Release);
         return;
@@ -174,7 +174,7 @@ mod tests {
             wait.recv().expect("sent");
             let at = crate::host::arch::threads::thread_pointer().wrapping_add_signed(tp_offset);
             // SAFETY: this thread's copy.
-            let value = unsafe { crate::native::host::read::<u64>(at) };
+            let value = unsafe { crate::host::loader::tables::read::<u64>(at) };
             // SAFETY: blocks the signals of this thread only.
             unsafe {
                 let mut all = MaybeUninit::uninit();

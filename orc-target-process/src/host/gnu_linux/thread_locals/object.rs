@@ -10,7 +10,8 @@
 //! All of that is one segment that can be written to: the template gets its content later.
 
 use super::template::ALIGNMENT;
-use crate::native::{EM, PT_TLS};
+use crate::host::arch::code::ELF_MACHINE;
+use crate::host::loader::PT_TLS;
 
 const PAGE: u64 = 4096;
 const HEADER_SIZE: u64 = 64;
@@ -48,7 +49,7 @@ pub(super) fn image(size: u64, align: u64, asked: Asked) -> Vec<u8> {
     const PT_GNU_STACK: u32 = 0x6474_e551;
     let mut out = Words(Vec::new());
     out.0.extend(*b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    out.word(3 | u32::from(EM) << 16); // ET_DYN
+    out.word(3 | u32::from(ELF_MACHINE) << 16); // ET_DYN
     out.word(1);
     out.longs(&[0, HEADER_SIZE, 0]); // Entry point, program headers, section headers.
     out.word(0);

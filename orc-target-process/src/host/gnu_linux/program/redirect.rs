@@ -21,10 +21,8 @@ use orc_shared::api::{Export, NativeKind, ProgramImage};
 use super::allocator::{self, Guarded};
 use super::copies::Moved;
 use super::later;
-use crate::native::{
-    Dynamic, LoadedObject, Rela, RelocationKind, host, loaded_objects, relocation_kind,
-    with_writable,
-};
+use crate::host::arch::synthesized::{RelocationKind, relocation_kind};
+use crate::host::loader::{Dynamic, LoadedObject, Rela, loaded_objects, tables, with_writable};
 
 /// Why libraries could not be redirected.
 #[derive(Debug, thiserror::Error)]
@@ -146,8 +144,8 @@ impl Redirects {
                 for patch in patches {
                     // SAFETY: a slot of a loaded object, writable now.
                     unsafe {
-                        if host::read::<u64>(patch.slot) == patch.new {
-                            host::write_word(patch.slot, patch.old);
+                        if tables::read::<u64>(patch.slot) == patch.new {
+                            tables::write_word(patch.slot, patch.old);
                         }
                     }
                 }
@@ -173,7 +171,7 @@ impl Targets<'_> {
         with_writable(object, || {
             for patch in &patches {
                 // SAFETY: a slot that the loader filled, in an object whose data is writable now.
-                unsafe { host::write_word(patch.slot, patch.new) };
+                unsafe { tables::write_word(patch.slot, patch.new) };
             }
         })
         .map_err(|error| RedirectError::Protection {
@@ -204,7 +202,7 @@ impl Targets<'_> {
             return None;
         }
         // SAFETY: a slot of a loaded object.
-        let old: u64 = unsafe { host::read(slot) };
+        let old: u64 = unsafe { tables::read(slot) };
         let target = match self.moved(old.wrapping_sub(addend)) {
             Some(target) => target,
             None => self.exported(object, dynamic, rela.symbol())?,

@@ -15,9 +15,8 @@ use orc_shared::api::{CopyRelocation, SegmentKind};
 use super::ProgramError;
 use crate::host;
 use crate::host::MemoryError;
-use crate::native::{
-    Dynamic, LoadedObject, RelocationKind, Scope, loaded_objects, relocation_kind,
-};
+use crate::host::arch::synthesized::{RelocationKind, relocation_kind};
+use crate::host::loader::{Dynamic, LoadedObject, Scope, loaded_objects};
 
 /// A variable that has moved into the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@
 use super::object::{self, Asked};
 use super::template::Place;
 use super::threads::Threads;
-use crate::native::{LoaderError, OpenImage, R_TPOFF, host, loaded_objects};
+use crate::host::arch::synthesized::R_TPOFF;
+use crate::host::loader::{LoaderError, OpenImage, loaded_objects, tables};
 
 /// Takes `size` bytes aligned to `align`, which the process keeps from then on.
 ///
@@ -28,7 +29,7 @@ pub(super) fn take(size: u64, align: u64) -> Result<Place, LoaderError> {
     let object = unsafe { OpenImage::open_unseen(&bytes, libc::RTLD_NOW | libc::RTLD_LOCAL) }?;
     let base = object.base()?;
     // SAFETY: the object is loaded at `base`, and stays so.
-    let [tp_offset]: [u64; 1] = unsafe { host::read(base + object::RESULT) };
+    let [tp_offset]: [u64; 1] = unsafe { tables::read(base + object::RESULT) };
     // Dropped without being closed, it stays for the rest of the process.
     drop(object);
     let loaded = loaded_objects()

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 use std::ops::Range;
 
-use crate::native::{host, lookup, probe};
+use crate::host::loader::{lookup, probe, tables};
 
 /// A thread as its descriptor tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ fn offset(name: &CStr) -> Option<u64> {
     let description = lookup(name, None)?;
     // SAFETY: a variable of the C library, an array of three 32-bit words: size of the field in
     // bits, number of elements, offset in bytes.
-    let [_bits, _count, offset]: [u32; 3] = unsafe { host::read(description) };
+    let [_bits, _count, offset]: [u32; 3] = unsafe { tables::read(description) };
     Some(offset.into())
 }
 

@@ -17,7 +17,7 @@ use orc_shared::api::TlsAccess;
 use super::TlsError;
 use crate::host::arch::threads::thread_pointer;
 use crate::host::arch::tls_descriptor;
-use crate::native::{PT_TLS, loaded_objects, lookup};
+use crate::host::loader::{PT_TLS, loaded_objects, lookup};
 
 /// See [`TlsAccess`].
 ///

@@ -22,11 +22,11 @@ use orc_shared::api::ProgramImage;
 use parking_lot::Mutex;
 
 use super::redirect::Redirects;
-use crate::host::race_checker::{Unwatched, set_unwatched};
-use crate::native::{
-    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, host, loaded_objects,
-    lookup,
+use crate::host::loader::{
+    Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, loaded_objects, lookup,
+    tables,
 };
+use crate::host::race_checker::{Unwatched, set_unwatched};
 
 /// The name whose references are led to [`open_library`].
 pub(super) const NAME: &[u8] = b"dlopen";
@@ -221,7 +221,7 @@ pub(super) extern "C" fn run_preinit_arrays(
     for array in &running.image.preinit_arrays {
         for entry in (array.start.value()..array.end.value()).step_by(size_of::<usize>()) {
             // SAFETY: the array is part of the program's memory, which is final.
-            let function: usize = unsafe { host::read(entry) };
+            let function: usize = unsafe { tables::read(entry) };
             // A linker leaves entries of these values to mean nothing.
             if function == 0 || function == usize::MAX {
                 continue;

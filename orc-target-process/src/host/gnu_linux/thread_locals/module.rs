@@ -9,7 +9,8 @@
 
 use super::TlsError;
 use super::object::{self, Asked};
-use crate::native::{OpenImage, R_DTPMOD, host};
+use crate::host::arch::synthesized::R_DTPMOD;
+use crate::host::loader::{OpenImage, tables};
 
 /// A module of thread-local storage. Dropping it closes its object.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Module {
         let object = object.map_err(|error| failed(&error))?;
         let base = object.base().map_err(|error| failed(&error))?;
         // SAFETY: the object is loaded at `base`, and stays so.
-        let [number]: [u64; 1] = unsafe { host::read(base + object::RESULT) };
+        let [number]: [u64; 1] = unsafe { tables::read(base + object::RESULT) };
         let module = Self {
             object: Some(object),
             template: base + object::TEMPLATE,

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use orc_shared::api::Export;
 
-use crate::native::{Dynamic, LoadedObject, host, loaded_objects, lookup, probe};
+use crate::host::loader::{Dynamic, LoadedObject, loaded_objects, lookup, probe, tables};
 
 /// Why the program's allocator cannot be used beside the process's.
 #[derive(Debug, thiserror::Error)]
@@ -269,7 +269,7 @@ fn is_process_block(block: u64) -> bool {
 fn chunk_words(block: u64) -> Option<[u64; 2]> {
     if block % PAGE >= 16 {
         // SAFETY: a live block's page, which the words share, is readable.
-        return Some(unsafe { host::read(block - 16) });
+        return Some(unsafe { tables::read(block - 16) });
     }
     probe::read_words(block.checked_sub(16)?)
 }

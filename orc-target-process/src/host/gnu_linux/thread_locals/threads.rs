@@ -16,7 +16,7 @@ use std::ops::Range;
 use super::quiet::Watch;
 use super::thread_lists::{Thread, ThreadLists};
 use super::{TlsError, signal};
-use crate::native::{host, lookup, probe};
+use crate::host::loader::{lookup, probe, tables};
 
 /// How often the lists are read while a thread in them cannot be written, or one is missing in
 /// them: it may have ended, or be about to, and be on its way out of one list or the other.
@@ -63,7 +63,7 @@ impl Threads {
     fn is_only_one(&self) -> bool {
         self.single_threaded.is_some_and(|flag| {
             // SAFETY: see the field.
-            unsafe { host::read::<u8>(flag) != 0 }
+            unsafe { tables::read::<u8>(flag) != 0 }
         })
     }
 }

@@ -16,8 +16,8 @@ use std::io;
 use orc_shared::api::{Export, NativeKind, SegmentKind};
 
 use super::ProgramError;
-use crate::host::pages::protect;
-use crate::native::{Image, ImageSpec, OpenImage, host, page_size};
+use crate::host::loader::{Image, ImageSpec, OpenImage, tables};
+use crate::host::pages::{page_size, protect};
 
 /// Opens the object that defines the thread-locals among `exports`, if there are any.
 pub(super) fn open(exports: &[Export]) -> Result<Option<OpenImage>, ProgramError> {
@@ -50,7 +50,7 @@ fn complete(object: &OpenImage, image: &Image) -> io::Result<()> {
     const VALUE: u64 = std::mem::offset_of!(libc::Elf64_Sym, st_value) as u64;
     let base = object.base()?;
     // SAFETY: the object is loaded at `base`, and its relocation has filled this word.
-    let block: u64 = unsafe { host::read(base + image.thread_local_offset) };
+    let block: u64 = unsafe { tables::read(base + image.thread_local_offset) };
     let symbols = base + image.exports.start..base + image.exports.end;
     let page = page_size();
     let pages = symbols.start / page * page..symbols.end.next_multiple_of(page);
@@ -59,8 +59,8 @@ fn complete(object: &OpenImage, image: &Image) -> io::Result<()> {
     for symbol in symbols.step_by(size_of::<libc::Elf64_Sym>()) {
         // SAFETY: the value of one of the object's symbols, in pages made writable above.
         unsafe {
-            let from_thread_pointer: u64 = host::read(symbol + VALUE);
-            host::write_word(symbol + VALUE, from_thread_pointer.wrapping_sub(block));
+            let from_thread_pointer: u64 = tables::read(symbol + VALUE);
+            tables::write_word(symbol + VALUE, from_thread_pointer.wrapping_sub(block));
         }
     }
     protect(pages, SegmentKind::Text).map_err(failed)
