@@ -43,7 +43,7 @@ impl LoadedObject {
 
     /// From its first to its last loaded page.
     pub fn range(&self) -> Range<u64> {
-        let page = crate::host::loader::page_size() - 1;
+        let page = crate::host::pages::page_size() - 1;
         let (mut low, mut high) = (u64::MAX, 0);
         for header in self.headers.iter().filter(|h| h.p_type == elf::PT_LOAD) {
             let segment = self.segment(header);

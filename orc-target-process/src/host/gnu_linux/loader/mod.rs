@@ -24,9 +24,3 @@ pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};
 pub(crate) use relro::with_writable;
 pub(crate) use scope::Scope;
-
-/// Size of a page in bytes.
-pub(crate) fn page_size() -> u64 {
-    // SAFETY: no precondition. The answer is a power of two on every system.
-    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
-}

@@ -20,7 +20,7 @@ static WRITER: Mutex<()> = Mutex::new(());
 /// writable.
 pub(crate) fn with_writable<R>(object: &LoadedObject, write: impl FnOnce() -> R) -> io::Result<R> {
     let _writer = WRITER.lock();
-    let page = super::page_size() - 1;
+    let page = crate::host::pages::page_size() - 1;
     let pages = object
         .header(elf::PT_GNU_RELRO)
         .map(|header| object.segment(header))

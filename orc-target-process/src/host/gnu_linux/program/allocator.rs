@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use orc_shared::api::Export;
 
 use crate::host::loader::{Dynamic, LoadedObject, loaded_objects, lookup, probe, tables};
+use crate::host::maps::{self, Mapping};
 
 /// Why the program's allocator cannot be used beside the process's.
 #[derive(Debug, thiserror::Error)]
@@ -319,12 +320,8 @@ fn current_break() -> u64 {
 
 /// Start of the `brk` heap, or 0 if there is none: then nothing lies in it.
 fn heap_start() -> u64 {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    maps.lines()
-        .find(|line| line.ends_with("[heap]"))
-        .and_then(|line| line.split('-').next())
-        .and_then(|start| u64::from_str_radix(start, 16).ok())
-        .unwrap_or_else(current_break)
+    let heap = |mapping: &Mapping<'_>| (mapping.name() == b"[heap]").then_some(mapping.range.start);
+    maps::find(heap).unwrap_or_else(current_break)
 }
 
 /// Whether an address lies in the C library, and that is glibc.

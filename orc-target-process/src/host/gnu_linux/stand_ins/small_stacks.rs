@@ -37,7 +37,7 @@ fn room() -> usize {
         // SAFETY: the function of this name takes attributes, which it does not look at, and returns a size.
         let function: extern "C" fn(*const libc::pthread_attr_t) -> libc::size_t =
             unsafe { std::mem::transmute(function) };
-        let rest = libc::PTHREAD_STACK_MIN + crate::host::loader::page_size() as usize;
+        let rest = libc::PTHREAD_STACK_MIN + crate::host::pages::page_size() as usize;
         function(std::ptr::null()).saturating_sub(rest)
     })
 }

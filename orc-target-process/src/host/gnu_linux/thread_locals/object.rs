@@ -10,19 +10,21 @@
 //! All of that is one segment that can be written to: the template gets its content later.
 
 use super::template::ALIGNMENT;
-use crate::host::arch::code::ELF_MACHINE;
-use crate::host::loader::PT_TLS;
+use crate::host::elf::writer::{
+    DYNAMIC_ENTRY_SIZE, EMPTY_HASH_TABLE_SIZE, HEADER_SIZE, SEGMENT_SIZE, SYMBOL_SIZE, Segment,
+    Writer,
+};
+use crate::host::elf::{self, Rela};
 
 const PAGE: u64 = 4096;
-const HEADER_SIZE: u64 = 64;
-const SEGMENT_SIZE: u64 = 56;
-const SEGMENTS: u64 = 4;
-const SYMBOLS: u64 = HEADER_SIZE + SEGMENTS * SEGMENT_SIZE;
-const HASH: u64 = SYMBOLS + 24;
-const STRINGS: u64 = HASH + 16;
+const SEGMENTS: usize = 4;
+const SYMBOLS: u64 = HEADER_SIZE + SEGMENTS as u64 * SEGMENT_SIZE;
+const HASH: u64 = SYMBOLS + SYMBOL_SIZE;
+const STRINGS: u64 = HASH + EMPTY_HASH_TABLE_SIZE;
 const RELA: u64 = STRINGS + 8;
-const DYNAMIC: u64 = RELA + 24;
-const DYNAMIC_SIZE: u64 = 16 * 10;
+const RELA_SIZE: u64 = size_of::<Rela>() as u64;
+const DYNAMIC: u64 = RELA + RELA_SIZE;
+const DYNAMIC_SIZE: u64 = DYNAMIC_ENTRY_SIZE * 10;
 
 /// Offset of the word that holds the relocation's result.
 pub(super) const RESULT: u64 = DYNAMIC + DYNAMIC_SIZE;
@@ -42,72 +44,35 @@ pub(super) struct Asked {
 
 /// The object's file: its thread-locals have so many bytes, aligned to `align`.
 pub(super) fn image(size: u64, align: u64, asked: Asked) -> Vec<u8> {
-    const READ: u32 = 4;
-    const READ_WRITE: u32 = 6;
-    const PT_LOAD: u32 = 1;
-    const PT_DYNAMIC: u32 = 2;
-    const PT_GNU_STACK: u32 = 0x6474_e551;
-    let mut out = Words(Vec::new());
-    out.0.extend(*b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    out.word(3 | u32::from(ELF_MACHINE) << 16); // ET_DYN
-    out.word(1);
-    out.longs(&[0, HEADER_SIZE, 0]); // Entry point, program headers, section headers.
-    out.word(0);
-    out.word(HEADER_SIZE as u32 | (SEGMENT_SIZE as u32) << 16);
-    out.word(SEGMENTS as u32 | 64 << 16);
-    out.word(0);
+    const READ_WRITE: u32 = elf::PF_R | elf::PF_W;
+    let mut out = Writer::default();
+    out.header(SEGMENTS);
     for (kind, flags, start, size, align) in [
-        (PT_LOAD, READ_WRITE, 0, TEMPLATE + size, PAGE),
-        (PT_DYNAMIC, READ_WRITE, DYNAMIC, DYNAMIC_SIZE, 8),
-        (PT_TLS, READ, TEMPLATE, size, align),
-        (PT_GNU_STACK, READ_WRITE, 0, 0, 16),
+        (elf::PT_LOAD, READ_WRITE, 0, TEMPLATE + size, PAGE),
+        (elf::PT_DYNAMIC, READ_WRITE, DYNAMIC, DYNAMIC_SIZE, 8),
+        (elf::PT_TLS, elf::PF_R, TEMPLATE, size, align),
     ] {
-        out.word(kind);
-        out.word(flags);
-        out.longs(&[start, start, start, size, size, align]);
+        out.segment(Segment::of_file(kind, flags, start, size, align));
     }
+    out.segment(Segment::stack(0));
     out.pad_to(HASH); // The null symbol.
-    for word in [1, 1, 0, 0] {
-        out.word(word); // One bucket and one chain, both empty.
-    }
+    out.empty_hash_table();
     out.pad_to(RELA); // The empty string, and padding.
     // Of the null symbol, which stands for the object itself.
-    out.longs(&[RESULT, u64::from(asked.relocation), 0]);
-    const DF_STATIC_TLS: u64 = 16;
-    for (tag, value) in [
-        (4, HASH),                                    // DT_HASH
-        (5, STRINGS),                                 // DT_STRTAB
-        (6, SYMBOLS),                                 // DT_SYMTAB
-        (7, RELA),                                    // DT_RELA
-        (8, 24),                                      // DT_RELASZ
-        (9, 24),                                      // DT_RELAENT
-        (10, 1),                                      // DT_STRSZ
-        (11, 24),                                     // DT_SYMENT
-        (30, u64::from(asked.fixed) * DF_STATIC_TLS), // DT_FLAGS
-        (0, 0),                                       // DT_NULL
-    ] {
-        out.longs(&[tag, value]);
-    }
+    out.relocation(RESULT, asked.relocation, 0, 0);
+    out.dynamic([
+        (elf::DT_HASH, HASH),
+        (elf::DT_STRTAB, STRINGS),
+        (elf::DT_SYMTAB, SYMBOLS),
+        (elf::DT_RELA, RELA),
+        (elf::DT_RELASZ, RELA_SIZE),
+        (elf::DT_RELAENT, RELA_SIZE),
+        (elf::DT_STRSZ, 1),
+        (elf::DT_SYMENT, SYMBOL_SIZE),
+        (elf::DT_FLAGS, u64::from(asked.fixed) * elf::DF_STATIC_TLS),
+    ]);
     out.pad_to(TEMPLATE + size);
-    out.0
-}
-
-struct Words(Vec<u8>);
-
-impl Words {
-    fn word(&mut self, value: u32) {
-        self.0.extend(value.to_le_bytes());
-    }
-
-    fn longs(&mut self, values: &[u64]) {
-        self.0
-            .extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    }
-
-    fn pad_to(&mut self, offset: u64) {
-        debug_assert!(self.0.len() as u64 <= offset, "parts do not overlap");
-        self.0.resize(offset as usize, 0);
-    }
+    out.bytes
 }
 
 #[cfg(test)]
@@ -128,7 +93,7 @@ mod tests {
         };
         assert_eq!(long(32), HEADER_SIZE);
         let tls = HEADER_SIZE + 2 * SEGMENT_SIZE;
-        assert_eq!(long(tls) as u32, PT_TLS);
+        assert_eq!(long(tls) as u32, elf::PT_TLS);
         assert_eq!(
             [long(tls + 16), long(tls + 40), long(tls + 48)],
             [TEMPLATE, 1000, 64]
