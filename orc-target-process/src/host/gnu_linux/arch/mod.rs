@@ -6,6 +6,8 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{code, registers, stand_ins, synthesized, threads, tls_descriptor};
+pub(crate) use aarch64::{
+    code, dlopen, registers, stand_ins, synthesized, threads, tls_descriptor,
+};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{code, registers, stand_ins, synthesized, threads, tls_descriptor};
+pub(crate) use x86_64::{code, dlopen, registers, stand_ins, synthesized, threads, tls_descriptor};

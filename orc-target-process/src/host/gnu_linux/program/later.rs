@@ -2,7 +2,7 @@
 //!
 //! They search the process in the loader's order, where libc comes before the program, so they have
 //! to be led to the program's definitions like those loaded before it, and before their
-//! constructors run. So in a program that needs this, `dlopen` is [`open_library`]: it first lets
+//! constructors run. So in a program that needs this, `dlopen` is [`dlopen::open_library`]: it first lets
 //! the loader load the library as what a small synthesized object needs, whose hook redirects
 //! what is new; then the library is open already, and is opened in its own name.
 //!
@@ -22,13 +22,14 @@ use orc_shared::api::ProgramImage;
 use parking_lot::Mutex;
 
 use super::redirect::Redirects;
+use crate::host::arch::dlopen;
 use crate::host::loader::{
     Dynamic, HookWords, Image, ImageSpec, LoadedObject, OpenImage, Scope, loaded_objects, lookup,
     tables,
 };
 use crate::host::race_checker::{Unwatched, set_unwatched};
 
-/// The name whose references are led to [`open_library`].
+/// The name whose references are led to [`dlopen::open_library`].
 pub(super) const NAME: &[u8] = b"dlopen";
 
 /// What is needed of an entered program while it runs.
@@ -53,7 +54,8 @@ struct Arguments {
 }
 
 static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
-static LOADERS_DLOPEN: AtomicU64 = AtomicU64::new(0);
+/// The address of the loader's own, once a program is entered that needs this.
+pub(crate) static LOADERS_DLOPEN: AtomicU64 = AtomicU64::new(0);
 
 impl Running {
     /// Keeps what is needed of `image`, which the loader has at `base`.
@@ -105,36 +107,11 @@ pub(super) fn replacement(image: &ProgramImage) -> Option<u64> {
         return None;
     }
     LOADERS_DLOPEN.store(lookup(c"dlopen", None)?, Ordering::Release);
-    Some(open_library as *const () as u64)
-}
-
-/// `dlopen` as seen by the program. Arguments and caller stay as they are for the loader's own, if
-/// [`load`] leaves the call to it.
-#[unsafe(naked)]
-unsafe extern "C" fn open_library() {
-    std::arch::naked_asm!(
-        "endbr64",
-        "push rdi",
-        "push rsi",
-        "sub rsp, 8",
-        // The third argument: who called.
-        "mov rdx, [rsp + 24]",
-        "call {load}",
-        "add rsp, 8",
-        "pop rsi",
-        "pop rdi",
-        "test rax, rax",
-        "jne 2f",
-        "jmp qword ptr [rip + {dlopen}]",
-        "2:",
-        "ret",
-        load = sym load,
-        dlopen = sym LOADERS_DLOPEN,
-    )
+    Some(dlopen::open_library as *const () as u64)
 }
 
 /// Opens a library with its references redirected. Null leaves the call to the loader.
-extern "C" fn load(path: *const c_char, mode: c_int, caller: u64) -> *mut c_void {
+pub(crate) extern "C" fn load(path: *const c_char, mode: c_int, caller: u64) -> *mut c_void {
     let _own_work = Unwatched::begin();
     let running = RUNNING.lock().clone();
     let Some(running) = running.filter(|_| !path.is_null()) else {

@@ -46,7 +46,7 @@
 mod allocator;
 mod copies;
 mod hook;
-mod later;
+pub(crate) mod later;
 mod redirect;
 mod thread_locals;
 
