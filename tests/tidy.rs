@@ -266,6 +266,58 @@ fn the_executor_has_no_linker() {
 }
 
 #[test]
+fn only_the_executors_host_speaks_to_the_system() {
+    const HOST: &str = "orc-target-process/src/host/";
+    const ARCH: &str = "orc-target-process/src/host/gnu_linux/arch/";
+    let is_test = |path: &str| path.contains("/tests/") || path.ends_with("/tests.rs");
+    let mut problems = Vec::new();
+    for file in rust_files("orc-target-process/src") {
+        if is_test(&file.path) {
+            continue;
+        }
+        let forbidden = |name: &str| match name {
+            "libc" => !file.path.starts_with(HOST),
+            "asm" | "naked_asm" | "global_asm" => !file.path.starts_with(ARCH),
+            _ => false,
+        };
+        let found = identifiers(&file.code).filter(|(_, name)| forbidden(name));
+        problems.extend(found.map(|(line, name)| format!("{}:{line}: `{name}`", file.path)));
+    }
+    none(problems);
+}
+
+#[test]
+fn the_executor_is_below_its_server() {
+    let below = ["executor", "host"].map(|it| format!("orc-target-process/src/{it}"));
+    let mut problems = Vec::new();
+    for file in below.iter().flat_map(|directory| rust_files(directory)) {
+        for (number, line) in file.code.lines().enumerate() {
+            if ["crate::server", "crate::command"]
+                .iter()
+                .any(|it| line.contains(it))
+            {
+                problems.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    none(problems);
+}
+
+#[test]
+fn controllers_reach_an_executor_in_one_module() {
+    let is_there = |path: &str| {
+        path == "jit-core/src/in_process.rs" || path.starts_with("jit-core/src/in_process/")
+    };
+    let mut problems = Vec::new();
+    let files = rust_files("jit-core/src").into_iter();
+    for file in files.filter(|file| !is_there(&file.path)) {
+        let found = identifiers(&file.code).filter(|(_, name)| *name == "orc_target_process");
+        problems.extend(found.map(|(line, name)| format!("{}:{line}: `{name}`", file.path)));
+    }
+    none(problems);
+}
+
+#[test]
 fn the_core_has_no_object_parser() {
     let forbidden = [
         "object",
