@@ -33,8 +33,8 @@ impl Module {
             relocation: R_DTPMOD,
             fixed: false,
         };
-        let bytes = object::image(size, align, asked);
         let failed = |error: &dyn std::fmt::Display| TlsError::NoModule(error.to_string());
+        let bytes = object::image(size, align, asked).map_err(|error| failed(&error))?;
         // SAFETY: the object has no code; its one relocation is for a word of its own.
         let object = unsafe { OpenImage::open_unseen(&bytes, libc::RTLD_NOW | libc::RTLD_LOCAL) };
         let object = object.map_err(|error| failed(&error))?;

@@ -9,6 +9,8 @@
 //!
 //! All of that is one segment that can be written to: the template gets its content later.
 
+use std::io;
+
 use super::template::ALIGNMENT;
 use crate::host::elf::writer::{
     DYNAMIC_ENTRY_SIZE, EMPTY_HASH_TABLE_SIZE, HEADER_SIZE, SEGMENT_SIZE, SYMBOL_SIZE, Segment,
@@ -43,9 +45,15 @@ pub(super) struct Asked {
 }
 
 /// The object's file: its thread-locals have so many bytes, aligned to `align`.
-pub(super) fn image(size: u64, align: u64, asked: Asked) -> Vec<u8> {
+///
+/// # Errors
+/// When there is no memory for so many bytes.
+pub(super) fn image(size: u64, align: u64, asked: Asked) -> io::Result<Vec<u8>> {
     const READ_WRITE: u32 = elf::PF_R | elf::PF_W;
     let mut out = Writer::default();
+    let bytes = usize::try_from(TEMPLATE.saturating_add(size)).unwrap_or(usize::MAX);
+    let reserved = out.bytes.try_reserve_exact(bytes);
+    reserved.map_err(|_| io::ErrorKind::OutOfMemory)?;
     out.header(SEGMENTS);
     for (kind, flags, start, size, align) in [
         (elf::PT_LOAD, READ_WRITE, 0, TEMPLATE + size, PAGE),
@@ -72,7 +80,7 @@ pub(super) fn image(size: u64, align: u64, asked: Asked) -> Vec<u8> {
         (elf::DT_FLAGS, u64::from(asked.fixed) * elf::DF_STATIC_TLS),
     ]);
     out.pad_to(TEMPLATE + size);
-    out.bytes
+    Ok(out.bytes)
 }
 
 #[cfg(test)]
@@ -85,7 +93,7 @@ mod tests {
             relocation: 18,
             fixed: true,
         };
-        let bytes = image(1000, 64, asked);
+        let bytes = image(1000, 64, asked).expect("made");
         assert_eq!(bytes.len() as u64, TEMPLATE + 1000);
         let long = |offset: u64| {
             let at = offset as usize;

@@ -24,7 +24,7 @@ pub(super) fn take(size: u64, align: u64) -> Result<Place, LoaderError> {
         relocation: R_TPOFF,
         fixed: true,
     };
-    let bytes = object::image(size, align, asked);
+    let bytes = object::image(size, align, asked)?;
     // SAFETY: the object has no code; its one relocation is for a word of its own.
     let object = unsafe { OpenImage::open_unseen(&bytes, libc::RTLD_NOW | libc::RTLD_LOCAL) }?;
     let base = object.base()?;
