@@ -9,6 +9,8 @@ mod inputs;
 mod libraries;
 #[path = "messages/linker_options.rs"]
 mod linker_options;
+#[path = "messages/names.rs"]
+mod names;
 #[path = "messages/undefined.rs"]
 mod undefined;
 

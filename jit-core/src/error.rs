@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use orc_shared::listed;
+
 use crate::executor::ExecutorError;
 use crate::link::errors::{DiscardedReference, OutOfRange, UnboundImports, UnsupportedEdge};
 use crate::object::ObjectError;
@@ -85,10 +87,9 @@ pub enum LinkError {
     Internal(String),
 }
 
+/// Errors of one link that a message has.
+const SHOWN_MAX: usize = 100;
+
 fn join(errors: &[LinkError]) -> String {
-    errors
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    listed(errors, "\n", SHOWN_MAX)
 }

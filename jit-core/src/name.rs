@@ -177,14 +177,14 @@ impl NameTable {
         }
     }
 
-    /// The name as text, not demangled.
+    /// The name as text for messages, not demangled.
     pub fn text(&self, id: NameId) -> String {
-        String::from_utf8_lossy(&self.bytes(id)).into_owned()
+        crate::demangle::shown(&self.bytes(id))
     }
 
     /// The name as a person reads it: demangled where it is a C++ or Rust name.
     pub fn readable(&self, id: NameId) -> String {
-        crate::demangle::demangle(&self.bytes(id))
+        crate::demangle::readable(&self.bytes(id))
     }
 
     /// Number of names.

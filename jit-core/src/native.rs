@@ -62,6 +62,11 @@ pub trait NativeLibrary: Send + Sync {
         let _ = each;
     }
 
+    /// What was found to be wrong with its file while names were walked, if they were not all called.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
     /// Whether the process has it, or will. One that is loaded only if it is of use does not take
     /// part before [`Self::bind`].
     fn takes_part(&self) -> bool {

@@ -108,6 +108,10 @@ impl NativeLibrary for UnopenedLibrary {
             library.for_each_required(each);
         }
     }
+
+    fn fault(&self) -> Option<String> {
+        self.library()?.fault()
+    }
 }
 
 /// The static parts, opened when a name is looked for in them first.

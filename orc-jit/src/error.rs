@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jit_core::error::LinkError;
 use jit_core::object::ObjectError;
 use orc_shared::ExecutorAddr;
+use platform_elf::input::printable_path;
 use platform_elf::library_search::SearchError;
 use platform_elf::shared_library::LibraryError;
 
@@ -84,7 +85,7 @@ pub enum Error {
         linked: String,
     },
     /// A kind of file was expected and another found.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", printable_path(&path))]
     WrongKind {
         /// The file.
         path: PathBuf,
@@ -94,6 +95,6 @@ pub enum Error {
 }
 
 fn from(path: Option<&std::path::Path>) -> String {
-    path.map(|path| format!(" from {}", path.display()))
+    path.map(|path| format!(" from {}", printable_path(&path)))
         .unwrap_or_default()
 }

@@ -20,7 +20,7 @@ use jit_core::name::{NameId, NameTable};
 use jit_core::native::{LibrarySymbol, NativeLibrary, NativeSymbol};
 use jit_core::session::{JitLinker, Linker};
 use jit_core::symbolize::PlacedCode;
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, printable_text};
 
 /// When a shared library of a program is loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -133,6 +133,10 @@ impl NativeLibrary for CandidateLibrary {
         }
     }
 
+    fn fault(&self) -> Option<String> {
+        self.library.fault()
+    }
+
     fn takes_part(&self) -> bool {
         let in_any_case = || match &self.role {
             Role::Named(LoadWhen::Always, _) | Role::Present | Role::Dependency => true,
@@ -209,12 +213,15 @@ impl NeededLibraries {
         self.used().all.into_iter().map(as_library).collect()
     }
 
-    /// The file of a library that the loader is asked for by this name, if a name it is.
+    /// The file of a library that the loader is asked for by this name, if a name it is: both as messages
+    /// have them.
     pub(crate) fn file_of(&self, needed_name: &str) -> Option<String> {
         let state = self.state();
         let mut libraries = state.candidates.iter().map(|c| &c.library);
-        let found = libraries.find(|library| library.needed_name() == needed_name)?;
-        Some(found.path().to_owned()).filter(|path| path != needed_name)
+        let shown =
+            |library: &&Arc<CandidateLibrary>| printable_text(library.needed_name().as_bytes());
+        let found = libraries.find(|library| shown(library) == needed_name)?;
+        Some(printable_text(found.path().as_bytes())).filter(|path| path != needed_name)
     }
 
     /// The libraries that are loaded with the program.

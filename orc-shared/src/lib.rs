@@ -1,7 +1,8 @@
 //! What the controller and the executor of a JIT agree on.
 //!
 //! Addresses, the SPS wire format, the requests and answers of an executor's services, wrapper-function
-//! results, allocation actions, symbol flags and the names of runtime symbols. Knows nothing of sessions, object formats or the operating system.
+//! results, allocation actions, symbol flags, the names of runtime symbols, and how names of inputs are
+//! shown to people. Knows nothing of sessions, object formats or the operating system.
 #![no_std]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
@@ -13,6 +14,7 @@ pub mod api;
 mod flags;
 pub mod names;
 mod opening_order;
+mod printable;
 pub mod remote;
 pub mod sps;
 mod wrapper_result;
@@ -21,6 +23,7 @@ pub use action::{AllocAction, AllocActionPair};
 pub use addr::{ExecutorAddr, ExecutorAddrDiff, ExecutorAddrRange};
 pub use flags::{ExecutorSymbolDef, SymbolFlags};
 pub use opening_order::{DylibNeeds, opening_order};
+pub use printable::{Printable, listed, printable, printable_lines, printable_text};
 pub use wrapper_result::{
     CWrapperFunctionData, CWrapperFunctionResult, OutOfBandError, WrapperAllocator,
     WrapperFunctionResult,

@@ -4,6 +4,7 @@
 //! it may bring a mapped type. [`OwnedBytes`] holds bytes in memory, which for small files is also
 //! the faster way: reading a few kilobytes costs less than mapping them.
 
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
 use std::ops::Range;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
+use orc_shared::{Printable, printable};
 use rustix::io::Errno;
 
 /// Bytes in memory: a client's buffer, or a file that was read.
@@ -27,6 +29,12 @@ impl OwnedBytes {
         check_is_regular(&std::fs::metadata(path)?)?;
         std::fs::read(path).map(Self)
     }
+}
+
+/// A file's name as messages have it.
+#[must_use]
+pub fn printable_path(path: &(impl AsRef<OsStr> + ?Sized)) -> Printable<'_> {
+    printable(path.as_ref().as_encoded_bytes())
 }
 
 /// Refuses what is no regular file: a pipe may never have an end, as a device has none.

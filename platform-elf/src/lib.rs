@@ -9,6 +9,7 @@ pub mod input;
 pub mod library_search;
 pub mod linker_script;
 mod machine;
+mod name_budget;
 pub mod native_code;
 pub mod object;
 pub mod platform;

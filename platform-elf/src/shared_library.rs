@@ -13,20 +13,23 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jit_core::executor::api::NativeKind;
 use jit_core::graph::InputBytes;
 use jit_core::native::{LibrarySymbol, NativeLibrary};
 use object::elf::{self, Sym64};
 use object::{LittleEndian as LE, ReadRef};
+use orc_shared::printable;
 
 use crate::input::OwnedBytes;
+use crate::name_budget::NameBudget;
 
 use self::tables::Tables;
 
 /// Why a file cannot be used as a shared library.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{path}: {message}")]
+#[error("{}: {message}", printable(path.as_bytes()))]
 pub struct LibraryError {
     /// The file.
     pub path: String,
@@ -41,6 +44,8 @@ pub struct SharedLibrary {
     input: Arc<dyn InputBytes>,
     tables: Tables,
     found_by_name: bool,
+    /// Whether its names overlap so much that not all were walked.
+    has_too_much: AtomicBool,
 }
 
 impl SharedLibrary {
@@ -97,6 +102,7 @@ impl SharedLibrary {
             input,
             tables,
             found_by_name: false,
+            has_too_much: AtomicBool::new(false),
         })
     }
 
@@ -129,6 +135,20 @@ impl SharedLibrary {
     fn name_of(&self, symbol: &Sym64<LE>) -> &[u8] {
         self.tables
             .string(self.input.bytes(), symbol.st_name.get(LE))
+    }
+
+    /// A symbol's name, as long as names of the library have taken no more than they may.
+    fn next_name(&self, symbol: &Sym64<LE>, budget: &mut NameBudget) -> Option<&[u8]> {
+        let name = budget.take(|| self.name_of(symbol));
+        if budget.is_exceeded() {
+            self.has_too_much.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(name)
+    }
+
+    fn budget(&self) -> NameBudget {
+        NameBudget::of_file(self.input.bytes().len())
     }
 
     /// Whether other files can bind to this entry, or it asks others for a definition.
@@ -217,7 +237,13 @@ impl NativeLibrary for SharedLibrary {
         Some(version.to_vec())
     }
 
+    fn fault(&self) -> Option<String> {
+        let has_too_much = self.has_too_much.load(Ordering::Relaxed);
+        has_too_much.then(|| NameBudget::problem("symbols"))
+    }
+
     fn for_each_alias(&self, file_addr: u64, each: &mut dyn FnMut(&[u8])) {
+        let mut budget = self.budget();
         for index in 1..self.tables.symbol_count {
             let Some(symbol) = self.symbol(index) else {
                 break;
@@ -226,24 +252,32 @@ impl NativeLibrary for SharedLibrary {
                 && symbol.st_shndx.get(LE) != elf::SHN_UNDEF
                 && matches!(symbol.st_type(), elf::STT_OBJECT | elf::STT_NOTYPE);
             if same && Self::takes_part(symbol) && self.is_default_version(index) {
-                each(self.name_of(symbol));
+                let Some(name) = self.next_name(symbol, &mut budget) else {
+                    return;
+                };
+                each(name);
             }
         }
     }
 
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
+        let mut budget = self.budget();
         for index in 1..self.tables.symbol_count {
             let Some(symbol) = self.symbol(index) else {
                 break;
             };
             let bound_inside = symbol.st_visibility() != elf::STV_DEFAULT;
             if symbol.st_bind() != elf::STB_LOCAL && !bound_inside {
-                each(self.name_of(symbol));
+                let Some(name) = self.next_name(symbol, &mut budget) else {
+                    return;
+                };
+                each(name);
             }
         }
     }
 
     fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
+        let mut budget = self.budget();
         // The table for the loader starts behind what is undefined.
         let hashed = self
             .tables
@@ -259,7 +293,9 @@ impl NativeLibrary for SharedLibrary {
             if symbol.st_shndx.get(LE) != elf::SHN_UNDEF || symbol.st_bind() != elf::STB_GLOBAL {
                 continue;
             }
-            let name = self.name_of(symbol);
+            let Some(name) = self.next_name(symbol, &mut budget) else {
+                return;
+            };
             let version = self.version_index(index);
             let version = version.map(|version| version & elf::VERSYM_VERSION);
             match version.and_then(|version| versions.get(&version)) {

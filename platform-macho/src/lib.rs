@@ -13,6 +13,7 @@
 //! | `input` | Where do bytes come from? | the client's maps, as for ELF |
 //! | `library_search` | Which file does `-l` mean? | `libNAME.tbd`, `libNAME.dylib`, `libNAME.a` on each path; frameworks |
 //! | `linker_script` | Which text stands for a library? | text-based stubs (`.tbd`), which list what a dylib exports |
+//! | `name_budget` | How long may all names of a file be? | the same bound: strings of `LC_SYMTAB` may share their ends, too |
 //! | `native_code` | What did the loader put at an address? | the images of `dyld`, their `LC_SYMTAB` and dSYMs |
 //! | `object` | What graph is an object? | atoms between symbols (`MH_SUBSECTIONS_VIA_SYMBOLS`), sections by type |
 //! | `platform` | What does the platform add to links, and to the life of a dylib? | a Mach header, `__mod_init_func`, `__thread_vars`, Objective-C and Swift sections |

@@ -38,6 +38,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("llvm-jitlink-executor-22", "llvm-22"),
     ("mold", "mold"),
     ("musl-gcc", "musl-tools"),
+    ("objcopy", "binutils"),
     ("valgrind", "valgrind"),
 ];
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use orc_shared::{ExecutorAddr, ExecutorAddrDiff};
+use orc_shared::{ExecutorAddr, ExecutorAddrDiff, printable};
+
+/// Symbols that a message has; the rest are counted.
+const SHOWN_MAX: usize = 100;
 
 /// A fixup whose value does not fit its field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,12 +110,15 @@ pub struct UnboundImports {
 impl fmt::Display for UnboundImports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the process does not define what its libraries' files promise:")?;
-        for (symbol, library) in &self.symbols {
+        for (symbol, library) in self.symbols.iter().take(SHOWN_MAX) {
             write!(f, "\n  {symbol}")?;
             if let Some(library) = library {
-                write!(f, " (from {library})")?;
+                write!(f, " (from {})", printable(library.as_bytes()))?;
             }
         }
-        Ok(())
+        match self.symbols.len().saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, "\n  … and {more} more"),
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashSet;
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, printable_text};
 use rayon::prelude::*;
 
 use super::state::{Link, PendingExport};
@@ -14,7 +14,7 @@ use crate::executor::api::{Export, NativeKind};
 use crate::graph::SymbolId;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
-use crate::object::{Scope, SymbolKind};
+use crate::object::{ObjectError, Scope, SymbolKind};
 use crate::threads;
 
 /// Fills [`Link::exports`] with the program's definitions that its libraries name. They are roots
@@ -34,6 +34,12 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     dylibs.dedup();
     let libraries = [&program.libraries[..], &program.dependencies].concat();
     let mut names = interposable_names(link, &libraries);
+    for library in &libraries {
+        if let Some(message) = library.fault() {
+            let object = printable_text(library.path().as_bytes());
+            return Err(ObjectError { object, message }.into());
+        }
+    }
     match &program.exported {
         Exported::Nothing => {}
         Exported::Matching(matches) => add_visible_names(link, &**matches, &mut names),

@@ -11,6 +11,9 @@ use super::Inner;
 use super::state::State;
 use super::table::{Clash, ClashKind, Strength};
 
+/// Duplicate definitions that a message has; the rest are counted.
+const SHOWN_MAX: usize = 100;
+
 /// Definitions of one object that clash with others of its dylib.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DuplicateDefinitions {
@@ -44,7 +47,7 @@ pub enum DuplicateReason {
 
 impl fmt::Display for DuplicateDefinitions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, symbol) in self.symbols.iter().enumerate() {
+        for (at, symbol) in self.symbols.iter().take(SHOWN_MAX).enumerate() {
             if at > 0 {
                 f.write_str("\n")?;
             }
@@ -66,7 +69,10 @@ impl fmt::Display for DuplicateDefinitions {
                 }
             })?;
         }
-        Ok(())
+        match self.symbols.len().saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more duplicate definitions"),
+        }
     }
 }
 

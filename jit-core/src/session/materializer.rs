@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, listed};
 
 use crate::batch::{DylibId, TrackerId, UnitId};
 use crate::error::LinkError;
@@ -16,6 +16,9 @@ use super::resolve::Resolver;
 use super::state::State;
 use super::unit::{Source, Unit};
 use super::{Dylib, Inner, clash};
+
+/// Names that a message has; the rest are counted.
+const SHOWN_MAX: usize = 20;
 
 /// A symbol that a materializer promises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,7 +146,10 @@ impl Responsibility {
                 .map(|name| self.session.names.readable(name))
                 .collect();
             if !missing.is_empty() {
-                return Err(self.broken(format!("no address given for {}", missing.join(", "))));
+                return Err(self.broken(format!(
+                    "no address given for {}",
+                    listed(&missing, ", ", SHOWN_MAX)
+                )));
             }
             let definitions = self.interface.definitions.iter();
             let all = definitions.map(|d| by_name.get(&d.name).copied().unwrap_or_default());
@@ -273,7 +279,11 @@ impl Responsibility {
             .map(|name| self.session.names.readable(*name))
             .collect();
         if !missing.is_empty() {
-            let message = format!("{} does not define {}", object.name(), missing.join(", "));
+            let message = format!(
+                "{} does not define {}",
+                object.name(),
+                listed(&missing, ", ", SHOWN_MAX)
+            );
             return Err(self.broken(message));
         }
         let rank = (state.units[self.unit].rank.0, 1);

@@ -1,8 +1,11 @@
 //! Names that nothing defines, as an error for a person: all of them at once, who needs each, where
 //! it was looked for, and what the writer may have meant.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+
+use orc_shared::{listed, printable};
 
 use crate::error::LinkError;
 use crate::name::NameId;
@@ -14,6 +17,10 @@ use super::resolve::{Answer, Need, Resolver};
 use super::state::State;
 use super::unit::Source;
 
+/// Missing symbols that a message has; the rest are counted.
+const SHOWN_MAX: usize = 500;
+/// Libraries that a message has for a dylib that was searched.
+const LIBRARIES_MAX: usize = 50;
 /// Objects named per missing symbol; the rest are counted.
 const REFERRERS_MAX: usize = 5;
 /// Missing symbols that get suggestions.
@@ -50,7 +57,7 @@ pub struct MissingSymbol {
 
 impl fmt::Display for MissingSymbols {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for symbol in &self.symbols {
+        for symbol in self.symbols.iter().take(SHOWN_MAX) {
             writeln!(
                 f,
                 "undefined symbol: {}",
@@ -70,6 +77,10 @@ impl fmt::Display for MissingSymbols {
             if let Some(note) = &symbol.note {
                 writeln!(f, "  note: {note}")?;
             }
+        }
+        let more = self.symbols.len().saturating_sub(SHOWN_MAX);
+        if more > 0 {
+            writeln!(f, "… and {more} more undefined symbols")?;
         }
         write!(f, "searched: {}", self.searched.join(", "))
     }
@@ -223,11 +234,13 @@ impl Resolver<'_> {
         }
         let describe = |dylib: &crate::batch::DylibId| {
             let dylib = state.dylib(*dylib);
-            let libraries: Vec<&str> = dylib.natives.iter().map(|n| n.library.soname()).collect();
-            if libraries.is_empty() {
-                dylib.name.clone()
-            } else {
-                format!("{} (with {})", dylib.name, libraries.join(", "))
+            let sonames = dylib.natives.iter().map(|native| native.library.soname());
+            let mut told = HashSet::new();
+            let sonames = sonames.filter(|soname| told.insert(*soname));
+            let sonames = sonames.map(|soname| printable(soname.as_bytes()));
+            match listed(sonames, ", ", LIBRARIES_MAX) {
+                libraries if libraries.is_empty() => dylib.name.clone(),
+                libraries => format!("{} (with {libraries})", dylib.name),
             }
         };
         dylibs.iter().map(describe).collect()

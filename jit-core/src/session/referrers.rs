@@ -1,7 +1,7 @@
 //! Where objects refer to what is missing: the function or variable, and the line, as far as the objects
 //! tell. Asked for errors only, so objects are read once more.
 
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, printable_text};
 
 use crate::demangle;
 use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target};
@@ -71,7 +71,7 @@ fn places_in(file: &dyn ObjectFile, names: &[NameId]) -> NameMap<String> {
     let lines = lines.ok().flatten();
     for (name, (block, offset)) in uses {
         let symbol = describe.symbol_at(block, offset);
-        let symbol = symbol.map(|symbol| format!("in {}", demangle::demangle(&symbol.name)));
+        let symbol = symbol.map(|symbol| format!("in {}", demangle::readable(&symbol.name)));
         let line = lines
             .as_ref()
             .and_then(|lines| line(&**lines, address(block) + offset));
@@ -85,7 +85,7 @@ fn places_in(file: &dyn ObjectFile, names: &[NameId]) -> NameMap<String> {
 
 fn line(lines: &dyn SourceLines, address: u64) -> Option<String> {
     let frame = lines.frames(address).into_iter().next()?;
-    let file = frame.file?;
+    let file = printable_text(frame.file?.as_bytes());
     Some(match frame.line {
         Some(line) => format!("at {file}:{line}"),
         None => format!("at {file}"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use orc_shared::ExecutorAddr;
+use orc_shared::{ExecutorAddr, printable};
 
 /// What an address belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -132,8 +132,13 @@ impl fmt::Display for Outer<'_> {
                 }
                 write!(f, " ({dylib})")
             }
-            Image::Native { path, .. } if named => write!(f, "{path}"),
-            Image::Native { path, file_addr } => write!(f, "{path}+{file_addr:#x}"),
+            Image::Native { path, file_addr } => {
+                write!(f, "{}", printable(path.as_bytes()))?;
+                match named {
+                    true => Ok(()),
+                    false => write!(f, "+{file_addr:#x}"),
+                }
+            }
         }
     }
 }
@@ -147,7 +152,7 @@ impl fmt::Display for At<'_> {
             file, line, column, ..
         } = self.0;
         let Some(file) = file else { return Ok(()) };
-        write!(f, " at {file}")?;
+        write!(f, " at {}", printable(file.as_bytes()))?;
         if let Some(line) = line {
             write!(f, ":{line}")?;
             if let Some(column) = column {

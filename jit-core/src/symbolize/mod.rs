@@ -194,7 +194,7 @@ fn read_lines(
 
 fn symbol_place(near: &NearSymbol, back: u64) -> SymbolPlace {
     SymbolPlace {
-        name: demangle::demangle(&near.name),
+        name: demangle::readable(&near.name),
         raw_name: near.name.clone(),
         offset: near.offset.wrapping_add(back),
         size: near.size,
@@ -205,7 +205,7 @@ fn symbol_place(near: &NearSymbol, back: u64) -> SymbolPlace {
 fn readable(mut frames: Vec<SourceFrame>) -> Vec<SourceFrame> {
     for frame in &mut frames {
         if let Some(function) = &mut frame.function {
-            *function = demangle::demangle(function.as_bytes());
+            *function = demangle::readable(function.as_bytes());
         }
     }
     frames

@@ -15,6 +15,7 @@ use std::time::Duration;
 use jit_core::executor::{Disconnect, signal_name};
 use jit_core::remote::Place;
 use orc_system::bystander;
+use platform_elf::input::printable_path;
 
 use super::Failure;
 use super::options::RunOptions;
@@ -51,7 +52,7 @@ pub(super) fn start(
         wanted = wanted.silence_limit(limit.filter(|limit| !limit.is_zero()));
     }
     if let Some(path) = &options.executor_token_file {
-        let secret = read_start(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let secret = read_start(path).map_err(|e| format!("{}: {e}", printable_path(&path)))?;
         wanted = wanted.token(secret);
     } else if let Some(secret) = token() {
         wanted = wanted.token(secret.into_vec());

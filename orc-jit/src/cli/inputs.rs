@@ -1,8 +1,11 @@
 //! From a command line to opened files, in order.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use orc_shared::listed;
+use platform_elf::input::printable_path;
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 use rayon::prelude::*;
 
@@ -16,6 +19,9 @@ use crate::LoadWhen;
 
 /// From this number on, inputs are opened by several threads.
 const PARALLEL_FROM: usize = 256;
+
+/// Errors that a message has; the rest are counted.
+const ERRORS_MAX: usize = 100;
 
 /// Libraries that stay shared under `-Bstatic`: they are in this process already, and half of a second copy
 /// of the C library cannot live beside the first. A static program has a whole one (`-static`).
@@ -75,31 +81,38 @@ pub(super) fn open(
     for dir in run_path::of_dependencies(line) {
         search.add_dependency_directory(&dir);
     }
-    let open_one = |input: &Input| open_one(input, &search, line.is_static);
-    let (threads, results): (_, Vec<Result<Vec<Opened>, String>>);
+    let names = Names::of(&line.inputs, line.is_static);
+    let (threads, found): (_, Vec<Result<Vec<FoundInput>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.
         threads = LinkThreads::start(limit);
-        let inputs = line.inputs.par_iter();
-        results = inputs.map(open_one).collect();
+        let named = names.first.par_iter();
+        found = named
+            .map(|input| find(input, &search, line.is_static))
+            .collect();
     } else {
-        let inputs = line.inputs.iter();
-        results = inputs.map(open_one).collect();
-        let bytes = results.iter().flatten().flatten().map(Opened::size).sum();
+        let named = names.first.iter();
+        found = named
+            .map(|input| find(input, &search, line.is_static))
+            .collect();
+        let opened = found.iter().flatten().flatten();
+        let bytes = opened.map(|found| size(&found.content)).sum();
         threads = LinkThreads::start(threads::worthwhile(limit, bytes));
     }
-    let (mut opened, mut errors) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(more) => opened.extend(more),
-            Err(error) => errors.push(error),
-        }
-    }
-    if line.is_static {
-        errors.extend(opened.iter().filter_map(Opened::refuse_shared));
-    }
+    let errors: Vec<&String> = found
+        .iter()
+        .filter_map(|found| found.as_ref().err())
+        .collect();
     if !errors.is_empty() {
-        return Err(errors.join("\n"));
+        return Err(listed(errors, "\n", ERRORS_MAX));
+    }
+    let found: Vec<Vec<FoundInput>> = found.into_iter().flatten().collect();
+    let opened = names.opened(&line.inputs, &found);
+    if line.is_static {
+        let refused: Vec<String> = opened.iter().filter_map(Opened::refuse_shared).collect();
+        if !refused.is_empty() {
+            return Err(listed(&refused, "\n", ERRORS_MAX));
+        }
     }
     if !line.is_static && !line.default_libraries && opened.iter().any(Opened::is_c_library) {
         // As good as said. The start-up files are missing.
@@ -115,6 +128,69 @@ pub(super) fn open(
     })
 }
 
+/// Bytes that a link may have to look at.
+fn size(content: &FoundContent) -> u64 {
+    match content {
+        FoundContent::Object(bytes) | FoundContent::Archive(bytes) => bytes.bytes().len() as u64,
+        FoundContent::Shared(_) | FoundContent::Names(_) => 0,
+    }
+}
+
+/// What a line names: each thing is looked for and opened once, however often it is named.
+struct Names<'a> {
+    /// The first mention of each.
+    first: Vec<&'a Input>,
+    /// What each input of the line stands for, as a place in these.
+    of_input: Vec<usize>,
+}
+
+impl<'a> Names<'a> {
+    fn of(inputs: &'a [Input], is_static: bool) -> Self {
+        let mut places = HashMap::new();
+        let mut first = Vec::new();
+        let of_input = inputs.iter().map(|input| {
+            *places
+                .entry((&input.name, choice(input, is_static)))
+                .or_insert_with(|| {
+                    first.push(input);
+                    first.len() - 1
+                })
+        });
+        let of_input = of_input.collect();
+        Self { first, of_input }
+    }
+
+    /// The files of the line, given what is found for each name. A library that is named again and again
+    /// counts at its first place, from which names are taken, and at its last, where it serves all
+    /// libraries before it.
+    fn opened(&self, inputs: &[Input], found: &[Vec<FoundInput>]) -> Vec<Opened> {
+        let mentions = || self.of_input.iter().zip(inputs);
+        let mut last = HashMap::new();
+        for (at, (name, input)) in mentions().enumerate() {
+            last.insert((name, options(input)), at);
+        }
+        let mut told = HashSet::new();
+        let mut opened = Vec::new();
+        for (at, (name, input)) in mentions().enumerate() {
+            let mention = (name, options(input));
+            let counts = told.insert(mention) || last.get(&mention) == Some(&at);
+            for found in &found[*name] {
+                let one = open_one(input, found.clone());
+                if counts || !one.may_be_repeated() {
+                    opened.push(one);
+                }
+            }
+        }
+        opened
+    }
+}
+
+/// What must be the same of two mentions of one library for them to be one.
+fn options(input: &Input) -> (bool, Option<bool>, bool) {
+    let state = &input.state;
+    (state.whole_archive, state.as_needed, state.lazy)
+}
+
 impl Opened {
     /// Why a static program cannot have it, if it is a shared library.
     fn refuse_shared(&self) -> Option<String> {
@@ -122,7 +198,7 @@ impl Opened {
         is_shared.then(|| {
             format!(
                 "{}: a static program has no loader for shared libraries: leave out -static, or name an archive",
-                self.found.path.display()
+                printable_path(&self.found.path)
             )
         })
     }
@@ -147,13 +223,12 @@ impl Opened {
         header.starts_with(b"/ ") && list.windows(START.len()).any(|name| name == START)
     }
 
-    /// Bytes that a link may have to look at.
-    fn size(&self) -> u64 {
-        match &self.found.content {
-            FoundContent::Object(bytes) | FoundContent::Archive(bytes) => {
-                bytes.bytes().len() as u64
-            }
-            FoundContent::Shared(_) | FoundContent::Names(_) => 0,
+    /// Whether it means no more when it is named twice.
+    fn may_be_repeated(&self) -> bool {
+        match self.found.content {
+            FoundContent::Archive(_) => !self.whole_archive,
+            FoundContent::Shared(_) => true,
+            FoundContent::Object(_) | FoundContent::Names(_) => false,
         }
     }
 }
@@ -197,8 +272,17 @@ fn compile(
     Ok(languages)
 }
 
-fn open_one(input: &Input, search: &LibrarySearch, is_static: bool) -> Result<Vec<Opened>, String> {
-    let state = &input.state;
+/// Which libraries `-l` accepts at this place.
+fn choice(input: &Input, is_static: bool) -> LibraryChoice {
+    match &input.name {
+        InputName::Library(name) if !is_static && ALWAYS_SHARED.contains(&name.as_str()) => {
+            LibraryChoice::SharedFirst
+        }
+        _ => input.state.choice,
+    }
+}
+
+fn find(input: &Input, search: &LibrarySearch, is_static: bool) -> Result<Vec<FoundInput>, String> {
     let found = match &input.name {
         InputName::File(path) if path.as_os_str().is_empty() => {
             return Err("an argument is empty where the name of a file is expected".to_owned());
@@ -209,32 +293,25 @@ fn open_one(input: &Input, search: &LibrarySearch, is_static: bool) -> Result<Ve
                     .to_owned(),
             );
         }
-        InputName::File(path) => search.open(path, state.choice),
-        InputName::Library(name) => {
-            let shared = !is_static && ALWAYS_SHARED.contains(&name.as_str());
-            let choice = if shared {
-                LibraryChoice::SharedFirst
-            } else {
-                state.choice
-            };
-            search.find(name, choice)
-        }
+        InputName::File(path) => search.open(path, choice(input, is_static)),
+        InputName::Library(name) => search.find(name, choice(input, is_static)),
     };
-    let opened = |found: FoundInput| {
-        let is_archive = matches!(found.content, FoundContent::Archive(_));
-        Opened {
-            whole_archive: state.whole_archive && is_archive,
-            load: match state.as_needed {
-                _ if found.as_needed => LoadWhen::Used,
-                Some(true) => LoadWhen::Used,
-                Some(false) => LoadWhen::Always,
-                None => LoadWhen::DriverSays,
-            },
-            lazy: state.lazy,
-            name: input.source.as_ref().map(|s| s.display().to_string()),
-            found,
-        }
-    };
-    let found = found.map_err(|e| e.to_string())?;
-    Ok(found.into_iter().map(opened).collect())
+    found.map_err(|error| error.to_string())
+}
+
+fn open_one(input: &Input, found: FoundInput) -> Opened {
+    let state = &input.state;
+    let is_archive = matches!(found.content, FoundContent::Archive(_));
+    Opened {
+        whole_archive: state.whole_archive && is_archive,
+        load: match state.as_needed {
+            _ if found.as_needed => LoadWhen::Used,
+            Some(true) => LoadWhen::Used,
+            Some(false) => LoadWhen::Always,
+            None => LoadWhen::DriverSays,
+        },
+        lazy: state.lazy,
+        name: input.source.as_ref().map(|s| s.display().to_string()),
+        found,
+    }
 }

@@ -12,6 +12,7 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use platform_elf::input::printable_path;
 use platform_elf::library_search::LibraryChoice;
 use platform_elf::linker_script::Assignment;
 
@@ -299,7 +300,7 @@ impl LinkLine {
     pub fn check_named_files(&self) -> Result<(), String> {
         for (option, path) in &self.named_files {
             std::fs::metadata(path)
-                .map_err(|error| format!("{option}: {}: {error}", path.display()))?;
+                .map_err(|error| format!("{option}: {}: {error}", printable_path(&path)))?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use jit_core::batch::Rehearsal;
+use platform_elf::input::printable_path;
 
 use super::image::{self, Recorder};
 use super::link_line::{LinkLine, OutputKind, Question};
@@ -126,7 +127,7 @@ fn write_image(mut line: LinkLine, args: &[OsString]) -> Result<(), Failure> {
         .filter_map(|input| input.source.as_deref());
     let inputs = taken.iter().map(|path| path.as_path()).chain(sources);
     if let Some(input) = output::overwritten(&output, inputs) {
-        let (input, output) = (input.display(), output.display());
+        let (input, output) = (printable_path(input), printable_path(&output));
         let message =
             format!("the input {input} is the output {output}, too: name another with -o");
         return Err(Failure::Usage(message));

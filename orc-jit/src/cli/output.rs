@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use platform_elf::input::printable_path;
+
 use super::scratch::Unfinished;
 
 /// What a new file may be used for, before the user's mask.
@@ -46,9 +48,9 @@ pub(super) fn write(
     };
     written.map_err(|error| match error.kind() {
         io::ErrorKind::IsADirectory => {
-            format!("cannot write {}: it is a directory", path.display())
+            format!("cannot write {}: it is a directory", printable_path(&path))
         }
-        _ => format!("cannot write {}: {error}", path.display()),
+        _ => format!("cannot write {}: {error}", printable_path(&path)),
     })
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use jit_core::graph::InputBytes as _;
-use platform_elf::input::OwnedBytes;
+use platform_elf::input::{OwnedBytes, printable_path};
 
 /// Files that name files that name files: more is a loop.
 const DEPTH_MAX: u32 = 8;
@@ -46,10 +46,13 @@ fn expand_into(arg: OsString, depth: u32, out: &mut Vec<OsString>) -> Result<(),
     if file.file_type().is_char_device() {
         return Ok(());
     }
-    let depth = depth
-        .checked_sub(1)
-        .ok_or_else(|| format!("{}: response files that name each other", path.display()))?;
-    let text = OwnedBytes::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let depth = depth.checked_sub(1).ok_or_else(|| {
+        format!(
+            "{}: response files that name each other",
+            printable_path(&path)
+        )
+    })?;
+    let text = OwnedBytes::read(path).map_err(|e| format!("{}: {e}", printable_path(&path)))?;
     for word in split(text.bytes()) {
         expand_into(word, depth, out)?;
     }

@@ -10,6 +10,7 @@ use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
 use jit_core::native::NativeLibrary;
 use jit_core::session::MissingSymbols;
+use platform_elf::input::printable_path;
 use platform_elf::library_search::{FoundContent, LibrarySearch};
 use platform_elf::symbol_list::SymbolPatterns;
 
@@ -95,7 +96,7 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
         .ok_or_else(|| Failure::Usage("no file".to_owned()))?;
     let path = Path::new(file);
     let contents = image::read(path)?
-        .ok_or_else(|| Failure::Usage(format!("{} is no image of mine", path.display())))?;
+        .ok_or_else(|| Failure::Usage(format!("{} is no image of mine", printable_path(&path))))?;
     let origin = path.canonicalize().ok();
     let line = contents.line(origin.as_deref().and_then(Path::parent))?;
     let (name, program_args) = args.split_first().unwrap_or((file, &[]));
@@ -386,7 +387,7 @@ pub(super) fn jit(
     }
     let read = |path: &Path| {
         let text = surroundings.open(path);
-        let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = text.map_err(|error| format!("{}: {error}", printable_path(&path)))?;
         Ok(String::from_utf8_lossy(text.bytes()).into_owned())
     };
     if let Some(passes) = line.tuning.passes(&read, names.clone())? {
@@ -472,9 +473,9 @@ fn exported(line: &LinkLine, surroundings: &dyn Surroundings) -> Result<SymbolPa
     for path in &line.export_lists {
         let text = surroundings
             .open(path)
-            .map_err(|e| format!("{}: {e}", path.display()))?;
+            .map_err(|e| format!("{}: {e}", printable_path(&path)))?;
         let added = patterns.add_list(&String::from_utf8_lossy(text.bytes()));
-        added.map_err(|problem| format!("{}: {problem}", path.display()))?;
+        added.map_err(|problem| format!("{}: {problem}", printable_path(&path)))?;
     }
     Ok(patterns)
 }
@@ -491,7 +492,7 @@ fn mention_arguments(line: &LinkLine, request: &Request, problem: String) -> Str
     match missing.map(|input| &input.name) {
         Some(InputName::File(path)) if request.identity.args.len() <= 1 => format!(
             "{problem}\nif `{0}` is an argument of the program, write it behind `--`: … -- {0} …",
-            path.display()
+            printable_path(&path)
         ),
         _ => problem,
     }

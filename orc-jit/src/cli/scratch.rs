@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use jit_core::remote::end_descendants;
 use orc_system::interruption::Interruption;
+use platform_elf::input::printable_path;
 
 use super::link_line::LinkLine;
 use super::sources::Language;
@@ -119,7 +120,7 @@ fn make() -> Result<PathBuf, String> {
     for place in places() {
         match tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place) {
             Ok(directory) => return Ok(directory.keep()),
-            Err(error) => failures.push(format!("{}: {}", place.display(), error.kind())),
+            Err(error) => failures.push(format!("{}: {}", printable_path(&place), error.kind())),
         }
     }
     let failures = failures.join("; ");

@@ -5,11 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use orc_shared::listed;
 use orc_system::standard_streams;
+use platform_elf::input::printable_path;
 
 use super::kept_objects;
 use super::link_line::{Input, InputName, LinkLine};
 use super::say;
+
+/// Failures that a message has; the rest are counted.
+const FAILURES_MAX: usize = 100;
 
 /// A language and how its compiler is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,7 +140,7 @@ pub fn compile_all(
     if failures.is_empty() {
         Ok(kept_objects::keep(outputs))
     } else {
-        Err(failures.join("\n"))
+        Err(listed(failures, "\n", FAILURES_MAX))
     }
 }
 
@@ -175,7 +180,7 @@ fn start(
     let child = command.spawn().map_err(|e| {
         format!(
             "{}: cannot run the compiler `{}`: {e}; set {variable} to one that exists",
-            source.display(),
+            printable_path(&source),
             words[0]
         )
     })?;
@@ -212,7 +217,7 @@ fn check(source: &Path) -> Result<(), String> {
         // The compiler says what is wrong with it.
         Ok(_) | Err(_) => return Ok(()),
     };
-    Err(format!("{}: {what}", source.display()))
+    Err(format!("{}: {what}", printable_path(&source)))
 }
 
 fn c_arguments(
@@ -300,7 +305,7 @@ fn rust_arguments(
 }
 
 fn wait(mut compilation: Compilation) -> Option<String> {
-    let source = compilation.source.display();
+    let source = printable_path(&compilation.source);
     let command = &compilation.command;
     match compilation.child.wait() {
         Ok(status) if status.success() && compilation.output.exists() => None,

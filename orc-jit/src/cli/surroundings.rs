@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::graph::InputBytes;
 use platform_elf::archive::MemberWatch;
-use platform_elf::input::InputOpener;
+use platform_elf::input::{InputOpener, printable_path};
 use platform_elf::library_search;
 
 use super::image::{self, Contents};
@@ -84,7 +84,7 @@ impl Here {
             return Ok(Became::Object(output));
         }
         let image = image::read(&output)?.ok_or_else(|| {
-            let path = output.display();
+            let path = printable_path(&output);
             format!("{path}: rustc did not call this command as its linker; check RUSTFLAGS")
         })?;
         let words = image.arguments().to_vec();

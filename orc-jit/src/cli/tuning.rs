@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jit_core::graph::{LinkGraph, SectionKind};
 use jit_core::name::NameTable;
 use jit_core::object::Scope;
+use platform_elf::input::printable_path;
 use platform_elf::platform::AddPasses;
 use platform_elf::symbol_list::VersionScript;
 
@@ -38,7 +39,7 @@ impl Tuning {
         let mut versions = VersionScript::default();
         for path in &self.version_scripts {
             let added = versions.add(&read(path)?);
-            added.map_err(|problem| format!("{}: {problem}", path.display()))?;
+            added.map_err(|problem| format!("{}: {problem}", printable_path(&path)))?;
         }
         if *self == Self::default() {
             return Ok(None);

@@ -264,5 +264,7 @@ fn forward(
 
 /// Says what is wrong, on standard error. Where that cannot be written to, the exit code says it alone.
 pub(crate) fn report(message: fmt::Arguments<'_>) {
+    let message = message.to_string();
+    let message = orc_shared::printable_lines(&message);
     let _ = io::stderr().write_all(format!("orc-executor: {message}\n").as_bytes());
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jit_core::graph::InputBytes;
 use jit_core::object::ObjectError;
 use object::read::archive::{ArchiveFile, ArchiveOffset};
+use orc_shared::{printable, printable_text};
 
 use super::Archive;
-use crate::input::InputPart;
+use crate::input::{InputPart, printable_path};
 
 /// Size of a member's header.
 pub(super) const HEADER_SIZE: usize = 60;
@@ -65,7 +66,7 @@ pub(super) fn find(archive: &Archive, offset: u64) -> Result<Member, ObjectError
         ))
     })?;
     let file_name = String::from_utf8_lossy(member.name()).into_owned();
-    let name = format!("{}({file_name})", archive.name);
+    let name = format!("{}({})", archive.name, printable(member.name()));
     let (start, size) = member.file_range();
     let part = usize::try_from(start)
         .ok()
@@ -106,7 +107,7 @@ fn find_thin(
     let file_name = String::from_utf8_lossy(member.name()).into_owned();
     let input = open(archive, &file_name)?;
     Ok(Member {
-        name: format!("{}({file_name})", archive.name),
+        name: format!("{}({})", archive.name, printable(member.name())),
         file_name,
         input,
     })
@@ -116,11 +117,11 @@ fn find_thin(
 fn open(archive: &Archive, file_name: &str) -> Result<Arc<dyn InputBytes>, ObjectError> {
     let path = archive.directory.join(Path::new(file_name));
     archive.opener.open(&path).map_err(|error| ObjectError {
-        object: format!("{}({file_name})", archive.name),
+        object: format!("{}({})", archive.name, printable(file_name.as_bytes())),
         message: format!(
             "the thin archive's member {} cannot be read: {error}: \
              build it again, or make the archive without T",
-            path.display()
+            printable_path(&path)
         ),
     })
 }
@@ -157,7 +158,7 @@ pub(super) fn long_names(bytes: &[u8]) -> Option<&[u8]> {
 
 fn find_nested(archive: &Archive, path: &str, offset: u64) -> Result<Member, ObjectError> {
     let inner = Archive {
-        name: path.to_owned(),
+        name: printable_text(path.as_bytes()),
         input: open(archive, path)?,
         names: Arc::clone(&archive.names),
         wrapped: Arc::clone(&archive.wrapped),
@@ -169,7 +170,10 @@ fn find_nested(archive: &Archive, path: &str, offset: u64) -> Result<Member, Obj
     };
     // An inner thin archive would have been flattened; one that claims to be must not recurse.
     if inner.input.bytes().starts_with(b"!<thin>\n") {
-        return Err(archive.error(format!("its member {path} is a thin archive, too")));
+        return Err(archive.error(format!(
+            "its member {} is a thin archive, too",
+            printable(path.as_bytes())
+        )));
     }
     find(&inner, offset)
 }

@@ -25,9 +25,11 @@ use jit_core::name::{NameId, NameTable};
 use jit_core::object::{LazyObjects, ObjectError, ObjectFile};
 use jit_core::threads;
 use object::read::archive::{ArchiveFile, ArchiveKind};
+use orc_shared::printable_text;
 use rayon::prelude::*;
 
 use crate::input::{InputOpener, ReadFiles};
+use crate::name_budget::NameBudget;
 use crate::object::interface::default_version;
 use crate::object::{ElfObject, WrappedNames};
 
@@ -91,7 +93,7 @@ impl Archive {
         opener: Arc<dyn InputOpener>,
     ) -> Result<Self, ObjectError> {
         let mut archive = Self {
-            name: name.into(),
+            name: printable_text(name.into().as_bytes()),
             input,
             names: Arc::clone(names),
             wrapped: Arc::default(),
@@ -168,10 +170,15 @@ impl Archive {
             return self.make_index();
         };
         let mut entries: Vec<(&[u8], u64)> = Vec::with_capacity(symbols.size_hint().0);
+        let mut budget = NameBudget::of_file(input.bytes().len());
         for symbol in symbols {
             let symbol = symbol.map_err(damaged)?;
-            entries.push((symbol.name(), symbol.offset().0));
+            entries.push((budget.take(|| symbol.name()), symbol.offset().0));
+            if budget.is_exceeded() {
+                break;
+            }
         }
+        budget.check("members' symbols")?;
         let default_versions = split_default_versions(input.bytes(), &mut entries);
         self.members = entries.iter().map(|entry| entry.1).collect();
         self.members.dedup();

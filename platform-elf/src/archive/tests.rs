@@ -297,3 +297,38 @@ fn a_part_is_linked_as_the_whole() {
             .contains("thin")
     );
 }
+
+/// An index of BSD's form has each name's place, so names can overlap.
+#[test]
+fn an_index_of_overlapping_names_is_damaged() {
+    const COUNT: u32 = 30_000;
+    let mut index = (8 * COUNT).to_le_bytes().to_vec();
+    let member_at = 8 + 60 + 4 + 8 * COUNT + 4 + COUNT;
+    for name in 0..COUNT {
+        index.extend(name.to_le_bytes());
+        index.extend(member_at.to_le_bytes());
+    }
+    index.extend(COUNT.to_le_bytes());
+    index.extend(vec![b'x'; COUNT as usize - 1]);
+    index.push(0);
+    let mut bytes = b"!<arch>\n".to_vec();
+    let object = object(&["a"]);
+    for (name, content) in [("__.SYMDEF", &index), ("a.o/", &object)] {
+        let size = content.len();
+        let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644);
+        bytes.extend(header.as_bytes());
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(2), 0);
+    }
+    let error = open(bytes).err().expect("it is refused").to_string();
+    let expected = "dir/lib.a: the names of its members' symbols take more";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn names_of_members_do_not_command_terminals() {
+    let members = [("a\x1b[31m.o", object(&["a"]))];
+    let archive = open(archive(ArchiveKind::Gnu, false, &members)).expect("an archive");
+    let object = archive.load(0).expect("a good member");
+    assert_eq!(object.name(), r"dir/lib.a(a\x1b[31m.o)");
+}

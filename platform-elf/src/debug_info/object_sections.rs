@@ -9,6 +9,7 @@ use object::elf::{
 };
 use object::read::elf::SectionHeader;
 use orc_shared::ExecutorAddr;
+use orc_shared::printable;
 
 use crate::object::content::{self, MAX_UNPACKED_SIZE};
 use crate::object::view::{Place, View};
@@ -108,7 +109,7 @@ impl DebugSections {
     ) -> Result<(), String> {
         let relocations: &[Rela64<LE>] = table
             .data_as_array(LE, view.bytes)
-            .map_err(|_| format!("the relocations of {} are truncated", text(&of.name)))?;
+            .map_err(|_| format!("the relocations of {} are truncated", printable(&of.name)))?;
         let Some(whole) = self.0.get_mut(&of.name) else {
             return Ok(());
         };
@@ -165,8 +166,4 @@ fn value_of(
         Place::Absolute => Some(value),
         Place::Undefined => None,
     }
-}
-
-fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }

@@ -11,21 +11,25 @@
 mod dependencies;
 mod directories;
 mod file_kind;
+mod repeated;
+mod script;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jit_core::graph::InputBytes;
+use orc_shared::printable;
 
-use crate::input::{InputOpener, is_shortage};
-use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
+use crate::input::{InputOpener, is_shortage, printable_path};
+use crate::linker_script::ScriptNames;
 use crate::shared_library::{LibraryError, SharedLibrary};
 use jit_core::cpu::Architecture;
 
 pub use self::dependencies::expand_origin;
 pub use self::directories::of_compiler as compiler_directories;
 pub use self::file_kind::FileKind;
+use self::script::Known;
 
 /// Scripts that name scripts that name scripts: more is a loop.
 const SCRIPT_DEPTH_MAX: u32 = 8;
@@ -69,7 +73,7 @@ pub enum FoundContent {
 #[non_exhaustive]
 pub enum SearchError {
     /// `-lNAME` was found nowhere.
-    #[error("cannot find -l{name}{}; searched:{}", near(.similar.as_deref()), listed(.searched))]
+    #[error("cannot find -l{}{}; searched:{}", printable(name.as_bytes()), near(.similar.as_deref()), listed(.searched))]
     NotFound {
         /// The name after `-l`.
         name: String,
@@ -79,7 +83,7 @@ pub enum SearchError {
         similar: Option<PathBuf>,
     },
     /// A file cannot be opened.
-    #[error("{}: {}", path.display(), describe_io(.error))]
+    #[error("{}: {}", printable_path(path), describe_io(.error))]
     Io {
         /// The file.
         path: PathBuf,
@@ -90,7 +94,7 @@ pub enum SearchError {
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// A file is of a kind that cannot be linked.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", printable_path(path))]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -171,9 +175,9 @@ impl LibrarySearch {
     /// # Errors
     /// When nothing is found, listing the directories; when what is found cannot be used.
     pub fn find(&self, name: &str, choice: LibraryChoice) -> Result<Vec<FoundInput>, SearchError> {
-        let mut found = Vec::new();
-        self.find_into(name, choice, false, SCRIPT_DEPTH_MAX, &mut found)?;
-        Ok(found)
+        let mut known = Known::default();
+        let found = self.find_within(name, choice, false, SCRIPT_DEPTH_MAX, &mut known)?;
+        Ok(repeated::without(found))
     }
 
     /// What a file named on the command line stands for; several files if it is a linker script.
@@ -185,9 +189,9 @@ impl LibrarySearch {
             path: path.to_owned(),
             error,
         })?;
-        let mut found = Vec::new();
-        self.classify(path, bytes, choice, false, SCRIPT_DEPTH_MAX, &mut found)?;
-        Ok(found)
+        let mut known = Known::default();
+        let found = self.classify(path, bytes, choice, false, SCRIPT_DEPTH_MAX, &mut known)?;
+        Ok(repeated::without(found))
     }
 
     /// The shared library of this file name (`libm.so.6`) in the system's directories, as the
@@ -212,31 +216,39 @@ impl LibrarySearch {
         all.cloned().collect()
     }
 
-    fn find_into(
+    fn find_within(
         &self,
         name: &str,
         choice: LibraryChoice,
         as_needed: bool,
         depth: u32,
-        found: &mut Vec<FoundInput>,
-    ) -> Result<(), SearchError> {
+        known: &mut Known,
+    ) -> Result<Vec<FoundInput>, SearchError> {
         let files = candidates(name, choice);
-        for dir in self.directories() {
-            if self.try_directory(&dir, &files, choice, as_needed, depth, found)? {
-                return Ok(());
+        let given = self.directories();
+        let mut found = None;
+        for dir in &given {
+            found = self.try_directory(dir, &files, choice, as_needed, depth, known)?;
+            if found.is_some() {
+                break;
             }
         }
-        for dir in self.compiler_directories() {
-            if self.try_directory(dir, &files, choice, as_needed, depth, found)? {
-                return Ok(());
+        if found.is_none() {
+            for dir in self.compiler_directories() {
+                found = self.try_directory(dir, &files, choice, as_needed, depth, known)?;
+                if found.is_some() {
+                    break;
+                }
             }
         }
-        let mut searched = self.directories();
-        searched.extend_from_slice(self.compiler_directories());
-        Err(SearchError::NotFound {
-            name: name.to_owned(),
-            similar: directories::similar(name, &searched),
-            searched,
+        found.ok_or_else(|| {
+            let mut searched = self.directories();
+            searched.extend_from_slice(self.compiler_directories());
+            SearchError::NotFound {
+                name: name.to_owned(),
+                similar: directories::similar(name, &searched),
+                searched,
+            }
         })
     }
 
@@ -248,8 +260,8 @@ impl LibrarySearch {
         choice: LibraryChoice,
         as_needed: bool,
         depth: u32,
-        found: &mut Vec<FoundInput>,
-    ) -> Result<bool, SearchError> {
+        known: &mut Known,
+    ) -> Result<Option<Vec<FoundInput>>, SearchError> {
         for file in files {
             let path = dir.join(file);
             let bytes = match self.opener.open(&path) {
@@ -259,19 +271,18 @@ impl LibrarySearch {
             };
             // A 32-bit library in a shared directory is not what was asked for.
             if !file_kind::is_foreign(bytes.bytes(), self.architecture) {
-                let known = found.len();
-                self.classify(&path, bytes, choice, as_needed, depth, found)?;
-                if let [found] = &mut found[known..]
+                let mut found = self.classify(&path, bytes, choice, as_needed, depth, known)?;
+                if let [found] = &mut found[..]
                     && found.path == path
                     && let FoundContent::Shared(library) = &mut found.content
                     && let Some(library) = Arc::get_mut(library)
                 {
                     library.set_found_by_name();
                 }
-                return Ok(true);
+                return Ok(Some(found));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn compiler_directories(&self) -> &[PathBuf] {
@@ -290,8 +301,8 @@ impl LibrarySearch {
         choice: LibraryChoice,
         as_needed: bool,
         depth: u32,
-        found: &mut Vec<FoundInput>,
-    ) -> Result<(), SearchError> {
+        known: &mut Known,
+    ) -> Result<Vec<FoundInput>, SearchError> {
         let content = match FileKind::of(bytes.bytes()) {
             FileKind::Object => FoundContent::Object(bytes),
             FileKind::Archive => FoundContent::Archive(bytes),
@@ -300,103 +311,15 @@ impl LibrarySearch {
                 FoundContent::Shared(Arc::new(SharedLibrary::new(&place, bytes)?))
             }
             FileKind::Text => {
-                return self.script(path, bytes.bytes(), choice, as_needed, depth, found);
+                return self.script(path, bytes.bytes(), choice, as_needed, depth, known);
             }
             FileKind::Unusable(message) => return Err(unusable(path, message)),
         };
-        found.push(FoundInput {
+        Ok(vec![FoundInput {
             path: path.to_owned(),
             content,
             as_needed,
-        });
-        Ok(())
-    }
-
-    fn script(
-        &self,
-        path: &Path,
-        text: &[u8],
-        choice: LibraryChoice,
-        as_needed: bool,
-        depth: u32,
-        found: &mut Vec<FoundInput>,
-    ) -> Result<(), SearchError> {
-        let Some(depth) = depth.checked_sub(1) else {
-            return Err(unusable(path, "linker scripts that name each other"));
-        };
-        let text = std::str::from_utf8(text)
-            .map_err(|_| unusable(path, "is no object, archive, library or linker script"))?;
-        let script = linker_script::parse(text, &path.display().to_string());
-        let script = script.map_err(|problem| match source_language(path) {
-            Some(language) => unusable(
-                path,
-                format!("is {language}, by its name: compile it first, or give it the name of a source file"),
-            ),
-            None if linker_script::has_statement(text) => unusable(path, problem),
-            None => unusable(
-                path,
-                "is a text file, and neither an object nor a linker script",
-            ),
-        })?;
-        let dirs = script.search_dirs.iter().map(|dir| self.below_root(dir));
-        let mut scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner);
-        scripted.extend(dirs);
-        drop(scripted);
-        if script.names != ScriptNames::default() {
-            found.push(FoundInput {
-                path: path.to_owned(),
-                content: FoundContent::Names(script.names),
-                as_needed: false,
-            });
-        }
-        for ScriptInput { what, as_needed: a } in &script.inputs {
-            let as_needed = as_needed || *a;
-            match what {
-                ScriptName::Library(name) => {
-                    self.find_into(name, choice, as_needed, depth, found)?;
-                }
-                ScriptName::Path(name) => {
-                    let (path, bytes) = self.open_from_script(path, name)?;
-                    self.classify(&path, bytes, choice, as_needed, depth, found)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A relative path in a script is looked for here, beside the script and in the search
-    /// directories; an absolute one in a script below the system root is below that root too.
-    fn open_from_script(
-        &self,
-        script: &Path,
-        name: &str,
-    ) -> Result<(PathBuf, Arc<dyn InputBytes>), SearchError> {
-        let own = match &self.sysroot {
-            Some(root) if script.starts_with(root) && name.starts_with('/') => {
-                root.join(&name[1..])
-            }
-            _ => self.below_root(name),
-        };
-        let first_error = match self.opener.open(&own) {
-            Ok(bytes) => return Ok((own, bytes)),
-            Err(error) => error,
-        };
-        if own.is_relative() {
-            let beside = script.parent().into_iter();
-            let dirs = self.given.iter().chain(&self.system).map(PathBuf::as_path);
-            for dir in beside.chain(dirs) {
-                let path = dir.join(&own);
-                if let Ok(bytes) = self.opener.open(&path) {
-                    return Ok((path, bytes));
-                }
-            }
-        }
-        let message = format!(
-            "names {}, which cannot be opened: {}",
-            own.display(),
-            describe_io(&first_error)
-        );
-        Err(unusable(script, message))
+        }])
     }
 
     /// A path with `=` or `$SYSROOT` replaced by the system root.
@@ -409,20 +332,6 @@ impl LibrarySearch {
             (Some(rest), None) => PathBuf::from(rest),
             (None, _) => PathBuf::from(path),
         }
-    }
-}
-
-/// What a file is that is text, by the end of its name.
-fn source_language(path: &Path) -> Option<&'static str> {
-    match path.extension()?.to_str()? {
-        "h" | "hh" | "hpp" => Some("a header"),
-        "ll" => Some("LLVM's assembly code"),
-        "i" | "ii" => Some("a preprocessed source"),
-        "d" | "adb" | "ads" | "go" | "hs" | "ml" | "nim" | "pas" | "swift" | "zig" => {
-            Some("a source file of a language that is not compiled here")
-        }
-        "py" | "sh" | "pl" | "rb" | "js" => Some("a script for an interpreter"),
-        _ => None,
     }
 }
 
@@ -444,17 +353,20 @@ fn unusable(path: &Path, message: impl Into<String>) -> SearchError {
     }
 }
 
+/// Directories that a message has; the rest are counted.
+const DIRECTORIES_MAX: usize = 100;
+
 fn listed(dirs: &[PathBuf]) -> String {
-    let line = |dir: &PathBuf| format!("\n    {}", dir.display());
-    dirs.iter().map(line).collect()
+    let line = |dir: &PathBuf| format!("\n    {}", printable_path(dir));
+    orc_shared::listed(dirs.iter().map(line), "", DIRECTORIES_MAX)
 }
 
 fn near(similar: Option<&Path>) -> String {
     let hint = |path: &Path| {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = printable_path(path.file_name().unwrap_or_default());
         format!(
             " (there is {}: name it, or use -l:{file}, or install its development package)",
-            path.display()
+            printable_path(path)
         )
     };
     similar.map(hint).unwrap_or_default()

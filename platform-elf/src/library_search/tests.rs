@@ -1,11 +1,13 @@
 //! Searches in directories made for the purpose.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jit_core::graph::InputBytes;
 use jit_core::native::NativeLibrary;
 
-use crate::input::ReadFiles;
+use crate::input::{InputOpener, ReadFiles};
 
 use super::{FoundContent, LibraryChoice, LibrarySearch};
 
@@ -155,4 +157,51 @@ fn sysroot_marks() {
     let both = LibraryChoice::SharedFirst;
     assert_eq!(found(&search, "x", both), "shared libreal.so");
     assert_eq!(found(&search, "y", both), "shared libreal.so");
+}
+
+/// Counts what is opened.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl InputOpener for Counting {
+    fn open(&self, path: &Path) -> std::io::Result<Arc<dyn InputBytes>> {
+        let opened = ReadFiles.open(path)?;
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(opened)
+    }
+}
+
+#[test]
+fn what_scripts_name_again_and_again_is_opened_once() {
+    let dir = Dir::new("often");
+    dir.copy_library("libreal.so");
+    dir.write("libother.a", ARCHIVE);
+    let often = "-lreal real.ld -lother ".repeat(50_000);
+    dir.write("libx.so", format!("INPUT({often})").as_bytes());
+    dir.write(
+        "real.ld",
+        format!("INPUT({})", "-lreal ".repeat(1000)).as_bytes(),
+    );
+    let opener = Arc::new(Counting::default());
+    let mut search = LibrarySearch::new(opener.clone());
+    search.add_directory(dir.text());
+    assert_eq!(
+        found(&search, "x", LibraryChoice::SharedFirst),
+        "shared libreal.so, archive libother.a, shared libreal.so, archive libother.a"
+    );
+    assert_eq!(opener.0.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn names_of_files_do_not_command_terminals() {
+    let dir = Dir::new("terminal");
+    dir.write("a\x1b[2J\nb.o", b"\0asm\x01\0\0\0");
+    let opened = search(&[]).open(&dir.0.join("a\x1b[2J\nb.o"), LibraryChoice::SharedFirst);
+    let error = opened.err().expect("it is no object").to_string();
+    assert!(
+        error.contains(r"/a\x1b[2J\nb.o: is a WebAssembly"),
+        "{error}"
+    );
+    let error = found(&search(&[&dir]), "\x1b[2J", LibraryChoice::SharedFirst);
+    assert!(error.starts_with(r"cannot find -l\x1b[2J"), "{error}");
 }

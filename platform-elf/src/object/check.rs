@@ -11,6 +11,7 @@ use object::elf::{
 use object::read::elf::SectionHeader;
 
 use super::view::View;
+use crate::name_budget::NameBudget;
 
 /// Frames, as psABI for x86-64 allows to mark them.
 const SHT_X86_64_UNWIND: SectionType = SectionType(0x7000_0001);
@@ -26,7 +27,18 @@ pub(super) fn check(view: &View<'_>) -> Result<(), String> {
             return Err(format!("the section {} {what}", described(view, index)));
         }
     }
-    Ok(())
+    check_names(view)
+}
+
+/// Whether the sections' names are as long as names are.
+fn check_names(view: &View<'_>) -> Result<(), String> {
+    let mut budget = NameBudget::of_file(view.bytes.len());
+    if !budget.is_enough_for(view.sections.len(), view.section_names_size()) {
+        for section in view.sections {
+            budget.take(|| view.section_name(section));
+        }
+    }
+    budget.check("sections")
 }
 
 fn described(view: &View<'_>, index: u32) -> String {

@@ -15,6 +15,7 @@ use object::elf::{
 use object::read::elf::SectionHeader;
 
 use super::view::{Place, View};
+use crate::name_budget::NameBudget;
 
 /// Stands for "in no group" in [`Groups::of_section`].
 const NONE: u32 = u32::MAX;
@@ -45,6 +46,7 @@ impl Groups {
         // Groups cannot overlap, so a sane object's fit into the file; the bound keeps reading
         // linear in a damaged one.
         let mut budget = view.bytes.len() as u64;
+        let mut own_names = NameBudget::of_file(view.bytes.len());
         let mut linkonce = Vec::new();
         let mut members = Vec::new();
         for (index, section) in view.sections.iter().enumerate() {
@@ -52,13 +54,14 @@ impl Groups {
                 budget = budget
                     .checked_sub(section.sh_size(LE))
                     .ok_or("the section groups are larger than the file")?;
-                groups.add_group(view, names, global_names, index as u32, section)?;
+                groups.add_group(view, names, global_names, index as u32, &mut own_names)?;
             } else if section.sh_flags(LE).contains(SHF_GROUP | SHF_ALLOC) {
                 members.push(index as u32);
             } else if is_linkonce(view, section) {
                 linkonce.push(index as u32);
             }
         }
+        own_names.check("section groups")?;
         let is_alone = |&&index: &&u32| {
             groups
                 .of_section
@@ -92,8 +95,9 @@ impl Groups {
         names: &NameTable,
         global_names: &[NameId],
         index: u32,
-        section: &SectionHeader64<LE>,
+        own_names: &mut NameBudget,
     ) -> Result<(), String> {
+        let section = &view.sections[index as usize];
         let damaged = |what: &str| format!("the section group {index} {what}");
         let Ok(Some((flags, members))) = section.group(LE, view.bytes) else {
             return Err(damaged("lies outside the file: it is truncated"));
@@ -111,7 +115,8 @@ impl Groups {
             Some(&name) => Some(name),
             None => {
                 let signature = signature(view, section);
-                Some(names.intern(signature.ok_or_else(|| damaged("has no signature"))?))
+                let signature = signature.ok_or_else(|| damaged("has no signature"))?;
+                Some(names.intern(own_names.take(|| signature)))
             }
         };
         let group = match is_comdat {

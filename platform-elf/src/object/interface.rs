@@ -17,6 +17,7 @@ use super::groups::Groups;
 use super::output_section::is_initializer;
 use super::view::{Place, View};
 use super::wrapped::WrappedNames;
+use crate::name_budget::NameBudget;
 
 /// What the symbol table says, and what a graph built later needs of it.
 pub(super) struct Scan {
@@ -39,11 +40,13 @@ pub(super) fn scan(
 ) -> Result<Scan, String> {
     check::check(view)?;
     let globals = &view.symbols[view.first_global as usize..];
+    let mut budget = NameBudget::of_file(view.bytes.len());
     let own_names = globals
         .iter()
-        .map(|symbol| view.symbol_name(symbol).unwrap_or_default());
+        .map(|symbol| budget.take(|| view.symbol_name(symbol).unwrap_or_default()));
     let mut global_names = Vec::with_capacity(globals.len());
     names.intern_from(input, own_names, &mut global_names);
+    budget.check("symbols")?;
     let groups = Groups::read(view, names, &global_names)?;
     let mut undefined = 0;
     for (name, symbol) in global_names.iter_mut().zip(globals) {

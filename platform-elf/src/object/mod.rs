@@ -36,6 +36,7 @@ use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, ObjectError, ObjectFile, ObjectInterface};
 use object::LittleEndian as LE;
 use object::elf::SHN_UNDEF;
+use orc_shared::printable_text;
 
 use groups::Groups;
 use view::View;
@@ -89,7 +90,7 @@ impl ElfObject {
         names: &Arc<NameTable>,
         wrapped: &WrappedNames,
     ) -> Result<Self, ObjectError> {
-        let name = name.into();
+        let name = printable_text(name.into().as_bytes());
         let scan = View::parse(input.bytes()).and_then(|view| {
             let scan = interface::scan(&view, &input, names, wrapped)?;
             Ok((view.machine.architecture, scan))
@@ -127,9 +128,8 @@ impl ElfObject {
         let warning = |(index, section): (usize, _)| {
             let symbol = view.section_name(section).strip_prefix(b".gnu.warning.")?;
             let text = view.content(index as u32).ok()?;
-            let text = String::from_utf8_lossy(text)
-                .trim_end_matches('\0')
-                .to_owned();
+            let end = text.iter().rposition(|byte| *byte != 0);
+            let text = printable_text(&text[..end.map_or(0, |last| last + 1)]);
             Some(SymbolWarning {
                 symbol: symbol.to_vec(),
                 text,

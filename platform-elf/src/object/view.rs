@@ -11,6 +11,8 @@ use object::elf::{
 use object::endian::U32;
 use object::read::elf::{FileHeader, SectionHeader};
 
+use orc_shared::printable_text;
+
 use super::identify;
 use crate::machine::Machine;
 
@@ -143,6 +145,11 @@ impl<'a> View<'a> {
             .unwrap_or(&[])
     }
 
+    /// The size of the table of the sections' names.
+    pub fn section_names_size(&self) -> usize {
+        self.section_names.len()
+    }
+
     /// The section's name; empty if the offset is bad.
     pub fn section_name(&self, section: &SectionHeader64<LE>) -> &'a [u8] {
         until_nul(self.section_name_tail(section)).unwrap_or(&[])
@@ -153,7 +160,7 @@ impl<'a> View<'a> {
         match self.sections.get(index as usize) {
             Some(section) => match self.section_name(section) {
                 [] => format!("section {index}"),
-                name => String::from_utf8_lossy(name).into_owned(),
+                name => printable_text(name),
             },
             None => format!("section {index}"),
         }
@@ -190,7 +197,7 @@ impl<'a> View<'a> {
             return format!("symbol {index}");
         };
         match self.symbol_name(symbol) {
-            Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
+            Some(name) if !name.is_empty() => printable_text(name),
             _ => match self.place(index, symbol) {
                 Ok(Place::Section(section)) => self.section_text(section),
                 _ => format!("symbol {index}"),

@@ -31,12 +31,19 @@ const SOURCE: &str = r#"
 "#;
 
 fn build(flags: &[&str]) -> SharedLibrary {
+    let bytes = compile(SOURCE, flags);
+    let input = std::sync::Arc::new(OwnedBytes::from(bytes));
+    SharedLibrary::new(std::path::Path::new("/tmp/libl.so"), input).unwrap()
+}
+
+/// The library that a source becomes.
+fn compile(source: &str, flags: &[&str]) -> Vec<u8> {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let dir: PathBuf =
         std::env::temp_dir().join(format!("shared-library-{}-{count}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("l.c"), SOURCE).unwrap();
+    std::fs::write(dir.join("l.c"), source).unwrap();
     std::fs::write(dir.join("l.map"), "V1 {}; V2 {};").unwrap();
     let out = dir.join("libl.so");
     let done = Command::new("cc")
@@ -48,9 +55,9 @@ fn build(flags: &[&str]) -> SharedLibrary {
         .status()
         .unwrap();
     assert!(done.success());
-    let library = SharedLibrary::open(&out).unwrap();
+    let bytes = std::fs::read(&out).unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
-    library
+    bytes
 }
 
 fn check_kinds(library: &SharedLibrary) {
@@ -145,4 +152,32 @@ fn damaged_files_are_refused_and_never_panic() {
     }
     let error = SharedLibrary::open("/bin/sh".as_ref()).err().unwrap();
     assert!(error.to_string().contains("is an executable"), "{error}");
+}
+
+#[test]
+fn names_that_overlap_in_their_table_are_a_fault() {
+    use object::read::elf::ElfFile64;
+    use object::{LittleEndian, Object as _, ObjectSection as _};
+    let functions: String = (0..4000)
+        .map(|n| format!("void f{n}(void) {{}}\n"))
+        .collect();
+    let mut bytes = compile(&functions, &[]);
+    let file = ElfFile64::<LittleEndian>::parse(&*bytes).unwrap();
+    let range = |name| file.section_by_name(name).unwrap().file_range().unwrap();
+    let (symbols, strings) = (range(".dynsym"), range(".dynstr"));
+    let soname = strings.1 as usize - 64;
+    let count = symbols.1 as usize / 24;
+    assert!(count < soname);
+    bytes[strings.0 as usize + 1..][..soname].fill(b'x');
+    for index in 1..count {
+        let at = symbols.0 as usize + 24 * index;
+        bytes[at..at + 4].copy_from_slice(&(index as u32).to_le_bytes());
+    }
+    let input = std::sync::Arc::new(OwnedBytes::from(bytes));
+    let library = SharedLibrary::new(std::path::Path::new("/l.so"), input).unwrap();
+    assert_eq!(library.fault(), None);
+    let mut called = 0;
+    library.for_each_interposable(&mut |_| called += 1);
+    assert!(called < count / 2, "{called} of {count}");
+    assert!(library.fault().unwrap().contains("overlap"));
 }

@@ -24,6 +24,7 @@ use jit_core::graph::InputBytes;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection as _};
 use platform_elf::input::InputOpener as _;
+use platform_elf::input::printable_path;
 
 pub(crate) use self::contents::Contents;
 pub(super) use self::recorder::Recorder;
@@ -67,7 +68,7 @@ pub(super) fn write(
 /// # Errors
 /// When the file cannot be read, or is damaged.
 pub(super) fn read(path: &Path) -> Result<Option<Contents>, String> {
-    let problem = |what: String| format!("{}: {what}", path.display());
+    let problem = |what: String| format!("{}: {what}", printable_path(&path));
     let whole: Arc<dyn InputBytes> = MapFiles.open(path).map_err(|e| problem(e.to_string()))?;
     let file = ElfFile64::<Endianness>::parse(whole.bytes()).ok();
     let section = file

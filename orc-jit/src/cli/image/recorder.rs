@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jit_core::graph::InputBytes;
 use platform_elf::archive::{self, MemberWatch};
-use platform_elf::input::{InputOpener, OwnedBytes};
+use platform_elf::input::{InputOpener, OwnedBytes, printable_path};
 use platform_elf::library_search::FileKind;
 use platform_elf::shared_library::SharedLibrary;
 
@@ -54,7 +54,8 @@ impl Recorder {
             let bytes = match taken.members.get(path) {
                 Some(members) if !bytes.bytes().starts_with(b"!<thin>") => {
                     let part = archive::subset(bytes.bytes(), members);
-                    let part = part.map_err(|problem| format!("{}: {problem}", path.display()))?;
+                    let part =
+                        part.map_err(|problem| format!("{}: {problem}", printable_path(&path)))?;
                     Arc::new(OwnedBytes::from(part))
                 }
                 _ => bytes.clone(),

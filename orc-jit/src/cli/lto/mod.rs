@@ -22,7 +22,7 @@ use jit_core::batch::Rehearsal;
 use jit_core::graph::InputBytes;
 use orc_system::standard_streams;
 use platform_elf::archive::Archive;
-use platform_elf::input::OwnedBytes;
+use platform_elf::input::{OwnedBytes, printable_path};
 use platform_elf::library_search::FoundContent;
 
 use self::symbols::{Producer, Summary};
@@ -276,13 +276,13 @@ fn compile(line: &LinkLine, chosen: &[(&Found, &Part)]) -> Result<Vec<Vec<u8>>, 
             let name = Path::new(&part.name).file_name().unwrap_or_default();
             let path = dir.path().join(format!("{at}-{}", name.display()));
             std::fs::write(&path, part.bytes.bytes())
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+                .map_err(|error| format!("{}: {error}", printable_path(&path)))?;
             paths.push(path);
         }
         let output = dir.path().join("lto.o");
         call(line, kind, &chosen[0].1.name, &paths, &output)?;
         let bytes = OwnedBytes::read(&output);
-        let bytes = bytes.map_err(|error| format!("{}: {error}", output.display()))?;
+        let bytes = bytes.map_err(|error| format!("{}: {error}", printable_path(&output)))?;
         objects.push(bytes.bytes().to_vec());
     }
     Ok(objects)

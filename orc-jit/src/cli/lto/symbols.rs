@@ -37,6 +37,9 @@ pub(super) enum Sort {
     Common,
 }
 
+/// What names may take together for each byte of their file.
+const OVERLAP_MAX: usize = 32;
+
 /// What the file says, `None` if it holds machine code or is something else.
 ///
 /// # Errors
@@ -69,10 +72,15 @@ fn gccs(bytes: &[u8]) -> Option<Result<Summary, String>> {
     };
     let table = named(".gnu.lto_.symtab.")?;
     // With machine code beside it, nothing is to be done.
-    let slim = file.symbols().any(|symbol| {
+    // Names may overlap in their table: those before it are not worth more than the file.
+    let mut room = bytes.len().saturating_mul(OVERLAP_MAX);
+    let slim = file.symbols().map_while(|symbol| {
         use object::ObjectSymbol as _;
-        symbol.name_bytes() == Ok(b"__gnu_lto_slim")
+        let name = symbol.name_bytes().unwrap_or_default();
+        room = room.checked_sub(name.len())?;
+        Some(name)
     });
+    let slim = slim.into_iter().any(|name| name == b"__gnu_lto_slim");
     let read = || {
         let table = table.data().map_err(|error| error.to_string())?;
         let symbols = gcc_table(table).ok_or("its table of symbols is cut off")?;
@@ -211,6 +219,8 @@ fn llvm_table(table: &[u8], strings: &[u8]) -> Option<Vec<Symbol>> {
     const GLOBAL: usize = 1 << 10;
     const FORMAT_SPECIFIC: usize = 1 << 11;
     let (start, count) = (word(table, SYMBOLS_AT)?, word(table, SYMBOLS_AT + 4)?);
+    // Names may overlap in their table, but those of a compiler do not overlap so much.
+    let mut room = (table.len() + strings.len()).saturating_mul(OVERLAP_MAX);
     let mut symbols = Vec::new();
     for at in 0..count {
         let at = start.checked_add(at.checked_mul(SYMBOL_SIZE)?)?;
@@ -226,6 +236,7 @@ fn llvm_table(table: &[u8], strings: &[u8]) -> Option<Vec<Symbol>> {
             (false, true) => Sort::WeaklyDefined,
             (false, false) => Sort::Defined,
         };
+        room = room.checked_sub(size)?;
         let name = strings.get(name..name.checked_add(size)?)?.to_vec();
         symbols.push(Symbol { name, sort });
     }

@@ -2,4 +2,5 @@ mod damaged;
 mod graph;
 mod hostile;
 mod interface;
+mod overlapping;
 mod relocations;

@@ -129,6 +129,5 @@ pub(crate) fn lookup(name: &CStr, version: Option<&CStr>) -> Option<u64> {
 }
 
 pub(super) fn c_string(bytes: &[u8]) -> Result<CString, NativeError> {
-    CString::new(bytes)
-        .map_err(|_| NativeError::ZeroByte(String::from_utf8_lossy(bytes).into_owned()))
+    CString::new(bytes).map_err(|_| NativeError::ZeroByte(orc_shared::printable_text(bytes)))
 }

@@ -64,7 +64,7 @@ impl<'a> Copies<'a> {
                     let scope = scope.get_or_insert_with(Scope::of_files);
                     let found = scope.definition(&copy.name, None);
                     let found = found.ok_or_else(|| ProgramError::CopySource {
-                        symbol: String::from_utf8_lossy(&copy.name).into_owned(),
+                        symbol: orc_shared::printable_text(&copy.name),
                         library: copy.library.clone(),
                     })?;
                     (found.addr, copy.size.min(found.size))

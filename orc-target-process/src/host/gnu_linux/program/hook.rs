@@ -155,7 +155,7 @@ impl State<'_> {
                 Some(value) => bound.push(address(value)),
                 None if import.weak => bound.push(ImportValue::default()),
                 None => {
-                    let name = String::from_utf8_lossy(&import.name).into_owned();
+                    let name = orc_shared::printable_text(&import.name);
                     return Err(ProgramError::Undefined(name));
                 }
             }

@@ -175,7 +175,7 @@ impl Targets<'_> {
             }
         })
         .map_err(|error| RedirectError::Protection {
-            library: String::from_utf8_lossy(&object.name).into_owned(),
+            library: orc_shared::printable_text(&object.name),
             error,
         })?;
         Ok(patches)

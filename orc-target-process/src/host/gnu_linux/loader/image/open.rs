@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use orc_shared::printable_text;
 use orc_system::limits::check_file_size;
 
 use crate::host::descriptors::QuietFd;
@@ -143,7 +144,7 @@ pub(crate) fn last_loader_message() -> String {
         if message.is_null() {
             "the loader failed without a message".to_owned()
         } else {
-            CStr::from_ptr(message).to_string_lossy().into_owned()
+            printable_text(CStr::from_ptr(message).to_bytes())
         }
     }
 }

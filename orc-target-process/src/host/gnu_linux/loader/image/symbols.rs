@@ -106,7 +106,7 @@ impl Symbols {
     /// Adds a name and returns its offset.
     pub fn add_string(&mut self, name: &[u8]) -> Result<u32, ImageError> {
         if name.contains(&0) {
-            let name = String::from_utf8_lossy(name).into_owned();
+            let name = orc_shared::printable_text(name);
             return Err(ImageError::ZeroByte(name));
         }
         let at = u32::try_from(self.strings.len()).map_err(|_| ImageError::TooManyNames)?;
