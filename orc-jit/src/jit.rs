@@ -249,6 +249,7 @@ impl Jit {
     pub fn dylib(&self, name: &str) -> Result<Dylib, Error> {
         let dylib = self.0.runtime.add_dylib(name)?;
         self.0.remember(&dylib);
+        self.0.runtime.add_dynamic_section(&dylib)?;
         // What a client may remove is behind the default tracker.
         let libraries = dylib.new_tracker();
         for (library, load_bias) in self.0.loaded.natives() {

@@ -73,6 +73,9 @@ pub struct ProgramSettings {
     /// Its thread-locals have to be at fixed offsets from the thread pointer, where code reaches them fastest.
     /// Otherwise they are called for when the process has no more room there.
     pub fixed_thread_locals: bool,
+    /// Whether the linker defines `_DYNAMIC`: not for static programs at fixed addresses (`-static`), which
+    /// no loader sees.
+    pub dynamic_section: bool,
     /// What is done when the program is in place, before any code of it or of its libraries runs.
     pub before_start: Option<BeforeStart>,
     /// End the process when the program ends, as a linked program does: exit handlers of the
@@ -102,6 +105,7 @@ impl Default for ProgramSettings {
             rehearse: None,
             fixed_addresses: false,
             fixed_thread_locals: false,
+            dynamic_section: true,
             before_start: None,
             then_exit: false,
         }
@@ -390,6 +394,9 @@ impl Program {
         if !self.settings.own_c_library {
             self.replace_init_and_fini()?;
             self.jit.0.runtime.add_profile_start(&self.dylib)?;
+        }
+        if self.settings.dynamic_section {
+            self.jit.0.runtime.add_dynamic_section(&self.dylib)?;
         }
         let names = self.jit.0.session.names();
         let entry = self.find_entry()?;

@@ -54,6 +54,8 @@ pub struct LinkLine {
     pub fixed_addresses: bool,
     /// `-static`, `-static-pie`: the program brings its own C library, and takes nothing from this process.
     pub is_static: bool,
+    /// Whether there is a table for the loader: not with `-static`.
+    pub dynamic_section: bool,
     /// `--gc-sections`, if given.
     pub gc_sections: Option<bool>,
     /// Whether the languages' and the system's libraries may be used without being named.
@@ -206,6 +208,7 @@ impl Default for LinkLine {
             export_dynamic: false,
             fixed_addresses: false,
             is_static: false,
+            dynamic_section: true,
             gc_sections: None,
             default_libraries: true,
             undefined: Vec::new(),
@@ -289,6 +292,7 @@ impl LinkLine {
     /// Makes the program one that brings its own C library.
     pub(super) fn be_static(&mut self) {
         self.is_static = true;
+        self.dynamic_section = false;
         // Start-up code writes there, and then protects it.
         self.tuning.writable_relro = true;
     }
@@ -357,6 +361,7 @@ impl LinkLine {
                 self.state.choice = LibraryChoice::StaticOnly;
                 self.fixed_addresses = text != "-static-pie";
                 self.be_static();
+                self.dynamic_section = text == "-static-pie";
             }
             "-pie" | "-no-pie" | "-nopie" => self.fixed_addresses = text != "-pie",
             "--coverage" => self.compile_flags.push(text.to_owned()),

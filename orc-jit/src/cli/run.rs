@@ -439,6 +439,7 @@ pub(super) fn prepare(
         fixed_addresses: line.fixed_addresses,
         // Without room for them, the command starts again.
         fixed_thread_locals: true,
+        dynamic_section: line.dynamic_section,
         before_start: Some(BeforeStart(Arc::new(|| {
             hide_all();
             kept_objects::forget();

@@ -18,7 +18,6 @@ pub(crate) fn linker_defined(name: &[u8]) -> Option<LinkerDefined> {
         b"__rela_iplt_end" => end(".rela.iplt"),
         b"__GNU_EH_FRAME_HDR" => start(".eh_frame_hdr"),
         b"__TMC_END__" => end(".tm_clone_table"),
-        b"_DYNAMIC" => start(".dynamic"),
         // `crt1.o` defines these two, at the start of its own `.data`, which comes first.
         b"__data_start" | b"data_start" => start(".data"),
         b"etext" | b"_etext" | b"__etext" => Some(LinkerDefined::TextEnd),

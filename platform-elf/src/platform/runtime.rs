@@ -21,7 +21,7 @@ use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
 use super::opening::ToInitialize;
-use super::support::{HEADER, PROCESS_START, PROFILE_START, PROGRAM_START, SupportObject};
+use super::support::{DYNAMIC, HEADER, PROCESS_START, PROFILE_START, PROGRAM_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
 /// The name of the runtime's dylib.
@@ -203,6 +203,20 @@ impl ElfRuntime {
             weak: true,
         }])?;
         Ok(dylib)
+    }
+
+    /// Gives a dylib a `_DYNAMIC`, if it has none: what a linker defines in all that a loader loads.
+    ///
+    /// # Errors
+    /// When the dylib was removed.
+    pub fn add_dynamic_section(&self, dylib: &Dylib) -> Result<(), LinkError> {
+        let names = dylib.session().names().clone();
+        if dylib.defines(names.intern(DYNAMIC.as_bytes())) {
+            return Ok(());
+        }
+        // A tracker of its own, as for the header.
+        let object = SupportObject::dynamic_section(&names);
+        dylib.new_tracker().add_object(Arc::new(object))
     }
 
     /// Makes a dylib a program's: what start-up files bring to a program and not to a library.

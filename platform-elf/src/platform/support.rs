@@ -5,6 +5,9 @@
 //!   address. What stands there is, by convention, the address itself, and not an ELF header.
 //! - *`atexit`.* The C library's own is linked into every program and library, because it has to
 //!   pass that library's `__dso_handle` on.
+//! - *`_DYNAMIC`.* Linkers define it in everything that a loader loads, hidden; programs walk the table
+//!   there to the loader's list of what is in the process (`DT_DEBUG`, `struct r_debug`). No file is behind linked
+//!   code, so the table has no entries that describe one.
 //! - *Start and end of `.init` and `.fini`.* Old assembly contributes fragments of code to these
 //!   sections, which are concatenated into two functions. `crti.o` and `crtn.o` bring the functions' first and
 //!   last instructions; here they are called through the initializer arrays.
@@ -39,6 +42,9 @@ pub(super) const HEADER: &str = "__dso_handle";
 
 /// The function that starts a profile (`-pg`).
 pub(super) const PROFILE_START: &str = "__gmon_start__";
+
+/// The name of a dylib's table for the loader.
+pub(super) const DYNAMIC: &str = "_DYNAMIC";
 
 /// What marks a dylib that has [`SupportObject::init_and_fini`]. No object can spell it.
 pub(super) const PROGRAM_START: &str = "<.init and .fini>";
@@ -80,6 +86,21 @@ impl SupportObject {
         made.edges(code.first, handle);
         made.edges(code.second, cxa_atexit);
         made.place(atexit, block);
+        made.finish()
+    }
+
+    /// Defines `_DYNAMIC`: an entry that leads to the loader's `_r_debug`, and the end.
+    #[must_use]
+    pub fn dynamic_section(names: &NameTable) -> Self {
+        /// A tag and a value each: `DT_DEBUG`, `DT_NULL`.
+        const TABLE: [u64; 4] = [21, 0, 0, 0];
+        let mut made = Builder::new("<dynamic section>", names, None);
+        let table = made.define(DYNAMIC, SymbolKind::Data, Linkage::Weak, 32);
+        let debug = made.refer_weakly("_r_debug");
+        let bytes = TABLE.map(u64::to_le_bytes).concat();
+        let block = made.block(".dynamic", SectionKind::RelocatedReadOnly, 0, 8, &bytes);
+        made.edges(&[(8, EdgeKind::POINTER64, 0)], debug);
+        made.place(table, block);
         made.finish()
     }
 
@@ -244,20 +265,29 @@ impl<'a> Builder<'a> {
     }
 
     fn refer(&mut self, name: &str) -> SymbolId {
+        self.refer_to(name, false)
+    }
+
+    fn refer_weakly(&mut self, name: &str) -> SymbolId {
+        self.refer_to(name, true)
+    }
+
+    fn refer_to(&mut self, name: &str, weak: bool) -> SymbolId {
         let id = self.symbol(name, SymbolKind::None, 0);
         if let Some(symbol) = self.symbols.last_mut() {
             symbol.scope = Scope::Default;
+            symbol.weak = weak;
         }
         let name = self.names.intern(name.as_bytes());
         self.interface.references.push(Reference {
             name,
-            weak: false,
+            weak,
             hidden: false,
         });
         id
     }
 
-    /// A block in a section of its own, retained unless it is ordinary text.
+    /// A block in a section of its own, retained unless it is something to refer to.
     fn block(
         &mut self,
         output: &str,
@@ -273,7 +303,7 @@ impl<'a> Builder<'a> {
             kind,
             order,
             order_name: None,
-            retained: output != ".text",
+            retained: !matches!(output, ".text" | ".dynamic"),
             bounds_retained: false,
         });
         let start = self.content.len();
@@ -345,8 +375,12 @@ mod tests {
                 SupportObject::profile_start(&names, cpu),
             ]
         };
+        let of_all = [
+            SupportObject::header(&names),
+            SupportObject::dynamic_section(&names),
+        ];
         let made = cpus.into_iter().flat_map(of_cpu);
-        for object in made.chain([SupportObject::header(&names)]) {
+        for object in made.chain(of_all) {
             let graph = object.build_graph(&Claims::default()).unwrap();
             for definition in &object.interface().definitions {
                 let symbol = &graph.symbols[definition.symbol as usize];
