@@ -29,7 +29,7 @@ system's linker link it, and expects the JIT to behave as that executable does. 
 those of sections that are loaded. `cargo run -p xtask -- ci` checks this page against its own run.
 
 Where no program of these tests has a feature, the line says so; relocation types without one are
-held by unit tests of bytes and formulas in `jit-core/src/arch/x86_64/tests`, as no assembler of the
+held by unit tests of bytes and formulas in `jit-core/src/cpu/x86_64/tests`, as no assembler of the
 test machines writes them.
 ";
 
