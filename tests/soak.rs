@@ -164,7 +164,13 @@ fn sessions_leave_nothing_behind() {
         assert_eq!(call(&app, &name), FIRST);
     });
     println!("heap in use: {heap:?}");
-    assert!(heap[1] < heap[0] + (8 << 10), "a few bytes of each session");
+    // A session files calls for the end of each thread that runs its code, here of one that lives on, and the
+    // C library has an entry for each. These stay, and nothing else.
+    let calls = 256 * (count - count / 10) as usize;
+    assert!(
+        heap[1] < heap[0] + calls + (8 << 10),
+        "a few bytes of each session"
+    );
 }
 
 #[test]

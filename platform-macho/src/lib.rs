@@ -13,6 +13,7 @@
 //! | `input` | Where do bytes come from? | the client's maps, as for ELF |
 //! | `library_search` | Which file does `-l` mean? | `libNAME.tbd`, `libNAME.dylib`, `libNAME.a` on each path; frameworks |
 //! | `linker_script` | Which text stands for a library? | text-based stubs (`.tbd`), which list what a dylib exports |
+//! | `machine` | Which edge kind is a relocation? | x86-64: scattered pairs (`SUBTRACTOR`, `UNSIGNED`), `GOT_LOAD`, `TLV`; arm64: `ADDEND`, `PAGE21`, `PAGEOFF12`, authenticated pointers |
 //! | `name_budget` | How long may all names of a file be? | the same bound: strings of `LC_SYMTAB` may share their ends, too |
 //! | `native_code` | What did the loader put at an address? | the images of `dyld`, their `LC_SYMTAB` and dSYMs |
 //! | `object` | What graph is an object? | atoms between symbols (`MH_SUBSECTIONS_VIA_SYMBOLS`), sections by type |
@@ -20,6 +21,4 @@
 //! | `shared_library` | What does a library define? | its export trie |
 //! | `symbol_at` | Which symbol has a byte? | the last before it: sizes are not told |
 //! | `symbol_list` | Which symbols does a text choose? | `-exported_symbols_list`: a pattern on each line |
-//! | `x86_64` | Which edge kind is a relocation? | scattered pairs (`SUBTRACTOR`, `UNSIGNED`), `GOT_LOAD`, `TLV` |
-//! | `aarch64` | the same | `ADDEND`, `PAGE21`, `PAGEOFF12`, authenticated pointers |
 #![forbid(unsafe_code)]
