@@ -112,7 +112,6 @@ fn profiles_of_gprof_are_written_without_a_word() {
         &["run", "-pg", "main.o"],
         expect![[r#"
         exit code 4
-
     "#]],
     );
     assert!(scratch.read("gmon.out").starts_with(b"gmon"));
