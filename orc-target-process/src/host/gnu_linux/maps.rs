@@ -66,7 +66,7 @@ impl Buffer {
 }
 
 impl<'a> Mapping<'a> {
-    /// The path of its file, or what the kernel calls it ("[heap]"). Empty if it has no name.
+    /// The path of its file, or what the kernel calls it (`[heap]`). Empty if it has no name.
     pub fn name(&self) -> &'a [u8] {
         let is_start = |byte: &u8| matches!(byte, b'/' | b'[');
         let start = self.line.iter().position(is_start);
