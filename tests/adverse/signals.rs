@@ -41,9 +41,11 @@ impl Compiling {
         fs::create_dir(scratch.file("tmp")).expect("a folder");
         shell(&scratch, "chmod +x slow", &[]);
         let value = format!("{name}-{}", std::process::id());
-        let mut child = Command::new("sh");
-        child.args(["-c", &format!("{prefix} exec \"$0\" \"$@\"")]);
+        // Whoever runs the tests may ignore signals, as `nohup` does.
+        let mut child = Command::new("env");
+        child.args(["--default-signal=HUP,INT,QUIT,TERM", "sh", "-c"]);
         child
+            .arg(format!("{prefix} exec \"$0\" \"$@\""))
             .arg(command())
             .args(arguments)
             .current_dir(scratch.path());
