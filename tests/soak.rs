@@ -154,7 +154,8 @@ fn sessions_leave_nothing_behind() {
     let mut heap = [0; 2];
     let count = part_of(SESSIONS);
     soak("sessions", SESSIONS, None, |number| {
-        if number == count / 10 || number == count - 1 {
+        // By then, whatever is made once has been made.
+        if number == count / 2 || number == count - 1 {
             heap = [heap[1], heap_in_use()];
         }
         let jit = Jit::new().expect("a session starts");
@@ -165,10 +166,10 @@ fn sessions_leave_nothing_behind() {
     });
     println!("heap in use: {heap:?}");
     // A session files calls for the end of each thread that runs its code, here of one that lives on, and the
-    // C library has an entry for each. These stay, and nothing else.
-    let calls = 256 * (count - count / 10) as usize;
+    // C library has an entry for each: 112 bytes that stay. Nothing else does.
+    let calls = 128 * (count - count / 2) as usize;
     assert!(
-        heap[1] < heap[0] + calls + (8 << 10),
+        heap[1] < heap[0] + calls + (16 << 10),
         "a few bytes of each session"
     );
 }
