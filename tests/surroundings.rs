@@ -136,9 +136,23 @@ const COUNTS_SIGNALS: &str = r#"
 
 #[test]
 fn signals_of_other_processes_are_passed_on() {
+    pass_signals("--default-signal=INT,QUIT,HUP,WINCH,USR1,TERM");
+}
+
+/// As under `nohup`: a program may handle what it was started to ignore.
+#[test]
+fn so_are_those_that_are_ignored_when_the_command_starts() {
+    pass_signals("--ignore-signal=INT,QUIT,HUP,WINCH,USR1,TERM");
+}
+
+/// Sends signals to the command, which is started by `env` with an option.
+#[track_caller]
+fn pass_signals(dispositions: &str) {
     let scratch = Scratch::new();
     scratch.compile("counts.o", COUNTS_SIGNALS);
-    let mut running = Command::new(command())
+    let mut running = Command::new("env")
+        .arg(dispositions)
+        .arg(command())
         .args(["run", "--executor=spawn", "counts.o"])
         .current_dir(scratch.path())
         .stdout(Stdio::piped())

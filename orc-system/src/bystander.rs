@@ -24,13 +24,13 @@ const OF_TERMINAL: &[c_int] = &[libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc:
 static PROGRAM: AtomicI32 = AtomicI32::new(0);
 
 /// From now on signals are meant for the process `pid`, a child in this process's group. What this
-/// process ignores, it goes on ignoring, as the child does that has inherited it.
+/// process ignores is passed on too: the child ignores it as well, unless the program has asked for more.
 pub fn stand_aside(pid: i32) {
     PROGRAM.store(pid, Ordering::Relaxed);
     let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
     let all = PASSED_ON.iter().chain(OF_TERMINAL).copied();
     for signal in all.chain(real_time) {
-        if is_default(signal) {
+        if is_default(signal) || handler(signal) == libc::SIG_IGN {
             set_handler(signal, pass_on as *const () as libc::sighandler_t);
         }
     }
