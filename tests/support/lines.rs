@@ -18,6 +18,7 @@
 //! | Line | Meaning |
 //! |---|---|
 //! | `needs: …` | programs, or `lib:NAME` for static libraries, without which the topic is left out (a failure in CI) |
+//! | `sources: TOPIC` | the files of another topic are there, too; the own ones win |
 //! | `prepare: …` | a shell command, run once in a copy of the folder, with `$CC`, `$CXX` and `$AR` set |
 //! | `DRIVER NAME: …` | a row: a driver (`cc`, `c++`, `clang`, `clang++`, `gfortran`, `musl-gcc`), the test's name, and arguments as a shell reads them; what follows `--` is for the program |
 //! | `    env: NAME=VALUE` | a variable for the program of the row above (repeatable) |
@@ -49,6 +50,8 @@ pub struct Topic {
     /// The rows, in the order of the file.
     pub rows: Vec<Row>,
     directory: PathBuf,
+    /// The folders whose files it has, too.
+    sources: Vec<PathBuf>,
     prepare: Vec<String>,
 }
 
@@ -95,6 +98,7 @@ impl Topic {
             needs: Vec::new(),
             rows: Vec::new(),
             directory,
+            sources: Vec::new(),
             prepare: Vec::new(),
         };
         for (at, line) in text.lines().enumerate() {
@@ -119,6 +123,7 @@ impl Topic {
             ["needs"] => self
                 .needs
                 .extend(value.split(',').map(|it| it.trim().to_owned())),
+            ["sources"] => self.sources.push(self.directory.with_file_name(value)),
             ["prepare"] => self.prepare.push(value),
             [driver, name] => {
                 if self.rows.iter().any(|row| row.name == name) {
@@ -137,8 +142,10 @@ impl Topic {
     /// A command that fails, with what it printed.
     pub fn prepare_in(&self, parent: &Path) -> Result<PathBuf, String> {
         let place = parent.join(&self.name);
-        let copied = copy(&self.directory, &place);
-        copied.map_err(|error| format!("{}: {error}", self.directory.display()))?;
+        for directory in self.sources.iter().chain([&self.directory]) {
+            let copied = copy(directory, &place);
+            copied.map_err(|error| format!("{}: {error}", directory.display()))?;
+        }
         for command in &self.prepare {
             run_shell(command, &place)?;
         }

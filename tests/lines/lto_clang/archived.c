@@ -1,1 +1,0 @@
-int from_archive(int x) { return x + 10; }

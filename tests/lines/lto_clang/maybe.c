@@ -1,1 +1,0 @@
-int maybe(void) { return 1; }

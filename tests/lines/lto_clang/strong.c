@@ -1,1 +1,0 @@
-int overridden(void) { return 2; }

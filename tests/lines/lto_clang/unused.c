@@ -1,2 +1,0 @@
-int nowhere(void);
-int unused(void) { return nowhere(); }
