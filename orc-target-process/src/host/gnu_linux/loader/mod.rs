@@ -7,6 +7,7 @@ mod image;
 mod imports;
 mod loaded;
 pub(crate) mod probe;
+pub(crate) mod relocation_kind;
 mod relro;
 mod scope;
 pub(crate) mod tables;

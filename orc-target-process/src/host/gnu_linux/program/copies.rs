@@ -15,7 +15,7 @@ use orc_shared::api::{CopyRelocation, SegmentKind};
 use super::ProgramError;
 use crate::host;
 use crate::host::MemoryError;
-use crate::host::arch::synthesized::{RelocationKind, relocation_kind};
+use crate::host::loader::relocation_kind::{RelocationKind, relocation_kind};
 use crate::host::loader::{Dynamic, LoadedObject, Scope, loaded_objects};
 
 /// A variable that has moved into the program.

@@ -21,7 +21,7 @@ use orc_shared::api::{Export, NativeKind, ProgramImage};
 use super::allocator::{self, Guarded};
 use super::copies::Moved;
 use super::later;
-use crate::host::arch::synthesized::{RelocationKind, relocation_kind};
+use crate::host::loader::relocation_kind::{RelocationKind, relocation_kind};
 use crate::host::loader::{Dynamic, LoadedObject, Rela, loaded_objects, tables, with_writable};
 
 /// Why libraries could not be redirected.

@@ -1,10 +1,13 @@
 //! The parts of a synthesized object that differ per processor: relocation types and hook stub.
 
-const R_64: u32 = 1;
-const R_COPY: u32 = 5;
+/// S + A
+pub(crate) const R_64: u32 = 1;
+/// A copy of the data of S.
+pub(crate) const R_COPY: u32 = 5;
 /// S
 pub(crate) const R_GLOB_DAT: u32 = 6;
-const R_JUMP_SLOT: u32 = 7;
+/// S, of a function.
+pub(crate) const R_JUMP_SLOT: u32 = 7;
 /// Module id of S.
 pub(crate) const R_DTPMOD: u32 = 16;
 /// Offset of S in its module's thread-local block.
@@ -13,29 +16,6 @@ pub(crate) const R_DTPOFF: u32 = 17;
 pub(crate) const R_TPOFF: u32 = 18;
 /// Result of calling B + A.
 pub(crate) const R_IRELATIVE: u32 = 37;
-
-/// What a dynamic relocation leaves in its slot, as far as redirection is concerned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum RelocationKind {
-    /// The symbol's address (`GLOB_DAT`, `JUMP_SLOT`).
-    Address,
-    /// The symbol's address and the addend (`R_X86_64_64`).
-    AddressAndAddend,
-    /// A copy of the symbol's data (`R_X86_64_COPY`).
-    Copy,
-    /// Anything else.
-    Other,
-}
-
-/// The meaning of a relocation type.
-pub(crate) fn relocation_kind(kind: u32) -> RelocationKind {
-    match kind {
-        R_GLOB_DAT | R_JUMP_SLOT => RelocationKind::Address,
-        R_64 => RelocationKind::AddressAndAddend,
-        R_COPY => RelocationKind::Copy,
-        _ => RelocationKind::Other,
-    }
-}
 
 /// Size of the stubs in bytes.
 pub(crate) const STUB_SIZE: usize = 80;

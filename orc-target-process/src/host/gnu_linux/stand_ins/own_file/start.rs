@@ -125,63 +125,34 @@ type Process = *mut libc::pid_t;
 type Actions = *const libc::posix_spawn_file_actions_t;
 type Attributes = *const libc::posix_spawnattr_t;
 
-/// As the C library's.
-///
-/// # Safety
-/// As the C library's.
-unsafe extern "C" fn posix_spawn(
-    process: Process,
-    path: *const c_char,
-    actions: Actions,
-    attributes: Attributes,
-    argv: Words,
-    environment: Words,
-) -> c_int {
-    let start = |path, argv: Words| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            libc::posix_spawn(
-                process,
-                path,
-                actions,
-                attributes,
-                argv.cast(),
-                environment.cast(),
-            )
+/// `posix_spawn` and its like.
+macro_rules! spawn {
+    ($name:ident) => {
+        /// As the C library's.
+        ///
+        /// # Safety
+        /// As the C library's.
+        unsafe extern "C" fn $name(
+            process: Process,
+            path: *const c_char,
+            actions: Actions,
+            attributes: Attributes,
+            argv: Words,
+            environment: Words,
+        ) -> c_int {
+            let start = |path, argv: Words| {
+                let (argv, environment) = (argv.cast(), environment.cast());
+                // SAFETY: the caller's promise.
+                unsafe { libc::$name(process, path, actions, attributes, argv, environment) }
+            };
+            // SAFETY: the caller's promise.
+            unsafe { instead(path, argv, start) }.unwrap_or_else(|| start(path, argv))
         }
     };
-    // SAFETY: the caller's promise.
-    unsafe { instead(path, argv, start) }.unwrap_or_else(|| start(path, argv))
 }
 
-/// As the C library's.
-///
-/// # Safety
-/// As the C library's.
-unsafe extern "C" fn posix_spawnp(
-    process: Process,
-    path: *const c_char,
-    actions: Actions,
-    attributes: Attributes,
-    argv: Words,
-    environment: Words,
-) -> c_int {
-    let start = |path, argv: Words| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            libc::posix_spawnp(
-                process,
-                path,
-                actions,
-                attributes,
-                argv.cast(),
-                environment.cast(),
-            )
-        }
-    };
-    // SAFETY: the caller's promise.
-    unsafe { instead(path, argv, start) }.unwrap_or_else(|| start(path, argv))
-}
+spawn!(posix_spawn);
+spawn!(posix_spawnp);
 
 /// Arguments in registers, behind the path.
 const IN_REGISTERS: usize = stand_ins::LISTED_IN_REGISTERS;
