@@ -82,7 +82,8 @@ pub const RUN_RESOLVERS: [u8; 96] = bytes([
 ]);
 
 /// Instructions as bytes.
-const fn bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
+#[must_use]
+pub const fn bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
     assert!(BYTES == 4 * WORDS);
     let mut bytes = [0; BYTES];
     let mut at = 0;

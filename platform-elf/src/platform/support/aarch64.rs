@@ -1,6 +1,7 @@
 //! Machine code of support objects for AArch64.
 
 use jit_core::cpu::aarch64::Kind;
+use jit_core::cpu::aarch64::stubs::bytes;
 
 use super::code::{Code, SupportCode};
 
@@ -60,15 +61,3 @@ pub(super) static CODE: SupportCode = SupportCode {
     ]),
     code_align: 4,
 };
-
-/// Instructions as bytes.
-const fn bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
-    assert!(BYTES == 4 * WORDS);
-    let mut bytes = [0; BYTES];
-    let mut at = 0;
-    while at < BYTES {
-        bytes[at] = words[at / 4].to_le_bytes()[at % 4];
-        at += 1;
-    }
-    bytes
-}
