@@ -13,11 +13,11 @@ use orc_shared::remote::services::Streams;
 pub use orc_shared::remote::token::Token;
 use orc_shared::remote::token::VARIABLE;
 
+use super::child_process::{self, Process, ReachedExecutor, SpawnedExecutor};
 use super::connection::{Connection, Limits, Peer};
-use super::executor::RemoteExecutor;
-use super::guest;
+use super::llvm_executor;
 use super::place::Place;
-use super::process::{self, Process, ReachedExecutor, SpawnedExecutor};
+use super::remote_executor::RemoteExecutor;
 use super::stream::Stream;
 use crate::executor::{Disconnect, ExecutorError, ExecutorResult};
 
@@ -148,28 +148,29 @@ impl Launch {
     }
 
     fn spawn(&self, path: Option<&Path>) -> io::Result<Started> {
-        let (own, theirs) = process::socket_pair()?;
+        let (own, theirs) = child_process::socket_pair()?;
         let program = match (path, self.program) {
             (Some(_), _) => None,
-            (None, Some(bytes)) => Some(process::program_in_memory(NAME, bytes)?),
+            (None, Some(bytes)) => Some(child_process::program_in_memory(NAME, bytes)?),
             (None, None) => return Err(io::Error::other("no program is given")),
         };
         let mut command = match (path, &program) {
             (Some(path), _) => Command::new(path),
-            (None, Some(file)) => process::command_of(file, NAME),
+            (None, Some(file)) => child_process::command_of(file, NAME),
             (None, None) => Command::new(NAME),
         };
         self.set_variables(&mut command);
         let sockets = vec![theirs];
-        let (child, ()) = process::spawn_with_sockets(command, sockets, |numbers, command| {
-            command.arg("--fd").arg(numbers[0].to_string());
-            // Behind ours, so that a value that is missing is missed.
-            command.args(&self.options);
-        })
-        .map_err(|error| match program {
-            Some(_) => process::not_started(error),
-            None => error,
-        })?;
+        let (child, ()) =
+            child_process::spawn_with_sockets(command, sockets, |numbers, command| {
+                command.arg("--fd").arg(numbers[0].to_string());
+                // Behind ours, so that a value that is missing is missed.
+                command.args(&self.options);
+            })
+            .map_err(|error| match program {
+                Some(_) => child_process::not_started(error),
+                None => error,
+            })?;
         let peer = Box::new(SpawnedExecutor(child));
         Ok((Stream::Unix(own), peer, Streams::Inherited))
     }
@@ -178,10 +179,10 @@ impl Launch {
         let library = self
             .guest
             .ok_or_else(|| io::Error::other("no library is given"))?;
-        let mut command = Command::new(guest::find_host(path)?);
+        let mut command = Command::new(llvm_executor::find_host(path)?);
         self.set_variables(&mut command);
         let (stream, peer) =
-            guest::start(command, library, &self.limits).map_err(io::Error::other)?;
+            llvm_executor::start(command, library, &self.limits).map_err(io::Error::other)?;
         Ok((stream, peer, Streams::Inherited))
     }
 
@@ -194,7 +195,7 @@ impl Launch {
             };
             match connected {
                 Ok(socket) => {
-                    let socket = TcpStream::from(process::above_streams(socket.into())?);
+                    let socket = TcpStream::from(child_process::above_streams(socket.into())?);
                     // A call is one small message, and somebody waits for the answer.
                     socket.set_nodelay(true)?;
                     let stream = Stream::Tcp(socket);
@@ -211,7 +212,7 @@ impl Launch {
     }
 
     fn command(&self, mut command: Command, line: &str) -> io::Result<Started> {
-        let (own, theirs) = process::socket_pair()?;
+        let (own, theirs) = child_process::socket_pair()?;
         command
             .envs(self.variables())
             .stdin(Stdio::from(theirs.try_clone()?))
@@ -245,7 +246,7 @@ fn not_started(place: &Place, how: Disconnect) -> ExecutorError {
 type Started = (Stream, Box<dyn Peer>, Streams);
 
 fn unix(path: &Path) -> io::Result<Started> {
-    let socket = process::above_streams(UnixStream::connect(path)?.into())?;
+    let socket = child_process::above_streams(UnixStream::connect(path)?.into())?;
     let stream = Stream::Unix(socket.into());
     let peer = Box::new(ReachedExecutor { command: None });
     Ok((stream, peer, Streams::Passed))

@@ -6,28 +6,28 @@
 //! doing, is an error within a known time.
 
 mod calls;
+mod child_process;
 mod connection;
-mod executor;
 mod fuzz;
-mod guest;
-mod host;
 mod incoming;
 mod launch;
+mod llvm_executor;
 mod memory;
 mod place;
-mod process;
+mod remote_executor;
 mod requests;
+mod same_files;
 mod silence;
 mod stream;
 mod streams;
 mod workers;
 
+pub use child_process::{become_program, end_descendants};
 pub use connection::Limits;
-pub use executor::RemoteExecutor;
 pub use fuzz::fuzz_messages;
 pub use launch::{Launch, Token};
 pub use place::{PLACES, Place};
-pub use process::{become_program, end_descendants};
+pub use remote_executor::RemoteExecutor;
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,18 @@
 //! A [`Session`] holds [`Dylib`]s. A client adds objects, archives, libraries, absolute symbols,
 //! reexports and its own [`Materializer`]s to them, through a [`Tracker`] that can remove them
 //! again; only symbol tables are read then. A lookup finds what defines a name and everything that
-//! needs, as one batch (module `resolve`), hands it to the [`Linker`], and waits until it is
-//! *ready*: in memory, with all it refers to (module `publish`). Module `unit` draws the states.
+//! needs, as one batch, hands it to the [`Linker`], and waits until it is *ready*: in memory, with all
+//! it refers to.
+//!
+//! The rooms of this house, from the ground up:
+//!
+//! | folder | what is in it | where to begin |
+//! |---|---|---|
+//! | `tables` | what a session knows, under its one lock | `unit` draws the states; `symbol_table` has the rules of linkers; `state` holds it all |
+//! | `batches` | the life of a batch: its work, answers for its link, who waits for it | `publish`; then `work`, `query`, `batch_host`; `deferred` has what is called once the lock is released |
+//! | `lookup` | from names to a batch | `resolve` has the waves: `probe` under the lock, `ask` without it; `commons` and `libraries` at their end; `form_batch` makes the batch |
+//! | `messages` | errors of lookups and additions in words | `missing` with `hints` and `referrers`; `clash` |
+//! | `handles` | what clients hold and bring | `dylib`, `tracker` with `add`, `symbol`; `materializer`, `generator` |
 //!
 //! - A failed lookup leaves nothing claimed: its units can be looked up again. Everyone who waited
 //!   for one of them gets the same error. (Archive members that it had loaded stay known, unlinked;
@@ -16,35 +26,13 @@
 //!   others.
 //! - What a [`Symbol`] guards cannot be freed: see [`CodeGuard`] and [`Tracker::remove`].
 
-mod add;
-mod clash;
-mod commons;
-mod dispatcher;
-mod dylib;
-mod dylibs;
-mod effects;
-mod form;
-mod generator;
-mod hints;
-mod host;
-mod ids;
-mod libraries;
-mod materializer;
-mod missing;
-mod outside;
-mod probe;
-mod publish;
-mod query;
-mod referrers;
-mod resolve;
-mod state;
-mod symbol;
-mod table;
+mod batches;
+mod handles;
+mod lookup;
+mod messages;
+mod tables;
 #[cfg(test)]
 mod tests;
-mod tracker;
-mod unit;
-mod work;
 
 use std::sync::{Arc, Weak};
 
@@ -58,19 +46,19 @@ use crate::name::NameTable;
 use crate::platform::Platform;
 use crate::symbolize::PlacedCode;
 
-pub use add::{AbsoluteSymbol, Reexport};
-pub use clash::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
-pub use dispatcher::{Dispatcher, InlineDispatcher, Task, ThreadPool};
-pub use dylib::{Dylib, LookupOptions, ProgramOptions};
-pub use generator::{Generator, Wanted};
-pub use materializer::{Materializer, Promise, Responsibility};
-pub use missing::{MissingSymbol, MissingSymbols};
-pub use symbol::{CodeGuard, Symbol};
-pub use tracker::{Removal, Tracker};
+pub use batches::dispatcher::{Dispatcher, InlineDispatcher, Task, ThreadPool};
+pub use handles::add::{AbsoluteSymbol, Reexport};
+pub use handles::dylib::{Dylib, LookupOptions, ProgramOptions};
+pub use handles::generator::{Generator, Wanted};
+pub use handles::materializer::{Materializer, Promise, Responsibility};
+pub use handles::symbol::{CodeGuard, Symbol};
+pub use handles::tracker::{Removal, Tracker};
+pub use messages::clash::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
+pub use messages::missing::{MissingSymbol, MissingSymbols};
 
-use effects::Effects;
-use state::State;
-use work::Progress;
+use batches::deferred::Effects;
+use batches::work::Progress;
+use tables::state::State;
 
 /// Links batches. A session's linker is [`JitLinker`] unless the client brings another.
 pub trait Linker: Send + Sync {

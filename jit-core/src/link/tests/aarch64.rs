@@ -1,6 +1,6 @@
 //! AArch64: tables, stubs, veneers and the code that runs IFUNC resolvers, through the whole linker.
 
-use super::executor::FAR;
+use super::mock_executor::FAR;
 use super::objects::Obj;
 use super::world::{DYLIB, World};
 use crate::batch::TrackerId;

@@ -1,6 +1,6 @@
 //! Where large data lies.
 
-use super::executor::FAR;
+use super::mock_executor::FAR;
 use super::world::{World, hex};
 use crate::cpu::x86_64::Kind;
 use crate::graph::SectionKind;

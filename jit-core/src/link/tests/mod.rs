@@ -2,12 +2,12 @@
 
 mod aarch64;
 mod binding;
-mod executor;
 mod failures;
 mod frames;
-mod host;
 mod large_data;
 mod layout;
+mod mock_executor;
+mod mock_host;
 mod names;
 mod objects;
 mod pruning;

@@ -1,6 +1,6 @@
 //! What references become: direct, through tables, or an error.
 
-use super::executor::NEAR;
+use super::mock_executor::NEAR;
 use super::world::{World, hex};
 use crate::batch::{DylibId, Resolution, TrackerId};
 use crate::cpu::x86_64::{Kind, stubs};

@@ -1,6 +1,6 @@
 //! Thread-local variables: the image, offsets, and libraries' variables.
 
-use super::executor::TLS_ACCESS;
+use super::mock_executor::TLS_ACCESS;
 use super::world::{World, hex};
 use crate::batch::Resolution;
 use crate::cpu::x86_64::Kind;

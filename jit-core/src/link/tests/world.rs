@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use super::executor::MockExecutor;
-use super::host::MockHost;
+use super::mock_executor::MockExecutor;
+use super::mock_host::MockHost;
 use super::objects::Obj;
 use crate::batch::{
     Batch, BatchUnit, DylibId, NativeBinding, ProgramLink, Resolution, TrackerId, UnitId,
