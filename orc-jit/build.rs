@@ -34,8 +34,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .inspect_err(|error| eprintln!("orc-executor-guest could not be built: {error}"))?;
     let path = out_dir.join("liborc_executor_guest.so");
     embed("ORC_EXECUTOR_GUEST", &path, &guest)?;
-    // The command has a reserve of thread-local storage; the library leaves that to its host.
-    println!("cargo::rustc-link-arg-bin=orc-jit=-Wl,--undefined=orc_target_process_tls_reserve");
     Ok(())
 }
 

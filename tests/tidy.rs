@@ -17,6 +17,7 @@ const CRATES: &[&str] = &[
     "platform-elf",
     "platform-macho",
     "orc-jit",
+    "command",
     "tests",
     "xtask",
 ];
@@ -70,11 +71,15 @@ const UNSAFE: &[(&str, &str)] = &[
         "calls of linked code through typed pointers",
     ),
     (
-        "orc-jit/src/cli/image/launcher.rs",
+        "command/src/image/launcher.rs",
         "the bytes of code that the assembler made",
     ),
     (
-        "orc-jit/src/main.rs",
+        "command/src/run.rs",
+        "takes mapped input files out of the program's sight",
+    ),
+    (
+        "command/src/main.rs",
         "the name of the symbol through which the process is started",
     ),
     (
@@ -347,6 +352,30 @@ fn the_core_has_no_object_parser() {
             .map(|name| format!("reaches {name}"))
             .collect(),
     );
+}
+
+#[test]
+fn the_library_has_nothing_of_the_command() {
+    let found = dependencies("orc-jit");
+    let forbidden = ["clap", "tempfile", "orc-jit-command"];
+    let reached = forbidden.iter().filter(|name| found.contains(**name));
+    let mut problems: Vec<_> = reached.map(|name| format!("reaches {name}")).collect();
+    // What only the command needs would be named in its own code alone.
+    let manifest = fs::read_to_string(workspace_root().join("orc-jit/Cargo.toml")).unwrap();
+    let own = manifest
+        .split("[dependencies]")
+        .nth(1)
+        .and_then(|rest| rest.split("\n[").next())
+        .expect("it has dependencies");
+    let files = rust_files("orc-jit/src");
+    for name in own.lines().filter_map(|line| line.split_once(".workspace")) {
+        let crate_name = name.0.replace('-', "_");
+        let names_it = |file: &SourceFile| identifiers(&file.code).any(|(_, it)| it == crate_name);
+        if !files.iter().any(names_it) {
+            problems.push(format!("depends on {}, and does not use it", name.0));
+        }
+    }
+    none(problems);
 }
 
 #[test]

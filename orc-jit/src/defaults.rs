@@ -22,7 +22,7 @@ pub(crate) const LIBC: &str = "libc.so.6";
 
 /// Shared libraries, in the order in which they are asked: that which most names are found in comes
 /// first. The loader itself defines `__tls_get_addr`.
-pub(crate) const ASKED: &[&str] = &[
+pub const DEFAULT_LIBRARIES: &[&str] = &[
     LIBC,
     "libm.so.6",
     "libgcc_s.so.1",

@@ -37,8 +37,7 @@ pub struct ExecutorOptions {
     token: Option<Vec<u8>>,
     forward_input: bool,
     arguments: Vec<std::ffi::OsString>,
-    /// Variables that only the start of the process is to see.
-    pub(crate) start_variables: Vec<(&'static str, std::ffi::OsString)>,
+    start_variables: Vec<(&'static str, std::ffi::OsString)>,
 }
 
 impl Executor {
@@ -139,9 +138,10 @@ impl Executor {
     }
 }
 
-/// Runs `orc-executor`, as it is carried along, in the place of this process. Returns what is in the
-/// way.
-pub(crate) fn become_executor(
+/// Runs `orc-executor`, as it is carried along, in the place of this process, with these arguments and the
+/// secret for its TCP port. Returns only what was in the way.
+#[must_use]
+pub fn become_executor(
     args: &[std::ffi::OsString],
     token: Option<std::ffi::OsString>,
 ) -> std::io::Error {
@@ -200,6 +200,17 @@ impl ExecutorOptions {
         self
     }
 
+    /// An environment variable that a child process starts with, and that code in it does not see.
+    #[must_use]
+    pub fn start_variable(
+        mut self,
+        name: &'static str,
+        value: impl Into<std::ffi::OsString>,
+    ) -> Self {
+        self.start_variables.push((name, value.into()));
+        self
+    }
+
     /// Starts a child process.
     ///
     /// # Errors
@@ -225,7 +236,10 @@ impl ExecutorOptions {
     }
 
     /// Starts or reaches an executor.
-    pub(crate) fn at(&self, place: &Place) -> Result<Executor, Error> {
+    ///
+    /// # Errors
+    /// As for [`Executor::connect`].
+    pub fn at(&self, place: &Place) -> Result<Executor, Error> {
         let mut launch = Launch::default()
             .program(PROGRAM)
             .guest(GUEST)

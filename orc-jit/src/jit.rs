@@ -125,8 +125,9 @@ impl Builder {
         self
     }
 
-    /// Finds members of archives there.
-    pub(crate) fn files(mut self, files: Files) -> Self {
+    /// Finds members of archives there; in the file system if this is not called.
+    #[must_use]
+    pub fn files(mut self, files: Files) -> Self {
         self.files = files;
         self
     }

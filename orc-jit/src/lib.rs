@@ -82,8 +82,6 @@
 //! ```
 
 mod assignments;
-#[doc(hidden)]
-pub mod cli;
 mod crash;
 mod defaults;
 mod dylib;
@@ -92,16 +90,17 @@ mod executor;
 mod function;
 mod jit;
 mod lazy_object;
-mod mapped;
+pub mod mapped;
 mod needed;
 mod object_reader;
 mod process;
 mod program;
 mod symbolize;
 
+pub use defaults::DEFAULT_LIBRARIES;
 pub use dylib::{Dylib, Tracker};
 pub use error::Error;
-pub use executor::{Executor, ExecutorOptions};
+pub use executor::{Executor, ExecutorOptions, become_executor};
 pub use function::{Function, FunctionPointer};
 pub use jit::{Builder, Jit};
 pub use jit_core::executor::Disconnect;
@@ -109,7 +108,7 @@ pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
 pub use needed::LoadWhen;
-pub use object_reader::ObjectReader;
+pub use object_reader::{Files, ObjectReader, Watch};
 pub use orc_shared::ExecutorAddr;
 pub use orc_shared::remote::services::CrashReport;
 pub use program::{Entry, Program, ProgramInput, ProgramSettings, Undefined};

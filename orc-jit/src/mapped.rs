@@ -38,17 +38,21 @@ struct Mapped {
 static TO_HIDE: Mutex<Option<Vec<Weak<Mapped>>>> = Mutex::new(None);
 
 /// From now on files are mapped so that they can be hidden.
-pub(crate) fn hide_later() {
+pub fn hide_later() {
     locked(&TO_HIDE).get_or_insert_default();
 }
 
-/// Takes all mapped files out of sight. Nobody holds a part of one.
-pub(crate) fn hide_all() {
+/// Takes all files out of sight that were mapped since [`hide_later`]. Whoever reads one after that maps it again.
+///
+/// # Safety
+/// Nobody holds what [`InputBytes::bytes`] of such a file gave before: those pages cannot be read any more.
+pub unsafe fn hide_all() {
     let files = locked(&TO_HIDE).take().unwrap_or_default();
     files
         .iter()
         .filter_map(Weak::upgrade)
-        .for_each(|file| file.hide());
+        // SAFETY: the caller vouches for every one of them.
+        .for_each(|file| unsafe { file.hide() });
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -81,11 +85,15 @@ impl InputBytes for Mapped {
 
 impl Mapped {
     /// Puts pages of no file in the place, if the file can be found again.
-    fn hide(&self) {
+    ///
+    /// # Safety
+    /// Nobody holds a part of the mapping.
+    unsafe fn hide(&self) {
         let _changing = locked(&self.changes);
         let found = std::fs::metadata(&self.path);
         if found.is_ok_and(|found| identity(&found) == self.identity) {
-            // SAFETY: nobody holds a part of the mapping, which is ours, and `bytes` shows it again first.
+            // SAFETY: the caller says that nobody holds a part of the mapping, which is ours, and `bytes` shows it
+            // again first.
             let hidden = unsafe { self.replace(libc::PROT_NONE, libc::MAP_ANONYMOUS, -1) };
             self.is_hidden.store(hidden, Ordering::Release);
         }
@@ -213,7 +221,8 @@ mod tests {
             ["kept", "deleted", "replaced"].map(|name| MapFiles.open(&path(name)).unwrap());
         std::fs::remove_file(path("deleted")).unwrap();
         assert!(is_seen());
-        hide_all();
+        // SAFETY: this test holds none of the bytes.
+        unsafe { hide_all() };
         assert!(!is_seen());
         kept.rest();
         assert_eq!(kept.bytes(), content);

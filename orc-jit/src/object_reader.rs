@@ -22,15 +22,15 @@ pub struct ObjectReader {
 }
 
 /// Who hears which members of the archive at a path are read.
-type Watch = dyn Fn(&Path) -> Option<Arc<MemberWatch>> + Send + Sync;
+pub type Watch = dyn Fn(&Path) -> Option<Arc<MemberWatch>> + Send + Sync;
 
 /// Where archives find their members.
 #[derive(Clone)]
-pub(crate) struct Files {
+pub struct Files {
     /// Opens those that an archive only names.
-    pub(crate) opener: Arc<dyn InputOpener>,
+    pub opener: Arc<dyn InputOpener>,
     /// Watches those that it holds.
-    pub(crate) watch: Option<Arc<Watch>>,
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Default for Files {
@@ -49,8 +49,9 @@ impl Default for ObjectReader {
 }
 
 impl ObjectReader {
-    /// A reader that interns names in `names` and wraps these symbols.
-    pub(crate) fn new(names: Arc<NameTable>, wrapped: &[String], files: Files) -> Self {
+    /// A reader that interns names in `names`, wraps these symbols and finds members of archives in `files`.
+    #[must_use]
+    pub fn new(names: Arc<NameTable>, wrapped: &[String], files: Files) -> Self {
         let symbols = wrapped.iter().map(String::as_str);
         let wrapped = Arc::new(WrappedNames::new(symbols, &names));
         Self {
@@ -74,7 +75,8 @@ impl ObjectReader {
     }
 
     /// The table that names are interned in.
-    pub(crate) fn names(&self) -> &Arc<NameTable> {
+    #[must_use]
+    pub fn names(&self) -> &Arc<NameTable> {
         &self.names
     }
 
@@ -83,8 +85,11 @@ impl ObjectReader {
         &self.wrapped
     }
 
-    /// The object that `input` holds.
-    pub(crate) fn object(
+    /// The object that `input` holds. `name` is for messages.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn object(
         &self,
         name: impl Into<String>,
         input: Arc<dyn InputBytes>,
@@ -93,8 +98,11 @@ impl ObjectReader {
         Ok(Arc::new(object))
     }
 
-    /// The archive that `input`, the file at `path`, holds.
-    pub(crate) fn archive(
+    /// The archive that `input`, the file at `path`, holds. `name` is for messages.
+    ///
+    /// # Errors
+    /// When the bytes are no archive.
+    pub fn archive(
         &self,
         name: impl Into<String>,
         path: &Path,

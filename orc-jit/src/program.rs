@@ -308,7 +308,7 @@ impl Program {
         let search = search.into();
         _ = self.search.set(search.clone());
         let mut candidates = HashMap::new();
-        for soname in defaults::ASKED.iter().chain(more) {
+        for soname in defaults::DEFAULT_LIBRARIES.iter().chain(more) {
             let loaded = self.jit.0.loaded.by_soname(soname).cloned();
             let load_bias = loaded.as_ref().map(|loaded| loaded.load_bias);
             let (name, search) = ((*soname).to_owned(), search.clone());

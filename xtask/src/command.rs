@@ -88,22 +88,22 @@ pub fn say(text: &str) -> Result<(), String> {
     flushed.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
-/// Builds the command of `package`, and returns where it is.
+/// Builds the command `name` of `package`, and returns where it is.
 ///
 /// # Errors
 /// As [`run_in`]; also if Cargo does not tell.
-pub fn build_command(package: &str) -> Result<PathBuf, String> {
+pub fn build_command(package: &str, name: &str) -> Result<PathBuf, String> {
     let arguments = [
         "build",
         "--package",
         package,
         "--bin",
-        package,
+        name,
         "--message-format=json-render-diagnostics",
     ];
     let messages = show_and_run(&root(), &cargo(), &arguments, Stdio::piped())?;
     executable(&String::from_utf8_lossy(&messages))
-        .ok_or_else(|| format!("cargo does not tell where {package} is"))
+        .ok_or_else(|| format!("cargo does not tell where {name} is"))
 }
 
 /// The last executable that Cargo's messages name.

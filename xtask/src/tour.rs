@@ -22,7 +22,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     say(
         "Building orc-jit, and the runtime and the executor that it carries: this takes minutes the first time.\n",
     )?;
-    let orc_jit = build_command("orc-jit")?;
+    let orc_jit = build_command("orc-jit-command", "orc-jit")?;
 
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let file = |directory: &Path, name: &str| directory.join(name).to_string_lossy().into_owned();

@@ -10,6 +10,10 @@ use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
 use jit_core::native::NativeLibrary;
 use jit_core::session::MissingSymbols;
+use orc_jit::mapped::{hide_all, hide_later};
+use orc_jit::{
+    Builder, Entry, Executor, Files, Jit, Program, ProgramInput, ProgramSettings, Undefined,
+};
 use platform_elf::input::printable_path;
 use platform_elf::library_search::{FoundContent, LibrarySearch};
 use platform_elf::symbol_list::SymbolPatterns;
@@ -27,9 +31,6 @@ use super::{
     Failure, driver_defaults, executor, identity, image, kept_objects, lto, preload, questions,
     response_file, restart, run_path, say, scratch, show_graph, threads,
 };
-use crate::mapped::{hide_all, hide_later};
-use crate::object_reader::Files;
-use crate::{Builder, Entry, Executor, Jit, Program, ProgramInput, ProgramSettings, Undefined};
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
@@ -121,11 +122,11 @@ enum Stopped {
     /// The command's part failed.
     Command(Failure),
     /// Linking failed, or the process is gone.
-    Link(crate::Error),
+    Link(orc_jit::Error),
 }
 
-impl From<crate::Error> for Stopped {
-    fn from(error: crate::Error) -> Self {
+impl From<orc_jit::Error> for Stopped {
+    fn from(error: orc_jit::Error) -> Self {
         Self::Link(error)
     }
 }
@@ -322,7 +323,7 @@ fn restart_with_refused_library(
     options: &RunOptions,
     line: &LinkLine,
     executor: Option<&Executor>,
-    error: &crate::Error,
+    error: &orc_jit::Error,
 ) {
     let message = error.to_string();
     let Some(name) = restart::refused_library(&message) else {
@@ -441,12 +442,14 @@ pub(super) fn prepare(
         fixed_thread_locals: true,
         dynamic_section: line.dynamic_section,
         before_start: Some(BeforeStart(Arc::new(|| {
-            hide_all();
+            // SAFETY: the link is over, its threads have ended, and graphs with them. Messages and backtraces
+            // ask for the bytes anew.
+            unsafe { hide_all() };
             kept_objects::forget();
         }))),
         then_exit: true,
     };
-    let text = |e: crate::Error| e.to_string();
+    let text = |e: orc_jit::Error| e.to_string();
     let program = Program::new(jit, settings).map_err(text)?;
     let (asked, flags) = (surroundings.clone(), line.compile_flags.clone());
     program.ask_driver(move || driver_defaults::is_as_needed(&*asked, &flags));

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use jit_core::graph::InputBytes;
+use orc_jit::mapped::MapFiles;
 use platform_elf::archive::MemberWatch;
 use platform_elf::input::{InputOpener, InputPart};
 use platform_elf::library_search::LibrarySearch;
@@ -22,7 +23,6 @@ use super::super::link_line::LinkLine;
 use super::super::response_file;
 use super::super::sources::Language;
 use super::super::surroundings::{Became, Compiled, Surroundings};
-use crate::mapped::MapFiles;
 
 /// The mark. The number grows when older commands cannot read what newer ones write.
 const MARK: &[u8; 16] = b"orc-jit image 2\n";

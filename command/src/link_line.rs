@@ -12,6 +12,7 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use orc_jit::Undefined;
 use platform_elf::input::printable_path;
 use platform_elf::library_search::LibraryChoice;
 use platform_elf::linker_script::Assignment;
@@ -23,7 +24,6 @@ use self::vocabulary::{
 use self::words::{LinkerWords, split};
 use super::ld_options::{self, Handled};
 use super::tuning::Tuning;
-use crate::Undefined;
 
 /// What to link and how.
 #[derive(Clone, Debug)]

@@ -128,7 +128,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
         image::SUBCOMMAND => run::image_command(&args[2..]),
         "explain" => explain::command(&args[2..]),
         "executor" => {
-            let error = crate::executor::become_executor(&args[2..], executor::token());
+            let error = orc_jit::become_executor(&args[2..], executor::token());
             Err(Failure::Failed(format!(
                 "cannot start the executor: {error}"
             )))

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use jit_core::executor::{Disconnect, signal_name};
 use jit_core::remote::Place;
+use orc_jit::{Error, Executor};
 use orc_system::bystander;
 use platform_elf::input::printable_path;
 
 use super::Failure;
 use super::options::RunOptions;
-use crate::{Error, Executor};
 
 /// The secret of the user's environment, which is nothing for programs.
 static TOKEN: OnceLock<OsString> = OnceLock::new();
@@ -65,7 +65,9 @@ pub(super) fn start(
     let is_child = is_llvms || matches!(place, Place::Spawn(_));
     let is_special = is_llvms || (is_child && !start_with.is_empty());
     if is_child {
-        wanted.start_variables = start_with;
+        for (name, value) in start_with {
+            wanted = wanted.start_variable(name, value);
+        }
     }
     let executor = wanted.at(place).map_err(|e| e.to_string())?;
     let is_reached = matches!(place, Place::Unix(_) | Place::Tcp(_)) && executor.is_same_host();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use orc_jit::LoadWhen;
 use orc_shared::listed;
 use platform_elf::input::printable_path;
 use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
@@ -15,7 +16,6 @@ use super::run_path;
 use super::sources::Language;
 use super::surroundings::{Became, Surroundings};
 use super::threads::{self, LinkThreads};
-use crate::LoadWhen;
 
 /// From this number on, inputs are opened by several threads.
 const PARALLEL_FROM: usize = 256;

@@ -267,7 +267,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("unfinished");
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args(["--nocapture", "--exact", "cli::scratch::tests::child"]);
+        child.args(["--nocapture", "--exact", "scratch::tests::child"]);
         let child = child.env(FILE, &file).env("TMPDIR", place.path());
         let output = child.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

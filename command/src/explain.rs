@@ -15,6 +15,7 @@ use jit_core::demangle::demangle;
 use jit_core::name::{NameId, NameTable};
 use jit_core::native::NativeLibrary as _;
 use jit_core::object::{LazyObjects as _, Linkage, ObjectFile};
+use orc_jit::{DEFAULT_LIBRARIES, Files, ObjectReader};
 use platform_elf::archive::Archive;
 use platform_elf::library_search::FoundContent;
 use platform_elf::shared_library::SharedLibrary;
@@ -25,8 +26,6 @@ use super::options::{ExplainOptions, RunOptions};
 use super::scratch::Scratch;
 use super::surroundings::{Here, Surroundings};
 use super::{Failure, response_file, say, scratch, threads};
-use crate::defaults;
-use crate::object_reader::{Files, ObjectReader};
 
 /// Referring objects that are named; the rest are counted.
 const REFERRERS_MAX: usize = 8;
@@ -56,7 +55,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         story.add(opened)?;
     }
     if line.default_libraries {
-        for soname in defaults::ASKED {
+        for soname in DEFAULT_LIBRARIES {
             story.libraries.extend(inputs.search.find_soname(soname));
         }
     }

@@ -4,9 +4,9 @@ use platform_elf::input::OwnedBytes;
 
 use super::contents::{File, Index};
 use super::*;
-use crate::cli::link_line::InputName;
-use crate::cli::sources::Language;
-use crate::cli::surroundings::{Became, Compiled, Surroundings as _};
+use crate::link_line::InputName;
+use crate::sources::Language;
+use crate::surroundings::{Became, Compiled, Surroundings as _};
 
 fn file(path: &str, bytes: &[u8]) -> File {
     File {

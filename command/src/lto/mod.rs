@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::batch::Rehearsal;
 use jit_core::graph::InputBytes;
+use orc_jit::{Files, Undefined};
 use orc_system::standard_streams;
 use platform_elf::archive::Archive;
 use platform_elf::input::{OwnedBytes, printable_path};
@@ -32,8 +33,6 @@ use super::replaced::Replaced;
 use super::run::{self, Moment};
 use super::scratch::Scratch;
 use super::surroundings::{Surroundings, c_compiler};
-use crate::Undefined;
-use crate::object_reader::Files;
 
 /// A file with internal code among the inputs.
 struct Found {

@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use jit_core::executor::api::ProgramIdentity;
+use orc_jit::Executor;
 
 use super::options::RunOptions;
-use crate::Executor;
 
 /// Own options that say how to link. All others say how to run this once.
 const KEPT: [&str; 2] = ["--threads", "--orc-runtime"];

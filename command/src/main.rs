@@ -20,8 +20,8 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     // Until the program's.
     begin_own_work();
     // SAFETY: the process has one thread, which has not looked at its environment.
-    orc_jit::cli::keep_token(unsafe { take_variable(token::VARIABLE) });
-    for (name, value) in orc_jit::cli::saved_environment() {
+    orc_jit_command::keep_token(unsafe { take_variable(token::VARIABLE) });
+    for (name, value) in orc_jit_command::saved_environment() {
         match value {
             // SAFETY: the process has no other thread yet.
             Some(value) => unsafe { std::env::set_var(name, value) },
@@ -29,7 +29,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
             None => unsafe { std::env::remove_var(name) },
         }
     }
-    let status = orc_jit::cli::main(std::env::args_os().collect());
+    let status = orc_jit_command::main(std::env::args_os().collect());
     end_own_work();
     status
 }

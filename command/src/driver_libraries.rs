@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use jit_core::native::NativeLibrary as _;
+use orc_jit::LoadWhen;
 use platform_elf::library_search::{FoundContent, LibraryChoice};
 use platform_elf::shared_library::SharedLibrary;
 
@@ -15,7 +16,6 @@ use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
 use super::response_file;
 use super::surroundings::{Surroundings, c_compiler};
-use crate::LoadWhen;
 
 /// A library that stands for what the user names. Nobody looks for it.
 const MARK: &str = "orc-jit-asks";

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use jit_core::graph::InputBytes;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection as _};
+use orc_jit::mapped::MapFiles;
 use platform_elf::input::InputOpener as _;
 use platform_elf::input::printable_path;
 
@@ -30,7 +31,6 @@ pub(crate) use self::contents::Contents;
 pub(super) use self::recorder::Recorder;
 
 use super::output;
-use crate::mapped::MapFiles;
 
 /// The subcommand that runs an image; the launcher has it, too.
 pub(super) const SUBCOMMAND: &str = "run-image";

@@ -7,10 +7,9 @@ mod known;
 
 use std::path::{Path, PathBuf};
 
+use orc_jit::Undefined;
 use platform_elf::library_search::LibraryChoice;
 use platform_elf::linker_script;
-
-use crate::Undefined;
 
 use self::known::{Fate, Takes};
 use super::link_line::{InputName, LinkLine, OutputKind, Question};

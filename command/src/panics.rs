@@ -84,7 +84,7 @@ mod tests {
     fn a_panic_ends_the_command_with_a_message() {
         for way in ["plain", "foreign", "thread"] {
             let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", "cli::panics::tests::child", "--nocapture"]);
+            command.args(["--exact", "panics::tests::child", "--nocapture"]);
             let output = command.env(WAY, way).env_remove("RUST_BACKTRACE").output();
             let output = output.unwrap();
             assert_eq!(output.status.code(), Some(FAILED), "{way}");

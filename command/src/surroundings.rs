@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::graph::InputBytes;
+use orc_jit::mapped::MapFiles;
 use platform_elf::archive::MemberWatch;
 use platform_elf::input::{InputOpener, printable_path};
 use platform_elf::library_search;
@@ -16,7 +17,6 @@ use platform_elf::library_search;
 use super::image::{self, Contents};
 use super::link_line::{InputName, LinkLine};
 use super::sources::{self, Language};
-use crate::mapped::MapFiles;
 
 /// Where a link takes from what it has not been given.
 pub(crate) trait Surroundings: InputOpener {
