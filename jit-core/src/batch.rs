@@ -16,17 +16,7 @@ use crate::native::{NativeLibrary, NativeSymbol};
 use crate::object::{Claims, ObjectFile, SymbolKind};
 use crate::platform::LinkerDefined;
 
-/// Names a dylib of a session.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct DylibId(pub u32);
-
-/// Names a tracker of a session: what can be removed as one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TrackerId(pub u32);
-
-/// Names a materialization unit of a session: an object, or a client's materializer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct UnitId(pub u32);
+pub use crate::ids::{DylibId, TrackerId, UnitId};
 
 /// One object of a batch.
 #[derive(Clone)]

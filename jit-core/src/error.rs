@@ -1,13 +1,19 @@
 //! Errors of sessions and links: enums that carry the facts.
 
+pub mod duplicates;
+pub mod missing;
+pub mod references;
+
 use std::sync::Arc;
 
 use orc_shared::listed;
 
 use crate::executor::ExecutorError;
-use crate::link::errors::{DiscardedReference, OutOfRange, UnboundImports, UnsupportedEdge};
 use crate::object::ObjectError;
-use crate::session::{DuplicateDefinitions, MissingSymbols};
+
+use self::duplicates::DuplicateDefinitions;
+use self::missing::MissingSymbols;
+use self::references::{DiscardedReference, OutOfRange, UnboundImports, UnsupportedEdge};
 
 /// Why a link failed. Cloned to every query that waited for it.
 #[derive(Debug, Clone, thiserror::Error)]

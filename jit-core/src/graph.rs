@@ -11,8 +11,10 @@ use orc_shared::ExecutorAddr;
 
 use crate::cpu::Architecture;
 use crate::name::NameId;
-use crate::object::{Scope, SymbolKind};
-use crate::symbolize::{NearSymbol, SourceLines};
+use crate::symbol::{Scope, SymbolKind};
+use crate::symbolize::sources::{NearSymbol, SourceLines};
+
+pub use crate::input::InputBytes;
 
 /// Names a section of a graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -25,21 +27,6 @@ pub struct BlockId(pub u32);
 /// Names a symbol of a graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SymbolId(pub u32);
-
-/// Bytes that a graph's blocks may borrow: a mapped file, an archive member, a client's buffer.
-pub trait InputBytes: Send + Sync {
-    /// The bytes.
-    fn bytes(&self) -> &[u8];
-
-    /// The input that this is a part of.
-    fn whole(&self) -> Option<&Arc<dyn InputBytes>> {
-        None
-    }
-
-    /// Hears that the bytes will not be read for a while. They can be, all the same: this is for inputs
-    /// that take memory while they are looked at, as mapped files do.
-    fn rest(&self) {}
-}
 
 /// Where a section's blocks go in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]

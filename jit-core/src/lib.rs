@@ -10,9 +10,11 @@ pub mod demangle;
 pub mod error;
 pub mod executor;
 pub mod graph;
+pub mod ids;
 pub mod in_order;
 #[cfg(feature = "in-process")]
 pub mod in_process;
+pub mod input;
 pub mod link;
 pub mod name;
 mod name_pages;
@@ -21,5 +23,6 @@ pub mod object;
 pub mod platform;
 pub mod remote;
 pub mod session;
+pub mod symbol;
 pub mod symbolize;
 pub mod threads;

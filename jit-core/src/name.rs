@@ -15,7 +15,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::graph::InputBytes;
+use crate::input::InputBytes;
 
 /// An interned symbol name: equal ids mean equal names within one session.
 ///

@@ -2,10 +2,10 @@
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use crate::batch::DylibId;
 use crate::error::LinkError;
 use crate::executor::{AllocActionPair, ExecutorControl, ExecutorResult};
 use crate::graph::LinkGraph;
+use crate::ids::DylibId;
 use crate::name::{NameId, NameTable};
 
 /// A symbol that the linker itself provides.

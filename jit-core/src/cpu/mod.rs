@@ -1,7 +1,7 @@
 //! What the linker has to know of each CPU, one folder per CPU.
 //!
 //! Every CPU answers the same questions, in files of the same names:
-//! - which edge kinds there are, with their formulas and the facts about them (`mod.rs`);
+//! - which edge kinds there are, with their formulas and the facts about them (`kinds.rs`);
 //! - what a request becomes, given what is known of its target (`lower.rs`);
 //! - how thread-local accesses are rewritten (`tls.rs`);
 //! - which bytes a fixup writes (`fixup.rs`);
@@ -12,11 +12,13 @@
 
 pub mod aarch64;
 mod architecture;
+mod dispatch;
 pub mod x86_64;
 
 use std::fmt::Debug;
 
-pub use architecture::{Architecture, ForCpu};
+pub use architecture::Architecture;
+pub use dispatch::ForCpu;
 
 use crate::graph::{Edge, EdgeKind};
 
@@ -111,7 +113,7 @@ pub trait Cpu: 'static {
 
 /// Which part of a link may meet a kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Group {
+pub enum KindGroup {
     /// Computed as it stands; an object format may use it.
     Fixup,
     /// Lowered before layout; an object format may use it.
@@ -133,7 +135,7 @@ pub enum Reach {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KindFacts {
     /// Which part of a link may meet it.
-    pub group: Group,
+    pub group: KindGroup,
     /// Bytes at its place that it writes or looks at: they must lie in the section.
     pub width: u8,
     /// Whether its formula has the place `P` in it.

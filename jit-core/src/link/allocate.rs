@@ -1,4 +1,4 @@
-//! Eighth step: memory for every group, and a place in static thread-local storage.
+//! Memory for every group, and a place in static thread-local storage.
 
 use std::sync::Arc;
 

@@ -1,15 +1,15 @@
-//! Tenth step: what the process's libraries provide gets its address from the executor.
+//! What the process's libraries provide gets its address from the executor.
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use super::bring_near::plain_name;
-use super::errors::UnboundImports;
 use super::state::{Bound, External, Link, Needs};
 use super::values::ExternalValue;
 use super::{finalize, layout};
 use crate::batch::{ProgramLink, Resolution};
 use crate::demangle;
 use crate::error::LinkError;
+use crate::error::references::UnboundImports;
 use crate::executor::api::{Export, Import, ImportKind, ImportValue, NativeKind, ProgramImage};
 use crate::native::{NativeLibrary, NativeSymbol};
 

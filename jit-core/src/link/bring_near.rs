@@ -1,4 +1,4 @@
-//! Fifth step: ranges are chosen, and what direct references could not reach is brought near.
+//! Ranges are chosen, and what direct references could not reach is brought near.
 //!
 //! Code that was not compiled as position-independent refers to symbols of libraries as if they
 //! were its own. A system linker helps it in two ways, and so does this one:

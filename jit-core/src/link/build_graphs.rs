@@ -1,4 +1,4 @@
-//! First step: every object becomes a graph, in parallel, and is checked.
+//! Every object becomes a graph, in parallel, and is checked.
 //!
 //! Later steps index graphs without further checks; what would be out of bounds is refused here.
 
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::state::{FrameBlock, Group, Link, Part, join_errors};
 use crate::batch::BatchUnit;
-use crate::cpu::{Cpu, Group as KindGroup, Kinds};
+use crate::cpu::{Cpu, KindGroup, Kinds};
 use crate::error::LinkError;
 use crate::graph::{BlockId, Content, EdgeKind, LinkGraph, SymbolId, Target};
 use crate::object::ObjectError;

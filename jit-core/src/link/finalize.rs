@@ -1,4 +1,4 @@
-//! Last step: memory becomes final, with frames, thread-locals and actions.
+//! Memory becomes final, with frames, thread-locals and actions.
 
 use orc_shared::ExecutorAddrRange;
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! Eleventh step: content is copied and fixed up, in parallel, straight into working memory.
+//! Content is copied and fixed up, in parallel, straight into working memory.
 //!
 //! A task is a run of blocks of one output section, some 128 KiB of bytes and edges. Tasks own
 //! disjoint slices of memory. Zero blocks at the end of a segment belong to no task: their pages
@@ -6,15 +6,15 @@
 
 use rayon::prelude::*;
 
-use super::errors::{OutOfRange, UnsupportedEdge};
-use super::layout::{Output, SEGMENTS};
 use super::name_functions;
+use super::output_sections::{Output, SEGMENTS};
 use super::parallel::PARALLEL_WORK;
 use super::state::{GroupMemory, Link, Part, join_errors};
 use crate::batch::Resolution;
 use crate::cpu::{Cpu, FixupError, Kinds, NEEDS_FIXED_OFFSET, Terms};
 use crate::demangle;
 use crate::error::LinkError;
+use crate::error::references::{OutOfRange, UnsupportedEdge};
 use crate::executor::api::TlsPlace;
 use crate::graph::{BlockId, Content, Edge, SectionKind, SymbolId, Target};
 use crate::object::{ObjectError, SymbolKind};

@@ -1,151 +1,27 @@
-//! Seventh step: where every live block lies within its group.
+//! Where every live block lies within its group.
 //!
 //! Blocks of one output section are contiguous, in link order or by their sections' order keys.
 //! Output sections are sorted by permission, the platform's rank and first appearance. What is
 //! nothing but zeros comes last in its segment and is never touched. Thread-local sections form an
 //! image of their own: initialized data, then zeros.
 
-use std::ops::Range;
-
 use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
+use super::output_sections::{Layout, Output, Placement, SEGMENTS, Segment};
 use super::parallel;
 use super::section_order::Ordered;
 use super::state::{Group, Link, Part};
 use crate::error::LinkError;
-use crate::executor::api::{SegmentKind, SegmentRequest};
-use crate::graph::{Block, BlockId, Content, Section, SectionId, SectionKind};
+use crate::graph::{Block, BlockId, Content, Section, SectionKind};
 use crate::name::{NameId, NameTable};
 use crate::platform::LinkerDefined;
-
-/// Segments in the order they are requested.
-pub(super) const SEGMENTS: [SegmentKind; 4] = [
-    SegmentKind::Text,
-    SegmentKind::ReadOnly,
-    SegmentKind::ReadWrite,
-    SegmentKind::ReadWrite,
-];
-
-/// Which of them is that of large data.
-pub(super) const LARGE: usize = 3;
 
 /// Bytes and edges (sixteen bytes each) that one task of the fix-up step takes.
 const CHUNK_WEIGHT: u64 = 128 << 10;
 
 /// Zero bytes that end a sequence of frames.
 const FRAME_TERMINATOR: u64 = 4;
-
-/// An output section of a group.
-pub(super) struct Output {
-    pub(super) name: NameId,
-    pub(super) kind: SectionKind,
-    rank: u32,
-    /// Whether it is nothing but zeros.
-    pub(super) zero: bool,
-    ordered: bool,
-    /// Whether it holds frames.
-    pub(super) frames: bool,
-    pub(super) align: u64,
-    /// Size in bytes.
-    pub(super) size: u64,
-    /// Offset in its segment; in the TLS image, if thread-local.
-    pub(super) offset: u64,
-    /// Its blocks, in address order.
-    pub(super) blocks: Vec<(u32, BlockId)>,
-    /// Where tasks of the fix-up step begin: index of the first block, and its offset.
-    pub(super) chunks: Vec<(u32, u64)>,
-    /// Bytes and edges of the last task so far.
-    chunk_weight: u64,
-    /// Its address.
-    pub(super) address: ExecutorAddr,
-}
-
-/// A segment of a group.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Segment {
-    pub(super) content_size: u64,
-    pub(super) size: u64,
-    pub(super) align: u64,
-    pub(super) address: ExecutorAddr,
-}
-
-/// The layout of a group.
-#[derive(Default)]
-pub(super) struct Layout {
-    pub(super) outputs: Vec<Output>,
-    /// Indexes of the outputs in address order, thread-local ones last.
-    pub(super) order: Vec<u32>,
-    /// As in [`SEGMENTS`].
-    pub(super) segments: [Segment; 4],
-    /// The image of thread-local storage.
-    pub(super) tls: Segment,
-}
-
-impl SectionKind {
-    /// The segment that sections of this kind lie in, as an index into [`SEGMENTS`]; `None` for
-    /// thread-local ones.
-    pub(super) fn segment(self) -> Option<usize> {
-        match self {
-            SectionKind::Text => Some(0),
-            SectionKind::ReadOnly | SectionKind::RelocatedReadOnly => Some(1),
-            SectionKind::ReadWrite => Some(2),
-            SectionKind::LargeReadWrite => Some(LARGE),
-            SectionKind::ThreadLocal => None,
-        }
-    }
-}
-
-impl Layout {
-    /// What some of the segments ask for, as far as there is anything in them.
-    pub(super) fn requests(&self, which: Range<usize>) -> Vec<SegmentRequest> {
-        let segments = SEGMENTS[which.clone()].iter().zip(&self.segments[which]);
-        segments
-            .filter(|(_, segment)| segment.size > 0)
-            .map(|(kind, segment)| SegmentRequest {
-                kind: *kind,
-                content_size: segment.content_size,
-                size: segment.size,
-                align: segment.align,
-            })
-            .collect()
-    }
-
-    /// Whether nothing of the group is live.
-    pub(super) fn is_empty(&self) -> bool {
-        self.tls.size == 0 && self.segments.iter().all(|segment| segment.size == 0)
-    }
-
-    /// The place of the output section of this name; of the lowest, if several permissions have
-    /// one.
-    pub(super) fn section(&self, name: NameId) -> Option<ExecutorAddrRange> {
-        let outputs = self
-            .order
-            .iter()
-            .map(|&index| &self.outputs[index as usize]);
-        let mut named =
-            outputs.filter(|output| output.name == name && output.kind != SectionKind::ThreadLocal);
-        let first = named.next()?;
-        Some(ExecutorAddrRange::from_size(first.address, first.size))
-    }
-}
-
-/// A live block on its way to its place: what layout has to know of it, without the block.
-#[derive(Clone, Copy)]
-pub(super) struct Placement {
-    block: BlockId,
-    section: SectionId,
-    size: u64,
-    /// Its offset in its output section.
-    offset: u64,
-    edges: u32,
-    /// Binary logarithm of the alignment.
-    align: u8,
-    /// Whether it is nothing but zeros that no fixup changes.
-    zero: bool,
-}
-
-const _: () = assert!(size_of::<Placement>() <= 32, "a link has many");
 
 /// Lays all groups out: every live block gets its offset in its output section.
 pub(super) fn lay_out(link: &mut Link) -> Result<(), LinkError> {

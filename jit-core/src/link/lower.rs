@@ -1,4 +1,4 @@
-//! Sixth step: requests become fixups, and the table entries and stubs that they need are made.
+//! Requests become fixups, and the table entries and stubs that they need are made.
 //!
 //! What an edge becomes is decided per CPU ([`Cpu::lower`]); here are the tables. Each graph
 //! gets its own GOT and PLT: entries are shared within a graph, graphs need not wait for each
@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use orc_shared::ExecutorAddrRange;
 
 use super::bring_near;
-use super::errors::{DiscardedReference, UnsupportedEdge};
 use super::linker_part::{self, NewBlock};
 use super::parallel;
 use super::ranges;
@@ -18,6 +17,7 @@ use super::state::{Bound, External, Ifunc, Link, Needs, OWN, Part, join_errors};
 use super::tables::Tables;
 use crate::cpu::{Cpu, Kinds, Lowered, Place, TargetClass};
 use crate::error::LinkError;
+use crate::error::references::{DiscardedReference, UnsupportedEdge};
 use crate::graph::{BlockId, Edge, EdgeKind, SectionId, SectionKind, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::SymbolKind;

@@ -1,113 +1,94 @@
 //! The JIT linker: from a batch of objects to final memory.
 //!
-//! [`link_batch`] reads top to bottom: each step is a function in a file named for it.
+//! [`link_batch`] reads top to bottom: each step is a function in a file named for it. The files, in the
+//! order of the pipeline (the phases are those of [`timings`]):
+//!
+//! | phase | files | what is true after it |
+//! |---|---|---|
+//! | build graphs | `build_graphs` | every object is a checked graph |
+//! | resolve | `resolve_externals`, `exports` | every name has a meaning |
+//! | prune | `prune`, `survey` | what is live stays so; how live edges use symbols is known |
+//! | lower | `large_data`, `bring_near` (with `ranges`), `lower` (with `tables`), `tls_words`, `resolver_table` | edges are fixups; all tables, stubs and copies exist |
+//! | name functions | `name_functions` | room for their names |
+//! | lay out | `layout` (with `section_order`), `veneers` | every live block has an offset; no block is added any more |
+//! | allocate | `allocate` | groups have memory |
+//! | assign addresses | `layout`, `verify`, `values`, `computed` | the batch's own symbols have values |
+//! | bind | `bind_natives` | imports have values |
+//! | set values | `values` | every symbol has a value |
+//! | copy and fix up | `fix_up` | content is final |
+//! | finalize | `finalize`, `record_places`, `drop_graphs` | memory is final |
+//!
+//! Below them all lie `state` (what a link in progress knows) with `output_sections`, `linker_part` (blocks
+//! that the linker makes), `parallel`, `context` and `timings`.
 
-mod allocate;
-mod bind_natives;
-mod bring_near;
-mod build_graphs;
-mod computed;
-mod drop_graphs;
-pub mod errors;
-mod exports;
-mod finalize;
-mod fix_up;
-mod large_data;
-mod layout;
+// What all steps use.
+mod context;
 mod linker_part;
-mod lower;
-mod name_functions;
+mod output_sections;
 mod parallel;
-mod prune;
 mod ranges;
-mod record_places;
-mod resolve_externals;
-mod resolver_table;
-mod section_order;
 mod state;
-mod survey;
-mod tables;
 pub mod timings;
+
+// Build graphs, resolve.
+mod build_graphs;
+mod exports;
+mod resolve_externals;
+
+// Prune.
+mod prune;
+mod survey;
+
+// Lower.
+mod bring_near;
+mod large_data;
+mod lower;
+mod resolver_table;
+mod tables;
 mod tls_words;
-mod values;
+
+// Name functions, lay out.
+mod layout;
+mod name_functions;
+mod section_order;
 mod veneers;
+
+// Allocate, assign addresses.
+mod allocate;
+mod computed;
+mod values;
 mod verify;
+
+// Bind, copy and fix up.
+mod bind_natives;
+mod fix_up;
+
+// Finalize.
+mod drop_graphs;
+mod finalize;
+mod record_places;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use crate::batch::{Batch, BatchHost, BeforeStart, DylibId, NativeBinding, Rehearsal};
-use crate::cpu::{Architecture, Cpu, ForCpu};
+use crate::batch::{Batch, BatchHost, BeforeStart, NativeBinding, Rehearsal};
+use crate::cpu::{Cpu, ForCpu};
 use crate::error::LinkError;
-use crate::executor::api::{ImportValue, TlsAccess};
-use crate::executor::{ExecutorControl, ExecutorError};
+use crate::executor::ExecutorError;
+use crate::executor::api::ImportValue;
 use crate::graph::SectionKind;
-use crate::name::NameTable;
 use crate::object::SymbolKind;
-use crate::platform::{Passes, Platform};
-use crate::symbolize::PlacedCode;
+use crate::platform::Passes;
+
+pub use self::context::LinkContext;
 
 use self::allocate::Allocation;
 use self::bind_natives::Imports;
 use self::finalize::Allocations;
 use self::linker_part::NewBlock;
-use self::ranges::Ranges;
 use self::state::Link;
-use self::timings::PhaseTimes;
-
-/// What every link of a session shares. Make it with [`LinkContext::new`].
-pub struct LinkContext {
-    /// The process that will run the code.
-    pub executor: Arc<dyn ExecutorControl>,
-    /// The executor's CPU.
-    pub architecture: Architecture,
-    /// The object format's part of every link.
-    pub platform: Arc<dyn Platform>,
-    /// The session's names.
-    pub names: Arc<NameTable>,
-    /// How long the phases of the session's links took.
-    pub times: Arc<PhaseTimes>,
-    /// What the session's links have put where.
-    pub placed: Arc<PlacedCode>,
-    ranges: Ranges,
-    /// As the executor has told it, once it was asked.
-    tls_access: OnceLock<TlsAccess>,
-}
-
-impl LinkContext {
-    /// The context of a session that has linked nothing yet.
-    #[must_use]
-    pub fn new(
-        executor: Arc<dyn ExecutorControl>,
-        platform: Arc<dyn Platform>,
-        names: Arc<NameTable>,
-    ) -> Self {
-        Self {
-            architecture: executor.architecture(),
-            executor,
-            platform,
-            names,
-            times: Arc::default(),
-            placed: Arc::default(),
-            ranges: Ranges::default(),
-            tls_access: OnceLock::new(),
-        }
-    }
-
-    /// Forgets what is known of a dylib that was removed.
-    pub fn forget_dylib(&self, dylib: DylibId) {
-        self.ranges.forget(dylib);
-        self.placed.forget_dylib(dylib);
-    }
-}
-
-impl Drop for LinkContext {
-    fn drop(&mut self) {
-        self.ranges.close(&*self.executor);
-    }
-}
 
 /// The phase in which the loader loads and initializes a program's libraries.
 const LOADING: &str = "load libraries";
@@ -335,17 +316,9 @@ fn run_passes(
     })
 }
 
-/// Whether the link is for a program with a C library of its own.
-fn has_own_c_library(link: &Link) -> bool {
-    match &link.batch.binding {
-        NativeBinding::Program(program) => program.own_c_library,
-        NativeBinding::Immediate => false,
-    }
-}
-
 /// Adds the code that runs IFUNC resolvers to every group that has any.
 fn add_resolver_code<C: Cpu>(link: &mut Link) {
-    if has_own_c_library(link) {
+    if link.has_own_c_library() {
         return resolver_table::add::<C>(link);
     }
     for index in 0..link.groups.len() {

@@ -9,32 +9,16 @@ use rayon::prelude::*;
 use super::bring_near::plain_name;
 use super::linker_part;
 use super::parallel;
-use super::state::{Group, Link, OWN, Part};
+use super::state::{FunctionNames, Group, Link, Named, OWN, Part};
 use crate::error::LinkError;
 use crate::executor::api::FunctionName;
-use crate::graph::{BlockId, Content, NamedFunction, SectionKind, SymbolId, Target};
+use crate::graph::{Content, NamedFunction, SectionKind, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::SymbolKind;
 use crate::threads;
 
 /// The output section of names.
 const SECTION: &[u8] = b".orc.function_names";
-
-/// The named functions of a part.
-pub(super) struct FunctionNames {
-    /// The block that holds their names.
-    block: BlockId,
-    functions: Vec<Named>,
-}
-
-/// A function and its name.
-struct Named {
-    symbol: SymbolId,
-    /// Where its name lies in the graph's input.
-    from: u32,
-    /// Where it goes in the block: up to a NUL before the next one.
-    to: u32,
-}
 
 /// Makes room for the names of all live functions.
 pub(super) fn name_functions(link: &mut Link) -> Result<(), LinkError> {

@@ -1,4 +1,4 @@
-//! Third step: what is reachable is kept.
+//! What is reachable is kept.
 //!
 //! Liveness runs over the whole batch: from the roots, through edges, across graphs. Two rules are
 //! not plain reachability. A frame (FDE) follows its code: what it refers to (the LSDA) is kept if

@@ -3,7 +3,7 @@
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use super::layout::Segment;
+use super::output_sections::Segment;
 use super::parallel;
 use super::state::{Link, Part};
 use crate::graph::SectionKind;

@@ -1,4 +1,4 @@
-//! Second step: what every name that graphs refer to and do not define means.
+//! What every name that graphs refer to and do not define means.
 //!
 //! The session is asked once per name and dylib, whatever the number of graphs that refer to it.
 
@@ -88,7 +88,7 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     else {
         return resolution;
     };
-    if section == resolver_table::SECTION && super::has_own_c_library(link) {
+    if section == resolver_table::SECTION && link.has_own_c_library() {
         // It comes later.
         return resolution;
     }

@@ -12,17 +12,16 @@ use hashbrown::HashMap;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
-use crate::batch::{Batch, BatchHost, DylibId, Resolution, TrackerId};
+use super::context::LinkContext;
+use super::output_sections::{LARGE, Layout, Placement, SEGMENTS};
+use super::timings::Timings;
+use crate::batch::{Batch, BatchHost, DylibId, NativeBinding, Resolution, TrackerId};
 use crate::cpu::TargetClass;
 use crate::demangle;
 use crate::error::LinkError;
 use crate::executor::InFlight;
 use crate::executor::api::{CopyRelocation, Export, RangeId, TlsAccess, TlsBlock};
 use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target, with_room};
-use crate::link::LinkContext;
-use crate::link::layout::{LARGE, Layout, Placement, SEGMENTS};
-use crate::link::name_functions::FunctionNames;
-use crate::link::timings::Timings;
 use crate::name::NameId;
 use crate::platform::Passes;
 
@@ -216,6 +215,22 @@ pub(super) struct Link {
     pub(super) timings: Timings,
 }
 
+/// The named functions of a part.
+pub(super) struct FunctionNames {
+    /// The block that holds their names.
+    pub(super) block: BlockId,
+    pub(super) functions: Vec<Named>,
+}
+
+/// A function and its name.
+pub(super) struct Named {
+    pub(super) symbol: SymbolId,
+    /// Where its name lies in the graph's input.
+    pub(super) from: u32,
+    /// Where it goes in the block: up to a NUL before the next one.
+    pub(super) to: u32,
+}
+
 /// A symbol whose value tells code where a thread-local is.
 #[derive(Clone, Copy)]
 pub(super) struct TlsWord {
@@ -368,6 +383,14 @@ impl Link {
             tls_access: None,
             assumed_near: Vec::new(),
             timings,
+        }
+    }
+
+    /// Whether the link is for a program with a C library of its own.
+    pub(super) fn has_own_c_library(&self) -> bool {
+        match &self.batch.binding {
+            NativeBinding::Program(program) => program.own_c_library,
+            NativeBinding::Immediate => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Fourth step: how live edges use each symbol, which frames die with their code, and what must lie
+//! How live edges use each symbol, which frames die with their code, and what must lie
 //! low.
 //!
 //! What must lie below 2 GiB: what code refers to with 32-bit absolute addresses, and code that refers

@@ -1,8 +1,9 @@
-//! Ninth step: every symbol gets its value, in a table per graph that fixups index.
+//! Every symbol gets its value, in a table per graph that fixups index.
 
 use orc_shared::ExecutorAddr;
 
-use super::layout::{self, LARGE};
+use super::layout;
+use super::output_sections::LARGE;
 use super::parallel;
 use super::state::{Bound, EXTERNAL, Link, OWN, Part, TLS_MODULE, TLS_OFFSET};
 use super::tls_words;

@@ -1,4 +1,4 @@
-//! Eighth step, where branches do not reach all of a group's code: veneers.
+//! Veneers, where branches do not reach all of a group's code.
 //!
 //! A branch that leads too far goes to a veneer nearby, which jumps on. Veneers lie in *islands*
 //! between blocks of code, at most a quarter of a branch's reach apart, and where that falls inside a
@@ -7,8 +7,9 @@
 
 use hashbrown::HashMap;
 
-use super::layout::{self, Layout};
+use super::layout;
 use super::linker_part::{self, NewBlock};
+use super::output_sections::Layout;
 use super::parallel;
 use super::state::{Bound, External, Link, Needs, OWN, Part, Uses};
 use crate::batch::Resolution;
@@ -17,7 +18,7 @@ use crate::error::LinkError;
 use crate::graph::{BlockId, SectionKind, SymbolId, Target};
 use crate::object::SymbolKind;
 
-/// The segment of code, as an index into [`layout::SEGMENTS`].
+/// The segment of code, as an index into [`output_sections::SEGMENTS`].
 const TEXT: usize = 0;
 
 /// Leads branches that do not reach their targets through veneers. Groups of usual size need none.

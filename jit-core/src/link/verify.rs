@@ -1,9 +1,9 @@
 //! Checks, in debug builds, that the layout kept its promises.
 
-use super::layout::{Output, SEGMENTS, Segment};
+use super::output_sections::{Output, SEGMENTS, Segment};
 use super::parallel;
 use super::state::{Group, Link, Part};
-use crate::cpu::{Cpu, Group as KindGroup, Kinds};
+use crate::cpu::{Cpu, KindGroup, Kinds};
 use crate::error::LinkError;
 use crate::graph::{BlockId, SectionKind};
 

@@ -46,6 +46,8 @@ use crate::name::NameTable;
 use crate::platform::Platform;
 use crate::symbolize::PlacedCode;
 
+pub use crate::error::duplicates::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
+pub use crate::error::missing::{MissingSymbol, MissingSymbols};
 pub use batches::dispatcher::{Dispatcher, InlineDispatcher, Task, ThreadPool};
 pub use handles::add::{AbsoluteSymbol, Reexport};
 pub use handles::dylib::{Dylib, LookupOptions, ProgramOptions};
@@ -53,8 +55,6 @@ pub use handles::generator::{Generator, Wanted};
 pub use handles::materializer::{Materializer, Promise, Responsibility};
 pub use handles::symbol::{CodeGuard, Symbol};
 pub use handles::tracker::{Removal, Tracker};
-pub use messages::clash::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
-pub use messages::missing::{MissingSymbol, MissingSymbols};
 
 use batches::deferred::Effects;
 use batches::work::Progress;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::RwLock;
 
-use crate::batch::DylibId;
 use crate::executor::{ExecutorResult, Finalized};
 use crate::graph::{BlockId, DescribeGraph};
+use crate::ids::DylibId;
 use crate::object::ObjectFile;
 
 /// In [`PlacedPart::offsets`]: the block is not in memory, or has no bytes.

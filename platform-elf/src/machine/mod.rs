@@ -93,7 +93,7 @@ pub(crate) fn implicit_addend(field: &[u8]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jit_core::cpu::{Cpu, ForCpu, Group, Kinds};
+    use jit_core::cpu::{Cpu, ForCpu, KindGroup, Kinds};
 
     /// The kinds of a CPU that a machine's objects may have and have no relocation for.
     struct KindsWithoutNumber(&'static Machine);
@@ -106,7 +106,7 @@ mod tests {
                 .filter_map(|number| match self.0.meaning(RelocationType(number)) {
                     Meaning::Edge(kind, width) => {
                         let facts = C::Kind::from_edge(kind).expect("a kind").facts();
-                        assert_ne!(facts.group, Group::Rewrite, "{number}");
+                        assert_ne!(facts.group, KindGroup::Rewrite, "{number}");
                         assert_eq!(facts.width, width, "{number}");
                         Some(kind)
                     }
@@ -114,7 +114,7 @@ mod tests {
                 })
                 .collect();
             let missing = C::Kind::ALL.iter().filter(|kind| {
-                kind.facts().group != Group::Rewrite && !meant.contains(&kind.edge())
+                kind.facts().group != KindGroup::Rewrite && !meant.contains(&kind.edge())
             });
             missing.map(|kind| kind.name()).collect()
         }

@@ -3,8 +3,8 @@
 //! Instructions are little-endian words. Rewrites were checked against the instruction when they
 //! were chosen; here the bytes are changed.
 
-use super::{Field, Fits, Kind, Rewrite, Row, Value};
-use crate::cpu::{FixupError, Group, Terms};
+use super::kinds::{Field, Fits, Kind, Rewrite, Row, Value};
+use crate::cpu::{FixupError, KindGroup, Terms};
 
 type Fixed = Result<(), FixupError>;
 
@@ -16,7 +16,7 @@ type Fixed = Result<(), FixupError>;
 #[inline]
 pub fn fixup(kind: Kind, block: &mut [u8], offset: u32, terms: Terms) -> Fixed {
     let row = kind.row();
-    if matches!(row.group, Group::Request) {
+    if matches!(row.group, KindGroup::Request) {
         return Err(FixupError::NotLowered);
     }
     let at = offset as usize;

@@ -3,8 +3,9 @@
 //! The decision is a pure function of the edge, the instructions around it and the target's
 //! [`TargetClass`]; `link::lower` makes the table entries and stubs it asks for.
 
-use super::{Kind, tls};
-use crate::cpu::{Group, Lowered, Place, Refusal, TargetClass, Via};
+use super::kinds::Kind;
+use super::tls;
+use crate::cpu::{KindGroup, Lowered, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
 /// What [`lower`] makes of an edge of `kind` to a target within reach of a branch and outside
@@ -16,8 +17,8 @@ pub const fn close(kind: Kind) -> Option<Kind> {
         Kind::Branch32 => Some(Kind::Delta32),
         _ if tls::is_offset(kind) => None,
         _ => match kind.group() {
-            Group::Fixup => Some(kind),
-            Group::Request | Group::Rewrite => None,
+            KindGroup::Fixup => Some(kind),
+            KindGroup::Request | KindGroup::Rewrite => None,
         },
     }
 }

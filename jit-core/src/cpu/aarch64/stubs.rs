@@ -1,6 +1,6 @@
 //! Machine code that the linker itself adds.
 
-use super::Kind;
+use super::kinds::Kind;
 use crate::cpu::Stub;
 
 /// What a gap in code holds: four of them are `udf #0`, which no program executes.

@@ -17,7 +17,7 @@
 //! offset is made with `movz` and `movk`, 32 bits of it. The base of the module is the thread pointer
 //! itself, so `x@dtprel` is `x@tprel`.
 
-use super::Kind;
+use super::kinds::Kind;
 use super::lower::{is_adrp, is_load_64};
 use crate::cpu::{Kinds, Lowered, NEEDS_FIXED_OFFSET, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;

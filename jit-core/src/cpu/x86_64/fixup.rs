@@ -2,7 +2,7 @@
 //!
 //! Rewrites were checked against the instruction when they were chosen; here the bytes are changed.
 
-use super::Kind;
+use super::kinds::Kind;
 use crate::cpu::{FixupError, Terms};
 use crate::executor::api::TlsPlace;
 

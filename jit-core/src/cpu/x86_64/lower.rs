@@ -3,7 +3,9 @@
 //! The decision is a pure function of the edge, the instruction around it and the target's
 //! [`TargetClass`]; `link::lower` makes the table entries and stubs it asks for.
 
-use super::{Group, Kind, tls};
+use super::kinds::Kind;
+use super::tls;
+use crate::cpu::KindGroup;
 use crate::cpu::{Kinds, Lowered, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
@@ -15,8 +17,8 @@ pub const fn close(kind: Kind) -> Option<Kind> {
         Kind::Branch32 => Some(Kind::Delta32),
         Kind::TpOffset32 | Kind::TpOffset64 | Kind::ModuleOffset32 | Kind::ModuleOffset64 => None,
         _ => match kind.group() {
-            Group::Fixup => Some(kind),
-            Group::Request | Group::Rewrite => None,
+            KindGroup::Fixup => Some(kind),
+            KindGroup::Request | KindGroup::Rewrite => None,
         },
     }
 }

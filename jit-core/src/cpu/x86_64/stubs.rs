@@ -1,6 +1,6 @@
 //! Machine code that the linker itself adds.
 
-use super::Kind;
+use super::kinds::Kind;
 use crate::cpu::Stub;
 
 /// An instruction that does nothing.

@@ -28,7 +28,7 @@
 //! the other models ask the loader to place the library in static TLS and take its offset from
 //! there.
 
-use super::Kind;
+use super::kinds::Kind;
 use super::lower::{Prefix, has_other_prefix};
 use crate::cpu::{Kinds, Lowered, NEEDS_FIXED_OFFSET, Refusal, TargetClass, Via};
 use crate::graph::Edge;

@@ -2,89 +2,28 @@
 //! it was looked for, and what the writer may have meant.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 
 use orc_shared::{listed, printable};
 
 use crate::error::LinkError;
+use crate::error::missing::{MissingSymbol, MissingSymbols};
 use crate::name::NameId;
 
 use crate::session::lookup::resolve::{Answer, Need, Resolver};
 use crate::session::messages::hints;
 use crate::session::messages::referrers::Referrers;
+use crate::session::messages::suggestions::{Similar, add_suggestions};
 use crate::session::tables::ids::{IdSet, NameMap};
 use crate::session::tables::state::State;
 use crate::session::tables::unit::Source;
 
-/// Missing symbols that a message has; the rest are counted.
-const SHOWN_MAX: usize = 500;
 /// Libraries that a message has for a dylib that was searched.
 const LIBRARIES_MAX: usize = 50;
 /// Objects named per missing symbol; the rest are counted.
 const REFERRERS_MAX: usize = 5;
-/// Missing symbols that get suggestions.
-const SUGGESTED_FOR_MAX: usize = 20;
-/// Suggestions per missing symbol.
-const SUGGESTIONS_MAX: usize = 3;
-/// Defined names that are compared at most, and byte pairs: suggestions are not worth a pause.
+/// Defined names that are compared at most: suggestions are not worth a pause.
 const CANDIDATES_MAX: usize = 50_000;
-const COMPARED_BYTES_MAX: usize = 20_000_000;
-
-/// Every missing symbol of a lookup.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct MissingSymbols {
-    /// The symbols, in the order they were met.
-    pub symbols: Vec<MissingSymbol>,
-    /// Dylibs that were searched, in order, with the files of their libraries.
-    pub searched: Vec<String>,
-}
-
-/// One missing symbol.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct MissingSymbol {
-    /// The name as in the objects.
-    pub name: Vec<u8>,
-    /// Objects that refer to it: the first few. Empty if only the lookup asked for it.
-    pub referenced_by: Vec<String>,
-    /// Number of further objects that refer to it.
-    pub more_references: usize,
-    /// Similar names that are defined: the name and the object or archive that defines it.
-    pub suggestions: Vec<(Vec<u8>, String)>,
-    /// Why a definition that exists cannot be used.
-    pub note: Option<String>,
-}
-
-impl fmt::Display for MissingSymbols {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for symbol in self.symbols.iter().take(SHOWN_MAX) {
-            writeln!(
-                f,
-                "undefined symbol: {}",
-                crate::demangle::describe(&symbol.name)
-            )?;
-            match (symbol.referenced_by.as_slice(), symbol.more_references) {
-                ([], _) => {}
-                (objects, 0) => writeln!(f, "  referenced by {}", objects.join(", "))?,
-                (objects, more) => {
-                    writeln!(f, "  referenced by {} and {more} more", objects.join(", "))?;
-                }
-            }
-            for (name, owner) in &symbol.suggestions {
-                let name = crate::demangle::describe(name);
-                writeln!(f, "  did you mean {name}, defined in {owner}?")?;
-            }
-            if let Some(note) = &symbol.note {
-                writeln!(f, "  note: {note}")?;
-            }
-        }
-        let more = self.symbols.len().saturating_sub(SHOWN_MAX);
-        if more > 0 {
-            writeln!(f, "… and {more} more undefined symbols")?;
-        }
-        write!(f, "searched: {}", self.searched.join(", "))
-    }
-}
 
 impl Resolver<'_> {
     /// The error for all names that are needed and not defined, if there are any.
@@ -124,7 +63,7 @@ impl Resolver<'_> {
             let similar = Similar::to(&report.symbols);
             self.candidates(&state, &missing, &similar)
         };
-        report.add_suggestions(&candidates);
+        add_suggestions(&mut report.symbols, &candidates);
         Some(LinkError::MissingSymbols(Arc::new(report)))
     }
 
@@ -277,125 +216,5 @@ impl Resolver<'_> {
                 (name, owner)
             })
             .collect()
-    }
-}
-
-impl MissingSymbols {
-    fn add_suggestions(&mut self, candidates: &[(Vec<u8>, String)]) {
-        let names: Vec<_> = candidates
-            .iter()
-            .map(|(name, _)| String::from_utf8_lossy(name))
-            .collect();
-        let mut budget = COMPARED_BYTES_MAX;
-        for symbol in self.symbols.iter_mut().take(SUGGESTED_FOR_MAX) {
-            let missing = String::from_utf8_lossy(&symbol.name).into_owned();
-            let function = function_part(&symbol.name);
-            let far = match missing.len() {
-                0..=3 => 1,
-                4..=7 => 2,
-                _ => 3,
-            };
-            let mut near = Vec::new();
-            for (name, (raw, owner)) in names.iter().zip(candidates) {
-                if *name == missing {
-                    continue;
-                }
-                let same_function = function.is_some_and(|part| raw.starts_with(part));
-                if name.len().abs_diff(missing.len()) >= far && !same_function {
-                    continue;
-                }
-                let Some(left) = budget.checked_sub(name.len() * missing.len()) else {
-                    return;
-                };
-                budget = left;
-                let distance = strsim::osa_distance(name, &missing);
-                if distance < far || same_function {
-                    near.push((distance, raw, owner));
-                }
-            }
-            near.sort();
-            let best = near.into_iter().take(SUGGESTIONS_MAX);
-            symbol.suggestions = best
-                .map(|(_, name, owner)| (name.clone(), owner.clone()))
-                .collect();
-        }
-    }
-}
-
-/// What names must look like to be worth comparing with missing ones.
-struct Similar {
-    lengths: [bool; 256],
-    functions: Vec<Vec<u8>>,
-}
-
-impl Similar {
-    fn to(symbols: &[MissingSymbol]) -> Self {
-        let mut similar = Self {
-            lengths: [false; 256],
-            functions: Vec::new(),
-        };
-        for symbol in symbols.iter().take(SUGGESTED_FOR_MAX) {
-            let length = symbol.name.len();
-            for near in length.saturating_sub(2)..=length + 2 {
-                if let Some(wanted) = similar.lengths.get_mut(near) {
-                    *wanted = true;
-                }
-            }
-            let function = function_part(&symbol.name);
-            similar.functions.extend(function.map(<[u8]>::to_vec));
-        }
-        similar
-    }
-
-    fn may_be_meant(&self, name: &[u8]) -> bool {
-        let length = self.lengths.get(name.len()).copied().unwrap_or(false);
-        length || self.functions.iter().any(|part| name.starts_with(part))
-    }
-}
-
-/// The part of a C++ function's mangled name before its parameters, as far as it is a plain, possibly
-/// qualified name: functions that share it differ in their parameters only.
-fn function_part(name: &[u8]) -> Option<&[u8]> {
-    let nested = name.starts_with(b"_ZN");
-    let mut at = if nested { 3 } else { 2 };
-    if !name.starts_with(b"_Z") {
-        return None;
-    }
-    loop {
-        let digits = name.get(at..)?.iter().take_while(|b| b.is_ascii_digit());
-        let end = at + digits.count();
-        if end == at {
-            break;
-        }
-        let length: usize = std::str::from_utf8(name.get(at..end)?).ok()?.parse().ok()?;
-        at = end.checked_add(length)?;
-        if !nested {
-            break;
-        }
-    }
-    if nested && name.get(at) != Some(&b'E') {
-        return None;
-    }
-    let end = at + usize::from(nested);
-    name.get(..end).filter(|part| part.len() > 3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::function_part;
-
-    #[test]
-    fn the_part_of_a_mangled_name_before_the_parameters() {
-        let part = |name: &'static str| {
-            function_part(name.as_bytes()).map(|part| str::from_utf8(part).expect("is text"))
-        };
-        assert_eq!(part("_Z3fooi"), Some("_Z3foo"));
-        assert_eq!(part("_ZN2ns3fooERKSs"), Some("_ZN2ns3fooE"));
-        assert_eq!(part("_ZN2ns3fooIiEEvT_"), None);
-        assert_eq!(part("_ZNSt6vectorE"), None);
-        assert_eq!(part("_Z99999999999999999999999foo"), None);
-        assert_eq!(part("_Z9foo"), None);
-        assert_eq!(part("_Z"), None);
-        assert_eq!(part("foo"), None);
     }
 }

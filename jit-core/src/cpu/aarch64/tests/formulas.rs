@@ -3,7 +3,7 @@
 use super::super::fixup::fixup;
 use super::super::{Field, Fits, Kind, Value};
 use super::fixed;
-use crate::cpu::{FixupError, Group, Kinds, Reach, Terms};
+use crate::cpu::{FixupError, KindGroup, Kinds, Reach, Terms};
 
 const ADRP_X0: u32 = 0x9000_0000;
 const ADR_X0: u32 = 0x1000_0000;
@@ -53,7 +53,7 @@ fn target(value_of: Value, value: i128) -> (u64, Terms) {
 fn every_checked_kind_takes_the_last_values_and_refuses_the_next() {
     let checked = Kind::ALL
         .iter()
-        .filter(|kind| kind.group() != Group::Request);
+        .filter(|kind| kind.group() != KindGroup::Request);
     for &kind in checked {
         let row = kind.row();
         let Some((least, most)) = ends(row.fits) else {
@@ -75,7 +75,7 @@ fn every_checked_kind_takes_the_last_values_and_refuses_the_next() {
 fn no_kind_writes_beyond_its_block() {
     for &kind in Kind::ALL {
         let row = kind.row();
-        if kind.group() == Group::Request || row.field == Field::Nothing {
+        if kind.group() == KindGroup::Request || row.field == Field::Nothing {
             continue;
         }
         let terms = target(row.value, 0).1;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cpu::Group;
+use crate::cpu::KindGroup;
 
 const P: u64 = 0x7000_0000_0000;
 const GOT: u64 = 0x7000_1000_0000;
@@ -127,7 +127,7 @@ fn none_writes_nothing_and_requests_are_refused() {
     assert_eq!(write(Kind::None, 5, 5), Ok([0; 8]));
     for &kind in Kind::ALL
         .iter()
-        .filter(|kind| kind.group() == Group::Request)
+        .filter(|kind| kind.group() == KindGroup::Request)
     {
         assert_eq!(write(kind, 0, 0), Err(FixupError::NotLowered), "{kind:?}");
     }
@@ -136,7 +136,10 @@ fn none_writes_nothing_and_requests_are_refused() {
 #[test]
 fn every_fixup_has_a_row() {
     let apart = [Kind::None, Kind::GotBaseDelta64, Kind::GotBaseDelta32];
-    for &kind in Kind::ALL.iter().filter(|kind| kind.group() == Group::Fixup) {
+    for &kind in Kind::ALL
+        .iter()
+        .filter(|kind| kind.group() == KindGroup::Fixup)
+    {
         let listed = ROWS.iter().any(|row| row.kind == kind) || apart.contains(&kind);
         assert!(listed, "{kind:?}");
     }
@@ -146,7 +149,7 @@ fn every_fixup_has_a_row() {
 fn a_field_over_the_end_of_its_block_is_refused() {
     for &kind in Kind::ALL
         .iter()
-        .filter(|kind| kind.group() != Group::Request)
+        .filter(|kind| kind.group() != KindGroup::Request)
     {
         let mut block = [0x90; 3];
         let terms = Terms {

@@ -1,4 +1,4 @@
-//! Errors of the linker that carry more than a line of facts.
+//! References that cannot be made to work, with all facts.
 
 use std::fmt;
 
