@@ -25,6 +25,11 @@ const LEAST: u64 = 300;
 /// lies between pieces that are in use.
 const GROWTH_MAX_KIB: u64 = 1 << 10;
 
+/// What the heap may grow by, in bytes, and the number of sessions that it is looked at after. In a full run,
+/// a word that each session leaves is more.
+const HEAP_GROWTH_MAX: usize = 24 << 10;
+const SOME: u64 = 40;
+
 /// What the process holds is counted: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -151,12 +156,15 @@ fn dylib(jit: &Jit, objects: &Objects) -> Dylib {
 fn sessions_leave_nothing_behind() {
     let _alone = alone();
     let objects = Objects::new();
-    let mut heap = [0; 2];
+    let mut heap = [usize::MAX; 2];
     let count = part_of(SESSIONS);
     soak("sessions", SESSIONS, None, |number| {
-        // By then, whatever is made once has been made.
-        if number == count / 2 || number == count - 1 {
-            heap = [heap[1], heap_in_use()];
+        // By the first half, whatever is made once has been made. What threads still hold of a session
+        // that has ended varies: the least of some sessions counts.
+        if (count / 2..count / 2 + SOME).contains(&number) {
+            heap[0] = heap[0].min(heap_in_use());
+        } else if number >= count - SOME {
+            heap[1] = heap[1].min(heap_in_use());
         }
         let jit = Jit::new().expect("a session starts");
         let app = dylib(&jit, &objects);
@@ -165,11 +173,8 @@ fn sessions_leave_nothing_behind() {
         assert_eq!(call(&app, &name), FIRST);
     });
     println!("heap in use: {heap:?}");
-    // A session files calls for the end of each thread that runs its code, here of one that lives on, and the
-    // C library has an entry for each: 112 bytes that stay. Nothing else does.
-    let calls = 128 * (count - count / 2) as usize;
     assert!(
-        heap[1] < heap[0] + calls + (16 << 10),
+        heap[1] < heap[0] + HEAP_GROWTH_MAX,
         "a few bytes of each session"
     );
 }

@@ -39,6 +39,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("orc-target-process/tests/", "calls what the services made"),
     (
+        "orc-shared/src/exit_services.rs",
+        "types of functions that take raw pointers",
+    ),
+    (
         "orc-shared/src/wrapper_result.rs",
         "a C union that owns its buffer",
     ),

@@ -142,9 +142,9 @@ pub trait ExecutorControl: Send + Sync {
     /// opened it. What is in it stays until it is released.
     fn close_range(&self, range: RangeId);
 
-    /// A function of the process that outlives everything that is linked, and jumps to what the first
-    /// word of its argument leads to: for what is called when a runtime may be gone. Null if it has none.
-    fn exit_thunk(&self) -> ExecutorAddr {
+    /// What the process offers for calls that are made when a runtime may be gone: the address of its
+    /// [`ExitServices`](orc_shared::ExitServices). Null if it has none.
+    fn exit_services(&self) -> ExecutorAddr {
         ExecutorAddr::NULL
     }
 

@@ -110,8 +110,8 @@ impl ExecutorControl for InProcessExecutor {
         let _closed = self.local.close_range(range);
     }
 
-    fn exit_thunk(&self) -> ExecutorAddr {
-        LocalExecutor::exit_thunk()
+    fn exit_services(&self) -> ExecutorAddr {
+        LocalExecutor::exit_services()
     }
 
     fn allocate(

@@ -61,10 +61,11 @@ wrapper_functions! {
         Ok(())
     }
 
-    /// `Error(Addr thunk)`: a function that outlives the runtime and jumps to what the first word of its
-    /// argument leads to. Called before anything is registered for later.
-    fn __orc_rt_ext_elfnix_set_exit_thunk(thunk: ExecutorAddr) => error {
-        thunk::set(thunk);
+    /// `Error(Addr services)`: the process's [`ExitServices`](orc_shared::ExitServices), which outlive the
+    /// runtime. Called before anything is registered for later.
+    fn __orc_rt_ext_elfnix_set_exit_services(services: ExecutorAddr) => error {
+        // SAFETY: the controller passes on what the process has said of itself.
+        unsafe { thunk::set(services) };
         Ok(())
     }
 

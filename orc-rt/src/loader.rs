@@ -378,7 +378,7 @@ pub fn shut_down() {
     for (_, records) in registry.all_records() {
         records.forget();
     }
-    registry.threads.leave_calls_to_the_c_library();
+    registry.threads.leave_calls();
     registry.fork_handlers = false;
     let threads = registry.tls.take_threads();
     registry.free_empty();

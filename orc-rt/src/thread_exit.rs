@@ -16,23 +16,18 @@ use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use orc_shared::{ExecutorAddr, ExecutorAddrRange, IDLE_CALLS_KEPT, ThreadCall};
 
 use crate::host::{self, ExitFunction};
 use crate::registry::{self, Registry, WordMap};
 use crate::sync::ThreadId;
 use crate::{addr, thunk};
 
-/// So many calls of a thread may be idle before one is used again. Using one again may put the
-/// destructor behind those of other libraries that were registered in between: so not the first ones.
-const IDLE_KEPT: usize = 64;
-
 /// A call that the C library was asked to make. In memory from `malloc`.
 #[repr(C)]
 struct Call {
-    /// What the thunk jumps to; see [`thunk`].
-    run: AtomicUsize,
-    list: *mut ThreadList,
+    /// What the process sees of it, too.
+    start: ThreadCall,
     /// What it is for; null while it is idle.
     destructor: *mut Destructor,
     /// Its neighbours among idle ones.
@@ -142,18 +137,19 @@ impl Threads {
         self.0.retain(|thread, _| *thread == current);
     }
 
-    /// Nothing of the runtime will be called any more: what the C library calls frees itself.
-    /// Destructors are gone already.
-    pub fn leave_calls_to_the_c_library(&mut self) {
+    /// Nothing of the runtime will be called any more: calls that the C library will still make are the
+    /// process's. Destructors are gone already.
+    pub fn leave_calls(&mut self) {
         for &(list, _) in core::mem::take(&mut self.0).values() {
             let list: *mut ThreadList = addr::to_ptr(ExecutorAddr::new(list));
-            // SAFETY: lists and idle calls in them were not freed; the lock is held.
+            // SAFETY: lists and the idle calls in them are not freed while they are in the map, and the lock
+            // is held. An idle call is filed (`__cxa_thread_atexit` adds none that is not) and was not made
+            // (`run_call` takes it out).
             unsafe {
                 while !(*list).idle.is_null() {
                     let call = (*list).idle;
                     (*list).remove_idle(call);
-                    let free = (libc::free as *const c_void).expose_provenance();
-                    (*call).run.store(free, Ordering::Release);
+                    thunk::leave(call.cast(), (*list).thread);
                 }
                 free(list);
             }
@@ -350,22 +346,30 @@ pub unsafe extern "C" fn __cxa_thread_atexit(
 /// # Safety
 /// The list is the calling thread's, and the registry's lock is held.
 unsafe fn a_call(list: *mut ThreadList) -> (*mut Call, bool) {
-    // SAFETY: the caller vouches for the list; idle calls in it exist.
+    let own = Call {
+        start: ThreadCall {
+            run: AtomicUsize::new((run_call as *const c_void).expose_provenance()),
+            made: AtomicUsize::new(0),
+        },
+        destructor: null_mut(),
+        previous: null_mut(),
+        next: null_mut(),
+    };
+    // SAFETY: the caller vouches for the list; the idle calls in it exist.
     unsafe {
-        if (*list).idle_count > IDLE_KEPT {
+        if (*list).idle_count > IDLE_CALLS_KEPT {
             let call = (*list).idle;
             (*list).remove_idle(call);
             return (call, false);
         }
     }
-    let call = allocate(Call {
-        run: AtomicUsize::new((run_call as *const c_void).expose_provenance()),
-        list,
-        destructor: null_mut(),
-        previous: null_mut(),
-        next: null_mut(),
-    });
-    (call, true)
+    let left: *mut Call = thunk::left_by_others().cast();
+    if left.is_null() {
+        return (allocate(own), true);
+    }
+    // SAFETY: a runtime of this kind has left it, so it has the size of a call, and it is this one's now.
+    unsafe { left.write(own) };
+    (left, false)
 }
 
 /// Asks the C library for a call; takes it back if that refuses.
@@ -375,10 +379,14 @@ fn file(call: *mut Call) -> c_int {
         return 0;
     }
     let mut registry = registry::lock();
-    // SAFETY: the C library did not take the call, so it exists; its destructor is in force, or was
-    // taken back by another thread meanwhile.
+    let list = registry.threads.of(ThreadId::current());
+    // SAFETY: the C library did not take the call, so it exists; its destructor is in force, or was taken
+    // back by another thread meanwhile: then the call is in the list, if the runtime has not ended.
     unsafe {
-        let list = (*call).list;
+        if list.is_null() {
+            (*call).start.made.store(1, Ordering::Release);
+            return -1;
+        }
         if let Some(destructor) = (*call).destructor.as_mut() {
             let records = registry.records(destructor.dylib);
             records.at_thread_exit.0.remove(&destructor.sequence);
@@ -398,10 +406,14 @@ fn file(call: *mut Call) -> c_int {
 unsafe extern "C" fn run_call(argument: *mut c_void) {
     let call: *mut Call = argument.cast();
     let mut registry = registry::lock();
-    // SAFETY: until it is made, the call exists, and with it its thread's list. A list that has a call
-    // with a destructor has a newest destructor.
+    let list = registry.threads.of(ThreadId::current());
+    // SAFETY: until it is made, the call exists, and with it its thread's list, unless the runtime has ended
+    // in this very moment. A list that has a call with a destructor has a newest destructor.
     let due = unsafe {
-        let list = (*call).list;
+        if list.is_null() {
+            (*call).start.made.store(1, Ordering::Release);
+            return;
+        }
         let own = (*call).destructor;
         let mut due = None;
         if !own.is_null() {

@@ -91,9 +91,9 @@ pub mod ext_elf {
     pub const DEREGISTER_FINI_SECTIONS: &str = "__orc_rt_ext_elfnix_deregister_fini_sections";
     /// `Error(Seq<Addr header>)`: opens dylibs in this order and runs their new initializers.
     pub const INITIALIZE: &str = "__orc_rt_ext_elfnix_initialize";
-    /// `Error(Addr)`: gives the runtime a function of the process that outlives it; see
-    /// [`EXIT_THUNK`](crate::remote::services::EXIT_THUNK).
-    pub const SET_EXIT_THUNK: &str = "__orc_rt_ext_elfnix_set_exit_thunk";
+    /// `Error(Addr)`: gives the runtime functions of the process that outlive it, its
+    /// [`ExitServices`](crate::ExitServices).
+    pub const SET_EXIT_SERVICES: &str = "__orc_rt_ext_elfnix_set_exit_services";
     /// `Expected<u64>(Addr header)`: runs the calling thread's destructors, handlers and
     /// `.fini_array`; returns the number of thread-local destructors of the dylib that other threads
     /// still have to run.

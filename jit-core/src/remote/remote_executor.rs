@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orc_shared::remote::services::{
-    Accept, Accepted, EXIT_THUNK, Prepare, Service, Streams, VERSION, values,
+    Accept, Accepted, EXIT_SERVICES, Prepare, Service, Streams, VERSION, values,
 };
 use orc_shared::remote::{Setup, llvm};
 use orc_shared::sps::{self, SpsDecode, SpsError};
@@ -38,7 +38,7 @@ pub struct RemoteExecutor {
     page_size: u64,
     pid: Option<u64>,
     dispatch: (ExecutorAddr, ExecutorAddr),
-    exit_thunk: ExecutorAddr,
+    exit_services: ExecutorAddr,
     is_same_host: bool,
     /// Whether large content can be shared instead of sent.
     shares_memory: bool,
@@ -71,7 +71,7 @@ impl RemoteExecutor {
                 symbol(setup, llvm::DISPATCH_FUNCTION)?,
                 symbol(setup, llvm::DISPATCH_CONTEXT)?,
             ),
-            exit_thunk: symbol(setup, EXIT_THUNK).unwrap_or(ExecutorAddr::NULL),
+            exit_services: symbol(setup, EXIT_SERVICES).unwrap_or(ExecutorAddr::NULL),
             is_same_host: super::same_files::is_same(setup),
             shares_memory: connection.passes_descriptors()
                 && wanted != Streams::Forwarded
@@ -261,8 +261,8 @@ impl ExecutorControl for RemoteExecutor {
         self.requests.tell(Service::CloseRange, &range);
     }
 
-    fn exit_thunk(&self) -> ExecutorAddr {
-        self.exit_thunk
+    fn exit_services(&self) -> ExecutorAddr {
+        self.exit_services
     }
 
     fn allocate(

@@ -43,7 +43,7 @@ const ENTRY_POINTS: &[&str] = &[
     "__orc_rt_ext_elfnix_remove_ranges",
     "__orc_rt_ext_elfnix_run_main",
     "__orc_rt_ext_elfnix_set_arguments",
-    "__orc_rt_ext_elfnix_set_exit_thunk",
+    "__orc_rt_ext_elfnix_set_exit_services",
     "__orc_rt_jit_dlclose_wrapper",
     "__orc_rt_jit_dlerror_wrapper",
     "__orc_rt_jit_dlopen_wrapper",

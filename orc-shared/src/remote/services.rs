@@ -24,9 +24,9 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 /// work together.
 pub const VERSION: u32 = 5;
 
-/// Name of a symbol in the setup message: a function that outlives everything that is linked, and
-/// jumps to what the first word of its argument leads to. Null if there is none.
-pub const EXIT_THUNK: &str = "orc.exit_thunk";
+/// Name of a symbol in the setup message: the process's [`ExitServices`](crate::ExitServices). Null if it
+/// has none.
+pub const EXIT_SERVICES: &str = "orc.exit_services";
 
 /// First number that is none: tags from here on are addresses.
 pub const NUMBER_END: u64 = 4096;

@@ -13,6 +13,7 @@
 mod action;
 mod calls;
 pub mod dispatch;
+mod exit_calls;
 pub mod memory;
 mod program;
 pub(crate) mod registration;
@@ -161,11 +162,14 @@ impl LocalExecutor {
         host::process::capabilities()
     }
 
-    /// A function that outlives everything that is linked, and jumps to what the first word of its
-    /// argument leads to. Null if there is no place for it.
+    /// What this process offers to runtimes that come and go: the address of its
+    /// [`ExitServices`](orc_shared::ExitServices). Null if there is no place for their code.
     #[must_use]
-    pub fn exit_thunk() -> ExecutorAddr {
-        memory::exit_thunk().unwrap_or(ExecutorAddr::NULL)
+    pub fn exit_services() -> ExecutorAddr {
+        let services = exit_calls::services();
+        services.map_or(ExecutorAddr::NULL, |it| {
+            ExecutorAddr::new(std::ptr::from_ref(it).expose_provenance() as u64)
+        })
     }
 
     /// Allocates memory and thread-local storage for all requests, or for none if one fails. `None`

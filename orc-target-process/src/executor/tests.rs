@@ -323,13 +323,17 @@ fn the_exit_thunk_leads_where_its_argument_says() {
         // SAFETY: the record that is passed below.
         unsafe { (*record).value += 1 };
     }
-    let thunk = LocalExecutor::exit_thunk();
-    assert!(!thunk.is_null());
-    assert_eq!(LocalExecutor::exit_thunk(), thunk, "one for the process");
-    // SAFETY: it takes an argument whose first word is a function that takes the argument.
-    let thunk: extern "C" fn(*mut Record) =
-        unsafe { std::mem::transmute(thunk.value() as usize as *const ()) };
+    let services = LocalExecutor::exit_services();
+    assert!(!services.is_null());
+    assert_eq!(
+        LocalExecutor::exit_services(),
+        services,
+        "one for the process"
+    );
+    // SAFETY: a runtime is told of this type.
+    let services = unsafe { &*(services.value() as usize as *const orc_shared::ExitServices) };
     let mut record = Record { run, value: 41 };
-    thunk(&raw mut record);
+    // SAFETY: the first word of the argument is a function that takes the argument.
+    unsafe { (services.thunk)((&raw mut record).cast()) };
     assert_eq!(record.value, 42);
 }

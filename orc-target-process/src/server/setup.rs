@@ -3,7 +3,7 @@
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::Setup;
 use orc_shared::remote::llvm::{DISPATCH_CONTEXT, DISPATCH_FUNCTION};
-use orc_shared::remote::services::{EXIT_THUNK, Service, VERSION, values};
+use orc_shared::remote::services::{EXIT_SERVICES, Service, VERSION, values};
 use orc_shared::sps::{SpsEncode, encode};
 
 use super::{Limits, llvm};
@@ -16,7 +16,7 @@ pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits)
     let dispatch = [
         (DISPATCH_FUNCTION, Dispatcher::function()),
         (DISPATCH_CONTEXT, dispatcher.context()),
-        (EXIT_THUNK, LocalExecutor::exit_thunk()),
+        (EXIT_SERVICES, LocalExecutor::exit_services()),
     ];
     let llvm = llvm::SERVICES.iter().map(|it| (it.name(), it.tag()));
     let ours = Service::ALL.iter().map(|it| (it.name(), it.tag()));

@@ -50,7 +50,7 @@ struct Functions {
     close: ExecutorAddr,
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
-    set_exit_thunk: ExecutorAddr,
+    set_exit_services: ExecutorAddr,
 }
 
 /// A program to run: what is linked, and what `main` is passed.
@@ -131,9 +131,9 @@ impl ElfRuntime {
         let (fini_sections, [finalize_ranges, remove_ranges], functions) =
             further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
-        let (thunk, set_thunk) = (executor.exit_thunk(), functions.set_exit_thunk);
-        if !thunk.is_null() && !set_thunk.is_null() {
-            call_for_error(&*executor, set_thunk, &thunk)?;
+        let (services, set_services) = (executor.exit_services(), functions.set_exit_services);
+        if !services.is_null() && !set_services.is_null() {
+            call_for_error(&*executor, set_services, &services)?;
         }
         call_for_error(&*executor, bootstrap, &header)?;
         let early = platform.runtime_ready(RuntimeFunctions {
@@ -474,7 +474,7 @@ fn further_functions(
         close,
         run_main,
         dlupdate,
-        set_exit_thunk,
+        set_exit_services,
         remove_ranges,
     ] = lookup(
         dylib,
@@ -486,7 +486,7 @@ fn further_functions(
             ext_elf::CLOSE,
             ext_elf::RUN_MAIN,
             rt::DLUPDATE_WRAPPER,
-            ext_elf::SET_EXIT_THUNK,
+            ext_elf::SET_EXIT_SERVICES,
             ext_elf::REMOVE_RANGES,
         ],
         true,
@@ -500,7 +500,7 @@ fn further_functions(
         close,
         run_main,
         shutdown,
-        set_exit_thunk,
+        set_exit_services,
     };
     Ok((
         has_fini.then_some((register_fini, deregister_fini)),

@@ -60,7 +60,7 @@ pub use self::allocation::{Finalized, InFlight};
 use self::allocation::{Segment, fills_own_pages};
 pub use self::fill::SharedContent;
 use self::opener::open_in_time;
-pub(crate) use self::permanent::{exit_thunk, stub_near_libraries};
+pub(crate) use self::permanent::{exit_code, stub_near_libraries};
 use self::pool::Pool;
 use self::range::Range;
 use self::space::Want;

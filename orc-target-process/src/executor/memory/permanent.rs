@@ -25,7 +25,17 @@ struct Permanent {
     free: Range<u64>,
     /// By where they lead.
     stubs: HashMap<u64, u64>,
-    exit_thunk: Option<u64>,
+    exit_code: Option<ExitCode>,
+}
+
+/// Functions that the C library is asked to call when a runtime may be gone. Both take one argument and
+/// return nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExitCode {
+    /// Jumps to what the first word of its argument leads to.
+    pub thunk: ExecutorAddr,
+    /// Stores 1 to the second word of its argument.
+    pub note_call: ExecutorAddr,
 }
 
 static PERMANENT: Mutex<Option<Permanent>> = Mutex::new(None);
@@ -44,16 +54,23 @@ pub(crate) fn stub_near_libraries(target: ExecutorAddr) -> Option<ExecutorAddr> 
     Some(ExecutorAddr::new(stub))
 }
 
-/// A function that jumps to what the first word of its argument leads to. What the C library is asked
-/// to call at the end of a thread or of the process leads here, and not to a runtime that may be gone
-/// by then. `None` if there is no place for it.
-pub(crate) fn exit_thunk() -> Option<ExecutorAddr> {
+/// What the C library is asked to call at the end of a thread or of the process leads to this, and not
+/// to a runtime that may be gone by then. `None` if there is no place for it.
+pub(crate) fn exit_code() -> Option<ExitCode> {
     let mut permanent = PERMANENT.lock();
     let permanent = permanent.get_or_insert_default();
-    if permanent.exit_thunk.is_none() {
-        permanent.exit_thunk = permanent.add(code::EXIT_THUNK);
+    if permanent.exit_code.is_none() {
+        // Functions start at multiples of 16.
+        let second = code::EXIT_THUNK.len().next_multiple_of(16);
+        let mut both = code::EXIT_THUNK.to_vec();
+        both.resize(second, 0);
+        both.extend(code::NOTE_CALL);
+        permanent.exit_code = permanent.add(&both).map(|place| ExitCode {
+            thunk: ExecutorAddr::new(place),
+            note_call: ExecutorAddr::new(place + second as u64),
+        });
     }
-    permanent.exit_thunk.map(ExecutorAddr::new)
+    permanent.exit_code
 }
 
 impl Permanent {

@@ -37,6 +37,12 @@ pub(crate) fn is_first() -> bool {
     unsafe { libc::gettid() == libc::getpid() }
 }
 
+/// The calling thread's `pthread_self`: no two threads that live have the same.
+pub(crate) fn number() -> u64 {
+    // SAFETY: no precondition.
+    unsafe { libc::pthread_self() }
+}
+
 /// Whether any thread lives beside the first one and those of our own.
 ///
 /// # Errors

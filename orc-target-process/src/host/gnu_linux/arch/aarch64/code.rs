@@ -63,3 +63,17 @@ pub(crate) fn jump_stub(target: u64) -> Vec<u8> {
 pub(crate) const EXIT_THUNK: &[u8] = &[
     0x5f, 0x24, 0x03, 0xd5, 0x10, 0, 0x40, 0xf9, 0, 0x02, 0x1f, 0xd6,
 ];
+
+/// Code that stores 1 to the second word of its argument:
+///
+/// ```text
+///    0  5f 24 03 d5            bti  c
+///    4  21 00 80 d2            mov  x1, 1
+///    8  00 20 00 91            add  x0, x0, 8
+///   12  01 fc 9f c8            stlr x1, [x0]
+///   16  c0 03 5f d6            ret
+/// ```
+pub(crate) const NOTE_CALL: &[u8] = &[
+    0x5f, 0x24, 0x03, 0xd5, 0x21, 0, 0x80, 0xd2, 0, 0x20, 0, 0x91, 0x01, 0xfc, 0x9f, 0xc8, 0xc0,
+    0x03, 0x5f, 0xd6,
+];

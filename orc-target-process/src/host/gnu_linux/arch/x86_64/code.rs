@@ -32,3 +32,14 @@ pub(crate) fn jump_stub(target: u64) -> Vec<u8> {
 ///    4  ff 27                  jmp  *(%rdi)
 /// ```
 pub(crate) const EXIT_THUNK: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x27];
+
+/// Code that stores 1 to the second word of its argument:
+///
+/// ```text
+///    0  f3 0f 1e fa                endbr64
+///    4  48 c7 47 08 01 00 00 00    movq $1, 8(%rdi)
+///   12  c3                         ret
+/// ```
+pub(crate) const NOTE_CALL: &[u8] = &[
+    0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0xc7, 0x47, 0x08, 1, 0, 0, 0, 0xc3,
+];
