@@ -11,6 +11,7 @@ pub mod command;
 pub mod compare;
 pub mod conformance;
 pub mod features;
+pub mod imports;
 pub mod lines;
 pub mod listener;
 pub mod needs;

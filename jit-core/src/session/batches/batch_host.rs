@@ -12,10 +12,10 @@ use crate::graph::SymbolId;
 use crate::name::NameId;
 use crate::object::{ObjectFile, SymbolKind};
 
-use crate::session::Inner;
-use crate::session::batches::deferred::Effects;
+use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::query::Countdown;
-use crate::session::lookup::libraries::ProgramPart;
+use crate::session::handles::definitions::Inner;
+use crate::session::lookup::program_part::ProgramPart;
 use crate::session::lookup::resolve::{Answer, Resolver, Slot, SlotNumbers};
 use crate::session::tables::ids::{BatchKey, IdHash, IdMap};
 use crate::session::tables::state::{Phase, State};
@@ -72,10 +72,10 @@ impl Host {
     }
 
     /// Does what a report of the linker comes to.
-    fn change(&self, change: impl FnOnce(&mut State, &mut Effects)) {
-        let mut effects = Effects::default();
-        change(&mut self.session.state.lock(), &mut effects);
-        effects.run(&self.session);
+    fn change(&self, change: impl FnOnce(&mut State, &mut DeferredCalls)) {
+        let mut deferred = DeferredCalls::default();
+        change(&mut self.session.state.lock(), &mut deferred);
+        deferred.run(&self.session);
     }
 }
 
@@ -130,7 +130,7 @@ impl BatchHost for Host {
 
     fn resolved(&self, addresses: Vec<UnitAddresses>) {
         let units = self.objects.iter().map(|(unit, _)| *unit);
-        self.change(|state, effects| state.resolved(self.batch, units.zip(addresses), effects));
+        self.change(|state, deferred| state.resolved(self.batch, units.zip(addresses), deferred));
     }
 
     fn when_dependencies_resolved(&self, then: Box<dyn FnOnce(Result<(), LinkError>) + Send>) {
@@ -161,14 +161,14 @@ impl BatchHost for Host {
 
     fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>) {
         self.finished.store(true, Ordering::Release);
-        self.change(|state, effects| {
-            state.emitted(&self.session, self.batch, allocations, effects);
+        self.change(|state, deferred| {
+            state.emitted(&self.session, self.batch, allocations, deferred);
         });
     }
 
     fn failed(&self, error: LinkError) {
         self.finished.store(true, Ordering::Release);
-        self.change(|state, effects| state.fail_first_cause(self.batch, error, effects));
+        self.change(|state, deferred| state.fail_first_cause(self.batch, error, deferred));
     }
 }
 

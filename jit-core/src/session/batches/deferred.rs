@@ -13,14 +13,13 @@ use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
 use crate::platform::ReleaseCause;
 
-use crate::session::Inner;
 use crate::session::batches::query::{Collected, Countdown, Query};
-use crate::session::handles::generator::Generator;
+use crate::session::handles::definitions::{Generator, Inner, Materializer};
 use crate::session::tables::unit::Source;
 
 /// What to call once the lock is released.
 #[derive(Default)]
-pub(in crate::session) struct Effects {
+pub(in crate::session) struct DeferredCalls {
     /// Trackers whose code is to be asked whether it can go.
     pub(in crate::session) leaving: Vec<Leaving>,
     /// Memory to give back, with the order in which it became final: newest goes first.
@@ -53,9 +52,10 @@ pub(in crate::session) enum Garbage {
     Archive(Arc<dyn LazyObjects>),
     Library(Arc<dyn NativeLibrary>),
     Generator(Arc<dyn Generator>),
+    Materializer(Arc<dyn Materializer>),
 }
 
-impl Effects {
+impl DeferredCalls {
     /// Those of what a client removes.
     pub(in crate::session) fn of_removal() -> Self {
         Self {

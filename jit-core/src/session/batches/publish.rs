@@ -12,8 +12,8 @@ use crate::batch::{TrackerId, UnitAddresses, UnitId};
 use crate::error::LinkError;
 use crate::executor::Finalized;
 
-use crate::session::Inner;
-use crate::session::batches::deferred::{Effects, Garbage};
+use crate::session::batches::deferred::DeferredCalls;
+use crate::session::handles::definitions::Inner;
 use crate::session::tables::ids::{BatchKey, IdSet};
 use crate::session::tables::state::{Phase, State};
 use crate::session::tables::unit::UnitState;
@@ -24,7 +24,7 @@ impl State {
         &mut self,
         key: BatchKey,
         addresses: impl IntoIterator<Item = (UnitId, UnitAddresses)>,
-        effects: &mut Effects,
+        deferred: &mut DeferredCalls,
     ) {
         let Some(batch) = self.batches.get_mut(&key) else {
             return;
@@ -34,7 +34,7 @@ impl State {
             self.units[unit].addresses = addresses;
         }
         let waiting = batch.on_resolved.drain(..).map(|waits| (waits, Ok(())));
-        effects.resolved.extend(waiting);
+        deferred.resolved.extend(waiting);
     }
 
     /// Takes a batch's memory over, and makes ready what is ready now.
@@ -43,9 +43,9 @@ impl State {
         session: &Arc<Inner>,
         key: BatchKey,
         allocations: Vec<(TrackerId, Box<dyn Finalized>)>,
-        effects: &mut Effects,
+        deferred: &mut DeferredCalls,
     ) {
-        self.resolved(key, None, effects);
+        self.resolved(key, None, deferred);
         let allocations: Vec<_> = allocations
             .into_iter()
             .map(|(tracker, memory)| (tracker, self.next_allocation(), memory))
@@ -57,13 +57,13 @@ impl State {
             let memory = allocations
                 .into_iter()
                 .map(|(_, order, memory)| (order, memory));
-            effects.releases.extend(memory);
+            deferred.releases.extend(memory);
             return;
         };
         batch.allocations = allocations;
         batch.phase = Phase::Emitted;
         if let Some(error) = batch.doomed.clone() {
-            self.fail(key, &error, effects);
+            self.fail(key, &error, deferred);
             return;
         }
         let mut next = vec![key];
@@ -71,7 +71,7 @@ impl State {
             let Some(ready) = self.ready_from(key) else {
                 continue;
             };
-            self.make_ready(session, &ready, &mut next, effects);
+            self.make_ready(session, &ready, &mut next, deferred);
         }
     }
 
@@ -142,7 +142,7 @@ impl State {
         session: &Arc<Inner>,
         ready: &[BatchKey],
         next: &mut Vec<BatchKey>,
-        effects: &mut Effects,
+        deferred: &mut DeferredCalls,
     ) {
         let mut queries = Vec::new();
         for key in ready {
@@ -155,11 +155,11 @@ impl State {
             for (tracker, order, memory) in batch.allocations {
                 match self.trackers.get_mut(&tracker) {
                     Some(tracker) => tracker.allocations.push((order, memory)),
-                    None => effects.releases.push((order, memory)),
+                    None => deferred.releases.push((order, memory)),
                 }
             }
             if let Some((client, _)) = batch.client {
-                self.drop_materializer(client, effects);
+                self.drop_materializer(client, deferred);
             }
             next.extend(batch.dependents);
             queries.extend(batch.queries);
@@ -167,7 +167,7 @@ impl State {
         for query in queries {
             if query.one_is_ready() {
                 let outcome = query.collect(session, self);
-                effects.queries.push((query, outcome));
+                deferred.queries.push((query, outcome));
             }
         }
     }
@@ -191,7 +191,7 @@ impl State {
         &mut self,
         key: BatchKey,
         error: &LinkError,
-        effects: &mut Effects,
+        deferred: &mut DeferredCalls,
     ) {
         let mut failing = vec![key];
         while let Some(key) = failing.pop() {
@@ -204,18 +204,18 @@ impl State {
                 }
             }
             let memory = batch.allocations.into_iter();
-            effects
+            deferred
                 .releases
                 .extend(memory.map(|(_, order, memory)| (order, memory)));
             for unit in batch.units {
-                self.roll_back(unit, effects);
+                self.roll_back(unit, deferred);
             }
             let failed = |waits| (waits, Err(error.clone()));
-            effects
+            deferred
                 .resolved
                 .extend(batch.on_resolved.into_iter().map(failed));
             let failed = |query| (query, Err(error.clone()));
-            effects
+            deferred
                 .queries
                 .extend(batch.queries.into_iter().map(failed));
             for dependent in batch.dependents {
@@ -231,10 +231,10 @@ impl State {
         &mut self,
         key: BatchKey,
         error: LinkError,
-        effects: &mut Effects,
+        deferred: &mut DeferredCalls,
     ) {
         let marked = self.batches.get(&key).and_then(|b| b.doomed.clone());
-        self.fail(key, &marked.unwrap_or(error), effects);
+        self.fail(key, &marked.unwrap_or(error), deferred);
     }
 
     /// Marks a batch that will have to fail. True if that can happen now.
@@ -247,7 +247,7 @@ impl State {
     }
 
     /// Returns a unit of a failed batch to where it was before.
-    fn roll_back(&mut self, id: UnitId, effects: &mut Effects) {
+    fn roll_back(&mut self, id: UnitId, deferred: &mut DeferredCalls) {
         let unit = &mut self.units[id];
         unit.state = UnitState::NeverSearched;
         unit.addresses = Vec::new();
@@ -258,10 +258,10 @@ impl State {
             removed = tracker.removed;
         }
         if removed {
-            effects.garbage.push(Garbage::Unit(self.units.free(id)));
-            self.release_if_unused(tracker, effects);
+            self.free_unit(id, deferred);
+            self.release_if_unused(tracker, deferred);
         } else if let Some(client) = replaces {
-            self.take_back(id, client, effects);
+            self.take_back(id, client, deferred);
         }
     }
 

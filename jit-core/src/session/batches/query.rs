@@ -13,8 +13,7 @@ use crate::native::NativeSymbol;
 use crate::object::SymbolKind;
 use orc_shared::ExecutorAddr;
 
-use crate::session::Inner;
-use crate::session::handles::symbol::{CodeGuard, Symbol};
+use crate::session::handles::definitions::{CodeGuard, Inner, Symbol};
 use crate::session::tables::state::State;
 use crate::session::tables::unit::Source;
 

@@ -12,23 +12,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use orc_system::waiting::prepare_to_wait;
-use parking_lot::{Condvar, Mutex};
 
-use crate::batch::BatchHost;
 use crate::error::LinkError;
 
-use crate::session::Inner;
-use crate::session::batches::deferred::Effects;
-use crate::session::handles::materializer::Responsibility;
+use crate::session::batches::deferred::DeferredCalls;
+use crate::session::handles::definitions::{Inner, Responsibility};
 use crate::session::tables::ids::{BatchKey, IdSet};
 use crate::session::tables::state::Work;
-
-/// Wakes waiting threads when a lookup is answered or new work exists.
-#[derive(Default)]
-pub(in crate::session) struct Progress {
-    events: Mutex<u64>,
-    changed: Condvar,
-}
 
 thread_local! {
     /// Batches whose resolution, link or materializer this thread is in.
@@ -128,11 +118,11 @@ impl Inner {
     }
 
     fn fail(self: &Arc<Self>, batch: BatchKey, error: LinkError) {
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         self.state
             .lock()
-            .fail_first_cause(batch, error, &mut effects);
-        effects.run(self);
+            .fail_first_cause(batch, error, &mut deferred);
+        deferred.run(self);
     }
 
     /// Lets the dispatcher start a batch's work.
@@ -192,5 +182,38 @@ impl Inner {
     pub(in crate::session) fn wake_waiting(&self) {
         *self.progress.events.lock() += 1;
         self.progress.changed.notify_all();
+    }
+}
+
+/// A batch that is ready to be linked, and clients' units to start with it.
+pub(in crate::session) struct Formed {
+    pub(in crate::session) session: Arc<Inner>,
+    pub(in crate::session) link: Option<BatchKey>,
+    pub(in crate::session) clients: Vec<BatchKey>,
+}
+
+impl Formed {
+    /// Starts clients' materializers through the dispatcher, and the link on this thread.
+    pub(in crate::session) fn start(self) {
+        self.dispatch_clients();
+        if let Some(key) = self.link {
+            self.session.start_work(key);
+        }
+    }
+
+    /// Starts everything through the dispatcher.
+    pub(in crate::session) fn dispatch(self) {
+        if let Some(key) = self.link {
+            self.session.dispatch_work(key);
+        }
+        self.dispatch_clients();
+    }
+
+    fn dispatch_clients(&self) {
+        for client in &self.clients {
+            self.session.dispatch_work(*client);
+        }
+        // Threads that wait for this batch may find work that it now depends on.
+        self.session.wake_waiting();
     }
 }

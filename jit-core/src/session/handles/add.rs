@@ -11,9 +11,9 @@ use crate::native::NativeLibrary;
 use crate::object::{LazyObjects, Linkage, ObjectError, ObjectFile, Scope, SymbolKind};
 use crate::threads;
 
-use crate::session::handles::dylib::Dylib;
-use crate::session::handles::materializer::{Materializer, Promise, made_interface};
-use crate::session::handles::tracker::Tracker;
+use crate::ids::UnitId;
+use crate::session::handles::definitions::{Dylib, Materializer, Tracker};
+use crate::session::handles::materializer::{Promise, made_interface};
 use crate::session::messages::clash;
 use crate::session::tables::state::{Native, State};
 use crate::session::tables::unit::{LinkRank, Source, Unit, UnitState};
@@ -139,7 +139,8 @@ impl Tracker {
         let source = Source::Absolute(Arc::new(interface), "absolute symbols".into());
         let addresses = symbols.iter().map(|symbol| symbol.addr).collect();
         let mut state = self.session.state.lock();
-        self.add_source(&mut state, source, Some(addresses))
+        self.add_source(&mut state, source, Some(addresses))?;
+        Ok(())
     }
 
     /// Adds names that stand for others. A use of one is a use of the other: no code is between.
@@ -186,9 +187,11 @@ impl Tracker {
     ) -> Result<(), LinkError> {
         let interface = made_interface(promises.iter().copied());
         let name = materializer.name().into();
-        let source = Source::Client(Arc::new(interface), materializer, name);
+        let source = Source::Client(Arc::new(interface), name);
         let mut state = self.session.state.lock();
-        self.add_source(&mut state, source, None)
+        let unit = self.add_source(&mut state, source, None)?;
+        state.materializers.insert(unit, materializer);
+        Ok(())
     }
 
     /// Adds a unit; with addresses, it is ready at once.
@@ -197,7 +200,7 @@ impl Tracker {
         state: &mut State,
         source: Source,
         addresses: Option<Vec<ExecutorAddr>>,
-    ) -> Result<(), LinkError> {
+    ) -> Result<UnitId, LinkError> {
         state.live_tracker(self.id)?;
         let rank: LinkRank = (state.dylib_mut(self.dylib).next_rank(), 0);
         let mut unit = Unit::new(source.clone(), self.dylib, self.id, rank, None);
@@ -206,7 +209,7 @@ impl Tracker {
             unit.state = UnitState::Ready;
         }
         match state.add_unit(unit, None) {
-            Ok(_) => Ok(()),
+            Ok((id, _)) => Ok(id),
             Err(clashes) => {
                 let name = source.name();
                 Err(clash::error(&self.session, state, &name, &clashes))

@@ -11,23 +11,13 @@ use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::{LazyObjects, ObjectFile};
 
-use crate::session::Inner;
-use crate::session::Session;
-use crate::session::handles::generator::Generator;
-use crate::session::handles::materializer::{Materializer, Promise};
-use crate::session::handles::symbol::Symbol;
-use crate::session::handles::tracker::Tracker;
+use crate::session::handles::definitions::{
+    Dylib, Generator, Materializer, Session, Symbol, Tracker,
+};
+use crate::session::handles::materializer::Promise;
 use crate::session::lookup::resolve::{Extra, Need, Request, Resolver};
 use crate::session::tables::ids::IdSet;
 use crate::session::tables::state::Native;
-
-/// A dylib of a session: a symbol table with a link order. A handle, cheap to clone, which keeps the
-/// session alive.
-#[derive(Clone)]
-pub struct Dylib {
-    pub(in crate::session) session: Arc<Inner>,
-    pub(in crate::session) id: DylibId,
-}
 
 /// What a lookup asks for, beside the names.
 #[derive(Clone, Debug, Default)]

@@ -10,9 +10,8 @@ use crate::executor::Finalized;
 use crate::name::NameId;
 use crate::object::{Definition, Linkage, ObjectFile, ObjectInterface, Scope, SymbolKind};
 
-use crate::session::Dylib;
-use crate::session::Inner;
-use crate::session::batches::deferred::{Effects, Garbage};
+use crate::session::batches::deferred::{DeferredCalls, Garbage};
+use crate::session::handles::definitions::{Dylib, Inner, Responsibility};
 use crate::session::lookup::resolve::Resolver;
 use crate::session::messages::clash;
 use crate::session::tables::ids::{BatchKey, NameMap};
@@ -48,31 +47,6 @@ impl Promise {
     }
 }
 
-/// Produces symbols when a lookup needs one of them. Added with [`crate::session::Tracker::add_materializer`].
-pub trait Materializer: Send + Sync {
-    /// The name for messages.
-    fn name(&self) -> String;
-
-    /// Starts to produce the symbols. Called without any lock held, on a thread of the dispatcher or of a
-    /// lookup that needs them; once, and again for lookups after a failure. The work may go on after it returns, on
-    /// any thread: the responsibility says how it ends. Dropping that unused is a failure.
-    fn materialize(&self, responsibility: Responsibility);
-}
-
-/// The duty to produce the symbols of one unit: first [`Self::resolve`], then [`Self::emit`]; or
-/// [`Self::link`] an object that defines them; or [`Self::fail`].
-pub struct Responsibility {
-    session: Arc<Inner>,
-    batch: BatchKey,
-    unit: UnitId,
-    dylib: DylibId,
-    tracker: TrackerId,
-    interface: Arc<ObjectInterface>,
-    who: Arc<str>,
-    requested: Vec<NameId>,
-    settled: bool,
-}
-
 impl Responsibility {
     /// Hands a client's batch to its materializer.
     pub(in crate::session) fn start(session: &Arc<Inner>, batch: BatchKey) {
@@ -82,8 +56,11 @@ impl Responsibility {
             else {
                 return;
             };
+            let Some(materializer) = state.materializers.get(&unit) else {
+                return;
+            };
             let state = &state.units[unit];
-            let Source::Client(interface, materializer, who) = &state.source else {
+            let Source::Client(interface, who) = &state.source else {
                 return;
             };
             let responsibility = Self {
@@ -137,7 +114,7 @@ impl Responsibility {
     /// responsibility is dropped.
     pub fn resolve(&self, addresses: &[(NameId, ExecutorAddr)]) -> Result<(), LinkError> {
         let by_name: NameMap<ExecutorAddr> = addresses.iter().copied().collect();
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         {
             let mut state = self.session.state.lock();
             state.check_alive(self.batch)?;
@@ -155,9 +132,9 @@ impl Responsibility {
             }
             let definitions = self.interface.definitions.iter();
             let all = definitions.map(|d| by_name.get(&d.name).copied().unwrap_or_default());
-            state.resolved(self.batch, [(self.unit, all.collect())], &mut effects);
+            state.resolved(self.batch, [(self.unit, all.collect())], &mut deferred);
         }
-        effects.run(&self.session);
+        deferred.run(&self.session);
         Ok(())
     }
 
@@ -201,26 +178,26 @@ impl Responsibility {
     /// # Errors
     /// When the symbols have no addresses yet, or the unit was removed; the memory is released.
     pub fn emit(mut self, memory: Vec<Box<dyn Finalized>>) -> Result<(), LinkError> {
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         let outcome = {
             let mut state = self.session.state.lock();
             let outcome = state.check_emit(self.batch, self.unit);
             let memory = memory.into_iter().map(|memory| (self.tracker, memory));
             match &outcome {
                 Ok(()) => {
-                    state.emitted(&self.session, self.batch, memory.collect(), &mut effects);
+                    state.emitted(&self.session, self.batch, memory.collect(), &mut deferred);
                 }
                 Err(error) => {
                     let order = u64::MAX;
                     let memory = memory.map(|(_, memory)| (order, memory));
-                    effects.releases.extend(memory);
-                    state.fail_first_cause(self.batch, error.clone(), &mut effects);
+                    deferred.releases.extend(memory);
+                    state.fail_first_cause(self.batch, error.clone(), &mut deferred);
                 }
             }
             outcome
         };
         self.settled = true;
-        effects.run(&self.session);
+        deferred.run(&self.session);
         outcome
     }
 
@@ -252,12 +229,12 @@ impl Responsibility {
     }
 
     fn fail_with(&self, error: LinkError) {
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         self.session
             .state
             .lock()
-            .fail_first_cause(self.batch, error, &mut effects);
-        effects.run(&self.session);
+            .fail_first_cause(self.batch, error, &mut deferred);
+        deferred.run(&self.session);
     }
 
     fn broken(&self, message: String) -> LinkError {
@@ -387,13 +364,19 @@ impl State {
     }
 
     /// A client's unit is ready: its materializer is not needed any more.
-    pub(in crate::session) fn drop_materializer(&mut self, id: UnitId, effects: &mut Effects) {
+    pub(in crate::session) fn drop_materializer(
+        &mut self,
+        id: UnitId,
+        deferred: &mut DeferredCalls,
+    ) {
         let unit = &mut self.units[id];
-        if let Source::Client(interface, _, who) = &unit.source {
-            let produced = Source::Absolute(interface.clone(), who.clone());
-            let source = std::mem::replace(&mut unit.source, produced);
-            effects.garbage.push(Garbage::Unit(source));
+        if let Source::Client(interface, who) = &unit.source {
+            unit.source = Source::Absolute(interface.clone(), who.clone());
         }
+        let materializer = self.materializers.remove(&id);
+        deferred
+            .garbage
+            .extend(materializer.map(Garbage::Materializer));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a lookup gives: addresses, and guards that keep the code behind them.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
 
@@ -9,20 +9,10 @@ use crate::executor::ExecutorControl;
 use crate::native::NativeSymbol;
 use crate::object::SymbolKind;
 
-use crate::session::Inner;
-use crate::session::batches::deferred::Effects;
+use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::query::native_kind;
+use crate::session::handles::definitions::{CodeGuard, Guarded, Inner, Symbol};
 use crate::session::tables::state::State;
-
-/// A symbol that is linked and ready for use.
-#[derive(Clone, Debug)]
-pub struct Symbol {
-    pub(in crate::session) addr: ExecutorAddr,
-    pub(in crate::session) kind: SymbolKind,
-    pub(in crate::session) size: u64,
-    pub(in crate::session) code: Option<CodeGuard>,
-    pub(in crate::session) executor: Weak<dyn ExecutorControl>,
-}
 
 impl Symbol {
     /// Its address; for a thread-local of JIT'd code, the offset from the thread pointer. Null for a
@@ -84,19 +74,6 @@ impl Symbol {
     }
 }
 
-/// Keeps the memory of one tracker's code, and of all code it refers to, while it lives.
-///
-/// Removing a tracker while guards of it live makes its names unknown at once and gives its memory
-/// back when the last guard is dropped, on the thread that drops it; a failure then goes to the
-/// session's error handler. A guard also keeps the session.
-#[derive(Clone)]
-pub struct CodeGuard(Arc<Guarded>);
-
-struct Guarded {
-    session: Arc<Inner>,
-    tracker: TrackerId,
-}
-
 impl CodeGuard {
     /// Called under the session's lock, of which `state` is the content.
     pub(in crate::session) fn new(
@@ -122,15 +99,15 @@ impl CodeGuard {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         {
             let mut state = self.session.state.lock();
             if let Some(tracker) = state.trackers.get_mut(&self.tracker) {
                 tracker.guards -= 1;
-                state.release_if_unused(self.tracker, &mut effects);
+                state.release_if_unused(self.tracker, &mut deferred);
             }
         }
-        effects.run(&self.session);
+        deferred.run(&self.session);
     }
 }
 

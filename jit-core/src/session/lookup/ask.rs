@@ -13,8 +13,7 @@ use crate::native::NativeSymbol;
 use crate::object::{LazyObjects, ObjectFile};
 use crate::threads;
 
-use crate::session::Dylib;
-use crate::session::handles::generator::Wanted;
+use crate::session::handles::definitions::{Dylib, Wanted};
 use crate::session::lookup::probe::Asked;
 use crate::session::lookup::resolve::{Need, Resolver, Want};
 use crate::session::messages::clash;

@@ -7,21 +7,17 @@ use crate::error::LinkError;
 use crate::name::NameId;
 use crate::object::SymbolKind;
 
-use crate::session::Inner;
+use crate::object::{Claims, Definition, Linkage};
 use crate::session::batches::batch_host::Host;
-use crate::session::batches::deferred::Effects;
+use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::query::{Found, Query, Then};
+use crate::session::batches::work::Formed;
+use crate::session::handles::definitions::Inner;
 use crate::session::lookup::resolve::{Answer, Resolver};
 use crate::session::tables::ids::{BatchKey, IdSet};
 use crate::session::tables::state::{Phase, State, Work};
+use crate::session::tables::symbol_table::SymbolTable;
 use crate::session::tables::unit::{Source, Unit, UnitState};
-
-/// A batch that is ready to be linked, and clients' units to start with it.
-pub(in crate::session) struct Formed {
-    session: Arc<Inner>,
-    link: Option<BatchKey>,
-    clients: Vec<BatchKey>,
-}
 
 impl Resolver<'_> {
     /// Makes the batch out of what was claimed and found, or reports why it cannot be.
@@ -38,7 +34,7 @@ impl Resolver<'_> {
             return None;
         }
         let session = self.session.clone();
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         let mut guard = session.state.lock();
         let units = match self.form_locked(&mut guard, names, then) {
             Ok(units) => units,
@@ -69,10 +65,10 @@ impl Resolver<'_> {
             }
         } else if !guard.is_client_batch(key) {
             // Nothing to link; the lookup still waits for what it refers to.
-            guard.emitted(&session, key, Vec::new(), &mut effects);
+            guard.emitted(&session, key, Vec::new(), &mut deferred);
         }
         drop(guard);
-        effects.run(&session);
+        deferred.run(&session);
         Some(Formed {
             session,
             link,
@@ -192,7 +188,7 @@ impl Resolver<'_> {
             let Source::Object(object) = &unit.source else {
                 return None;
             };
-            let mut claims = unit.claims(&state.dylib(unit.dylib).table);
+            let mut claims = claims(unit, &state.dylib(unit.dylib).table);
             if let Some(program) = &self.program {
                 program.give_up_commons(unit, &mut claims);
             }
@@ -272,28 +268,29 @@ impl State {
     }
 }
 
-impl Formed {
-    /// Starts clients' materializers through the dispatcher, and the link on this thread.
-    pub(in crate::session) fn start(self) {
-        self.dispatch_clients();
-        if let Some(key) = self.link {
-            self.session.start_work(key);
-        }
+/// What the linker has to know of lost and common definitions.
+fn claims(unit: &Unit, table: &SymbolTable) -> Claims {
+    let definitions = &unit.source.interface().definitions;
+    let symbol = |index: &u32| definitions.get(*index as usize).map(|d| d.symbol);
+    let mut lost_symbols: Vec<u32> = unit.lost.iter().filter_map(symbol).collect();
+    lost_symbols.sort_unstable();
+    let mut commons = Vec::new();
+    if unit.has_commons {
+        commons.extend(definitions.iter().filter_map(|d| common(d, table)));
+        commons.retain(|(symbol, ..)| lost_symbols.binary_search(symbol).is_err());
+        commons.sort_unstable();
     }
+    Claims {
+        lost_groups: unit.lost_groups.clone(),
+        lost_symbols,
+        commons,
+    }
+}
 
-    /// Starts everything through the dispatcher.
-    pub(in crate::session) fn dispatch(self) {
-        if let Some(key) = self.link {
-            self.session.dispatch_work(key);
-        }
-        self.dispatch_clients();
-    }
-
-    fn dispatch_clients(&self) {
-        for client in &self.clients {
-            self.session.dispatch_work(*client);
-        }
-        // Threads that wait for this batch may find work that it now depends on.
-        self.session.wake_waiting();
-    }
+fn common(definition: &Definition, table: &SymbolTable) -> Option<(u32, u64, u64)> {
+    let Linkage::Common { size, align } = definition.linkage else {
+        return None;
+    };
+    let (size, align) = table.common_size(definition.name).unwrap_or((size, align));
+    Some((definition.symbol, size, align))
 }

@@ -12,72 +12,10 @@ use crate::batch::{DylibId, Resolution};
 use crate::executor::api::NativeKind;
 use crate::name::NameId;
 use crate::native::NativeSymbol;
-use crate::object::{Claims, Linkage};
 
 use crate::session::lookup::resolve::{Answer, Need, Resolver};
-use crate::session::tables::ids::IdSet;
 use crate::session::tables::state::Native;
 use crate::session::tables::symbol_table::Strength;
-use crate::session::tables::unit::Unit;
-
-/// What resolution knows of the program that it is for.
-pub(in crate::session) struct ProgramPart {
-    pub(in crate::session) dylib: DylibId,
-    /// Ranks of libraries whose needs are wanted.
-    heard: IdSet<u32>,
-    /// Common symbols of its objects that libraries have not been asked for.
-    pub(in crate::session) commons: Vec<NameId>,
-    /// Those that are libraries' variables.
-    given_up: IdSet<NameId>,
-}
-
-impl ProgramPart {
-    pub(in crate::session) fn new(dylib: DylibId) -> Self {
-        Self {
-            dylib,
-            heard: IdSet::default(),
-            commons: Vec::new(),
-            given_up: IdSet::default(),
-        }
-    }
-
-    /// Whether the name is that of a common symbol that became a library's variable.
-    pub(in crate::session) fn has_given_up(&self, dylib: DylibId, name: NameId) -> bool {
-        dylib == self.dylib && self.given_up.contains(&name)
-    }
-
-    /// Turns a unit's common symbols that are libraries' variables into references.
-    pub(in crate::session) fn give_up_commons(&self, unit: &Unit, claims: &mut Claims) {
-        if self.given_up.is_empty() || !unit.has_commons || unit.dylib != self.dylib {
-            return;
-        }
-        let definitions = &unit.source.interface().definitions;
-        let lost = definitions.iter().filter(|definition| {
-            matches!(definition.linkage, Linkage::Common { .. })
-                && self.given_up.contains(&definition.name)
-        });
-        claims.lost_symbols.extend(lost.map(|d| d.symbol));
-        claims.lost_symbols.sort_unstable();
-        claims.lost_symbols.dedup();
-        let lost = &claims.lost_symbols;
-        claims
-            .commons
-            .retain(|(symbol, ..)| lost.binary_search(symbol).is_err());
-    }
-}
-
-/// A library's variable that a common symbol of the name stands for.
-pub(in crate::session) fn variable(native: &Native, name: &[u8]) -> Option<NativeSymbol> {
-    let symbol = native.library.find(name)?;
-    let is_variable = symbol.kind == NativeKind::Data && !symbol.weak;
-    is_variable.then(|| NativeSymbol {
-        name: name.to_vec(),
-        symbol,
-        library: Some(native.library.clone()),
-        load_bias: native.load_bias,
-        weak: false,
-    })
-}
 
 impl Resolver<'_> {
     /// The libraries of a dylib, in order.
@@ -197,4 +135,17 @@ impl Resolver<'_> {
         self.extras.push(Resolution::Native(Box::new(native)));
         self.slots[slot as usize].answer = Answer::Extra(extra);
     }
+}
+
+/// A library's variable that a common symbol of the name stands for.
+pub(in crate::session) fn variable(native: &Native, name: &[u8]) -> Option<NativeSymbol> {
+    let symbol = native.library.find(name)?;
+    let is_variable = symbol.kind == NativeKind::Data && !symbol.weak;
+    is_variable.then(|| NativeSymbol {
+        name: name.to_vec(),
+        symbol,
+        library: Some(native.library.clone()),
+        load_bias: native.load_bias,
+        weak: false,
+    })
 }

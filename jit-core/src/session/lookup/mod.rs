@@ -5,4 +5,5 @@ pub(in crate::session) mod commons;
 pub(in crate::session) mod form_batch;
 pub(in crate::session) mod libraries;
 pub(in crate::session) mod probe;
+pub(in crate::session) mod program_part;
 pub(in crate::session) mod resolve;

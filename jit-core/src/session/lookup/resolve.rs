@@ -21,12 +21,12 @@ use crate::name::NameId;
 use crate::name_pages::NamePages;
 use crate::object::Linkage;
 
-use crate::session::Inner;
-use crate::session::batches::deferred::Effects;
+use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::query::Then;
+use crate::session::batches::work::Formed;
 use crate::session::batches::work::WithinBatch;
-use crate::session::lookup::form_batch::Formed;
-use crate::session::lookup::libraries::ProgramPart;
+use crate::session::handles::definitions::Inner;
+use crate::session::lookup::program_part::ProgramPart;
 use crate::session::tables::ids::{BatchKey, IdMap, IdSet};
 use crate::session::tables::state::{Phase, State};
 use crate::session::tables::unit::{Source, UnitState};
@@ -490,15 +490,15 @@ impl<'a> Resolver<'a> {
 
     /// Gives up: everything claimed goes back, and all who wait get the error.
     pub(in crate::session) fn give_up(self, error: &LinkError, then: Option<Then>) {
-        let mut effects = Effects::default();
+        let mut deferred = DeferredCalls::default();
         {
             let mut state = self.session.state.lock();
-            state.fail_first_cause(self.batch, error.clone(), &mut effects);
+            state.fail_first_cause(self.batch, error.clone(), &mut deferred);
             for client in self.clients {
-                state.fail_first_cause(client, error.clone(), &mut effects);
+                state.fail_first_cause(client, error.clone(), &mut deferred);
             }
         }
-        effects.run(self.session);
+        deferred.run(self.session);
         if let Some(then) = then {
             then(Err(error.clone()));
         }

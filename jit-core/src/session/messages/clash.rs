@@ -7,7 +7,7 @@ use crate::error::LinkError;
 use crate::error::duplicates::{DuplicateDefinitions, DuplicateReason, DuplicateSymbol};
 use crate::object::Linkage;
 
-use crate::session::Inner;
+use crate::session::handles::definitions::Inner;
 use crate::session::tables::state::State;
 use crate::session::tables::symbol_table::{Clash, ClashKind, Strength};
 

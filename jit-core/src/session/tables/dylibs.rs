@@ -6,44 +6,39 @@
 
 use crate::batch::DylibId;
 
-use crate::session::tables::state::DylibState;
-
 /// Places are numbered with so many bits, and the dylibs of a place with the rest.
 const PLACE_BITS: u32 = 20;
 const PLACES: u32 = 1 << PLACE_BITS;
 
-/// See the module.
-pub(in crate::session) struct Dylibs {
-    slots: Vec<Slot>,
+/// See the module. `D` is what is known of a dylib; the default of it is what a closed one looks like.
+pub(in crate::session) struct Dylibs<D> {
+    slots: Vec<Slot<D>>,
     /// Places to use again.
     free: Vec<u32>,
     /// What closed ones look like.
-    closed: Box<DylibState>,
+    closed: Box<D>,
     created: u64,
 }
 
-struct Slot {
+struct Slot<D> {
     id: DylibId,
-    dylib: Option<Box<DylibState>>,
+    dylib: Option<Box<D>>,
 }
 
-impl Default for Dylibs {
+impl<D: Default> Default for Dylibs<D> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            closed: Box::new(DylibState::closed()),
+            closed: Box::new(D::default()),
             created: 0,
         }
     }
 }
 
-impl Dylibs {
+impl<D: Default> Dylibs<D> {
     /// Adds a dylib, whose state `make` gives.
-    pub(in crate::session) fn add(
-        &mut self,
-        make: impl FnOnce(DylibId, u64) -> DylibState,
-    ) -> DylibId {
+    pub(in crate::session) fn add(&mut self, make: impl FnOnce(DylibId, u64) -> D) -> DylibId {
         let place = self.free.pop().unwrap_or_else(|| {
             let place = u32::try_from(self.slots.len()).unwrap_or(PLACES);
             assert!(place < PLACES, "fewer than 2^20 dylibs are open");
@@ -61,7 +56,7 @@ impl Dylibs {
 
     /// Takes a dylib out, if it is there.
     #[must_use]
-    pub(in crate::session) fn remove(&mut self, id: DylibId) -> Option<Box<DylibState>> {
+    pub(in crate::session) fn remove(&mut self, id: DylibId) -> Option<Box<D>> {
         let slot = self.slots.get_mut(place(id)).filter(|slot| slot.id == id)?;
         let dylib = slot.dylib.take()?;
         // A place whose numbers are used up is left alone.
@@ -79,7 +74,7 @@ impl Dylibs {
     }
 
     /// A dylib; an empty one if it was closed.
-    pub(in crate::session) fn get(&self, id: DylibId) -> &DylibState {
+    pub(in crate::session) fn get(&self, id: DylibId) -> &D {
         match self.slots.get(place(id)) {
             Some(Slot {
                 id: known,
@@ -90,22 +85,22 @@ impl Dylibs {
     }
 
     /// A dylib, to change it; one that nobody will see if it was closed.
-    pub(in crate::session) fn get_mut(&mut self, id: DylibId) -> &mut DylibState {
+    pub(in crate::session) fn get_mut(&mut self, id: DylibId) -> &mut D {
         match self.slots.get_mut(place(id)) {
             Some(Slot {
                 id: known,
                 dylib: Some(dylib),
             }) if *known == id => dylib,
             _ => {
-                *self.closed = DylibState::closed();
+                *self.closed = D::default();
                 &mut self.closed
             }
         }
     }
 
     /// All that are open.
-    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (DylibId, &DylibState)> {
-        let open = |slot: &Slot| slot.dylib.is_some();
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (DylibId, &D)> {
+        let open = |slot: &Slot<D>| slot.dylib.is_some();
         let slots = self.slots.iter().filter(move |slot| open(slot));
         slots.filter_map(|slot| Some((slot.id, &**slot.dylib.as_ref()?)))
     }
@@ -120,8 +115,8 @@ fn place(id: DylibId) -> usize {
 mod tests {
     use super::*;
 
-    fn add(dylibs: &mut Dylibs, name: &str) -> DylibId {
-        dylibs.add(|id, created| DylibState::new(name.to_owned(), id, created))
+    fn add(dylibs: &mut Dylibs<String>, name: &str) -> DylibId {
+        dylibs.add(|_, _| name.to_owned())
     }
 
     #[test]
@@ -135,10 +130,10 @@ mod tests {
             seen.push(id);
             assert!(dylibs.remove(id).is_some() && !dylibs.has(id));
             assert!(dylibs.remove(id).is_none());
-            assert_eq!(dylibs.get(id).name, "");
+            assert_eq!(*dylibs.get(id), "");
         }
         assert_eq!(dylibs.slots.len(), 2);
-        assert_eq!(dylibs.get(kept).name, "kept");
+        assert_eq!(*dylibs.get(kept), "kept");
     }
 
     #[test]
@@ -146,8 +141,8 @@ mod tests {
         let mut dylibs = Dylibs::default();
         let id = add(&mut dylibs, "a");
         let _closed = dylibs.remove(id);
-        dylibs.get_mut(id).name.push('x');
-        assert_eq!(dylibs.get_mut(id).name, "");
+        dylibs.get_mut(id).push('x');
+        assert_eq!(*dylibs.get_mut(id), "");
         assert_eq!(dylibs.iter().count(), 0);
     }
 

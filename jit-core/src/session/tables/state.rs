@@ -2,7 +2,7 @@
 //!
 //! The lock is held for table work only: never while parsing, linking, calling a generator, a
 //! materializer or the executor. What has to be called as a result of a change is collected in
-//! [`crate::session::batches::deferred::Effects`] and called after the lock is released.
+//! [`crate::session::batches::deferred::DeferredCalls`] and called after the lock is released.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,17 +10,15 @@ use std::sync::Arc;
 use hashbrown::hash_map::Entry as Place;
 use orc_shared::ExecutorAddr;
 
-use crate::batch::{Batch, DylibId, TrackerId, UnitId};
+use crate::batch::{Batch, BatchHost, DylibId, TrackerId, UnitId};
 use crate::error::LinkError;
 use crate::executor::Finalized;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
 
-use crate::session::batches::batch_host::Host;
-use crate::session::batches::deferred::{Effects, Garbage};
 use crate::session::batches::query::{Countdown, Query};
-use crate::session::handles::generator::Generator;
+use crate::session::handles::definitions::{Generator, Materializer};
 use crate::session::tables::dylibs::Dylibs;
 use crate::session::tables::ids::{BatchKey, IdMap, IdSet, NameMap};
 use crate::session::tables::symbol_table::{Clash, Entry, SymbolTable};
@@ -29,12 +27,14 @@ use crate::session::tables::unit::{LinkRank, Unit, UnitState, Units};
 /// The state of a session.
 #[derive(Default)]
 pub(in crate::session) struct State {
-    pub(in crate::session) dylibs: Dylibs,
+    pub(in crate::session) dylibs: Dylibs<DylibState>,
     /// Closed dylibs of which memory is left, and of how many trackers.
     pub(in crate::session) closing: IdMap<DylibId, usize>,
     pub(in crate::session) units: Units,
     pub(in crate::session) trackers: IdMap<TrackerId, TrackerState>,
     pub(in crate::session) batches: IdMap<BatchKey, BatchState>,
+    /// What clients' units are made by, until they are ready. (Clients are not called under the lock.)
+    pub(in crate::session) materializers: IdMap<UnitId, Arc<dyn Materializer>>,
     /// Removed trackers whose code other threads will still call.
     pub(in crate::session) waiting_for_threads: Vec<TrackerId>,
     next_tracker: u32,
@@ -89,7 +89,7 @@ pub(in crate::session) struct DylibState {
     pub(in crate::session) created: u64,
     next_rank: u32,
     /// Every archive's index as a map, made when a removal first needs it.
-    lazy_index: Option<NameMap<(u32, u32)>>,
+    pub(in crate::session) lazy_index: Option<NameMap<(u32, u32)>>,
 }
 
 /// What can be removed as one.
@@ -175,7 +175,7 @@ pub(in crate::session) struct BatchState {
 pub(in crate::session) enum Work {
     /// A client's materializer.
     Materialize,
-    Link(Box<Batch>, Arc<Host>),
+    Link(Box<Batch>, Arc<dyn BatchHost>),
 }
 
 impl State {
@@ -200,37 +200,6 @@ impl State {
             self.dylib_mut(*other).linked_by.insert(dylib);
         }
         self.dylib_mut(dylib).link_order = order;
-    }
-
-    /// Takes a dylib out of which everything was removed, also out of others' link orders.
-    pub(in crate::session) fn close_dylib(&mut self, id: DylibId, effects: &mut Effects) {
-        let Some(dylib) = self.dylibs.remove(id) else {
-            return;
-        };
-        for other in dylib.linked_by.iter().filter(|other| **other != id) {
-            let other = self.dylib_mut(*other);
-            if other.link_order.contains(&id) {
-                let rest = other.link_order.iter().filter(|linked| **linked != id);
-                other.link_order = rest.copied().collect();
-            }
-        }
-        match dylib.tracker_count {
-            0 => effects.gone.push(id),
-            count => _ = self.closing.insert(id, count),
-        }
-    }
-
-    /// A tracker of a dylib is gone, with its memory.
-    pub(in crate::session) fn tracker_is_gone(&mut self, dylib: DylibId, effects: &mut Effects) {
-        if self.dylibs.has(dylib) {
-            self.dylib_mut(dylib).tracker_count -= 1;
-        } else if let Some(count) = self.closing.get_mut(&dylib) {
-            *count -= 1;
-            if *count == 0 {
-                self.closing.remove(&dylib);
-                effects.gone.push(dylib);
-            }
-        }
     }
 
     /// A new tracker; one that was removed already if the dylib is closed.
@@ -415,29 +384,7 @@ impl DylibState {
             link_order: Arc::new([id]),
             reexported: Vec::new(),
             created,
-            ..Self::closed()
-        }
-    }
-
-    /// What a closed dylib looks like: nothing is in it, and nothing is found from it.
-    pub(in crate::session) fn closed() -> Self {
-        Self {
-            name: String::new(),
-            table: SymbolTable::default(),
-            link_order: Arc::default(),
-            reexported: Vec::new(),
-            archives: BTreeMap::new(),
-            natives: Arc::default(),
-            generators: Vec::new(),
-            units: BTreeMap::new(),
-            initializers: BTreeMap::new(),
-            default_tracker: None,
-            trackers: IdSet::default(),
-            tracker_count: 0,
-            linked_by: IdSet::default(),
-            created: 0,
-            next_rank: 0,
-            lazy_index: None,
+            ..Self::default()
         }
     }
 
@@ -469,26 +416,6 @@ impl DylibState {
         );
         self.lazy_index = None;
         rank
-    }
-
-    /// Removes an archive or a library. Names that a later archive also offers become its.
-    pub(in crate::session) fn remove_provider(&mut self, rank: u32, effects: &mut Effects) {
-        if let Some(archive) = self.archives.remove(&rank) {
-            for (name, _) in archive.objects.index() {
-                self.table.withdraw_lazy(*name, rank, None);
-            }
-            self.lazy_index = None;
-            for (rank, other) in &self.archives {
-                for (name, member) in other.objects.index() {
-                    self.table.offer_lazy(*name, *rank, *member);
-                }
-            }
-            effects.garbage.push(Garbage::Archive(archive.objects));
-        }
-        if let Some(at) = self.natives.iter().position(|native| native.rank == rank) {
-            let native = Arc::make_mut(&mut self.natives).remove(at);
-            effects.garbage.push(Garbage::Library(native.library));
-        }
     }
 
     /// Makes names lazy again whose definition was removed.
@@ -523,5 +450,29 @@ impl DylibState {
     pub(in crate::session) fn defined(&self, name: NameId) -> Option<(UnitId, &Entry)> {
         let entry = self.table.get(name)?;
         Some((entry.unit()?, entry))
+    }
+}
+
+impl Default for DylibState {
+    /// What a closed dylib looks like: nothing is in it, and nothing is found from it.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            table: SymbolTable::default(),
+            link_order: Arc::default(),
+            reexported: Vec::new(),
+            archives: BTreeMap::new(),
+            natives: Arc::default(),
+            generators: Vec::new(),
+            units: BTreeMap::new(),
+            initializers: BTreeMap::new(),
+            default_tracker: None,
+            trackers: IdSet::default(),
+            tracker_count: 0,
+            linked_by: IdSet::default(),
+            created: 0,
+            next_rank: 0,
+            lazy_index: None,
+        }
     }
 }

@@ -16,11 +16,9 @@ use std::sync::Arc;
 
 use crate::batch::{DylibId, TrackerId, UnitAddresses, UnitId};
 use crate::name::NameId;
-use crate::object::{Claims, Definition, Linkage, ObjectFile, ObjectInterface};
+use crate::object::{Definition, ObjectFile, ObjectInterface};
 
-use crate::session::handles::materializer::Materializer;
 use crate::session::tables::ids::BatchKey;
-use crate::session::tables::symbol_table::SymbolTable;
 
 /// What a unit is made of.
 #[derive(Clone)]
@@ -30,15 +28,15 @@ pub(in crate::session) enum Source {
     Absolute(Arc<ObjectInterface>, Arc<str>),
     /// Names that stand for others, in the order of the definitions.
     Reexport(Arc<ObjectInterface>, Arc<[(DylibId, NameId)]>),
-    /// A client's materializer, and its name: clients are not called under the lock.
-    Client(Arc<ObjectInterface>, Arc<dyn Materializer>, Arc<str>),
+    /// What a client's materializer promised, and its name.
+    Client(Arc<ObjectInterface>, Arc<str>),
 }
 
 impl Source {
     pub(in crate::session) fn interface(&self) -> &ObjectInterface {
         match self {
             Self::Object(object) => object.interface(),
-            Self::Absolute(made, _) | Self::Reexport(made, _) | Self::Client(made, ..) => made,
+            Self::Absolute(made, _) | Self::Reexport(made, _) | Self::Client(made, _) => made,
         }
     }
 
@@ -46,7 +44,7 @@ impl Source {
     pub(in crate::session) fn name(&self) -> String {
         match self {
             Self::Object(object) => object.name().to_owned(),
-            Self::Absolute(_, who) | Self::Client(_, _, who) => who.to_string(),
+            Self::Absolute(_, who) | Self::Client(_, who) => who.to_string(),
             Self::Reexport(..) => "reexports".to_owned(),
         }
     }
@@ -121,33 +119,6 @@ impl Unit {
 
     pub(in crate::session) fn definition(&self, index: u32) -> Option<&Definition> {
         self.source.interface().definitions.get(index as usize)
-    }
-
-    /// What the linker has to know of lost and common definitions.
-    pub(in crate::session) fn claims(&self, table: &SymbolTable) -> Claims {
-        let definitions = &self.source.interface().definitions;
-        let symbol = |index: &u32| definitions.get(*index as usize).map(|d| d.symbol);
-        let mut lost_symbols: Vec<u32> = self.lost.iter().filter_map(symbol).collect();
-        lost_symbols.sort_unstable();
-        let mut commons = Vec::new();
-        if self.has_commons {
-            commons.extend(definitions.iter().filter_map(|d| self.common(d, table)));
-            commons.retain(|(symbol, ..)| lost_symbols.binary_search(symbol).is_err());
-            commons.sort_unstable();
-        }
-        Claims {
-            lost_groups: self.lost_groups.clone(),
-            lost_symbols,
-            commons,
-        }
-    }
-
-    fn common(&self, definition: &Definition, table: &SymbolTable) -> Option<(u32, u64, u64)> {
-        let Linkage::Common { size, align } = definition.linkage else {
-            return None;
-        };
-        let (size, align) = table.common_size(definition.name).unwrap_or((size, align));
-        Some((definition.symbol, size, align))
     }
 }
 
