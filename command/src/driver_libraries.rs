@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use jit_core::native::NativeLibrary as _;
+use jit_core::native::NativeLibrary;
+use orc_inputs::library_search::{FoundContent, LibraryChoice};
 use orc_jit::LoadWhen;
-use platform_elf::library_search::{FoundContent, LibraryChoice};
-use platform_elf::shared_library::SharedLibrary;
 
 use super::inputs::Opened;
 use super::link_line::{Input, InputName, LinkLine};
@@ -232,7 +231,7 @@ pub(super) fn is_start_file(name: &InputName, is_static: bool) -> bool {
 
 /// The library that replaces the allocator, if there is one: it has to be there before the first
 /// allocation.
-pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<(&Path, &SharedLibrary)> {
+pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<(&Path, &dyn NativeLibrary)> {
     let mut named = opened.iter().filter(|input| input.load != LoadWhen::Used);
     named.find_map(|input| {
         let FoundContent::Shared(library) = &input.found.content else {

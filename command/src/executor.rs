@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use jit_core::executor::{Disconnect, signal_name};
 use jit_core::remote::Place;
+use orc_inputs::input::printable_path;
 use orc_jit::{Error, Executor};
 use orc_system::bystander;
-use platform_elf::input::printable_path;
 
 use super::Failure;
 use super::options::RunOptions;

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use clap::Parser as _;
 use jit_core::demangle::demangle;
 use jit_core::name::{NameId, NameTable};
-use jit_core::native::NativeLibrary as _;
+use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects as _, Linkage, ObjectFile};
+use orc_inputs::archive::Archive;
+use orc_inputs::library_search::FoundContent;
 use orc_jit::{DEFAULT_LIBRARIES, Files, ObjectReader};
-use platform_elf::archive::Archive;
-use platform_elf::library_search::FoundContent;
-use platform_elf::shared_library::SharedLibrary;
 
 use super::inputs::{self, Opened};
 use super::link_line::LinkLine;
@@ -77,7 +76,7 @@ struct Story {
     reader: ObjectReader,
     objects: Vec<Linked>,
     archives: Vec<Archive>,
-    libraries: Vec<Arc<SharedLibrary>>,
+    libraries: Vec<Arc<dyn NativeLibrary>>,
     /// The definition in force: the object, and whether it is a weak one.
     definitions: HashMap<NameId, (usize, bool)>,
 }

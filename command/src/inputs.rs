@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use orc_inputs::input::printable_path;
+use orc_inputs::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 use orc_jit::LoadWhen;
 use orc_shared::listed;
-use platform_elf::input::printable_path;
-use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 use rayon::prelude::*;
 
 use super::driver_libraries;
@@ -68,7 +68,7 @@ pub(super) fn open(
     let named = line.inputs.clone();
     driver_libraries::add(line, &**surroundings)?;
     run_path::of_driver(line, &named);
-    let mut search = LibrarySearch::new(surroundings.clone());
+    let mut search = LibrarySearch::new(orc_jit::formats(), surroundings.clone());
     if let Some(root) = &line.sysroot {
         search.set_sysroot(root);
     }

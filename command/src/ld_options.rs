@@ -7,9 +7,9 @@ mod known;
 
 use std::path::{Path, PathBuf};
 
+use orc_inputs::library_search::LibraryChoice;
+use orc_inputs::linker_script;
 use orc_jit::Undefined;
-use platform_elf::library_search::LibraryChoice;
-use platform_elf::linker_script;
 
 use self::known::{Fate, Takes};
 use super::link_line::{InputName, LinkLine, OutputKind, Question};

@@ -12,10 +12,10 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use orc_inputs::input::printable_path;
+use orc_inputs::library_search::LibraryChoice;
+use orc_inputs::linker_script::Assignment;
 use orc_jit::Undefined;
-use platform_elf::input::printable_path;
-use platform_elf::library_search::LibraryChoice;
-use platform_elf::linker_script::Assignment;
 
 use self::vocabulary::{
     COMPILE_PREFIXES, COMPILE_WITH_VALUE, DRIVER_PREFIXES, IGNORED, IGNORED_WITH_VALUE,

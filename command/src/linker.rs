@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use jit_core::batch::Rehearsal;
-use platform_elf::input::printable_path;
+use orc_inputs::input::printable_path;
 
 use super::image::{self, Recorder};
 use super::link_line::{LinkLine, OutputKind, Question};

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use platform_elf::input::printable_path;
+use orc_inputs::input::printable_path;
 
 use super::scratch::Unfinished;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
-use platform_elf::archive::MemberWatch;
-use platform_elf::input::{InputOpener, OwnedBytes};
+use orc_inputs::archive::MemberWatch;
+use orc_inputs::input::{InputOpener, OwnedBytes};
 
 use super::link_line::LinkLine;
 use super::surroundings::{Compiled, Surroundings};

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use jit_core::graph::InputBytes as _;
-use platform_elf::input::{OwnedBytes, printable_path};
+use orc_inputs::input::{OwnedBytes, printable_path};
 
 /// Files that name files that name files: more is a loop.
 const DEPTH_MAX: u32 = 8;

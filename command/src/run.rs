@@ -10,13 +10,13 @@ use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
 use jit_core::native::NativeLibrary;
 use jit_core::session::MissingSymbols;
+use orc_inputs::input::printable_path;
+use orc_inputs::library_search::{FoundContent, LibrarySearch};
+use orc_inputs::symbol_list::SymbolPatterns;
 use orc_jit::mapped::{hide_all, hide_later};
 use orc_jit::{
     Builder, Entry, Executor, Files, Jit, Program, ProgramInput, ProgramSettings, Undefined,
 };
-use platform_elf::input::printable_path;
-use platform_elf::library_search::{FoundContent, LibrarySearch};
-use platform_elf::symbol_list::SymbolPatterns;
 
 use super::inputs::{self, Inputs, Opened};
 use super::link_line::{Input, InputName, LinkLine};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use platform_elf::library_search::expand_origin;
+use orc_inputs::library_search::expand_origin;
 
 use super::link_line::{Input, InputName, LinkLine};
 

@@ -13,8 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jit_core::remote::end_descendants;
+use orc_inputs::input::printable_path;
 use orc_system::interruption::Interruption;
-use platform_elf::input::printable_path;
 
 use super::link_line::LinkLine;
 use super::sources::Language;

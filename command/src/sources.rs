@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use orc_inputs::input::printable_path;
 use orc_shared::listed;
 use orc_system::standard_streams;
-use platform_elf::input::printable_path;
 
 use super::kept_objects;
 use super::link_line::{Input, InputName, LinkLine};

@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::graph::InputBytes;
+use orc_inputs::archive::MemberWatch;
+use orc_inputs::input::{InputOpener, printable_path};
+use orc_inputs::library_search;
 use orc_jit::mapped::MapFiles;
-use platform_elf::archive::MemberWatch;
-use platform_elf::input::{InputOpener, printable_path};
-use platform_elf::library_search;
 
 use super::image::{self, Contents};
 use super::link_line::{InputName, LinkLine};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jit_core::graph::{LinkGraph, SectionKind};
 use jit_core::name::NameTable;
 use jit_core::object::Scope;
-use platform_elf::input::printable_path;
-use platform_elf::platform::AddPasses;
-use platform_elf::symbol_list::VersionScript;
+use orc_inputs::input::printable_path;
+use orc_inputs::symbol_list::VersionScript;
+use orc_jit::AddPasses;
 
 /// The changes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

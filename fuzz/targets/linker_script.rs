@@ -2,8 +2,8 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = platform_elf::linker_script::looks_like_script(bytes);
+    let _ = orc_inputs::linker_script::looks_like_script(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
-        let _ = platform_elf::linker_script::parse(text, "script");
+        let _ = orc_inputs::linker_script::parse(text, "script");
     }
 });

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    platform_elf::symbol_list::fuzz_symbol_list(bytes);
+    orc_inputs::symbol_list::fuzz_symbol_list(bytes);
 });

@@ -31,6 +31,11 @@ pub trait NativeLibrary: Send + Sync {
         self.soname()
     }
 
+    /// Whether the file is a program, which the process that runs it has and no loader opens again.
+    fn is_program(&self) -> bool {
+        false
+    }
+
     /// Directories in which the loader looks for what it needs, separated by colons and not expanded.
     fn run_path(&self) -> Option<String> {
         None

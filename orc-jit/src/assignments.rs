@@ -7,11 +7,11 @@ use jit_core::error::LinkError;
 use jit_core::name::NameId;
 use jit_core::object::Linkage;
 use jit_core::session::{Dylib, Generator, Reexport, Tracker, Wanted};
-use platform_elf::assignments::{self, Assigned};
-use platform_elf::linker_script::Assignment;
+use orc_inputs::linker_script::Assignment;
 
 use crate::error::Error;
 use crate::object_reader::ObjectReader;
+use crate::platform::{self, Assigned};
 
 /// Makes the assignments of a dylib, which belong to `tracker`.
 ///
@@ -28,7 +28,7 @@ pub(crate) fn add(
         object,
         aliases,
         provided,
-    } = assignments::assign(assignments, names, objects.wrapped())?;
+    } = platform::assign(assignments, names, objects.wrapped())?;
     if let Some(object) = object {
         tracker.add_object(object)?;
     }
@@ -83,7 +83,7 @@ impl Generator for Provided {
             };
             drop(waiting);
             let (names, wrapped) = (self.objects.names(), self.objects.wrapped());
-            dylib.add_object(assignments::provided(&assignment, names, wrapped)?)?;
+            dylib.add_object(platform::provided(&assignment, names, wrapped)?)?;
         }
         Ok(())
     }

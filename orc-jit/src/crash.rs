@@ -10,13 +10,14 @@ use jit_core::executor::ExecutorControl;
 use jit_core::graph::InputBytes;
 use jit_core::session::Session;
 use jit_core::symbolize::{PlacedCode, Symbolizer};
+use orc_inputs::input::InputOpener;
+use orc_inputs::process_map::{Mapping, ProcessMap};
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::services::CrashReport;
 use orc_target_process::host::crash;
-use platform_elf::input::InputOpener;
-use platform_elf::native_code::{Mapping, ProcessMap};
 
 use crate::mapped::MapFiles;
+use crate::platform;
 
 /// Addresses below this are fields of objects at null.
 const NULL_END: u64 = 1 << 16;
@@ -56,7 +57,7 @@ pub(crate) fn explain(
     files: Arc<dyn InputOpener>,
 ) -> String {
     let text = String::from_utf8_lossy(&report.mappings);
-    let map = Arc::new(ProcessMap::parse(&text, files));
+    let map = Arc::new(ProcessMap::parse(&text, platform::formats(), files));
     let mut symbolizer = Symbolizer::new(code).with_natives(map.clone());
     let mut out = crash::cause(report.signal, report.code).to_owned();
     if let Some(place) = fault(report, &map, &mut symbolizer) {

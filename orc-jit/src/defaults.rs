@@ -12,8 +12,8 @@ use jit_core::name::NameId;
 use jit_core::native::{LibrarySymbol, NativeLibrary};
 use jit_core::object::LazyObjects as _;
 use jit_core::session::{Dylib, Generator, Wanted};
-use platform_elf::archive::Archive;
-use platform_elf::library_search::{FoundContent, LibraryChoice, LibrarySearch};
+use orc_inputs::archive::Archive;
+use orc_inputs::library_search::{FoundContent, LibraryChoice, LibrarySearch};
 
 use crate::object_reader::ObjectReader;
 

@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
+use jit_core::native::NativeLibrary;
 use jit_core::session::{Materializer, Promise, Removal, Symbol};
-use platform_elf::input::{InputOpener as _, OwnedBytes};
-use platform_elf::library_search::{FoundContent, FoundInput, LibraryChoice, SearchError};
-use platform_elf::shared_library::SharedLibrary;
+use orc_inputs::format::LibraryOrigin;
+use orc_inputs::input::{InputOpener as _, OwnedBytes};
+use orc_inputs::library_search::{FoundContent, FoundInput, LibraryChoice, SearchError};
 
 use crate::assignments;
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
+use crate::platform;
 use crate::program::Program;
 
 /// A dylib of a [`Jit`]: what is added to it can see each other. A handle, cheap to clone; dropping it
@@ -203,8 +205,9 @@ impl Tracker {
     /// When it cannot be read or loaded.
     pub fn add_shared_library(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let library = SharedLibrary::new(path, open(path)?)?;
-        self.add_shared(Arc::new(library))
+        let library =
+            platform::formats().shared_library(path, open(path)?, LibraryOrigin::Named)?;
+        self.add_shared(library)
     }
 
     fn add_found(&self, found: FoundInput) -> Result<(), Error> {
@@ -222,9 +225,8 @@ impl Tracker {
         }
     }
 
-    fn add_shared(&self, library: Arc<SharedLibrary>) -> Result<(), Error> {
-        use jit_core::native::NativeLibrary as _;
-        if let Some(loaded) = self.jit.0.loaded.same_file(&library) {
+    fn add_shared(&self, library: Arc<dyn NativeLibrary>) -> Result<(), Error> {
+        if let Some(loaded) = self.jit.0.loaded.same_file(&*library) {
             let (library, bias) = (loaded.library.clone(), loaded.load_bias);
             return Ok(self.session_tracker().add_library(library, Some(bias))?);
         }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use jit_core::error::LinkError;
 use jit_core::object::ObjectError;
+use orc_inputs::format::LibraryError;
+use orc_inputs::input::printable_path;
+use orc_inputs::library_search::SearchError;
 use orc_shared::ExecutorAddr;
-use platform_elf::input::printable_path;
-use platform_elf::library_search::SearchError;
-use platform_elf::shared_library::LibraryError;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]

@@ -12,10 +12,10 @@ use jit_core::link::LinkContext;
 use jit_core::link::timings::PhaseTimes;
 use jit_core::name::NameTable;
 use jit_core::session::{JitLinker, Removal, Session, SessionConfig, Symbol};
-use platform_elf::archive::Archive;
-use platform_elf::input::InputOpener as _;
-use platform_elf::library_search::LibrarySearch;
-use platform_elf::platform::{AddPasses, ElfPlatform, ElfRuntime};
+use orc_inputs::archive::Archive;
+use orc_inputs::format::ReadObjects;
+use orc_inputs::input::InputOpener as _;
+use orc_inputs::library_search::{LibrarySearch, SearchError};
 
 use crate::crash;
 use crate::defaults::{StaticArchives, StaticParts};
@@ -25,6 +25,7 @@ use crate::executor::Executor;
 use crate::mapped::MapFiles;
 use crate::needed::{NeededLibraries, ProgramLinker};
 use crate::object_reader::{Files, ObjectReader};
+use crate::platform::{self, AddPasses, Runtime, SessionPlatform};
 use crate::process::LoadedLibraries;
 
 /// The runtime's archive, built with this crate.
@@ -39,7 +40,7 @@ pub struct Jit(pub(crate) Arc<Inner>);
 /// What all handles of a JIT share.
 pub(crate) struct Inner {
     pub(crate) session: Session,
-    pub(crate) runtime: ElfRuntime,
+    pub(crate) runtime: Runtime,
     pub(crate) objects: ObjectReader,
     pub(crate) search: Arc<LibrarySearch>,
     pub(crate) loaded: LoadedLibraries,
@@ -140,7 +141,7 @@ impl Builder {
         let names = self.names.unwrap_or_default();
         let handle = self.executor.unwrap_or_else(Executor::in_process);
         let executor = handle.control().clone();
-        let mut platform = ElfPlatform::new();
+        let mut platform = SessionPlatform::new();
         for add in self.passes {
             platform.add_passes(add);
         }
@@ -166,8 +167,8 @@ impl Builder {
         let loaded = load_runtime_needs(&*executor, self.runtime.as_deref())?;
         let archive = read_runtime(self.runtime.as_deref(), &names)?;
         let natives = loaded.natives();
-        let runtime = ElfRuntime::start(&session, &platform, Arc::new(archive), &natives);
-        let mut search = LibrarySearch::new(Arc::new(MapFiles));
+        let runtime = Runtime::start(&session, &platform, Arc::new(archive), &natives);
+        let mut search = LibrarySearch::new(platform::formats(), Arc::new(MapFiles));
         for directory in &self.directories {
             search.add_directory(directory);
         }
@@ -208,14 +209,15 @@ fn read_runtime(path: Option<&Path>, names: &Arc<NameTable>) -> Result<Archive, 
         None => ("liborc_rt.a".to_owned(), Arc::new(Embedded)),
         Some(path) => {
             let input = MapFiles.open(path);
-            let input = input.map_err(|error| platform_elf::library_search::SearchError::Io {
+            let input = input.map_err(|error| SearchError::Io {
                 path: path.to_owned(),
                 error,
             })?;
             (path.display().to_string(), input)
         }
     };
-    Ok(Archive::new(name, input, names)?)
+    let objects = ReadObjects::new(platform::formats(), names);
+    Ok(Archive::new(name, input, &objects)?)
 }
 
 struct Embedded;

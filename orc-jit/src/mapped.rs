@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jit_core::graph::InputBytes;
-use platform_elf::input::{InputOpener, OwnedBytes, check_is_regular};
+use orc_inputs::input::{InputOpener, OwnedBytes, check_is_regular};
 
 /// Files smaller than this are read.
 const MAP_FROM: u64 = 64 * 1024;

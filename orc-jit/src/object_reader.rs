@@ -6,18 +6,19 @@ use std::sync::Arc;
 use jit_core::graph::InputBytes;
 use jit_core::name::NameTable;
 use jit_core::object::{ObjectError, ObjectFile};
-use platform_elf::archive::{Archive, MemberWatch};
-use platform_elf::input::{InputOpener, OwnedBytes};
-use platform_elf::object::{ElfObject, WrappedNames};
+use orc_inputs::archive::{Archive, MemberWatch};
+use orc_inputs::format::ReadObjects;
+use orc_inputs::input::{InputOpener, OwnedBytes};
+use orc_inputs::wrapped::WrappedNames;
 
 use crate::error::Error;
 use crate::mapped::MapFiles;
+use crate::platform;
 
 /// Reads objects for one JIT.
 #[derive(Clone)]
 pub struct ObjectReader {
-    names: Arc<NameTable>,
-    wrapped: Arc<WrappedNames>,
+    objects: ReadObjects,
     files: Files,
 }
 
@@ -54,11 +55,12 @@ impl ObjectReader {
     pub fn new(names: Arc<NameTable>, wrapped: &[String], files: Files) -> Self {
         let symbols = wrapped.iter().map(String::as_str);
         let wrapped = Arc::new(WrappedNames::new(symbols, &names));
-        Self {
+        let objects = ReadObjects {
+            formats: platform::formats(),
             names,
             wrapped,
-            files,
-        }
+        };
+        Self { objects, files }
     }
 
     /// An object in memory, for [`jit_core::session::Responsibility::link`]. `name` is for messages.
@@ -77,12 +79,12 @@ impl ObjectReader {
     /// The table that names are interned in.
     #[must_use]
     pub fn names(&self) -> &Arc<NameTable> {
-        &self.names
+        &self.objects.names
     }
 
     /// The symbols that are wrapped.
     pub(crate) fn wrapped(&self) -> &WrappedNames {
-        &self.wrapped
+        &self.objects.wrapped
     }
 
     /// The object that `input` holds. `name` is for messages.
@@ -94,8 +96,7 @@ impl ObjectReader {
         name: impl Into<String>,
         input: Arc<dyn InputBytes>,
     ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
-        let object = ElfObject::with_wrapped(name, input, &self.names, &self.wrapped)?;
-        Ok(Arc::new(object))
+        self.objects.object(name, input)
     }
 
     /// The archive that `input`, the file at `path`, holds. `name` is for messages.
@@ -110,8 +111,7 @@ impl ObjectReader {
     ) -> Result<Archive, ObjectError> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let opener = self.files.opener.clone();
-        let archive = Archive::with_opener(name, input, &self.names, directory, opener)?;
-        let archive = archive.wrapping(&self.wrapped);
+        let archive = Archive::with_opener(name, input, &self.objects, directory, opener)?;
         let watch = self.files.watch.as_ref().and_then(|watch| watch(path));
         Ok(match watch {
             Some(watch) => archive.watched(watch),

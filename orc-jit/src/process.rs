@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use jit_core::executor::{ExecutorControl, ExecutorError};
 use jit_core::graph::InputBytes;
-use jit_core::native::NativeLibrary as _;
+use jit_core::native::NativeLibrary;
+use orc_inputs::format::LibraryOrigin;
+use orc_inputs::input::{InputOpener, OwnedBytes, is_shortage};
 use orc_shared::ExecutorAddr;
-use platform_elf::input::{InputOpener, OwnedBytes, is_shortage};
-use platform_elf::platform::ProcessLibrary;
-use platform_elf::shared_library::SharedLibrary;
 
 use crate::mapped::MapFiles;
+use crate::platform::{self, ProcessLibrary};
 
 /// A library that is loaded.
 #[derive(Clone)]
 pub(crate) struct Loaded {
-    pub(crate) library: Arc<SharedLibrary>,
+    pub(crate) library: Arc<dyn NativeLibrary>,
     pub(crate) load_bias: ExecutorAddr,
 }
 
@@ -33,17 +33,19 @@ impl LoadedLibraries {
     /// library) or no symbols for others (the executable, mostly) is left out.
     pub(crate) fn of(executor: &dyn ExecutorControl) -> Result<Self, ExecutorError> {
         let mut libraries = Self::default();
+        let formats = platform::formats();
         for loaded in executor.loaded_libraries()? {
             let path = Path::new(&loaded.path);
             let Some(input) = open(executor, &loaded.path)? else {
                 continue;
             };
-            if let Ok(library) = SharedLibrary::of_process(path, input) {
+            let library = formats.shared_library(path, input, LibraryOrigin::Loaded);
+            if let Ok(library) = library {
                 let at = libraries.list.len();
                 let soname = library.soname().to_owned();
                 libraries.by_soname.entry(soname).or_insert(at);
                 libraries.list.push(Loaded {
-                    library: Arc::new(library),
+                    library,
                     load_bias: loaded.load_bias,
                 });
             }
@@ -59,7 +61,7 @@ impl LoadedLibraries {
 
     /// The loaded library that is this file, if it is loaded: the same name, and the same file behind
     /// different paths.
-    pub(crate) fn same_file(&self, library: &SharedLibrary) -> Option<&Loaded> {
+    pub(crate) fn same_file(&self, library: &dyn NativeLibrary) -> Option<&Loaded> {
         let loaded = &self.list[*self.by_soname.get(library.soname())?];
         let resolved = |path: &str| Path::new(path).canonicalize().ok();
         let (own, other) = (loaded.library.path(), library.path());

@@ -11,12 +11,10 @@ use jit_core::name::NameId;
 use jit_core::native::NativeLibrary;
 use jit_core::object::ObjectFile;
 use jit_core::session::{MissingSymbols, ProgramOptions};
-use platform_elf::archive::Archive;
-use platform_elf::library_search::{FoundContent, FoundInput, LibrarySearch};
-use platform_elf::linker_script::Assignment;
-use platform_elf::platform::{ProgramCall, ProgramStart};
-use platform_elf::shared_library::SharedLibrary;
-use platform_elf::symbol_list::SymbolPatterns;
+use orc_inputs::archive::Archive;
+use orc_inputs::library_search::{FoundContent, FoundInput, LibrarySearch};
+use orc_inputs::linker_script::Assignment;
+use orc_inputs::symbol_list::SymbolPatterns;
 
 use crate::assignments;
 use crate::defaults::{self, StaticArchives, StaticParts, UnopenedLibrary};
@@ -24,6 +22,7 @@ use crate::error::Error;
 use crate::jit::Jit;
 use crate::lazy_object::LazyObject;
 use crate::needed::{CandidateLibrary, FoundDependency, LoadWhen, Role};
+use crate::platform::{ProgramCall, ProgramStart};
 
 /// How a program is linked and run.
 #[derive(Clone, Debug)]
@@ -284,8 +283,8 @@ impl Program {
         self.jit.0.needed.driver.ask_with(is_as_needed);
     }
 
-    fn add_shared(&self, library: Arc<SharedLibrary>, load: LoadWhen) -> Result<(), Error> {
-        let loaded = self.jit.0.loaded.same_file(&library);
+    fn add_shared(&self, library: Arc<dyn NativeLibrary>, load: LoadWhen) -> Result<(), Error> {
+        let loaded = self.jit.0.loaded.same_file(&*library);
         let load_bias = loaded.map(|loaded| loaded.load_bias);
         let library = loaded.map_or(library, |loaded| loaded.library.clone());
         let needed = &self.jit.0.needed;
@@ -569,6 +568,6 @@ enum Read {
     Objects(Vec<Arc<dyn ObjectFile>>),
     Archive(Archive),
     Lazy(Arc<dyn ObjectFile>),
-    Shared(Arc<SharedLibrary>, LoadWhen),
+    Shared(Arc<dyn NativeLibrary>, LoadWhen),
     Assigned(Vec<Assignment>),
 }

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use jit_core::executor::ExecutorControl;
 use jit_core::graph::InputBytes;
 use jit_core::symbolize::{Location, Symbolizer};
+use orc_inputs::input::{InputOpener, OwnedBytes};
+use orc_inputs::process_map::ProcessMap;
 use orc_shared::ExecutorAddr;
 use orc_shared::remote::services::CrashReport;
-use platform_elf::input::{InputOpener, OwnedBytes};
-use platform_elf::native_code::ProcessMap;
 
 use crate::crash;
 use crate::jit::Jit;
 use crate::mapped::MapFiles;
+use crate::platform;
 
 /// Where Linux says what is mapped in a process.
 const PROCESS_MAP: &str = "/proc/self/maps";
@@ -44,7 +45,7 @@ impl Jit {
         match self.0.session.executor().read_file(PROCESS_MAP) {
             Ok(text) => {
                 let text = String::from_utf8_lossy(&text);
-                let map = ProcessMap::parse(&text, self.files());
+                let map = ProcessMap::parse(&text, platform::formats(), self.files());
                 symbolizer.with_natives(Arc::new(map))
             }
             Err(error) => {

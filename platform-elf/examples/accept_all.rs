@@ -18,8 +18,9 @@ use jit_core::cpu::{Kinds, x86_64::Kind};
 use jit_core::graph::{InputBytes, LinkGraph, Target};
 use jit_core::name::NameTable;
 use jit_core::object::{Claims, LazyObjects, ObjectError, ObjectFile};
-use platform_elf::archive::Archive;
-use platform_elf::input::OwnedBytes;
+use orc_inputs::archive::Archive;
+use orc_inputs::input::OwnedBytes;
+use platform_elf::archive;
 use platform_elf::object::ElfObject;
 use rayon::prelude::*;
 
@@ -81,7 +82,7 @@ fn objects(file: &str, names: &Arc<NameTable>) -> Result<Vec<Loaded>, ObjectErro
         let object = ElfObject::new(file, input, names)?;
         return Ok(vec![Ok(Arc::new(object))]);
     }
-    let archive = Archive::new(file, input, names)?;
+    let archive = archive::open(file, input, names)?;
     Ok(archive.members()?.into_iter().map(Ok).collect())
 }
 
@@ -162,7 +163,7 @@ fn time(files: &[String]) {
         let archives: Vec<_> = inputs
             .par_iter()
             .map(|(file, input)| {
-                Archive::new(file.as_str(), input.clone(), &names).expect("archive")
+                archive::open(file.as_str(), input.clone(), &names).expect("archive")
             })
             .collect();
         let indexed: usize = archives.iter().map(|archive| archive.index().len()).sum();

@@ -20,22 +20,11 @@ use jit_core::graph::InputBytes;
 use jit_core::native::{LibrarySymbol, NativeLibrary};
 use object::elf::{self, Sym64};
 use object::{LittleEndian as LE, ReadRef};
-use orc_shared::printable;
-
-use crate::input::OwnedBytes;
-use crate::name_budget::NameBudget;
+use orc_inputs::format::{LibraryError, LibraryOrigin};
+use orc_inputs::input::OwnedBytes;
+use orc_inputs::name_budget::NameBudget;
 
 use self::tables::Tables;
-
-/// Why a file cannot be used as a shared library.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{}: {message}", printable(path.as_bytes()))]
-pub struct LibraryError {
-    /// The file.
-    pub path: String,
-    /// What is wrong with it.
-    pub message: String,
-}
 
 /// A shared library's file.
 pub struct SharedLibrary {
@@ -43,7 +32,7 @@ pub struct SharedLibrary {
     soname: String,
     input: Arc<dyn InputBytes>,
     tables: Tables,
-    found_by_name: bool,
+    origin: LibraryOrigin,
     /// Whether its names overlap so much that not all were walked.
     has_too_much: AtomicBool,
 }
@@ -67,30 +56,33 @@ impl SharedLibrary {
     /// # Errors
     /// When the bytes are no shared library for this machine.
     pub fn new(path: &Path, input: Arc<dyn InputBytes>) -> Result<Self, LibraryError> {
-        let library = Self::of_process(path, input)?;
-        if library.tables.is_executable {
-            return Err(LibraryError {
-                path: library.path,
-                message:
-                    "is an executable, linked already: run it as it is, or name the objects and \
-                          libraries that it is made of"
-                        .to_owned(),
-            });
-        }
-        Ok(library)
+        Self::of(path, input, LibraryOrigin::Named)
     }
 
-    /// Like [`Self::new`] for a file that the process has loaded, which may also be its executable.
+    /// Like [`Self::new`], for a library that came to a link in this way.
     ///
     /// # Errors
-    /// When the bytes are not what a loader loads.
-    pub fn of_process(path: &Path, input: Arc<dyn InputBytes>) -> Result<Self, LibraryError> {
+    /// When the bytes are not what a loader loads, or a program that the process has not loaded.
+    pub fn of(
+        path: &Path,
+        input: Arc<dyn InputBytes>,
+        origin: LibraryOrigin,
+    ) -> Result<Self, LibraryError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
         let text = path.display().to_string();
         let tables = Tables::parse(input.bytes()).map_err(|message| LibraryError {
             path: text.clone(),
             message,
         })?;
+        if tables.is_executable && origin != LibraryOrigin::Loaded {
+            return Err(LibraryError {
+                path: text,
+                message:
+                    "is an executable, linked already: run it as it is, or name the objects and \
+                          libraries that it is made of"
+                        .to_owned(),
+            });
+        }
         let soname = match tables.soname.map(|at| tables.string(input.bytes(), at)) {
             Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
             // The loader knows such a library by the path that it is asked for.
@@ -101,15 +93,9 @@ impl SharedLibrary {
             soname,
             input,
             tables,
-            found_by_name: false,
+            origin,
             has_too_much: AtomicBool::new(false),
         })
-    }
-
-    /// Whether the file is a program, which a process has loaded and nobody else can.
-    #[must_use]
-    pub fn is_program(&self) -> bool {
-        self.tables.is_executable
     }
 
     /// Whether the file names itself (`DT_SONAME`). The loader finds such a library by that name;
@@ -117,12 +103,6 @@ impl SharedLibrary {
     #[must_use]
     pub fn has_soname(&self) -> bool {
         self.tables.soname.is_some()
-    }
-
-    /// Says that the file was found by `-lNAME`: a program then needs it by its file name, if it has
-    /// no name of its own, and not by its path.
-    pub(crate) fn set_found_by_name(&mut self) {
-        self.found_by_name = true;
     }
 
     /// The symbol table's entry with this index.
@@ -209,10 +189,16 @@ impl NativeLibrary for SharedLibrary {
     }
 
     fn needed_name(&self) -> &str {
-        match (self.has_soname(), self.found_by_name) {
-            (false, true) => &self.path[self.path.rfind('/').map_or(0, |at| at + 1)..],
+        match (self.has_soname(), self.origin) {
+            (false, LibraryOrigin::Found) => {
+                &self.path[self.path.rfind('/').map_or(0, |at| at + 1)..]
+            }
             _ => &self.soname,
         }
+    }
+
+    fn is_program(&self) -> bool {
+        self.tables.is_executable
     }
 
     fn run_path(&self) -> Option<String> {
@@ -309,7 +295,7 @@ impl NativeLibrary for SharedLibrary {
 /// Reads arbitrary bytes as a library and searches it: the entry of the fuzz target. Never panics.
 pub fn fuzz_library(bytes: &[u8]) {
     let input = Arc::new(OwnedBytes::from(bytes.to_vec()));
-    let Ok(library) = SharedLibrary::of_process(Path::new("/fuzz.so"), input) else {
+    let Ok(library) = SharedLibrary::of(Path::new("/fuzz.so"), input, LibraryOrigin::Loaded) else {
         return;
     };
     let mut names = vec![b"malloc".to_vec()];

@@ -9,8 +9,10 @@ use jit_core::graph::{Block, BlockId, InputBytes, LinkGraph, Section};
 use jit_core::name::NameTable;
 use jit_core::object::{Claims, ObjectError, ObjectFile};
 
-use crate::input::OwnedBytes;
-use crate::object::{ElfObject, WrappedNames};
+use orc_inputs::input::OwnedBytes;
+use orc_inputs::wrapped::WrappedNames;
+
+use crate::object::ElfObject;
 
 /// Compiles a source text with the system's compiler; `language` as `cc -x` takes it.
 pub(crate) fn compile(language: &str, flags: &[&str], source: &str) -> Vec<u8> {

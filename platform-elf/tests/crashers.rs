@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use platform_elf::{archive, linker_script, object, shared_library, symbol_list};
+use orc_inputs::{linker_script, symbol_list};
+use platform_elf::{archive, object, shared_library};
 
 type Entry = fn(&[u8]);
 

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use jit_core::graph::InputBytes;
+use orc_inputs::archive::MemberWatch;
+use orc_inputs::input::{InputOpener, InputPart};
+use orc_inputs::library_search::LibrarySearch;
 use orc_jit::mapped::MapFiles;
-use platform_elf::archive::MemberWatch;
-use platform_elf::input::{InputOpener, InputPart};
-use platform_elf::library_search::LibrarySearch;
 
 use super::super::link_line::LinkLine;
 use super::super::response_file;
@@ -196,7 +196,7 @@ impl Contents {
                 index.entry(&keyword, &mut words)?;
             }
         }
-        let search = LibrarySearch::new(Arc::new(MapFiles));
+        let search = LibrarySearch::new(orc_jit::formats(), Arc::new(MapFiles));
         Ok(Self {
             index,
             files,
@@ -246,7 +246,6 @@ impl Contents {
         let mut files = named.chain(run_path).map(|dir| dir.join(soname));
         let found = files.find(|path| path.is_file());
         found.or_else(|| {
-            use jit_core::native::NativeLibrary as _;
             let library = self.search.find_soname(soname)?;
             Some(PathBuf::from(library.path()))
         })

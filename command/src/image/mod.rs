@@ -23,9 +23,9 @@ use std::sync::Arc;
 use jit_core::graph::InputBytes;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection as _};
+use orc_inputs::input::InputOpener as _;
+use orc_inputs::input::printable_path;
 use orc_jit::mapped::MapFiles;
-use platform_elf::input::InputOpener as _;
-use platform_elf::input::printable_path;
 
 pub(crate) use self::contents::Contents;
 pub(super) use self::recorder::Recorder;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jit_core::graph::InputBytes;
-use platform_elf::archive::{self, MemberWatch};
-use platform_elf::input::{InputOpener, OwnedBytes, printable_path};
-use platform_elf::library_search::FileKind;
-use platform_elf::shared_library::SharedLibrary;
+use orc_inputs::archive::{self, MemberWatch};
+use orc_inputs::file_kind::FileKind;
+use orc_inputs::format::LibraryOrigin;
+use orc_inputs::input::{InputOpener, OwnedBytes, printable_path};
 
 use super::super::link_line::LinkLine;
 use super::super::surroundings::{Compiled, Here, Surroundings};
@@ -73,10 +73,12 @@ impl InputOpener for Recorder {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
         let bytes = self.here.open(path)?;
         let mut taken = self.taken();
-        if FileKind::of(bytes.bytes()) != FileKind::SharedLibrary {
+        let formats = orc_jit::formats();
+        if !matches!(formats.kind_of(bytes.bytes()), FileKind::SharedLibrary(_)) {
             taken.files.insert(path.to_owned(), bytes.clone());
-        } else if let Ok(library) = SharedLibrary::new(path, bytes.clone()) {
-            use jit_core::native::NativeLibrary as _;
+        } else if let Ok(library) =
+            formats.shared_library(path, bytes.clone(), LibraryOrigin::Named)
+        {
             let soname = library.soname().to_owned();
             taken.index.libraries.insert(path.to_owned(), soname);
         }

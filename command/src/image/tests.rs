@@ -1,6 +1,6 @@
 //! Images that are written and read again.
 
-use platform_elf::input::OwnedBytes;
+use orc_inputs::input::OwnedBytes;
 
 use super::contents::{File, Index};
 use super::*;

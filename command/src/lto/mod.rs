@@ -20,11 +20,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::batch::Rehearsal;
 use jit_core::graph::InputBytes;
+use orc_inputs::archive::Archive;
+use orc_inputs::format::ReadObjects;
+use orc_inputs::input::{OwnedBytes, printable_path};
+use orc_inputs::library_search::FoundContent;
 use orc_jit::{Files, Undefined};
 use orc_system::standard_streams;
-use platform_elf::archive::Archive;
-use platform_elf::input::{OwnedBytes, printable_path};
-use platform_elf::library_search::FoundContent;
 
 use self::symbols::{Producer, Summary};
 use super::inputs::{self, Inputs, Opened};
@@ -133,9 +134,9 @@ fn find(opened: &Opened, surroundings: &Arc<dyn Surroundings>) -> Result<Option<
         FoundContent::Archive(bytes) => {
             let directory = path.parent().unwrap_or(Path::new(""));
             let name = path.display().to_string();
-            let names = Arc::default();
+            let objects = ReadObjects::new(orc_jit::formats(), &Arc::default());
             let opener = surroundings.clone();
-            let archive = Archive::with_opener(name, bytes.clone(), &names, directory, opener);
+            let archive = Archive::with_opener(name, bytes.clone(), &objects, directory, opener);
             let members = archive.and_then(|archive| archive.contents());
             let members = members.map_err(|error| error.to_string())?;
             let parts = members.into_iter().map(|(name, bytes)| {
@@ -218,7 +219,7 @@ fn needed(
     } = inputs::open(&mut line, &surroundings, Path::new(""), 1)?;
     let needed = Needed::default();
     let noted = needed.clone();
-    let watch = move |path: &Path| -> Option<Arc<platform_elf::archive::MemberWatch>> {
+    let watch = move |path: &Path| -> Option<Arc<orc_inputs::archive::MemberWatch>> {
         let (noted, path) = (noted.clone(), path.to_owned());
         Some(Arc::new(move |member| {
             let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -98,8 +98,9 @@ fn surrogates_have_the_symbols() {
         ("odd", b"odd"),
         ("b.o", &surrogate::object(&[])),
     ]);
-    let input = std::sync::Arc::new(platform_elf::input::OwnedBytes::from(archive));
-    let archive = platform_elf::archive::Archive::new("s.a", input, &names).unwrap();
+    let input = std::sync::Arc::new(orc_inputs::input::OwnedBytes::from(archive));
+    let objects = orc_inputs::format::ReadObjects::new(orc_jit::formats(), &names);
+    let archive = orc_inputs::archive::Archive::new("s.a", input, &objects).unwrap();
     let contents = archive.contents().unwrap();
     assert_eq!((contents.len(), places.len()), (3, 3));
     assert_eq!(contents[0].0, "a name of more than sixteen letters.o");

@@ -10,8 +10,11 @@ use jit_core::graph::InputBytes;
 use jit_core::name::NameTable;
 use jit_core::object::{LazyObjects, ObjectError};
 
-use super::{Archive, subset};
-use crate::input::{InputOpener, OwnedBytes};
+use orc_inputs::archive::{Archive, member_offsets, subset};
+use orc_inputs::format::ReadObjects;
+use orc_inputs::input::{InputOpener, OwnedBytes};
+
+use crate::format;
 use crate::test_object::{RawSymbol, write};
 
 const LONG: &str = "a_member_name_of_more_than_sixteen_characters.o";
@@ -55,7 +58,7 @@ fn archive(kind: ArchiveKind, thin: bool, members: &[(&str, Vec<u8>)]) -> Vec<u8
 
 fn open(bytes: Vec<u8>) -> Result<Archive, ObjectError> {
     let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(bytes));
-    Archive::new("dir/lib.a", input, &Arc::new(NameTable::default()))
+    super::open("dir/lib.a", input, &Arc::new(NameTable::default()))
 }
 
 /// The index as (name, name of the member's object).
@@ -64,7 +67,7 @@ fn index(archive: &Archive) -> Vec<(String, String)> {
         let object = archive
             .load(member)
             .unwrap_or_else(|error| panic!("{error}"));
-        (archive.names.text(name), object.name().to_owned())
+        (archive.objects().names.text(name), object.name().to_owned())
     };
     archive.index().iter().map(entry).collect()
 }
@@ -163,7 +166,8 @@ impl InputOpener for Files {
 fn open_thin(bytes: Vec<u8>, files: &Arc<Files>) -> Archive {
     let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(bytes));
     let names = Arc::new(NameTable::default());
-    Archive::with_opener("dir/lib.a", input, &names, "dir", files.clone()).expect("an archive")
+    let objects = ReadObjects::new(format::only(), &names);
+    Archive::with_opener("dir/lib.a", input, &objects, "dir", files.clone()).expect("an archive")
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn archives_in_thin_archives() {
         }
     }
     let inner = archive(ArchiveKind::Gnu, false, &members()[..2]);
-    let offset = super::member::offsets(&inner).expect("an archive")[1];
+    let offset = member_offsets(&inner).expect("an archive")[1];
     let header = |name: &str, size: usize| format!("{name:<16}{:<32}{size:<10}`\n", 0);
     let mut outer = b"!<thin>\n".to_vec();
     outer.extend_from_slice(header("//", 14).as_bytes());
@@ -213,8 +217,9 @@ fn archives_in_thin_archives() {
     let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(outer));
     let names = Arc::new(NameTable::default());
     let opener = Arc::new(Inner(inner));
+    let objects = ReadObjects::new(format::only(), &names);
     let archive =
-        Archive::with_opener("dir/lib.a", input, &names, "dir", opener).expect("an archive");
+        Archive::with_opener("dir/lib.a", input, &objects, "dir", opener).expect("an archive");
     let found: Vec<String> = archive
         .index()
         .iter()

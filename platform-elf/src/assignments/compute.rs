@@ -3,8 +3,8 @@
 use jit_core::object::{Computation, ComputationInput};
 
 use super::object::AssignedObject;
-use crate::linker_script::{Use, Values};
 use crate::platform::{end_of_section, start_of_section};
+use orc_inputs::linker_script::{Use, Values};
 
 impl Computation for AssignedObject {
     fn compute(&self, input: &dyn Fn(u32) -> ComputationInput) -> Result<Vec<(u32, u64)>, String> {

@@ -16,8 +16,8 @@ use jit_core::object::{ObjectError, ObjectFile};
 
 use self::object::AssignedObject;
 use self::steps::Steps;
-use crate::linker_script::{Assignment, Expression, Role};
-use crate::object::WrappedNames;
+use orc_inputs::linker_script::{Assignment, Role};
+use orc_inputs::wrapped::WrappedNames;
 
 /// What assignments come to.
 #[derive(Default)]
@@ -72,30 +72,6 @@ pub fn provided(
 ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
     let steps = Steps::new(vec![assignment.clone()])?;
     Ok(Arc::new(AssignedObject::new(steps, &[], names, wrapped)))
-}
-
-impl Assignment {
-    /// Lets `name` be another name of `function`.
-    #[must_use]
-    pub fn other_name(name: &str, function: &str) -> Self {
-        Self {
-            role: Role::Define {
-                name: name.to_owned(),
-                hidden: false,
-            },
-            value: Expression::Symbol(function.to_owned()),
-            source: format!("{name} = {function}"),
-        }
-    }
-
-    /// The symbol that it defines.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        match &self.role {
-            Role::Define { name, .. } | Role::Provide { name, .. } => Some(name),
-            Role::Check => None,
-        }
-    }
 }
 
 #[cfg(test)]

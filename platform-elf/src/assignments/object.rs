@@ -15,9 +15,9 @@ use jit_core::object::{
 use orc_shared::ExecutorAddr;
 
 use super::steps::Steps;
-use crate::linker_script::{Role, Use};
-use crate::object::WrappedNames;
 use crate::platform::{end_of_section, start_of_section};
+use orc_inputs::linker_script::{Role, Use};
+use orc_inputs::wrapped::WrappedNames;
 
 /// The object of some assignments.
 pub(super) struct AssignedObject {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jit_core::graph::ComputedRange;
 use jit_core::object::ObjectError;
 
-use crate::linker_script::{Assignment, Binary, Expression, Role, Unary, Use};
 use crate::platform::linker_defined;
+use orc_inputs::linker_script::{Assignment, Binary, Expression, Role, Unary, Use};
 
 /// Sources that the object's name consists of; the rest are counted.
 const SOURCES_MAX: usize = 3;

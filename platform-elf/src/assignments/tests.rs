@@ -3,7 +3,7 @@ use jit_core::name::NameTable;
 use jit_core::object::{Claims, ComputationInput, Linkage};
 
 use super::*;
-use crate::linker_script;
+use orc_inputs::linker_script;
 
 fn assigned(text: &str, names: &NameTable) -> Result<Assigned, ObjectError> {
     let script = linker_script::parse(text, "s.ld").expect("a script");

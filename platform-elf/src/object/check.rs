@@ -11,7 +11,7 @@ use object::elf::{
 use object::read::elf::SectionHeader;
 
 use super::view::View;
-use crate::name_budget::NameBudget;
+use orc_inputs::name_budget::NameBudget;
 
 /// Frames, as psABI for x86-64 allows to mark them.
 const SHT_X86_64_UNWIND: SectionType = SectionType(0x7000_0001);

@@ -8,8 +8,10 @@ use object::LittleEndian as LE;
 use orc_shared::ExecutorAddr;
 
 use super::view::{Place, View};
-use crate::debug_info::object_sections::{DebugSections, Target};
-use crate::{debug_info, symbol_at};
+use orc_inputs::dwarf;
+
+use crate::debug_info::{DebugSections, Target};
+use crate::symbol_at;
 
 /// What is needed to name a graph's blocks and symbols.
 pub(super) struct Describe {
@@ -77,7 +79,7 @@ impl DescribeGraph for Describe {
         if sections.is_empty() {
             return Ok(None);
         }
-        debug_info::read(|name| sections.take(name))
+        dwarf::read(|name| sections.take(name))
     }
 }
 

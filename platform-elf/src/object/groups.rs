@@ -15,7 +15,7 @@ use object::elf::{
 use object::read::elf::SectionHeader;
 
 use super::view::{Place, View};
-use crate::name_budget::NameBudget;
+use orc_inputs::name_budget::NameBudget;
 
 /// Stands for "in no group" in [`Groups::of_section`].
 const NONE: u32 = u32::MAX;

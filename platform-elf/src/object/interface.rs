@@ -16,8 +16,8 @@ use super::check;
 use super::groups::Groups;
 use super::output_section::is_initializer;
 use super::view::{Place, View};
-use super::wrapped::WrappedNames;
-use crate::name_budget::NameBudget;
+use orc_inputs::name_budget::NameBudget;
+use orc_inputs::wrapped::WrappedNames;
 
 /// What the symbol table says, and what a graph built later needs of it.
 pub(super) struct Scan {

@@ -26,7 +26,6 @@ mod symbols;
 mod tests;
 mod uses;
 pub(crate) mod view;
-mod wrapped;
 
 use std::sync::Arc;
 
@@ -36,11 +35,11 @@ use jit_core::name::{NameId, NameTable};
 use jit_core::object::{Claims, ObjectError, ObjectFile, ObjectInterface};
 use object::LittleEndian as LE;
 use object::elf::SHN_UNDEF;
+use orc_inputs::wrapped::WrappedNames;
 use orc_shared::printable_text;
 
 use groups::Groups;
 use view::View;
-pub use wrapped::WrappedNames;
 
 /// A relocatable ELF object.
 pub struct ElfObject {
@@ -185,7 +184,7 @@ impl ObjectFile for ElfObject {
 /// panics.
 pub fn fuzz_object(bytes: &[u8]) {
     let names = Arc::new(NameTable::default());
-    let input = Arc::new(crate::input::OwnedBytes::from(bytes.to_vec()));
+    let input = Arc::new(orc_inputs::input::OwnedBytes::from(bytes.to_vec()));
     if let Ok(object) = ElfObject::new("fuzz.o", input, &names) {
         let all_lost = Claims {
             lost_groups: (0..object.interface.groups.len() as u32).collect(),

@@ -6,7 +6,7 @@ use std::process::Command;
 use jit_core::executor::api::NativeKind;
 use jit_core::native::NativeLibrary;
 
-use crate::input::OwnedBytes;
+use orc_inputs::input::OwnedBytes;
 
 use super::SharedLibrary;
 

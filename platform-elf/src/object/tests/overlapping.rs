@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use jit_core::name::NameTable;
 
-use crate::input::OwnedBytes;
 use crate::object::ElfObject;
 use crate::test_object::{RawSection, RawSymbol, write};
+use orc_inputs::input::OwnedBytes;
 
 const COUNT: usize = 20_000;
 

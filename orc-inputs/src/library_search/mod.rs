@@ -10,7 +10,6 @@
 
 mod dependencies;
 mod directories;
-mod file_kind;
 mod repeated;
 mod script;
 
@@ -18,17 +17,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use jit_core::cpu::Architecture;
 use jit_core::graph::InputBytes;
+use jit_core::native::NativeLibrary;
 use orc_shared::printable;
 
+use crate::file_kind::FileKind;
+use crate::format::{Formats, LibraryError, LibraryOrigin};
 use crate::input::{InputOpener, is_shortage, printable_path};
 use crate::linker_script::ScriptNames;
-use crate::shared_library::{LibraryError, SharedLibrary};
-use jit_core::cpu::Architecture;
 
 pub use self::dependencies::expand_origin;
 pub use self::directories::of_compiler as compiler_directories;
-pub use self::file_kind::FileKind;
 use self::script::Known;
 
 /// Scripts that name scripts that name scripts: more is a loop.
@@ -63,7 +63,7 @@ pub enum FoundContent {
     /// A static archive, ordinary or thin.
     Archive(Arc<dyn InputBytes>),
     /// A shared library.
-    Shared(Arc<SharedLibrary>),
+    Shared(Arc<dyn NativeLibrary>),
     /// No file: what a linker script says of symbols.
     Names(ScriptNames),
 }
@@ -103,6 +103,24 @@ pub enum SearchError {
     },
 }
 
+/// How a file came to be linked.
+#[derive(Clone, Copy)]
+struct Way {
+    /// Whether a script said to drop it if nothing is taken from it.
+    as_needed: bool,
+    origin: LibraryOrigin,
+}
+
+impl Way {
+    /// By its path.
+    fn named(as_needed: bool) -> Self {
+        Self {
+            as_needed,
+            origin: LibraryOrigin::Named,
+        }
+    }
+}
+
 /// Tells the directories in which a compiler looks for libraries.
 type AskCompiler = dyn Fn() -> Vec<PathBuf> + Send + Sync;
 
@@ -110,6 +128,7 @@ type AskCompiler = dyn Fn() -> Vec<PathBuf> + Send + Sync;
 pub struct LibrarySearch {
     /// The CPU that libraries are for.
     architecture: Architecture,
+    formats: Formats,
     given: Vec<PathBuf>,
     /// Directories that scripts add, to be searched after those.
     scripted: Mutex<Vec<PathBuf>>,
@@ -126,12 +145,13 @@ pub struct LibrarySearch {
 }
 
 impl LibrarySearch {
-    /// Searches the system's directories and opens files with `opener`.
+    /// Searches the system's directories for files of these formats, and opens them with `opener`.
     #[must_use]
-    pub fn new(opener: Arc<dyn InputOpener>) -> Self {
+    pub fn new(formats: Formats, opener: Arc<dyn InputOpener>) -> Self {
         let architecture = Architecture::of_this_process().unwrap_or(Architecture::X86_64);
         Self {
             architecture,
+            formats,
             given: Vec::new(),
             scripted: Mutex::default(),
             system: directories::system(architecture),
@@ -190,14 +210,15 @@ impl LibrarySearch {
             error,
         })?;
         let mut known = Known::default();
-        let found = self.classify(path, bytes, choice, false, SCRIPT_DEPTH_MAX, &mut known)?;
+        let way = Way::named(false);
+        let found = self.classify(path, bytes, choice, way, SCRIPT_DEPTH_MAX, &mut known)?;
         Ok(repeated::without(found))
     }
 
     /// The shared library of this file name (`libm.so.6`) in the system's directories, as the
     /// loader would find it; `None` if there is none.
     #[must_use]
-    pub fn find_soname(&self, soname: &str) -> Option<Arc<SharedLibrary>> {
+    pub fn find_soname(&self, soname: &str) -> Option<Arc<dyn NativeLibrary>> {
         let mut dirs = self.directories().into_iter();
         dirs.find_map(|dir| self.open_library(&dir.join(soname)))
     }
@@ -224,7 +245,7 @@ impl LibrarySearch {
         depth: u32,
         known: &mut Known,
     ) -> Result<Vec<FoundInput>, SearchError> {
-        let files = candidates(name, choice);
+        let files = self.candidates(name, choice);
         let given = self.directories();
         let mut found = None;
         for dir in &given {
@@ -246,7 +267,7 @@ impl LibrarySearch {
             searched.extend_from_slice(self.compiler_directories());
             SearchError::NotFound {
                 name: name.to_owned(),
-                similar: directories::similar(name, &searched),
+                similar: directories::similar(name, &self.formats, &searched),
                 searched,
             }
         })
@@ -270,15 +291,12 @@ impl LibrarySearch {
                 Err(_) => continue,
             };
             // A 32-bit library in a shared directory is not what was asked for.
-            if !file_kind::is_foreign(bytes.bytes(), self.architecture) {
-                let mut found = self.classify(&path, bytes, choice, as_needed, depth, known)?;
-                if let [found] = &mut found[..]
-                    && found.path == path
-                    && let FoundContent::Shared(library) = &mut found.content
-                    && let Some(library) = Arc::get_mut(library)
-                {
-                    library.set_found_by_name();
-                }
+            if !self.formats.is_foreign(bytes.bytes(), self.architecture) {
+                let way = Way {
+                    as_needed,
+                    origin: LibraryOrigin::Found,
+                };
+                let found = self.classify(&path, bytes, choice, way, depth, known)?;
                 return Ok(Some(found));
             }
         }
@@ -299,27 +317,43 @@ impl LibrarySearch {
         path: &Path,
         bytes: Arc<dyn InputBytes>,
         choice: LibraryChoice,
-        as_needed: bool,
+        way: Way,
         depth: u32,
         known: &mut Known,
     ) -> Result<Vec<FoundInput>, SearchError> {
-        let content = match FileKind::of(bytes.bytes()) {
-            FileKind::Object => FoundContent::Object(bytes),
+        let as_needed = way.as_needed;
+        let content = match self.formats.kind_of(bytes.bytes()) {
+            FileKind::Object(_) | FileKind::Bitcode => FoundContent::Object(bytes),
             FileKind::Archive => FoundContent::Archive(bytes),
-            FileKind::SharedLibrary => {
+            FileKind::SharedLibrary(_) => {
                 let place = self.opener.place(path);
-                FoundContent::Shared(Arc::new(SharedLibrary::new(&place, bytes)?))
+                let library = self.formats.shared_library(&place, bytes, way.origin)?;
+                FoundContent::Shared(library)
             }
             FileKind::Text => {
                 return self.script(path, bytes.bytes(), choice, as_needed, depth, known);
             }
-            FileKind::Unusable(message) => return Err(unusable(path, message)),
+            FileKind::Refused(message) => return Err(unusable(path, message)),
         };
         Ok(vec![FoundInput {
             path: path.to_owned(),
             content,
             as_needed,
         }])
+    }
+
+    /// The file names `-lNAME` may stand for, best first.
+    fn candidates(&self, name: &str, choice: LibraryChoice) -> Vec<String> {
+        if let Some(file) = name.strip_prefix(':') {
+            return vec![file.to_owned()];
+        }
+        let mut files = Vec::new();
+        if choice == LibraryChoice::SharedFirst {
+            let suffixes = self.formats.library_suffixes();
+            files.extend(suffixes.map(|suffix| format!("lib{name}{suffix}")));
+        }
+        files.push(format!("lib{name}.a"));
+        files
     }
 
     /// A path with `=` or `$SYSROOT` replaced by the system root.
@@ -332,17 +366,6 @@ impl LibrarySearch {
             (Some(rest), None) => PathBuf::from(rest),
             (None, _) => PathBuf::from(path),
         }
-    }
-}
-
-/// The file names `-lNAME` may stand for, best first.
-fn candidates(name: &str, choice: LibraryChoice) -> Vec<String> {
-    if let Some(file) = name.strip_prefix(':') {
-        return vec![file.to_owned()];
-    }
-    match choice {
-        LibraryChoice::SharedFirst => vec![format!("lib{name}.so"), format!("lib{name}.a")],
-        LibraryChoice::StaticOnly => vec![format!("lib{name}.a")],
     }
 }
 
@@ -382,6 +405,3 @@ fn describe_io(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,19 +13,20 @@ const PER_BYTE: usize = 32;
 
 /// Counts the bytes of a file's names.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NameBudget {
+pub struct NameBudget {
     left: Option<usize>,
 }
 
 impl NameBudget {
     /// For the names of a file of this size.
-    pub(crate) fn of_file(size: usize) -> Self {
+    #[must_use]
+    pub fn of_file(size: usize) -> Self {
         let most = size.saturating_mul(PER_BYTE).saturating_add(LEAST);
         Self { left: Some(most) }
     }
 
     /// Takes a name into account, which is not read where there is nothing left.
-    pub(crate) fn take<'a>(&mut self, read: impl FnOnce() -> &'a [u8]) -> &'a [u8] {
+    pub fn take<'a>(&mut self, read: impl FnOnce() -> &'a [u8]) -> &'a [u8] {
         let Some(left) = self.left else {
             return &[];
         };
@@ -35,19 +36,23 @@ impl NameBudget {
     }
 
     /// Whether the names took more than they may.
-    pub(crate) fn is_exceeded(self) -> bool {
+    #[must_use]
+    pub fn is_exceeded(self) -> bool {
         self.left.is_none()
     }
 
     /// Whether so many names of a table of this size cannot take more than they may.
-    pub(crate) fn is_enough_for(self, names: usize, table: usize) -> bool {
+    #[must_use]
+    pub fn is_enough_for(self, names: usize, table: usize) -> bool {
         let most = names.checked_mul(table);
         most.zip(self.left).is_some_and(|(most, left)| most <= left)
     }
 
+    /// Refuses a file whose names took more than they may; `of` says what they name, for the message.
+    ///
     /// # Errors
-    /// When the names took more than they may: what is wrong, with what they name.
-    pub(crate) fn check(self, of: &str) -> Result<(), String> {
+    /// What is wrong with such a file.
+    pub fn check(self, of: &str) -> Result<(), String> {
         match self.is_exceeded() {
             true => Err(Self::problem(of)),
             false => Ok(()),
@@ -55,7 +60,8 @@ impl NameBudget {
     }
 
     /// What is wrong with names that take more than they may.
-    pub(crate) fn problem(of: &str) -> String {
+    #[must_use]
+    pub fn problem(of: &str) -> String {
         format!(
             "the names of its {of} take more than {PER_BYTE} times the file's size: they overlap in \
              their table, which is damaged, or made to take time"

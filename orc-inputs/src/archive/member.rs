@@ -27,7 +27,7 @@ pub(super) struct Member {
 ///
 /// # Errors
 /// When a header is damaged.
-pub(super) fn offsets(bytes: &[u8]) -> Result<Vec<u64>, String> {
+pub fn offsets(bytes: &[u8]) -> Result<Vec<u64>, String> {
     let file = super::parse(bytes)?;
     let mut offsets = Vec::new();
     let mut at = 8u64;
@@ -160,8 +160,7 @@ fn find_nested(archive: &Archive, path: &str, offset: u64) -> Result<Member, Obj
     let inner = Archive {
         name: printable_text(path.as_bytes()),
         input: open(archive, path)?,
-        names: Arc::clone(&archive.names),
-        wrapped: Arc::clone(&archive.wrapped),
+        objects: archive.objects.clone(),
         directory: archive.directory.clone(),
         opener: Arc::clone(&archive.opener),
         index: Vec::new(),

@@ -9,7 +9,7 @@ mod evaluate;
 mod expression;
 mod lexer;
 
-pub(crate) use self::evaluate::{Use, Values};
+pub use self::evaluate::{Use, Values};
 pub use self::expression::{Binary, Expression, Unary};
 use self::lexer::{Lexer, Place, unquote};
 
@@ -83,6 +83,30 @@ pub enum Role {
     },
     /// It is computed, and what goes wrong is reported (`ASSERT`).
     Check,
+}
+
+impl Assignment {
+    /// Lets `name` be another name of `function`.
+    #[must_use]
+    pub fn other_name(name: &str, function: &str) -> Self {
+        Self {
+            role: Role::Define {
+                name: name.to_owned(),
+                hidden: false,
+            },
+            value: Expression::Symbol(function.to_owned()),
+            source: format!("{name} = {function}"),
+        }
+    }
+
+    /// The symbol that it defines.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.role {
+            Role::Define { name, .. } | Role::Provide { name, .. } => Some(name),
+            Role::Check => None,
+        }
+    }
 }
 
 /// Statements that say nothing a JIT needs: words in parentheses follow.

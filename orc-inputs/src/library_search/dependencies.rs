@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jit_core::native::NativeLibrary;
 
 use super::{LibrarySearch, SearchError, is_shortage};
-use crate::shared_library::SharedLibrary;
+use crate::format::LibraryOrigin;
 
 /// Lists of directories, one a line, for the system's loader.
 const LOADER_LISTS: &str = "/etc/ld.so.conf";
@@ -28,7 +28,7 @@ impl LibrarySearch {
         &self,
         needing: &dyn NativeLibrary,
         name: &str,
-    ) -> Option<Arc<SharedLibrary>> {
+    ) -> Option<Arc<dyn NativeLibrary>> {
         if name.contains('/') {
             return self.open_library(Path::new(name));
         }
@@ -45,9 +45,14 @@ impl LibrarySearch {
     }
 
     /// The library at a path, if there is one for this machine.
-    pub(super) fn open_library(&self, path: &Path) -> Option<Arc<SharedLibrary>> {
+    pub(super) fn open_library(&self, path: &Path) -> Option<Arc<dyn NativeLibrary>> {
         match self.opener.open(path) {
-            Ok(bytes) => SharedLibrary::new(path, bytes).ok().map(Arc::new),
+            Ok(bytes) => {
+                let library = self
+                    .formats
+                    .shared_library(path, bytes, LibraryOrigin::Named);
+                library.ok()
+            }
             Err(error) => {
                 // Later ones are of the same cause.
                 if is_shortage(&error) {

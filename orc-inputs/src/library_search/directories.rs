@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use jit_core::cpu::Architecture;
 
+use crate::format::Formats;
+
 /// The system's directories of libraries for one CPU alone, of Debian and its like.
 const OF_CPU: [&str; 3] = ["/usr/local/lib", "/lib", "/usr/lib"];
 
@@ -66,12 +68,17 @@ fn parse_search_dirs(answer: &str) -> Vec<PathBuf> {
 
 /// A file that may be meant by a `-lNAME` that was not found: mostly a library without the
 /// development package that brings its unversioned name.
-pub(super) fn similar(name: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
-    let start = format!("lib{name}.so.");
+pub(super) fn similar(name: &str, formats: &Formats, dirs: &[PathBuf]) -> Option<PathBuf> {
+    let suffixes = formats.library_suffixes();
+    let starts: Vec<String> = suffixes.map(|it| format!("lib{name}{it}.")).collect();
     for dir in dirs {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let mut matching: Vec<PathBuf> = entries
-            .filter(|e| e.file_name().to_string_lossy().starts_with(&start))
+            .filter(|e| {
+                let file = e.file_name();
+                let file = file.to_string_lossy();
+                starts.iter().any(|start| file.starts_with(start))
+            })
             .map(|e| e.path())
             .collect();
         matching.sort_by_key(|path| path.as_os_str().len());

@@ -3,7 +3,7 @@
 use super::expression::{Binary, Expression, Unary};
 
 /// What an expression is computed from.
-pub(crate) trait Values {
+pub trait Values {
     /// The value of a symbol.
     ///
     /// # Errors
@@ -22,7 +22,10 @@ pub(crate) trait Values {
 
 impl Expression {
     /// The value, of 64 bits without a sign. Division and remainder are signed, as in GNU ld.
-    pub(crate) fn evaluate(&self, values: &mut dyn Values) -> Result<u64, String> {
+    ///
+    /// # Errors
+    /// When a symbol has no value, a number is divided by zero, or an assertion does not hold.
+    pub fn evaluate(&self, values: &mut dyn Values) -> Result<u64, String> {
         Ok(match self {
             Self::Number(number) => *number,
             Self::Symbol(name) => values.symbol(name)?,
@@ -54,7 +57,7 @@ impl Expression {
 
     /// Calls `each` with every symbol, and whether the value needs it: `DEFINED` does not, nor does
     /// what may be left out.
-    pub(crate) fn for_each_symbol<'a>(&'a self, needed: bool, each: &mut dyn FnMut(Use<'a>, bool)) {
+    pub fn for_each_symbol<'a>(&'a self, needed: bool, each: &mut dyn FnMut(Use<'a>, bool)) {
         match self {
             Self::Number(_) => {}
             Self::Symbol(name) => each(Use::Symbol(name), needed),
@@ -80,9 +83,12 @@ impl Expression {
 
 /// What an expression refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Use<'a> {
+pub enum Use<'a> {
+    /// A symbol, by its value or whether it is defined.
     Symbol(&'a str),
+    /// Where a section of the output begins.
     SectionStart(&'a str),
+    /// Where a section of the output ends.
     SectionEnd(&'a str),
 }
 

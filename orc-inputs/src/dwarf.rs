@@ -1,10 +1,8 @@
 //! Files and lines from DWARF debug information, versions 2 to 5.
 //!
-//! A relocatable object's sections are moved to where its code lies first ([`object_sections`]); a
+//! Whoever reads a format finds the sections: a relocatable object's are moved to where its code lies first; a
 //! library's are used as they are. Split DWARF (`-gsplit-dwarf`) keeps lines in the object, which are
 //! used; the names of inlined functions are in files of their own, which are not read.
-
-pub(crate) mod object_sections;
 
 use std::sync::Arc;
 
@@ -21,7 +19,7 @@ struct DwarfLines(Context<Bytes>);
 ///
 /// # Errors
 /// When it is damaged so much that nothing of it can be used.
-pub(crate) fn read(
+pub fn read(
     mut section: impl FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Option<Box<dyn SourceLines>>, String> {
     let load = |id: gimli::SectionId| -> Result<Bytes, gimli::Error> {

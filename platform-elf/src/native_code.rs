@@ -9,16 +9,19 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, PT_LOAD, SHF_COMPRESSED, SHT_NOBITS, Sym64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
 
-use crate::input::InputOpener;
+use orc_inputs::dwarf;
+use orc_inputs::format::LoadedFile;
+use orc_inputs::input::InputOpener;
+
 use crate::machine::Machine;
 use crate::object::content::{self, MAX_UNPACKED_SIZE};
-use crate::{debug_info, symbol_at};
+use crate::symbol_at;
 
 /// Where distributions put debug information that was split from its file, by the file's build id.
 const DEBUG_DIRECTORY: &str = "/usr/lib/debug/.build-id";
 
 /// An ELF file that a process has loaded.
-pub(super) struct ElfFile {
+pub(crate) struct ElfFile {
     path: String,
     input: Arc<dyn InputBytes>,
     /// The file with the symbol table and debug information that were split from this one.
@@ -37,25 +40,6 @@ impl ElfFile {
             path: path.to_owned(),
             input,
             debug,
-        })
-    }
-
-    /// The address in the file of what is `offset` bytes from its beginning.
-    pub fn address_of(&self, offset: u64) -> Option<u64> {
-        let bytes = self.input.bytes();
-        let header = FileHeader64::<LE>::parse(bytes).ok()?;
-        let mut segments = header.program_headers(LE, bytes).ok()?.iter();
-        segments.find_map(|segment| {
-            // Whole pages are mapped, so a segment begins and ends where its pages do.
-            let page = segment.p_align(LE).max(1) - 1;
-            let start = segment.p_offset(LE) & !page;
-            let end = segment.p_offset(LE).checked_add(segment.p_filesz(LE))?;
-            let end = end.checked_add(page)? & !page;
-            let here = segment.p_type(LE) == PT_LOAD && (start..end).contains(&offset);
-            here.then(|| {
-                let distance = offset.wrapping_sub(segment.p_offset(LE));
-                segment.p_vaddr(LE).wrapping_add(distance)
-            })
         })
     }
 
@@ -101,13 +85,33 @@ impl CodeFile for ElfFile {
             sections.is_some_and(|s| section(bytes, &s, ".debug_info").is_some())
         })?;
         let sections = sections(bytes)?;
-        let lines = debug_info::read(|name| section(bytes, &sections, name));
+        let lines = dwarf::read(|name| section(bytes, &sections, name));
         lines.unwrap_or_else(|message| {
             tracing::warn!(
                 "debug information of {} cannot be used: {message}",
                 self.path
             );
             None
+        })
+    }
+}
+
+impl LoadedFile for ElfFile {
+    fn address_of(&self, offset: u64) -> Option<u64> {
+        let bytes = self.input.bytes();
+        let header = FileHeader64::<LE>::parse(bytes).ok()?;
+        let mut segments = header.program_headers(LE, bytes).ok()?.iter();
+        segments.find_map(|segment| {
+            // Whole pages are mapped, so a segment begins and ends where its pages do.
+            let page = segment.p_align(LE).max(1) - 1;
+            let start = segment.p_offset(LE) & !page;
+            let end = segment.p_offset(LE).checked_add(segment.p_filesz(LE))?;
+            let end = end.checked_add(page)? & !page;
+            let here = segment.p_type(LE) == PT_LOAD && (start..end).contains(&offset);
+            here.then(|| {
+                let distance = offset.wrapping_sub(segment.p_offset(LE));
+                segment.p_vaddr(LE).wrapping_add(distance)
+            })
         })
     }
 }
@@ -152,3 +156,6 @@ fn debug_path(bytes: &[u8], sections: &Sections<'_>) -> Option<String> {
     let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("{DEBUG_DIRECTORY}/{first:02x}/{rest}.debug"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,8 @@ impl WrappedNames {
     }
 
     /// What an undefined symbol of this name stands for.
-    pub(crate) fn meaning(&self, name: NameId) -> NameId {
+    #[must_use]
+    pub fn meaning(&self, name: NameId) -> NameId {
         self.0.get(&name).copied().unwrap_or(name)
     }
 }

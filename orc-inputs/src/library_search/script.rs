@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError};
 use jit_core::graph::InputBytes;
 
 use super::{
-    FoundContent, FoundInput, LibraryChoice, LibrarySearch, SearchError, describe_io, repeated,
-    unusable,
+    FoundContent, FoundInput, LibraryChoice, LibrarySearch, SearchError, Way, describe_io,
+    repeated, unusable,
 };
 use crate::input::printable_path;
 use crate::linker_script::{self, ScriptInput, ScriptName, ScriptNames};
@@ -118,7 +118,8 @@ impl LibrarySearch {
             ScriptName::Library(name) => self.find_within(name, choice, as_needed, depth, known),
             ScriptName::Path(name) => {
                 let (path, bytes) = self.open_from_script(script, name)?;
-                self.classify(&path, bytes, choice, as_needed, depth, known)
+                let way = Way::named(as_needed);
+                self.classify(&path, bytes, choice, way, depth, known)
             }
         }
     }

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jit_core::graph::InputBytes;
-use jit_core::native::NativeLibrary;
 
-use crate::input::{InputOpener, ReadFiles};
-
-use super::{FoundContent, LibraryChoice, LibrarySearch};
+use orc_inputs::input::{InputOpener, ReadFiles};
+use orc_inputs::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 
 struct Dir(PathBuf);
 
@@ -40,7 +38,7 @@ impl Drop for Dir {
 }
 
 fn search(dirs: &[&Dir]) -> LibrarySearch {
-    let mut search = LibrarySearch::new(Arc::new(ReadFiles));
+    let mut search = LibrarySearch::new(super::only(), Arc::new(ReadFiles));
     for dir in dirs {
         search.add_directory(dir.text());
     }
@@ -53,7 +51,7 @@ fn found(search: &LibrarySearch, name: &str, choice: LibraryChoice) -> String {
         Ok(inputs) => inputs,
         Err(error) => return error.to_string(),
     };
-    let show = |input: &super::FoundInput| {
+    let show = |input: &FoundInput| {
         let kind = match &input.content {
             FoundContent::Object(_) => "object",
             FoundContent::Archive(_) => "archive",
@@ -183,7 +181,7 @@ fn what_scripts_name_again_and_again_is_opened_once() {
         format!("INPUT({})", "-lreal ".repeat(1000)).as_bytes(),
     );
     let opener = Arc::new(Counting::default());
-    let mut search = LibrarySearch::new(opener.clone());
+    let mut search = LibrarySearch::new(super::only(), opener.clone());
     search.add_directory(dir.text());
     assert_eq!(
         found(&search, "x", LibraryChoice::SharedFirst),

@@ -14,25 +14,23 @@
 
 mod member;
 mod subset;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::NameId;
 use jit_core::object::{LazyObjects, ObjectError, ObjectFile};
 use jit_core::threads;
 use object::read::archive::{ArchiveFile, ArchiveKind};
 use orc_shared::printable_text;
 use rayon::prelude::*;
 
+use crate::format::{Formats, ReadObjects};
 use crate::input::{InputOpener, ReadFiles};
 use crate::name_budget::NameBudget;
-use crate::object::interface::default_version;
-use crate::object::{ElfObject, WrappedNames};
 
+pub use self::member::offsets as member_offsets;
 pub use self::subset::subset;
 
 /// A member's name and its bytes.
@@ -48,8 +46,7 @@ const NAMES_PER_TASK: usize = 8192;
 pub struct Archive {
     name: String,
     input: Arc<dyn InputBytes>,
-    names: Arc<NameTable>,
-    wrapped: Arc<WrappedNames>,
+    objects: ReadObjects,
     directory: PathBuf,
     opener: Arc<dyn InputOpener>,
     index: Vec<(NameId, u32)>,
@@ -62,8 +59,8 @@ impl Archive {
     /// Reads an archive's index. `name` is for messages; a thin archive's members are looked up
     /// relative to its directory, and read.
     ///
-    /// Names are interned in `names`, which has to be the table of the session that links the
-    /// archive.
+    /// Its members are read with `objects`, which has to have the table of names of the session that links
+    /// them.
     ///
     /// # Errors
     /// When the file is no archive, or its index is damaged. A damaged member is an error when it
@@ -71,14 +68,14 @@ impl Archive {
     pub fn new(
         name: impl Into<String>,
         input: Arc<dyn InputBytes>,
-        names: &Arc<NameTable>,
+        objects: &ReadObjects,
     ) -> Result<Self, ObjectError> {
         let name = name.into();
         let directory = Path::new(&name)
             .parent()
             .unwrap_or(Path::new(""))
             .to_owned();
-        Self::with_opener(name, input, names, directory, Arc::new(ReadFiles))
+        Self::with_opener(name, input, objects, directory, Arc::new(ReadFiles))
     }
 
     /// Like [`Self::new`], with the directory of a thin archive's members and the way to open them.
@@ -88,15 +85,14 @@ impl Archive {
     pub fn with_opener(
         name: impl Into<String>,
         input: Arc<dyn InputBytes>,
-        names: &Arc<NameTable>,
+        objects: &ReadObjects,
         directory: impl Into<PathBuf>,
         opener: Arc<dyn InputOpener>,
     ) -> Result<Self, ObjectError> {
         let mut archive = Self {
             name: printable_text(name.into().as_bytes()),
             input,
-            names: Arc::clone(names),
-            wrapped: Arc::default(),
+            objects: objects.clone(),
             directory: directory.into(),
             opener,
             index: Vec::new(),
@@ -109,11 +105,10 @@ impl Archive {
         Ok(archive)
     }
 
-    /// The same archive with symbols of its members wrapped (`--wrap`).
+    /// What its members are read with.
     #[must_use]
-    pub fn wrapping(self, wrapped: &Arc<WrappedNames>) -> Self {
-        let wrapped = Arc::clone(wrapped);
-        Self { wrapped, ..self }
+    pub fn objects(&self) -> &ReadObjects {
+        &self.objects
     }
 
     /// The same archive, with somebody who hears which members are read because they are needed.
@@ -136,10 +131,7 @@ impl Archive {
         let load = |offset| self.load_at(offset);
         let objects: Result<Vec<_>, ObjectError> =
             threads::share(|| offsets.into_par_iter().map(load).collect());
-        let objects = objects?.into_iter().flatten();
-        Ok(objects
-            .map(|object| object as Arc<dyn ObjectFile>)
-            .collect())
+        Ok(objects?.into_iter().flatten().collect())
     }
 
     /// Names and bytes of all members, whatever they are.
@@ -179,12 +171,13 @@ impl Archive {
             }
         }
         budget.check("members' symbols")?;
-        let default_versions = split_default_versions(input.bytes(), &mut entries);
+        let default_versions =
+            split_default_versions(&self.objects.formats, input.bytes(), &mut entries);
         self.members = entries.iter().map(|entry| entry.1).collect();
         self.members.dedup();
         self.members.sort_unstable();
         self.members.dedup();
-        let (members, names) = (&self.members, &self.names);
+        let (members, names) = (&self.members, &self.objects.names);
         let number = |entries: &[(&[u8], u64)]| {
             let mut ids = Vec::with_capacity(entries.len());
             names.intern_from(&input, entries.iter().map(|entry| entry.0), &mut ids);
@@ -240,39 +233,21 @@ impl Archive {
     }
 
     /// The object whose header is at `offset`; `None` for what is known to be none.
-    fn load_at(&self, offset: u64) -> Result<Option<Arc<ElfObject>>, ObjectError> {
+    fn load_at(&self, offset: u64) -> Result<Option<Arc<dyn ObjectFile>>, ObjectError> {
         let member = member::find(self, offset)?;
         if member.file_name == "lib.rmeta" {
             return Ok(None);
         }
-        let object = ElfObject::with_wrapped(member.name, member.input, &self.names, &self.wrapped);
-        object.map(|object| Some(Arc::new(object)))
-    }
-}
-
-/// Reads arbitrary bytes as an archive, its members too: the entry of the fuzz target. No file is
-/// opened. Never panics.
-pub fn fuzz_archive(bytes: &[u8]) {
-    struct NoFiles;
-    impl InputOpener for NoFiles {
-        fn open(&self, _: &Path) -> std::io::Result<Arc<dyn InputBytes>> {
-            Err(std::io::ErrorKind::NotFound.into())
-        }
-    }
-    let names = Arc::new(NameTable::default());
-    let input = Arc::new(crate::input::OwnedBytes::from(bytes.to_vec()));
-    let archive = Archive::with_opener("fuzz.a", input, &names, "", Arc::new(NoFiles));
-    if let Ok(archive) = archive {
-        for member in 0..=archive.len() {
-            // An error is as good as an object.
-            let _ = archive.load(member);
-        }
-        let _ = archive.members();
+        self.objects.object(member.name, member.input).map(Some)
     }
 }
 
 /// Takes default versions off an index's names, and returns the names with the versions alone.
-fn split_default_versions(archive: &[u8], entries: &mut [(&[u8], u64)]) -> Vec<(Vec<u8>, u64)> {
+fn split_default_versions(
+    formats: &Formats,
+    archive: &[u8],
+    entries: &mut [(&[u8], u64)],
+) -> Vec<(Vec<u8>, u64)> {
     let mut split = Vec::new();
     // An index has its names next to each other: one search for all of them.
     let span = span_of(archive, entries);
@@ -280,7 +255,7 @@ fn split_default_versions(archive: &[u8], entries: &mut [(&[u8], u64)]) -> Vec<(
         return split;
     }
     for (name, offset) in entries {
-        if let Some(at) = default_version(name) {
+        if let Some(at) = formats.default_version(name) {
             split.push(([&name[..at], &name[at + 1..]].concat(), *offset));
             *name = &name[..at];
         }
@@ -337,7 +312,9 @@ fn parse(bytes: &[u8]) -> Result<ArchiveFile<'_>, String> {
     let file = ArchiveFile::parse(bytes)
         .map_err(|error| format!("the archive is truncated or damaged: {error}"))?;
     match file.kind() {
-        ArchiveKind::Coff => Err("is a Windows archive, not one of ELF objects".into()),
+        ArchiveKind::Coff => {
+            Err("is a Windows archive: its members are objects for Windows".into())
+        }
         _ => Ok(file),
     }
 }
