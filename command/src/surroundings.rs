@@ -96,8 +96,11 @@ impl Here {
 
 impl InputOpener for Here {
     fn open(&self, path: &Path) -> std::io::Result<Arc<dyn InputBytes>> {
-        let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = images.iter().find_map(|image| image.file(path));
+        let held = {
+            let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            images.iter().find_map(|image| image.file(path))
+        };
+        // Without the lock: many threads open files at a time.
         held.map_or_else(|| MapFiles.open(path), Ok)
     }
 }
