@@ -217,6 +217,14 @@ pub trait ExecutorControl: Send + Sync {
     /// Makes the executor process look as if this program had been started.
     fn set_program(&self, program: &ProgramIdentity);
 
+    /// Writes pointers in data that is final: `(place, value)`. Each is written in one store, in their order:
+    /// code that sees one written sees those before it written. One round trip.
+    ///
+    /// # Errors
+    /// When a place is not aligned, or not in writable data that this executor has made final; nothing is
+    /// written then.
+    fn write_pointers(&self, pointers: &[(ExecutorAddr, ExecutorAddr)]) -> ExecutorResult<()>;
+
     /// How large the loader's surplus of static thread-local storage would have to be when the
     /// process starts, in bytes, for what was refused last to be granted. `None` if nothing was refused.
     fn wanted_surplus(&self) -> Option<u64> {

@@ -182,6 +182,10 @@ impl ExecutorControl for InProcessExecutor {
         identity::set_program(program);
     }
 
+    fn write_pointers(&self, pointers: &[(ExecutorAddr, ExecutorAddr)]) -> ExecutorResult<()> {
+        Ok(self.local.write_pointers(pointers)?)
+    }
+
     fn wanted_surplus(&self) -> Option<u64> {
         Reserve::get().wanted()
     }

@@ -368,6 +368,10 @@ impl ExecutorControl for RemoteExecutor {
         self.requests.ask(Service::TlsAccess, &())
     }
 
+    fn write_pointers(&self, pointers: &[(ExecutorAddr, ExecutorAddr)]) -> ExecutorResult<()> {
+        self.requests.order(Service::WritePointers, pointers)
+    }
+
     fn is_this_process(&self) -> bool {
         false
     }

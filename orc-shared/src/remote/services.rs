@@ -22,7 +22,7 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Name of a symbol in the setup message: the process's [`ExitServices`](crate::ExitServices). Null if it
 /// has none.
@@ -144,6 +144,9 @@ numbered! {
         CloseRange = "orc.close_range",
         /// `Expected<TlsAccess>()`: what code needs to reach thread-locals in modules of their own.
         TlsAccess = "orc.tls_access",
+        /// `Error(Seq<(Addr place, Addr value)>)`: writes pointers in final data, in this order. All or
+        /// nothing.
+        WritePointers = "orc.write_pointers",
     }
 }
 

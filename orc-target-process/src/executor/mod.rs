@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 
 #[cfg(feature = "llvm")]
 pub(crate) use self::action::run_trusted;
-use self::calls::{Calls, OwnCode};
+use self::calls::{Calls, OwnMemory};
 use self::memory::{MemoryManager, SharedContent, stub_near_libraries};
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
@@ -91,7 +91,7 @@ impl LocalExecutor {
     /// has made final.
     #[must_use]
     pub fn new(config: memory::Config) -> Self {
-        Self::with_calls(config, Calls::Own(OwnCode::default()))
+        Self::with_calls(config, Calls::Own(OwnMemory::default()))
     }
 
     /// An executor without memory that calls what its requests name.
@@ -119,6 +119,15 @@ impl LocalExecutor {
         arguments: &[u8],
     ) -> Result<Vec<u8>, CallError> {
         self.calls.wrapper(function, arguments)
+    }
+
+    /// Writes pointers in data that is final, each in one store, in their order: whoever sees one written
+    /// sees those before it written. All of them, or none if one cannot be.
+    ///
+    /// # Errors
+    /// When a place is not aligned, or not in writable data that this executor has made final.
+    pub fn write_pointers(&self, pointers: &[(ExecutorAddr, ExecutorAddr)]) -> Result<(), Failure> {
+        self.calls.write_pointers(pointers)
     }
 
     /// The memory manager, for statistics and preparation.
@@ -359,7 +368,7 @@ impl InFlight {
         };
         // Code without names runs as well.
         let _unnamed = memory.name_functions(&functions);
-        calls.add(memory.code());
+        calls.add(&memory);
         let finalized = Finalized {
             memory,
             tls,
@@ -414,7 +423,7 @@ impl Finalized {
         {
             return Failure::all(failures).map(|()| Released::Kept);
         }
-        self.calls.remove(self.memory.code());
+        self.calls.remove(&self.memory);
         failures.push(self.memory.release().map_err(Failure::new).err());
         failures.push(self.tls.and_then(|tls| tls.release().err()));
         Failure::all(failures).map(|()| Released::Freed)

@@ -9,6 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 
 use orc_shared::ExecutorAddr;
 
+use super::calls::store_pointer;
 use super::wrapper::{self, CallError};
 
 /// The promise that addresses in requests may be used as the requests say.
@@ -86,6 +87,12 @@ impl Trust {
     pub(crate) fn write<T: Copy>(self, addr: ExecutorAddr, value: T) {
         // SAFETY: `in_requests`: the memory is there to be written.
         unsafe { (addr.value() as *mut T).write_unaligned(value) };
+    }
+
+    /// Writes an aligned pointer in one store, after all that this thread wrote before.
+    pub(crate) fn write_pointer(self, place: ExecutorAddr, value: ExecutorAddr) {
+        // SAFETY: `in_requests`: the memory is there to be written. Callers have checked the alignment.
+        unsafe { store_pointer(place, value) };
     }
 
     /// Writes bytes.

@@ -117,6 +117,7 @@ pub(super) fn answer(session: &Arc<Session>, call: &Message) -> Option<Result<Ve
             arguments.expected(|()| Ok::<_, Failure>(Reserve::get().wanted()))
         }
         Service::TlsAccess => arguments.expected(|()| LocalExecutor::tls_access()),
+        Service::WritePointers => arguments.error(|it: Vec<_>| services.local.write_pointers(&it)),
         Service::Call => arguments
             .expected(|(function, bytes): (_, &[u8])| session.trust.call_wrapper(function, bytes)),
     })

@@ -328,4 +328,8 @@ impl ExecutorControl for MockExecutor {
     }
 
     fn set_program(&self, _program: &ProgramIdentity) {}
+
+    fn write_pointers(&self, _pointers: &[(ExecutorAddr, ExecutorAddr)]) -> ExecutorResult<()> {
+        Err(ExecutorError::failed("nothing is written after finalize"))
+    }
 }

@@ -90,4 +90,8 @@ impl ExecutorControl for FakeExecutor {
     }
 
     fn set_program(&self, _: &ProgramIdentity) {}
+
+    fn write_pointers(&self, _: &[(ExecutorAddr, ExecutorAddr)]) -> ExecutorResult<()> {
+        unused()
+    }
 }

@@ -315,6 +315,13 @@ impl Finalized {
             .map(Segment::range)
     }
 
+    /// The places of segments that code may write to.
+    pub(crate) fn data(&self) -> impl Iterator<Item = ExecutorAddrRange> {
+        let data = self.segments.iter();
+        data.filter(|segment| segment.kind() == SegmentKind::ReadWrite)
+            .map(Segment::range)
+    }
+
     /// Tells `dladdr` the names of functions of this memory, which are C strings in it. Where the
     /// loader does not know the range, or there is no room for more names, nothing happens.
     ///
