@@ -23,6 +23,7 @@ pub mod object;
 pub mod platform;
 pub mod remote;
 pub mod session;
+pub mod stubs;
 pub mod symbol;
 pub mod symbolize;
 pub mod threads;

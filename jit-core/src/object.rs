@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use orc_shared::ExecutorAddr;
+
 use crate::cpu::Architecture;
 use crate::graph::LinkGraph;
 use crate::name::NameId;
@@ -122,6 +124,12 @@ pub trait ObjectFile: Send + Sync {
     /// # Errors
     /// When the object is malformed or uses something unsupported, naming section and symbol.
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError>;
+
+    /// Hears where its definitions are, in the order of [`ObjectInterface::definitions`], before any code
+    /// of the link can run. The link may still fail.
+    fn placed(&self, addresses: &[ExecutorAddr]) {
+        let _ = addresses;
+    }
 
     /// Computes symbols of its graph ([`crate::graph::Target::Computed`]), if it has such.
     fn computation(&self) -> Option<&dyn Computation> {

@@ -96,6 +96,7 @@ mod object_reader;
 mod platform;
 mod process;
 mod program;
+mod stubs;
 mod symbolize;
 
 pub use defaults::DEFAULT_LIBRARIES;

@@ -6,6 +6,7 @@
 
 mod handlers;
 mod initializers;
+mod lazy_calls;
 mod linker_defined;
 mod opening;
 mod runtime;

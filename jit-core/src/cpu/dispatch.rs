@@ -53,7 +53,7 @@ mod tests {
             assert_eq!(none, Some("None"));
             let pointer = C::Kind::from_edge(EdgeKind::POINTER64).map(Kinds::name);
             assert_eq!(pointer, Some("Pointer64"));
-            for stub in [C::STUB, C::VENEER] {
+            for stub in [C::STUB, C::VENEER, C::TRAMPOLINE] {
                 assert!(stub.align.is_power_of_two());
                 assert_eq!(stub.code.len() as u64 % stub.align, 0);
             }

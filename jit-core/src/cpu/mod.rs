@@ -61,6 +61,10 @@ pub trait Cpu: 'static {
     /// everything of an allocation.
     const VENEER: Stub;
 
+    /// A trampoline of a function that is not linked: it calls the runtime's `__orc_rt_reenter`, which
+    /// knows it by the return address (LLVM 22, `ReentryTrampolineContent`).
+    const TRAMPOLINE: Stub;
+
     /// The addend of a branch to the very start of its target.
     const BRANCH_ADDEND: i64;
 

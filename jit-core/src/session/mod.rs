@@ -44,6 +44,7 @@ pub use handles::definitions::{
     WeakSession,
 };
 pub use handles::dylib::{LookupOptions, ProgramOptions};
+pub use handles::lazy::LazyOptions;
 pub use handles::materializer::Promise;
 pub use handles::session::{JitLinker, SessionConfig};
 pub use handles::tracker::Removal;

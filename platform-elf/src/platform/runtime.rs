@@ -20,7 +20,7 @@ use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
-use super::opening::ToInitialize;
+use super::lazy_calls::{self, Opener};
 use super::support::{DYNAMIC, HEADER, PROCESS_START, PROFILE_START, PROGRAM_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
@@ -36,6 +36,7 @@ pub struct ElfRuntime {
     executor: Arc<dyn ExecutorControl>,
     dylib: Dylib,
     functions: Functions,
+    opener: Opener,
     /// What the runtime was told of its own dylib, to be taken back.
     early: Vec<AllocActionPair>,
 }
@@ -44,9 +45,6 @@ pub struct ElfRuntime {
 #[derive(Clone, Copy)]
 struct Functions {
     run_program: ExecutorAddr,
-    dlopen: ExecutorAddr,
-    dlupdate: ExecutorAddr,
-    initialize: ExecutorAddr,
     close: ExecutorAddr,
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
@@ -128,9 +126,13 @@ impl ElfRuntime {
             ],
             false,
         )?;
-        let (fini_sections, [finalize_ranges, remove_ranges], functions) =
+        let (fini_sections, [finalize_ranges, remove_ranges], functions, opening, resolve_tag) =
             further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
+        let opener = Opener::new(platform, opening);
+        if !resolve_tag.is_null() {
+            lazy_calls::register(session, resolve_tag, opener.clone());
+        }
         let (services, set_services) = (executor.exit_services(), functions.set_exit_services);
         if !services.is_null() && !set_services.is_null() {
             call_for_error(&*executor, set_services, &services)?;
@@ -151,6 +153,7 @@ impl ElfRuntime {
             executor,
             dylib,
             functions,
+            opener,
             early,
         })
     }
@@ -285,31 +288,7 @@ impl ElfRuntime {
     /// # Errors
     /// When the dylib is not registered.
     pub fn initialize(&self, dylib: &Dylib) -> Result<(), LinkError> {
-        let due = self.platform.to_initialize(dylib);
-        if due.is_empty() {
-            return Ok(());
-        }
-        self.open_linked(dylib, &due)?;
-        self.platform.initialized(&due);
-        Ok(())
-    }
-
-    fn open_linked(&self, dylib: &Dylib, due: &[ToInitialize]) -> Result<(), LinkError> {
-        let function = self.functions.initialize;
-        if !function.is_null() {
-            let headers: Vec<ExecutorAddr> = due.iter().map(|(_, header, _)| *header).collect();
-            return call_for_error(&*self.executor, function, &headers);
-        }
-        // LLVM's runtime knows opening by name only; opening again runs what is new.
-        let args = (dylib.name(), 1i32);
-        let handle: ExecutorAddr = call(&*self.executor, self.functions.dlopen, &args)?;
-        if handle.is_null() {
-            return Err(failure("the runtime cannot open the dylib".to_owned()));
-        }
-        if !self.functions.dlupdate.is_null() {
-            let _status: i32 = call(&*self.executor, self.functions.dlupdate, &handle)?;
-        }
-        Ok(())
+        self.opener.open(dylib)
     }
 
     /// Closes a dylib: its exit handlers and finalizers run. With LLVM's runtime nothing happens.
@@ -454,6 +433,8 @@ fn further_functions(
         Option<(ExecutorAddr, ExecutorAddr)>,
         [ExecutorAddr; 2],
         Functions,
+        [ExecutorAddr; 3],
+        ExecutorAddr,
     ),
     LinkError,
 > {
@@ -476,6 +457,7 @@ fn further_functions(
         dlupdate,
         set_exit_services,
         remove_ranges,
+        resolve_tag,
     ] = lookup(
         dylib,
         [
@@ -488,15 +470,13 @@ fn further_functions(
             rt::DLUPDATE_WRAPPER,
             ext_elf::SET_EXIT_SERVICES,
             ext_elf::REMOVE_RANGES,
+            rt::RESOLVE_TAG,
         ],
         true,
     )?;
     let has_fini = !register_fini.is_null() && !deregister_fini.is_null();
     let functions = Functions {
         run_program,
-        dlopen,
-        dlupdate,
-        initialize,
         close,
         run_main,
         shutdown,
@@ -506,6 +486,8 @@ fn further_functions(
         has_fini.then_some((register_fini, deregister_fini)),
         [finalize_ranges, remove_ranges],
         functions,
+        [initialize, dlopen, dlupdate],
+        resolve_tag,
     ))
 }
 
@@ -521,7 +503,7 @@ fn run_calls<'a>(
 }
 
 /// Calls a wrapper that returns an SPS `Error`.
-fn call_for_error<A: SpsEncode + ?Sized>(
+pub(super) fn call_for_error<A: SpsEncode + ?Sized>(
     executor: &dyn ExecutorControl,
     function: ExecutorAddr,
     args: &A,
@@ -543,7 +525,7 @@ fn call_for_value<A: SpsEncode + ?Sized, T: for<'a> SpsDecode<'a>>(
 }
 
 /// Calls a wrapper that returns a plain value.
-fn call<A: SpsEncode + ?Sized, T: for<'a> SpsDecode<'a>>(
+pub(super) fn call<A: SpsEncode + ?Sized, T: for<'a> SpsDecode<'a>>(
     executor: &dyn ExecutorControl,
     function: ExecutorAddr,
     args: &A,
@@ -559,6 +541,6 @@ fn decode<T: for<'a> SpsDecode<'a>>(result: &[u8]) -> Result<T, LinkError> {
     })
 }
 
-fn failure(message: String) -> LinkError {
+pub(super) fn failure(message: String) -> LinkError {
     LinkError::Executor(ExecutorError::Failed(message))
 }

@@ -25,6 +25,8 @@ impl Cpu for Aarch64 {
     const STUB: Stub = stubs::STUB;
     const BRANCH_REACH: Option<u64> = Some(1 << 27);
     const VENEER: Stub = stubs::VENEER;
+
+    const TRAMPOLINE: Stub = stubs::TRAMPOLINE;
     const BRANCH_ADDEND: i64 = 0;
     // `R_AARCH64_IRELATIVE`.
     const IRELATIVE: u64 = 1032;

@@ -40,6 +40,17 @@ pub const VENEER: Stub = Stub {
     requests: &[],
 };
 
+/// A trampoline: keeps the return address of the lazy call, and calls. Nothing comes back here.
+pub const TRAMPOLINE: Stub = Stub {
+    code: &bytes::<2, 8>([
+        0xa9bf_7bfd, // stp x29, x30, [sp, #-16]!
+        0x9400_0000, // bl reenter
+    ]),
+    align: 8,
+    edges: &[(4, Kind::Branch26.edge(), 0)],
+    requests: &[],
+};
+
 /// The bytes in front of the pairs that [`RUN_RESOLVERS`] takes.
 pub fn resolver_arguments([hwcap, hwcap2]: [u64; 2]) -> Vec<u8> {
     /// `_IFUNC_ARG_HWCAP`: there is a second argument.

@@ -26,6 +26,8 @@ impl Cpu for X86_64 {
     // A displacement has 32 bits, like all others.
     const BRANCH_REACH: Option<u64> = None;
     const VENEER: Stub = stubs::STUB;
+
+    const TRAMPOLINE: Stub = stubs::TRAMPOLINE;
     const BRANCH_ADDEND: i64 = lower::BRANCH_ADDEND;
     // `R_X86_64_IRELATIVE`.
     const IRELATIVE: u64 = 37;

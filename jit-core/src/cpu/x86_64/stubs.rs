@@ -19,6 +19,17 @@ pub const STUB: Stub = Stub {
     requests: &[(6, Kind::GotDelta32.edge(), -4)],
 };
 
+/// A trampoline: a call of five bytes. Nothing comes back here.
+pub const TRAMPOLINE: Stub = Stub {
+    code: &[
+        0xe8, 0, 0, 0, 0, // call reenter
+        0xcc, 0xcc, 0xcc, // int3
+    ],
+    align: 8,
+    edges: &[(1, Kind::Branch32.edge(), -4)],
+    requests: &[],
+};
+
 /// A wrapper function that runs IFUNC resolvers: its argument bytes are pairs of 64-bit addresses
 /// (resolver, slot), and it stores what each resolver returns in its slot. It returns an SPS
 /// `Error` of success: one zero byte, held in the result itself (`rax` the bytes, `rdx` their

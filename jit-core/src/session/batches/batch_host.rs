@@ -129,6 +129,9 @@ impl BatchHost for Host {
     }
 
     fn resolved(&self, addresses: Vec<UnitAddresses>) {
+        for ((_, object), addresses) in self.objects.iter().zip(&addresses) {
+            object.placed(addresses);
+        }
         let units = self.objects.iter().map(|(unit, _)| *unit);
         self.change(|state, deferred| state.resolved(self.batch, units.zip(addresses), deferred));
     }

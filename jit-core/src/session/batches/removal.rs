@@ -258,7 +258,8 @@ impl State {
                 };
                 deferred.releases.extend(tracker.allocations);
                 self.tracker_is_gone(tracker.dylib, deferred);
-                for dependency in tracker.depends_on {
+                let led_to = tracker.bound.into_keys();
+                for dependency in tracker.depends_on.into_iter().chain(led_to) {
                     if let Some(dependency) = self.trackers.get_mut(&dependency) {
                         dependency.dependents.remove(&unused);
                     }
@@ -323,7 +324,8 @@ impl State {
         let mut all = self.waiting_for_threads.clone();
         while let Some(id) = all.pop() {
             if let Some(tracker) = self.trackers.get(&id) {
-                all.extend(tracker.depends_on.iter().filter(|d| reached.insert(**d)));
+                let needed = tracker.depends_on.iter().chain(tracker.bound.keys());
+                all.extend(needed.filter(|d| reached.insert(**d)));
             }
         }
         reached

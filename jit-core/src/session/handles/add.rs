@@ -195,7 +195,7 @@ impl Tracker {
     }
 
     /// Adds a unit; with addresses, it is ready at once.
-    fn add_source(
+    pub(super) fn add_source(
         &self,
         state: &mut State,
         source: Source,

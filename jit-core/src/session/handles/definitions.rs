@@ -19,6 +19,7 @@ use crate::session::batches::dispatcher::Dispatcher;
 use crate::session::linker::Linker;
 use crate::session::tables::ids::BatchKey;
 use crate::session::tables::state::State;
+use crate::stubs::LazyCalls;
 use crate::symbol::SymbolKind;
 
 /// A session. A handle, cheap to clone. When the last handle of a session is dropped (a [`Dylib`],
@@ -40,6 +41,7 @@ pub(in crate::session) struct Inner {
     pub(in crate::session) on_error: Box<dyn Fn(&LinkError) + Send + Sync>,
     pub(in crate::session) state: Mutex<State>,
     pub(in crate::session) progress: Progress,
+    pub(in crate::session) lazy_calls: Arc<LazyCalls>,
 }
 
 /// Wakes waiting threads when a lookup is answered or new work exists.

@@ -87,6 +87,7 @@ impl Session {
             on_error: config.on_error,
             state: Mutex::default(),
             progress: Progress::default(),
+            lazy_calls: Arc::default(),
         }))
     }
 

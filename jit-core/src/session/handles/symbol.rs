@@ -90,6 +90,11 @@ impl CodeGuard {
         }))
     }
 
+    /// Whether the code is of this session.
+    pub(in crate::session) fn is_of(&self, session: &Arc<Inner>) -> bool {
+        Arc::ptr_eq(&self.0.session, session)
+    }
+
     /// The tracker whose code is kept.
     #[must_use]
     pub fn tracker(&self) -> TrackerId {

@@ -16,6 +16,7 @@ use crate::executor::Finalized;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
+use crate::stubs::StubSet;
 
 use crate::session::batches::query::{Countdown, Query};
 use crate::session::handles::definitions::{Generator, Materializer};
@@ -106,6 +107,10 @@ pub(in crate::session) struct TrackerState {
     pub(in crate::session) busy: u32,
     /// Trackers whose code its code refers to.
     pub(in crate::session) depends_on: IdSet<TrackerId>,
+    /// Trackers to whose code its stubs lead, and how many do.
+    pub(in crate::session) bound: IdMap<TrackerId, u32>,
+    /// Its stubs, by their objects.
+    pub(in crate::session) stubs: IdMap<UnitId, Arc<StubSet>>,
     /// Trackers whose code refers to its code, and the first object of each that does.
     pub(in crate::session) dependents: IdMap<TrackerId, Arc<str>>,
     pub(in crate::session) removed: bool,
@@ -220,6 +225,8 @@ impl State {
                 busy: 0,
                 exits: Exits::default(),
                 depends_on: IdSet::default(),
+                bound: IdMap::default(),
+                stubs: IdMap::default(),
                 dependents: IdMap::default(),
                 removed: false,
             },
@@ -332,16 +339,30 @@ impl State {
         if from == to || !self.trackers.contains_key(&from) {
             return;
         }
-        let Some(target) = self.trackers.get_mut(&to) else {
-            return;
-        };
-        let Place::Vacant(place) = target.dependents.entry(from) else {
-            return;
-        };
-        place.insert(self.units[user].source.name().into());
-        if let Some(tracker) = self.trackers.get_mut(&from) {
+        let is_new = self.note_dependent(from, to, user);
+        if let Some(tracker) = self.trackers.get_mut(&from)
+            // What its stubs lead to is noted already, and may not be for good.
+            && (is_new || tracker.bound.contains_key(&to))
+        {
             tracker.depends_on.insert(to);
         }
+    }
+
+    /// Notes at a tracker that the code of another needs its code; true if that was not known.
+    pub(in crate::session) fn note_dependent(
+        &mut self,
+        from: TrackerId,
+        to: TrackerId,
+        user: UnitId,
+    ) -> bool {
+        let Some(target) = self.trackers.get_mut(&to) else {
+            return false;
+        };
+        let Place::Vacant(place) = target.dependents.entry(from) else {
+            return false;
+        };
+        place.insert(self.units[user].source.name().into());
+        true
     }
 
     pub(in crate::session) fn next_allocation(&mut self) -> u64 {

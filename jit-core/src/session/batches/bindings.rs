@@ -1,0 +1,66 @@
+//! Which trackers' code the stubs of a tracker lead to: they keep it, as references do.
+//!
+//! References of code are for ever. Those of stubs change: so they are counted.
+
+use std::sync::Arc;
+
+use crate::ids::{TrackerId, UnitId};
+use crate::session::batches::deferred::DeferredCalls;
+use crate::stubs::{Bound, StubSet};
+
+use crate::session::tables::state::State;
+
+impl State {
+    /// A stub of `from`, in the object `unit`, leads to code.
+    pub(in crate::session) fn bind(&mut self, from: TrackerId, code: Bound, unit: UnitId) {
+        let Some(to) = code.tracker.filter(|to| *to != from) else {
+            return;
+        };
+        self.note_dependent(from, to, unit);
+        if let Some(tracker) = self.trackers.get_mut(&from) {
+            *tracker.bound.entry(to).or_default() += 1;
+        }
+    }
+
+    /// A stub of a set leads to code.
+    pub(in crate::session) fn bind_set(&mut self, set: &Arc<StubSet>, code: Bound) {
+        let tracker = self.trackers.get(&set.tracker);
+        let unit = tracker.and_then(|tracker| {
+            let mut units = tracker.stubs.iter();
+            units.find(|(_, known)| Arc::ptr_eq(known, set))
+        });
+        if let Some(unit) = unit.map(|(unit, _)| *unit) {
+            self.bind(set.tracker, code, unit);
+        }
+    }
+
+    /// A stub of `from` does not lead to this code any more.
+    pub(in crate::session) fn unbind(
+        &mut self,
+        from: TrackerId,
+        code: Bound,
+        deferred: &mut DeferredCalls,
+    ) {
+        let Some(to) = code.tracker.filter(|to| *to != from) else {
+            return;
+        };
+        let Some(tracker) = self.trackers.get_mut(&from) else {
+            return;
+        };
+        let Some(count) = tracker.bound.get_mut(&to) else {
+            return;
+        };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        tracker.bound.remove(&to);
+        if tracker.depends_on.contains(&to) {
+            return;
+        }
+        if let Some(target) = self.trackers.get_mut(&to) {
+            target.dependents.remove(&from);
+        }
+        self.release_if_unused(to, deferred);
+    }
+}

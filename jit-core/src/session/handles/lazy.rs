@@ -1,0 +1,372 @@
+//! Functions with stubs: linked when they are first called, and led to other code at any time. See
+//! [`crate::stubs`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use orc_shared::ExecutorAddr;
+
+use super::add::Reexport;
+use super::definitions::{CodeGuard, Dylib, Inner, Session, Symbol, Tracker};
+use crate::cpu::{Cpu, ForCpu};
+use crate::error::LinkError;
+use crate::ids::{TrackerId, UnitId};
+use crate::name::NameId;
+use crate::session::batches::deferred::DeferredCalls;
+use crate::session::tables::unit::Source;
+use crate::symbol::{Linkage, Scope};
+
+use crate::stubs::object::{StubName, StubSections, StubsObject};
+use crate::stubs::{Behind, Bound, Resolved, StubSet};
+
+/// What becomes of calls of lazy functions.
+#[derive(Clone, Debug, Default)]
+pub struct LazyOptions {
+    /// A function that takes a call whose own function cannot be linked, with the same arguments: it may
+    /// return an error code, or throw. The next call tries again. Without one, the process prints why and
+    /// aborts.
+    pub on_failure: Option<Symbol>,
+}
+
+impl Tracker {
+    /// Adds functions that are looked up when they are first called: each `alias` is a stub, which leads to
+    /// what `name` is in its dylib. The stub is the function's address for all that refer to it. Calls
+    /// may come from any thread, and several at once; looking up happens on that thread, and may link. The
+    /// other dylib is opened then, as `dlopen` would: it is not one that this one needs.
+    ///
+    /// Once a stub leads to a function it keeps that function's memory. The function behind it can be
+    /// changed with [`Dylib::redirect`].
+    ///
+    /// # Errors
+    /// As for [`Tracker::add_reexports`]; when a name stands for itself; when `on_failure` is of another
+    /// session.
+    pub fn add_lazy_reexports(
+        &self,
+        reexports: &[Reexport],
+        options: &LazyOptions,
+    ) -> Result<(), LinkError> {
+        let own = self.dylib();
+        for reexport in reexports {
+            if !own.is_sibling(&reexport.dylib) {
+                return Err(self.refused(reexport.alias, "its dylib belongs to another session"));
+            }
+            if reexport.dylib.id == self.dylib && reexport.name == reexport.alias {
+                return Err(self.refused(reexport.alias, "it stands for itself"));
+            }
+        }
+        let stub = |reexport: &Reexport| {
+            let behind = Behind::Name(reexport.dylib.id, reexport.name);
+            (reexport.alias, reexport.linkage, behind)
+        };
+        self.add_stubs(reexports.iter().map(stub).collect(), options)
+    }
+
+    /// Adds functions that are stubs for code that is there already, so that they can be led to other code
+    /// with [`Dylib::redirect`].
+    ///
+    /// # Errors
+    /// As for [`Tracker::add_object`]; when a symbol is of another session.
+    pub fn add_redirectable(&self, functions: &[(NameId, Symbol)]) -> Result<(), LinkError> {
+        let stub = |(name, code): &(NameId, Symbol)| {
+            let bound = self
+                .bound(code)
+                .map_err(|problem| self.refused(*name, problem))?;
+            Ok((*name, Linkage::Strong, Behind::Code(bound)))
+        };
+        let stubs = functions
+            .iter()
+            .map(stub)
+            .collect::<Result<_, LinkError>>()?;
+        self.add_stubs(stubs, &LazyOptions::default())
+    }
+
+    fn add_stubs(
+        &self,
+        stubs: Vec<(NameId, Linkage, Behind)>,
+        options: &LazyOptions,
+    ) -> Result<(), LinkError> {
+        let on_failure = match &options.on_failure {
+            None => None,
+            Some(handler) => Some(self.bound(handler).map_err(|problem| LinkError::Client {
+                who: "what takes calls of functions that cannot be linked".to_owned(),
+                message: problem.to_owned(),
+            })?),
+        };
+        let architecture = self.session.executor.architecture();
+        let names = stubs.iter().map(|(name, linkage, _)| StubName {
+            name: *name,
+            linkage: *linkage,
+            scope: Scope::Default,
+        });
+        let names: Vec<StubName> = names.collect();
+        let behind: Vec<Behind> = stubs.iter().map(|(.., behind)| *behind).collect();
+        let bound: Vec<Bound> = behind
+            .iter()
+            .filter_map(Behind::code)
+            .chain(on_failure)
+            .collect();
+        let set = Arc::new(StubSet::new(
+            self.id,
+            architecture.run(TrampolineSize),
+            behind,
+            on_failure,
+        ));
+        let object = StubsObject::new(
+            &self.session.names,
+            architecture,
+            StubSections {
+                code: self.session.names.intern(b".text"),
+                data: self.session.names.intern(b".data"),
+            },
+            &names,
+            set.clone(),
+            self.session.lazy_calls.clone(),
+        );
+        let mut state = self.session.state.lock();
+        let unit = self.add_source(&mut state, Source::Object(Arc::new(object)), None)?;
+        for code in bound {
+            state.bind(self.id, code, unit);
+        }
+        if let Some(tracker) = state.trackers.get_mut(&self.id) {
+            tracker.stubs.insert(unit, set);
+        }
+        Ok(())
+    }
+
+    /// What a stub is led to, if that is of this session.
+    fn bound(&self, code: &Symbol) -> Result<Bound, &'static str> {
+        self.session.bound(code)
+    }
+
+    fn refused(&self, name: NameId, problem: &str) -> LinkError {
+        LinkError::Client {
+            who: format!("stub of {}", self.session.names.readable(name)),
+            message: problem.to_owned(),
+        }
+    }
+}
+
+/// A stub that is led elsewhere.
+struct Redirection {
+    set: Arc<StubSet>,
+    unit: UnitId,
+    index: u32,
+    code: Bound,
+}
+
+impl Redirection {
+    /// What leads to which code.
+    fn led(&self) -> (TrackerId, Bound) {
+        (self.set.tracker, self.code)
+    }
+}
+
+impl Dylib {
+    /// Leads functions of this dylib that have stubs to other code, all in one step: whoever has entered
+    /// new code gets into no old one through their stubs. Calls that are under way go on in the old code;
+    /// its memory is kept no longer by the stubs.
+    ///
+    /// The new code takes what the old code took: callers do not notice.
+    ///
+    /// # Errors
+    /// When a name has no stub here, or a symbol is of another session; then nothing is changed. When the
+    /// executor is gone.
+    pub fn redirect(&self, functions: &[(NameId, Symbol)]) -> Result<(), LinkError> {
+        let redirections = self.redirections(functions)?;
+        let outcome = self.write(&redirections);
+        let mut deferred = DeferredCalls::default();
+        let outcome = {
+            let mut state = self.session.state.lock();
+            let (unused, outcome) = match outcome {
+                Ok(old) => (old, Ok(())),
+                Err(error) => (
+                    redirections.iter().map(Redirection::led).collect(),
+                    Err(error),
+                ),
+            };
+            for (tracker, code) in unused {
+                state.unbind(tracker, code, &mut deferred);
+            }
+            outcome
+        };
+        deferred.run(&self.session);
+        outcome
+    }
+
+    /// Finds the stubs, and holds the new code for them.
+    fn redirections(&self, functions: &[(NameId, Symbol)]) -> Result<Vec<Redirection>, LinkError> {
+        let refused = |name: NameId, problem: &str| LinkError::Client {
+            who: format!("stub of {}", self.session.names.readable(name)),
+            message: problem.to_owned(),
+        };
+        let mut codes = Vec::with_capacity(functions.len());
+        for (name, code) in functions {
+            let bound = self.session.bound(code);
+            codes.push(bound.map_err(|problem| refused(*name, problem))?);
+        }
+        let mut state = self.session.state.lock();
+        let mut redirections = Vec::with_capacity(functions.len());
+        for ((name, _), code) in functions.iter().zip(codes) {
+            let found = state.dylib(self.id).defined(*name);
+            let found = found.map(|(unit, entry)| (unit, entry.index));
+            let set = found.and_then(|(unit, _)| {
+                let tracker = state.trackers.get(&state.units[unit].tracker)?;
+                tracker.stubs.get(&unit).cloned()
+            });
+            let (Some((unit, index)), Some(set)) = (found, set) else {
+                return Err(refused(
+                    *name,
+                    "it has none here: only functions that were added as lazy or redirectable can be \
+                     led to other code",
+                ));
+            };
+            redirections.push(Redirection {
+                set,
+                unit,
+                index,
+                code,
+            });
+        }
+        for redirection in &redirections {
+            state.bind(redirection.set.tracker, redirection.code, redirection.unit);
+        }
+        Ok(redirections)
+    }
+
+    /// Leads the stubs to the new code; returns the code that they led to.
+    fn write(&self, redirections: &[Redirection]) -> Result<Vec<(TrackerId, Bound)>, LinkError> {
+        // In one order, whoever else does the same.
+        let mut sets: Vec<&Arc<StubSet>> = redirections.iter().map(|it| &it.set).collect();
+        sets.sort_by_key(|set| Arc::as_ptr(set));
+        sets.dedup_by_key(|set| Arc::as_ptr(set));
+        let position: HashMap<*const StubSet, usize> = sets
+            .iter()
+            .enumerate()
+            .map(|(at, set)| (Arc::as_ptr(set), at))
+            .collect();
+        let mut states: Vec<_> = sets.iter().map(|set| set.lock()).collect();
+        let mut back = Vec::new();
+        let mut on = Vec::new();
+        for redirection in redirections {
+            let state = &states[position[&Arc::as_ptr(&redirection.set)]];
+            let index = redirection.index;
+            let trampoline = state.trampoline(&redirection.set, index);
+            if let Some((place, trampoline)) = state.pointer(index).zip(trampoline) {
+                back.push((place, trampoline));
+                on.push((place, redirection.code.addr));
+            }
+        }
+        let executor = &*self.session.executor;
+        if on.len() > 1 {
+            executor.write_pointers(&back)?;
+        }
+        if !on.is_empty() {
+            executor.write_pointers(&on)?;
+        }
+        let mut old = Vec::new();
+        for redirection in redirections {
+            let state = &mut states[position[&Arc::as_ptr(&redirection.set)]];
+            let was = state.set(redirection.index, redirection.code);
+            let code = was.as_ref().and_then(Behind::code);
+            old.extend(code.map(|code| (redirection.set.tracker, code)));
+        }
+        Ok(old)
+    }
+}
+
+impl Session {
+    /// The code that the stub with the trampoline at `trampoline` stands for: looks it up, if that was not
+    /// done, has its dylib initialized, and leads the stub there. Handlers of the runtime's
+    /// `__orc_rt_resolve` call this, on whatever thread the call is.
+    ///
+    /// # Errors
+    /// In words, when there is no such trampoline; when the function cannot be linked, and nothing takes its
+    /// calls then. The session's error handler hears of it in any case.
+    pub fn resolve_lazy_call(
+        &self,
+        trampoline: ExecutorAddr,
+        initialize: &dyn Fn(&Dylib) -> Result<(), LinkError>,
+    ) -> Result<ExecutorAddr, String> {
+        let Some((set, index)) = self.0.lazy_calls.find(trampoline) else {
+            return Err("no function of this session has it, or its memory was given back".into());
+        };
+        let executor = &*self.0.executor;
+        let name = |name: NameId| self.0.names.readable(name);
+        let behind = set.behind(index, executor);
+        let (dylib, body) = match behind.map_err(|error| error.to_string())? {
+            Some(Behind::Code(bound)) => return Ok(bound.addr),
+            Some(Behind::Name(dylib, body)) => (dylib, body),
+            None => return Err("it is none of a function".into()),
+        };
+        let dylib = self.dylib(dylib);
+        let found = dylib.lookup(&[body]).and_then(|symbols| {
+            initialize(&dylib)?;
+            Ok(symbols)
+        });
+        let outcome = found.and_then(|symbols| self.lead(&set, index, symbols.first()));
+        outcome.or_else(|error| {
+            (self.0.on_error)(&error);
+            let handler = set.on_failure.map(|handler| handler.addr);
+            handler.ok_or_else(|| format!("{} cannot be linked: {error}", name(body)))
+        })
+    }
+
+    /// Leads a stub to what was looked up for it.
+    fn lead(
+        &self,
+        set: &Arc<StubSet>,
+        index: u32,
+        symbol: Option<&Symbol>,
+    ) -> Result<ExecutorAddr, LinkError> {
+        let symbol = symbol.ok_or_else(|| LinkError::Internal("a lookup gave no symbol".into()))?;
+        let code = Bound::of(symbol);
+        self.0.state.lock().bind_set(set, code);
+        let resolved = set.resolve(index, code, &*self.0.executor);
+        let (addr, bound) = match resolved {
+            Ok(Resolved::Now) => return Ok(code.addr),
+            Ok(Resolved::Otherwise(addr)) => (Ok(addr), code),
+            Err(error) => (Err(error.into()), code),
+        };
+        let mut deferred = DeferredCalls::default();
+        self.0
+            .state
+            .lock()
+            .unbind(set.tracker, bound, &mut deferred);
+        deferred.run(&self.0);
+        addr
+    }
+}
+
+impl Inner {
+    /// What a stub is led to, if that is of this session.
+    fn bound(self: &Arc<Self>, code: &Symbol) -> Result<Bound, &'static str> {
+        let foreign = code.guard().is_some_and(|guard| !guard.is_of(self));
+        if foreign || !code.is_in(&self.executor) {
+            return Err("the function that it shall lead to is of another session");
+        }
+        if code.addr().is_null() {
+            return Err("the function that it shall lead to has no address");
+        }
+        Ok(Bound::of(code))
+    }
+}
+
+impl Bound {
+    fn of(symbol: &Symbol) -> Self {
+        Self {
+            addr: symbol.addr(),
+            tracker: symbol.guard().map(CodeGuard::tracker),
+        }
+    }
+}
+
+/// Asks a CPU for the size of a trampoline, in bytes.
+struct TrampolineSize;
+
+impl ForCpu for TrampolineSize {
+    type Output = u64;
+
+    fn run<C: Cpu>(self) -> u64 {
+        C::TRAMPOLINE.code.len() as u64
+    }
+}

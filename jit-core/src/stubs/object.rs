@@ -1,0 +1,325 @@
+//! The object that stubs, trampolines and pointers are linked from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use orc_shared::ExecutorAddr;
+
+use super::registry::LazyCalls;
+use super::set::{POINTER_SIZE, StubSet};
+use crate::cpu::{Architecture, Cpu, ForCpu, Stub, StubEdge};
+use crate::graph::{
+    Block, BlockId, Content, Edge, EdgeKind, InputBytes, LinkGraph, NamedFunction, Section,
+    SectionId, SectionKind, Symbol, SymbolId, Target,
+};
+use crate::name::{NameId, NameTable};
+use crate::object::{
+    Claims, Definition, Linkage, ObjectError, ObjectFile, ObjectInterface, Reference, Scope,
+    SymbolKind,
+};
+
+/// The runtime's function that trampolines call.
+const REENTER: &[u8] = b"__orc_rt_reenter";
+
+/// The blocks, each in a section of its own number.
+const STUBS: BlockId = BlockId(0);
+const TRAMPOLINES: BlockId = BlockId(1);
+const POINTERS: BlockId = BlockId(2);
+
+/// A function that gets a stub.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StubName {
+    /// Its name.
+    pub name: NameId,
+    /// How it competes with other definitions.
+    pub linkage: Linkage,
+    /// Who sees it.
+    pub scope: Scope,
+}
+
+/// Output sections of stubs and of their pointers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StubSections {
+    /// Code.
+    pub code: NameId,
+    /// Writable data.
+    pub data: NameId,
+}
+
+/// Stubs as an object. Its definitions are the functions, in order; then the first pointer and the
+/// first trampoline, under names that no object can spell.
+pub struct StubsObject {
+    name: String,
+    architecture: Architecture,
+    sections: StubSections,
+    interface: ObjectInterface,
+    set: Arc<StubSet>,
+    calls: Arc<LazyCalls>,
+    /// The functions' names as C strings, and where each begins.
+    strings: Arc<Strings>,
+    starts: Vec<u32>,
+}
+
+struct Strings(Vec<u8>);
+
+impl InputBytes for Strings {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl StubsObject {
+    /// The object of a set's stubs, which are known to `calls` once they are linked.
+    #[must_use]
+    pub(crate) fn new(
+        names: &NameTable,
+        architecture: Architecture,
+        sections: StubSections,
+        stubs: &[StubName],
+        set: Arc<StubSet>,
+        calls: Arc<LazyCalls>,
+    ) -> Self {
+        /// Tells the objects apart, for names that nothing else has.
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("<stubs {number}>");
+        let places = ["pointers", "trampolines"].map(|what| {
+            let name = names.intern(format!("<{what} of stubs {number}>").as_bytes());
+            (name, Linkage::Strong, Scope::Hidden, SymbolKind::None)
+        });
+        let functions = stubs
+            .iter()
+            .map(|stub| (stub.name, stub.linkage, stub.scope, SymbolKind::Function));
+        let definition = |(symbol, (name, linkage, scope, kind))| Definition {
+            name,
+            symbol,
+            linkage,
+            scope,
+            kind,
+            size: 0,
+            group: None,
+        };
+        let reenter = Reference {
+            name: names.intern(REENTER),
+            weak: false,
+            hidden: false,
+        };
+        let interface = ObjectInterface {
+            definitions: (0u32..)
+                .zip(functions.chain(places))
+                .map(definition)
+                .collect(),
+            references: vec![reenter],
+            ..ObjectInterface::default()
+        };
+        let mut strings = Vec::new();
+        let mut starts = Vec::with_capacity(stubs.len());
+        for stub in stubs {
+            starts.push(strings.len() as u32);
+            strings.extend_from_slice(&names.bytes(stub.name));
+            strings.push(0);
+        }
+        Self {
+            name,
+            architecture,
+            sections,
+            interface,
+            set,
+            calls,
+            strings: Arc::new(Strings(strings)),
+            starts,
+        }
+    }
+
+    fn count(&self) -> u32 {
+        self.starts.len() as u32
+    }
+}
+
+impl ObjectFile for StubsObject {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn interface(&self) -> &ObjectInterface {
+        &self.interface
+    }
+
+    fn architecture(&self) -> Option<Architecture> {
+        Some(self.architecture)
+    }
+
+    fn placed(&self, addresses: &[ExecutorAddr]) {
+        self.set.place(addresses);
+        self.calls.add(&self.set);
+    }
+
+    fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {
+        Ok(self.architecture.run(BuildGraph {
+            object: self,
+            claims,
+        }))
+    }
+}
+
+/// Builds the graph with the code of a CPU.
+struct BuildGraph<'a> {
+    object: &'a StubsObject,
+    claims: &'a Claims,
+}
+
+impl ForCpu for BuildGraph<'_> {
+    type Output = LinkGraph;
+
+    fn run<C: Cpu>(self) -> LinkGraph {
+        let object = self.object;
+        let count = object.count();
+        let symbols = self.symbols(C::STUB.code.len() as u64);
+        let [pointers, trampolines, reenter] = [0, 1, 2].map(|at| SymbolId(count + at));
+        let mut edges = Vec::new();
+        let mut owned = Vec::new();
+        let mut blocks = Vec::new();
+        let stub = (C::STUB, C::STUB.edges);
+        let trampoline = (C::TRAMPOLINE, C::TRAMPOLINE.edges);
+        repeat(&mut owned, &mut edges, &mut blocks, stub, count, |index| {
+            (pointers, POINTER_SIZE * u64::from(index))
+        });
+        repeat(
+            &mut owned,
+            &mut edges,
+            &mut blocks,
+            trampoline,
+            count,
+            |_| (reenter, 0),
+        );
+        let pointer = (POINTER, POINTER.edges);
+        let trampoline_size = C::TRAMPOLINE.code.len() as u64;
+        repeat(
+            &mut owned,
+            &mut edges,
+            &mut blocks,
+            pointer,
+            count,
+            |index| (trampolines, trampoline_size * u64::from(index)),
+        );
+        let functions = (0..count).zip(&object.starts);
+        let functions = functions.map(|(index, name)| NamedFunction {
+            symbol: SymbolId(index),
+            name: *name,
+        });
+        LinkGraph {
+            name: object.name.clone(),
+            architecture: Some(object.architecture),
+            input: object.strings.clone(),
+            owned,
+            sections: object.sections.list(),
+            blocks,
+            functions: functions.collect(),
+            symbols,
+            edges,
+            frames: Vec::new(),
+            displaced: Vec::new(),
+            executable_stack: false,
+            describe: None,
+        }
+    }
+}
+
+impl BuildGraph<'_> {
+    /// The functions, the tables' starts, and what trampolines call.
+    fn symbols(&self, stub_size: u64) -> Vec<Symbol> {
+        let object = self.object;
+        let count = object.count();
+        let of_definition = |definition: &Definition| {
+            let (block, offset) = match definition.symbol {
+                index if index < count => (STUBS, stub_size * u64::from(index)),
+                index if index == count => (POINTERS, 0),
+                _ => (TRAMPOLINES, 0),
+            };
+            let lost = self.claims.lost_symbols.contains(&definition.symbol);
+            let target = match lost {
+                true => Target::External,
+                false => Target::Defined { block, offset },
+            };
+            Symbol {
+                name: Some(definition.name),
+                target,
+                size: if block == STUBS { stub_size } else { 0 },
+                scope: definition.scope,
+                kind: definition.kind,
+                weak: false,
+            }
+        };
+        let of_reference = |reference: &Reference| Symbol {
+            name: Some(reference.name),
+            target: Target::External,
+            size: 0,
+            scope: Scope::Default,
+            kind: SymbolKind::Function,
+            weak: false,
+        };
+        let definitions = object.interface.definitions.iter().map(of_definition);
+        let references = object.interface.references.iter().map(of_reference);
+        definitions.chain(references).collect()
+    }
+}
+
+impl StubSections {
+    /// The sections, numbered as the blocks.
+    fn list(self) -> Vec<Section> {
+        let section = |output, kind| Section {
+            output,
+            kind,
+            order: 0,
+            order_name: None,
+            retained: true,
+            bounds_retained: false,
+        };
+        vec![
+            section(self.code, SectionKind::Text),
+            section(self.code, SectionKind::Text),
+            section(self.data, SectionKind::ReadWrite),
+        ]
+    }
+}
+
+/// A pointer, written as a piece of code is.
+const POINTER: Stub = Stub {
+    code: &[0; POINTER_SIZE as usize],
+    align: POINTER_SIZE,
+    edges: &[(0, EdgeKind::POINTER64, 0)],
+    requests: &[],
+};
+
+/// Adds a block of `count` equal pieces; `target` says what the edges of each refer to.
+fn repeat(
+    owned: &mut Vec<u8>,
+    edges: &mut Vec<Edge>,
+    blocks: &mut Vec<Block>,
+    (piece, references): (Stub, &[StubEdge]),
+    count: u32,
+    target: impl Fn(u32) -> (SymbolId, u64),
+) {
+    let (content, first) = (owned.len(), edges.len() as u32);
+    let size = piece.code.len() as u32;
+    for index in 0..count {
+        owned.extend_from_slice(piece.code);
+        let (symbol, distance) = target(index);
+        edges.extend(references.iter().map(|&(offset, kind, addend)| Edge {
+            offset: index * size + offset,
+            target: symbol,
+            addend: addend + distance as i64,
+            kind,
+        }));
+    }
+    blocks.push(Block {
+        section: SectionId(blocks.len() as u32),
+        content: Content::Owned(content..owned.len()),
+        size: u64::from(size) * u64::from(count),
+        align: piece.align,
+        edges: first..edges.len() as u32,
+        frames: 0..0,
+        live: true,
+        address: ExecutorAddr::NULL,
+    });
+}

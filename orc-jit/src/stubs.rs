@@ -1,0 +1,76 @@
+//! Functions that are looked up when they are first called, and functions that can be replaced.
+
+use jit_core::object::Linkage;
+use jit_core::session::{LazyOptions, Reexport, Symbol};
+
+use crate::dylib::{Dylib, Tracker};
+use crate::error::Error;
+
+impl Tracker {
+    /// Adds functions of another dylib under their own names: each is looked up there, with all it needs,
+    /// when it is first called; its dylib's initializers run before the call goes on. Its address is the
+    /// same before and after, wherever it is taken.
+    ///
+    /// A call whose function cannot be linked goes to `on_failure`, with the same arguments; without one,
+    /// the process says why and aborts.
+    ///
+    /// # Errors
+    /// When a name is defined already, or something is of another JIT.
+    ///
+    /// # Safety
+    /// `on_failure` can take the calls of all these functions.
+    pub unsafe fn add_lazy_functions(
+        &self,
+        from: &Dylib,
+        functions: &[&str],
+        on_failure: Option<&Symbol>,
+    ) -> Result<(), Error> {
+        let names = self.jit.0.session.names();
+        let reexport = |function: &&str| Reexport {
+            alias: names.intern(function.as_bytes()),
+            dylib: from.session_dylib().clone(),
+            name: names.intern(function.as_bytes()),
+            linkage: Linkage::Strong,
+        };
+        let reexports: Vec<Reexport> = functions.iter().map(reexport).collect();
+        let options = LazyOptions {
+            on_failure: on_failure.cloned(),
+        };
+        let tracker = self.session_tracker();
+        Ok(tracker.add_lazy_reexports(&reexports, &options)?)
+    }
+
+    /// Adds functions that lead to others, and can be led to still others later: [`Dylib::redirect`].
+    ///
+    /// # Errors
+    /// When a name is defined already, or a symbol is of another JIT.
+    pub fn add_redirectable(&self, functions: &[(&str, &Symbol)]) -> Result<(), Error> {
+        let functions = self.named(functions);
+        Ok(self.session_tracker().add_redirectable(&functions)?)
+    }
+
+    fn named(&self, functions: &[(&str, &Symbol)]) -> Vec<(jit_core::name::NameId, Symbol)> {
+        let names = self.jit.0.session.names();
+        let named = functions.iter();
+        named
+            .map(|(name, symbol)| (names.intern(name.as_bytes()), (*symbol).clone()))
+            .collect()
+    }
+}
+
+impl Dylib {
+    /// Leads functions that were added as lazy or redirectable to other code, all in one step: a thread
+    /// that has entered new code gets into no old code by calling one of them. Calls that are under way go
+    /// on in the old code.
+    ///
+    /// # Errors
+    /// When a name is none of such a function, or a symbol is of another JIT; nothing is changed then.
+    ///
+    /// # Safety
+    /// Each symbol is a function of the type that callers take the name for. Nobody still runs code that
+    /// is removed afterwards.
+    pub unsafe fn redirect(&self, functions: &[(&str, &Symbol)]) -> Result<(), Error> {
+        let functions = self.named(functions);
+        Ok(self.session_dylib().redirect(&functions)?)
+    }
+}
