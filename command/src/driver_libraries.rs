@@ -237,7 +237,7 @@ pub(super) fn replaced_allocator(opened: &[Opened]) -> Option<(&Path, &dyn Nativ
         let FoundContent::Shared(library) = &input.found.content else {
             return None;
         };
-        let is_libc = library.soname().starts_with("libc.so");
+        let is_libc = library.loader_name().starts_with("libc.so");
         let defines = |name: &[u8]| library.find(name).is_some();
         let replaces = !is_libc && defines(b"malloc") && defines(b"free");
         replaces.then_some((input.found.path.as_path(), &**library))

@@ -27,9 +27,11 @@ pub(super) fn libraries(
     };
     // If that fails, the link will fail, and say why.
     let needed = run::needed_libraries(line, surroundings, inputs).unwrap_or_default();
-    let libc = needed.iter().find(|it| it.soname().starts_with("libc.so"));
+    let libc = needed
+        .iter()
+        .find(|it| it.loader_name().starts_with("libc.so"));
     let behind = needed.iter().filter(|library| {
-        library.soname() != allocator.soname()
+        library.loader_name() != allocator.loader_name()
             && defines_what_is_replaced(&***library, allocator, libc)
     });
     let behind = behind.map(|library| PathBuf::from(library.path()));

@@ -13,16 +13,15 @@ const DEMANGLED_BYTES_MAX: usize = 64 << 10;
 /// Of longer names, messages have the beginning.
 const SHOWN_BYTES_MAX: usize = 16 << 10;
 
-/// The demangled form of a C++ or Rust name; any other name as it is. A version suffix ("@GLIBC_2.34")
-/// is kept. To be compared with; [`readable`] is for messages.
+/// The demangled form of a C++ or Rust name; any other name as it is. What follows the first character
+/// that no mangled name has is kept: formats write versions there. To be compared with; [`readable`] is for messages.
 pub fn demangle(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
-    let (base, version) = match text.find('@') {
-        Some(at) => text.split_at(at),
-        None => (text.as_ref(), ""),
-    };
+    let in_mangled = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$');
+    let end = text.find(|c| !in_mangled(c)).unwrap_or(text.len());
+    let (base, rest) = text.split_at(end);
     match demangle_base(base) {
-        Some(readable) => readable + version,
+        Some(readable) => readable + rest,
         None => text.into_owned(),
     }
 }

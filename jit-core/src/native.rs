@@ -10,25 +10,25 @@ pub trait NativeLibrary: Send + Sync {
     /// Absolute path of the file.
     fn path(&self) -> &str;
 
-    /// The name other libraries and the loader know it by (`DT_SONAME`, else the path).
-    fn soname(&self) -> &str;
+    /// The name other libraries and the loader know it by (its soname or install name, else the path).
+    fn loader_name(&self) -> &str;
 
     /// The name by which the loader of another host finds its own file of this library: paths differ
     /// between hosts.
     fn name_elsewhere(&self) -> &str {
-        let (name, path) = (self.soname(), self.path());
+        let (name, path) = (self.loader_name(), self.path());
         match path.rfind('/') {
             Some(at) if name == path => &path[at + 1..],
             _ => name,
         }
     }
 
-    /// Sonames of the libraries it needs (`DT_NEEDED`).
+    /// Such names of the libraries it needs.
     fn needed(&self) -> Vec<String>;
 
     /// The name by which a program needs it: what the loader is asked for.
     fn needed_name(&self) -> &str {
-        self.soname()
+        self.loader_name()
     }
 
     /// Whether the file is a program, which the process that runs it has and no loader opens again.

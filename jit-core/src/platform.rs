@@ -25,13 +25,34 @@ pub enum LinkerDefined {
     ImageStart,
     /// Start of the code (`__executable_start`).
     TextStart,
-    /// The dylib's header, which identifies it to the runtime (`__dso_handle`).
+    /// The dylib's header, which identifies it to the runtime ([`Platform::header_name`]).
     DylibHeader,
     /// The global offset table's base (`_GLOBAL_OFFSET_TABLE_`).
     GotBase,
     /// The base that module-relative offsets of thread-locals count from (`_TLS_MODULE_BASE_`):
     /// the thread pointer itself, because every access is rewritten to local-exec.
     TlsModuleBase,
+}
+
+/// A section that the linker makes: formats name them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum LinkerSection {
+    /// Code that runs IFUNC resolvers.
+    Code,
+    /// Addresses of what code refers to, read-only once they are written (a GOT).
+    Addresses,
+    /// Such addresses that stay writable, because the program's own start-up code writes them.
+    WritableAddresses,
+    /// Stubs that stand for functions (a PLT).
+    Stubs,
+    /// Copies of variables of libraries.
+    Copies,
+    /// Such copies that are read-only once they are written.
+    ReadOnlyCopies,
+    /// Relocations for the start-up code of a program that runs IFUNC resolvers itself.
+    ResolverTable,
+    /// Names of functions, for backtraces.
+    FunctionNames,
 }
 
 /// A pass: reads and changes one graph.
@@ -85,9 +106,13 @@ pub trait Platform: Send + Sync {
     fn linker_defined(&self, name: &[u8]) -> Option<LinkerDefined>;
 
     /// The name of the symbol that marks a dylib's header.
-    fn header_name(&self) -> &[u8] {
-        b"__dso_handle"
-    }
+    fn header_name(&self) -> &'static str;
+
+    /// The name of an output section that the linker makes.
+    fn section_name(&self, section: LinkerSection) -> &'static str;
+
+    /// A name without its version, and the version that a reference spells in it, if it does.
+    fn split_version<'a>(&self, name: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>);
 
     /// Rank of an output section among those of one permission: smaller lies lower. Sections of
     /// equal rank are ordered by first appearance.

@@ -71,7 +71,7 @@ impl NativeLibrary for UnopenedLibrary {
         self.library().map_or(&self.soname, |l| l.path())
     }
 
-    fn soname(&self) -> &str {
+    fn loader_name(&self) -> &str {
         &self.soname
     }
 

@@ -91,8 +91,8 @@ impl NativeLibrary for CandidateLibrary {
         self.library.path()
     }
 
-    fn soname(&self) -> &str {
-        self.library.soname()
+    fn loader_name(&self) -> &str {
+        self.library.loader_name()
     }
 
     fn needed_name(&self) -> &str {
@@ -236,7 +236,7 @@ impl NeededLibraries {
             for candidate in used {
                 if libraries
                     .sonames
-                    .insert(candidate.library.soname().to_owned())
+                    .insert(candidate.library.loader_name().to_owned())
                 {
                     libraries.all.push(candidate.clone());
                 }
@@ -280,7 +280,7 @@ impl Libraries {
         let named: Vec<&Candidate> = candidates.iter().filter(is_named).collect();
         for (at, candidate) in named.iter().enumerate() {
             let idle = !candidate.library.takes_part();
-            if !idle || self.sonames.contains(candidate.library.soname()) {
+            if !idle || self.sonames.contains(candidate.library.loader_name()) {
                 continue;
             }
             let before = named[..at].iter().filter(|c| c.library.takes_part());

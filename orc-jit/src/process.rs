@@ -42,7 +42,7 @@ impl LoadedLibraries {
             let library = formats.shared_library(path, input, LibraryOrigin::Loaded);
             if let Ok(library) = library {
                 let at = libraries.list.len();
-                let soname = library.soname().to_owned();
+                let soname = library.loader_name().to_owned();
                 libraries.by_soname.entry(soname).or_insert(at);
                 libraries.list.push(Loaded {
                     library,
@@ -62,7 +62,7 @@ impl LoadedLibraries {
     /// The loaded library that is this file, if it is loaded: the same name, and the same file behind
     /// different paths.
     pub(crate) fn same_file(&self, library: &dyn NativeLibrary) -> Option<&Loaded> {
-        let loaded = &self.list[*self.by_soname.get(library.soname())?];
+        let loaded = &self.list[*self.by_soname.get(library.loader_name())?];
         let resolved = |path: &str| Path::new(path).canonicalize().ok();
         let (own, other) = (loaded.library.path(), library.path());
         let same = own == other || resolved(own)? == resolved(other)?;

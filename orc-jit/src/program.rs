@@ -328,7 +328,7 @@ impl Program {
         }
         // What the process was started with (`LD_PRELOAD`) is found as in a linked program.
         for loaded in self.jit.0.loaded.all() {
-            let known = candidates.contains_key(loaded.library.soname());
+            let known = candidates.contains_key(loaded.library.loader_name());
             if !known && !loaded.library.is_program() {
                 let load_bias = Some(loaded.load_bias);
                 let candidate = CandidateLibrary::new(loaded.library.clone(), Role::Unnamed);
@@ -357,7 +357,10 @@ impl Program {
             .all()
             .map(|l| {
                 let library: Arc<dyn NativeLibrary> = l.library.clone();
-                (l.library.soname().to_owned(), (library, Some(l.load_bias)))
+                (
+                    l.library.loader_name().to_owned(),
+                    (library, Some(l.load_bias)),
+                )
             })
             .collect();
         let find = move |needing: &dyn NativeLibrary, soname: &str| -> Option<FoundDependency> {

@@ -11,6 +11,7 @@ mod linker_defined;
 mod opening;
 mod runtime;
 mod section_rank;
+mod spelling;
 mod support;
 
 use std::collections::HashMap;
@@ -20,7 +21,9 @@ use jit_core::batch::DylibId;
 use jit_core::error::LinkError;
 use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError, ExecutorResult};
 use jit_core::name::NameTable;
-use jit_core::platform::{LaidOutGroup, LinkerDefined, Passes, Platform, ReleaseCause};
+use jit_core::platform::{
+    LaidOutGroup, LinkerDefined, LinkerSection, Passes, Platform, ReleaseCause,
+};
 use orc_shared::sps::{self, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
@@ -139,6 +142,18 @@ impl Platform for ElfPlatform {
 
     fn section_rank(&self, output: &[u8]) -> u32 {
         section_rank::section_rank(output)
+    }
+
+    fn header_name(&self) -> &'static str {
+        support::HEADER
+    }
+
+    fn section_name(&self, section: LinkerSection) -> &'static str {
+        spelling::section_name(section)
+    }
+
+    fn split_version<'a>(&self, name: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+        spelling::split_version(name)
     }
 
     fn preinit_arrays(

@@ -184,7 +184,7 @@ impl NativeLibrary for SharedLibrary {
         &self.path
     }
 
-    fn soname(&self) -> &str {
+    fn loader_name(&self) -> &str {
         &self.soname
     }
 

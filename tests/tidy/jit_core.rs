@@ -42,6 +42,52 @@ fn jit_core_names_no_object_format() {
 }
 
 #[test]
+fn jit_core_spells_nothing_that_formats_spell_differently() {
+    const SPELLINGS: &[&str] = &["__dso_handle", "soname", "DT_", "b'@'", "'@'"];
+    let mut problems = Vec::new();
+    for file in rust_files("jit-core/src") {
+        // Places of executors are written "ssh:user@host".
+        if file.path.contains("/tests") || file.path.starts_with("jit-core/src/remote/") {
+            continue;
+        }
+        let product = file.text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (line, text) in (1..).zip(product.lines()) {
+            // Comments may give examples.
+            let Some(code) = text
+                .split("//")
+                .next()
+                .filter(|code| !code.trim().is_empty())
+            else {
+                continue;
+            };
+            let spelled = SPELLINGS.iter().find(|spelling| code.contains(*spelling));
+            if spelled.is_some() || names_section(code) {
+                problems.push(format!("{}:{line}: ask the platform: {code}", file.path));
+            }
+        }
+    }
+    none(problems);
+}
+
+/// Whether a line has a literal such as `".text"` or `"__TEXT"`.
+fn names_section(line: &str) -> bool {
+    let mut literals = line.split('"').skip(1).step_by(2);
+    literals.any(|literal| {
+        let dotted = literal.strip_prefix('.');
+        let segment = literal.strip_prefix("__");
+        dotted.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+            || segment.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    })
+}
+
+#[test]
+fn section_names_are_recognized() {
+    assert!(names_section("let x = b\".got.plt\";"));
+    assert!(names_section("f(a, \"__DATA\")"));
+    assert!(!names_section("say(\"ends. And begins\", \".\")"));
+}
+
+#[test]
 fn the_linker_names_no_cpu() {
     const CPUS: &[&str] = &["x86_64", "aarch64", "x86", "arm64"];
     let mut problems = Vec::new();

@@ -79,7 +79,7 @@ impl InputOpener for Recorder {
         } else if let Ok(library) =
             formats.shared_library(path, bytes.clone(), LibraryOrigin::Named)
         {
-            let soname = library.soname().to_owned();
+            let soname = library.loader_name().to_owned();
             taken.index.libraries.insert(path.to_owned(), soname);
         }
         Ok(bytes)

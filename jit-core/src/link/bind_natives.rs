@@ -2,7 +2,6 @@
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
-use super::bring_near::plain_name;
 use super::state::{Bound, External, Link, Needs};
 use super::values::ExternalValue;
 use super::{finalize, layout};
@@ -50,15 +49,16 @@ pub(super) fn imports(link: &Link) -> Imports {
 }
 
 fn import(link: &Link, native: &NativeSymbol, kind: ImportKind) -> Import {
+    let (name, spelled) = link.context.platform.split_version(&native.name);
     let version = native.library.as_ref().and_then(|library| {
         let version = library.version(&native.name);
-        let version = version.or_else(|| spelled_version(&native.name))?;
+        let version = version.or_else(|| spelled.map(<[u8]>::to_vec))?;
         // The loader looks for the version in the library that it knows by this name.
         let name = name_for_the_loader(link, &**library);
         Some((version, name.as_bytes().to_vec()))
     });
     Import {
-        name: plain_name(&native.name).to_vec(),
+        name: name.to_vec(),
         version,
         kind,
         weak: native.weak,
@@ -72,13 +72,6 @@ fn name_for_the_loader<'a>(link: &Link, library: &'a dyn NativeLibrary) -> &'a s
         true => library.name_elsewhere(),
         false => library.needed_name(),
     }
-}
-
-/// The version that the reference itself names, as in "name@VER".
-fn spelled_version(name: &[u8]) -> Option<Vec<u8>> {
-    let at = name.iter().position(|&b| b == b'@')?;
-    let version = name[at..].iter().skip_while(|&&b| b == b'@');
-    Some(version.copied().collect())
 }
 
 /// Binds imports to what is loaded now. All that are missing are reported.

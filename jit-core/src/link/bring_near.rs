@@ -23,7 +23,7 @@ use crate::executor::api::{CopyRelocation, Export, NativeKind, TlsPlace};
 use crate::graph::{ComputedRange, SectionKind, SymbolId, Target};
 use crate::native::{LibrarySymbol, NativeSymbol};
 use crate::object::SymbolKind;
-use crate::platform::LinkerDefined;
+use crate::platform::{LinkerDefined, LinkerSection};
 
 /// Chooses the range of every group: all groups of one dylib in one.
 pub(super) fn choose_ranges(link: &mut Link) -> Result<(), LinkError> {
@@ -229,15 +229,19 @@ fn make_copies(link: &mut Link, copies: Vec<(Variable, u32, u32)>) -> Result<(),
             continue;
         };
         // Nothing but copies may be in the section: it has no content that would be written over them.
-        let (name, kind): (&[u8], _) = match native.symbol.read_only {
-            true => (b".bss.rel.ro", SectionKind::RelocatedReadOnly),
-            false => (b".bss", SectionKind::ReadWrite),
+        let (name, kind) = match native.symbol.read_only {
+            true => (
+                LinkerSection::ReadOnlyCopies,
+                SectionKind::RelocatedReadOnly,
+            ),
+            false => (LinkerSection::Copies, SectionKind::ReadWrite),
         };
+        let name = link.context.section(name);
         let section = linker_part::section(link, group, name, kind);
         let block = NewBlock::zeros(section, native.symbol.size, native.symbol.align);
         let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Data);
         let redirect_loaded = loaded.has(library.path());
-        let mut names = vec![plain_name(&native.name).to_vec()];
+        let mut names = vec![link.context.plain_name(&native.name).to_vec()];
         library.for_each_alias(native.symbol.file_addr, &mut |alias| {
             if !names.iter().any(|name| name == alias) {
                 names.push(alias.to_vec());
@@ -289,11 +293,6 @@ fn bind_to_copies(link: &mut Link, places: &HashMap<Variable, (u32, SymbolId)>) 
     }
 }
 
-/// A name without its version.
-pub(super) fn plain_name(name: &[u8]) -> &[u8] {
-    &name[..memchr::memchr(b'@', name).unwrap_or(name.len())]
-}
-
 /// Whether a function is referred to in a way that may not reach it.
 fn needs_canonical_stub(external: &External, extent: ExecutorAddrRange) -> bool {
     let function = match (&external.bound, &external.resolution) {
@@ -309,7 +308,8 @@ fn needs_canonical_stub(external: &External, extent: ExecutorAddrRange) -> bool 
 /// libraries see the same address.
 fn make_canonical_stub<C: Cpu>(link: &mut Link, group: u32, external: usize) {
     let real = linker_part::add_external(link, group, external as u32);
-    let section = linker_part::section(link, group, b".plt", SectionKind::Text);
+    let name = link.context.section(LinkerSection::Stubs);
+    let section = linker_part::section(link, group, name, SectionKind::Text);
     let block =
         NewBlock::bytes(section, C::STUB.code, C::STUB.align).with_edges(C::STUB.requests, real);
     let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Function);
@@ -319,7 +319,7 @@ fn make_canonical_stub<C: Cpu>(link: &mut Link, group: u32, external: usize) {
         (&link.batch.binding, &external.resolution)
     {
         let export = Export {
-            name: plain_name(&native.name).to_vec(),
+            name: link.context.plain_name(&native.name).to_vec(),
             version: None,
             addr: ExecutorAddr::NULL,
             size: 0,

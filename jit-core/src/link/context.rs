@@ -8,8 +8,8 @@ use crate::cpu::Architecture;
 use crate::executor::ExecutorControl;
 use crate::executor::api::TlsAccess;
 use crate::ids::DylibId;
-use crate::name::NameTable;
-use crate::platform::Platform;
+use crate::name::{NameId, NameTable};
+use crate::platform::{LinkerSection, Platform};
 use crate::symbolize::PlacedCode;
 
 /// What every link of a session shares. Make it with [`LinkContext::new`].
@@ -49,6 +49,17 @@ impl LinkContext {
             ranges: Ranges::default(),
             tls_access: OnceLock::new(),
         }
+    }
+
+    /// The name of an output section that the linker makes.
+    pub(super) fn section(&self, section: LinkerSection) -> NameId {
+        self.names
+            .intern(self.platform.section_name(section).as_bytes())
+    }
+
+    /// A name without its version.
+    pub(super) fn plain_name<'a>(&self, name: &'a [u8]) -> &'a [u8] {
+        self.platform.split_version(name).0
     }
 
     /// Forgets what is known of a dylib that was removed.

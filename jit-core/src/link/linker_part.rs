@@ -10,6 +10,7 @@ use crate::graph::{
     Block, BlockId, Content, Edge, InputBytes, LinkGraph, Section, SectionId, SectionKind, Symbol,
     SymbolId, Target,
 };
+use crate::name::NameId;
 use crate::object::{Scope, SymbolKind};
 
 /// A block to add to a graph, with few edges.
@@ -82,8 +83,7 @@ pub(super) fn of_group(link: &mut Link, group: u32) -> u32 {
 }
 
 /// The section of this output name in the group's linker part.
-pub(super) fn section(link: &mut Link, group: u32, output: &[u8], kind: SectionKind) -> SectionId {
-    let output = link.context.names.intern(output);
+pub(super) fn section(link: &mut Link, group: u32, output: NameId, kind: SectionKind) -> SectionId {
     let part = of_group(link, group);
     let sections = &mut link.parts[part as usize].graph.sections;
     let known = sections
@@ -96,7 +96,7 @@ pub(super) fn section(link: &mut Link, group: u32, output: &[u8], kind: SectionK
 }
 
 /// A section without special rules.
-pub(super) fn new_section(output: crate::name::NameId, kind: SectionKind) -> Section {
+pub(super) fn new_section(output: NameId, kind: SectionKind) -> Section {
     Section {
         output,
         kind,

@@ -21,6 +21,7 @@ use crate::error::references::{DiscardedReference, UnsupportedEdge};
 use crate::graph::{BlockId, Edge, EdgeKind, SectionId, SectionKind, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::SymbolKind;
+use crate::platform::LinkerSection;
 
 /// Errors reported per object: enough to see what is wrong.
 const ERRORS_PER_PART: usize = 20;
@@ -101,7 +102,7 @@ fn close_kinds<C: Cpu>() -> [Option<EdgeKind>; 256] {
 /// Lowers every live edge of the batch.
 pub(super) fn lower_all<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let needs: Vec<AtomicU8> = link.externals.iter().map(|_| AtomicU8::new(0)).collect();
-    let names = &link.context.names;
+    let context = &link.context;
     let shared = Shared {
         externals: &link.externals,
         needs: &needs,
@@ -109,9 +110,9 @@ pub(super) fn lower_all<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
         groups: link.parts.iter().map(|part| part.group).collect(),
         large_apart: link.groups.iter().map(|g| g.large_apart).collect(),
         thread_local: link.groups.iter().map(bring_near::thread_local).collect(),
-        got: names.intern(b".got"),
-        writable_got: names.intern(b".got.plt"),
-        plt: names.intern(b".plt"),
+        got: context.section(LinkerSection::Addresses),
+        writable_got: context.section(LinkerSection::WritableAddresses),
+        plt: context.section(LinkerSection::Stubs),
     };
     parallel::each_part(&mut link.parts, |_, part| {
         make_ifunc_stubs::<C>(part, &shared);

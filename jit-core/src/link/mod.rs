@@ -80,7 +80,7 @@ use crate::executor::ExecutorError;
 use crate::executor::api::ImportValue;
 use crate::graph::SectionKind;
 use crate::object::SymbolKind;
-use crate::platform::Passes;
+use crate::platform::{LinkerSection, Passes};
 
 pub use self::context::LinkContext;
 
@@ -328,7 +328,8 @@ fn add_resolver_code<C: Cpu>(link: &mut Link) {
             .any(|&part| !link.parts[part as usize].ifuncs.is_empty());
         if any {
             let group = index as u32;
-            let section = linker_part::section(link, group, b".text", SectionKind::Text);
+            let name = link.context.section(LinkerSection::Code);
+            let section = linker_part::section(link, group, name, SectionKind::Text);
             let block = NewBlock::bytes(section, C::RUN_RESOLVERS, C::STUB.align);
             let code = linker_part::define(link, group, block, SymbolKind::Function);
             link.groups[index].run_resolvers = Some(code);

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::bring_near::plain_name;
+use super::context::LinkContext;
 use super::linker_part;
 use super::parallel;
 use super::state::{FunctionNames, Group, Link, Named, OWN, Part};
@@ -15,22 +15,21 @@ use crate::executor::api::FunctionName;
 use crate::graph::{Content, NamedFunction, SectionKind, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::SymbolKind;
+use crate::platform::LinkerSection;
 use crate::threads;
-
-/// The output section of names.
-const SECTION: &[u8] = b".orc.function_names";
 
 /// Makes room for the names of all live functions.
 pub(super) fn name_functions(link: &mut Link) -> Result<(), LinkError> {
-    let section = link.context.names.intern(SECTION);
+    let section = link.context.section(LinkerSection::FunctionNames);
+    let context = &link.context;
     parallel::each_part(&mut link.parts, |_, part| {
-        name_part(part, section);
+        name_part(context, part, section);
         Ok(())
     })
 }
 
-fn name_part(part: &mut Part, section: NameId) {
-    let (functions, size) = find_names(part);
+fn name_part(context: &LinkContext, part: &mut Part, section: NameId) {
+    let (functions, size) = find_names(context, part);
     if functions.is_empty() {
         return;
     }
@@ -42,14 +41,14 @@ fn name_part(part: &mut Part, section: NameId) {
 }
 
 /// A part's live functions, and the size of all their names.
-fn find_names(part: &Part) -> (Vec<Named>, u64) {
+fn find_names(context: &LinkContext, part: &Part) -> (Vec<Named>, u64) {
     let input = part.graph.input.bytes();
     // Names that take more than their object are those of a damaged one.
     let most = input.len().min(u32::MAX as usize);
     let mut functions = Vec::with_capacity(part.graph.functions.len());
     let mut size = 0;
     for function in part.graph.functions.iter().filter(|it| is_live(part, it)) {
-        let Some(name) = name_at(input, function.name) else {
+        let Some(name) = name_at(context, input, function.name) else {
             continue;
         };
         let end = size + name.len() + 1;
@@ -67,9 +66,9 @@ fn find_names(part: &Part) -> (Vec<Named>, u64) {
 }
 
 /// The name that begins there, without a version.
-fn name_at(input: &[u8], start: u32) -> Option<&[u8]> {
+fn name_at<'a>(context: &LinkContext, input: &'a [u8], start: u32) -> Option<&'a [u8]> {
     let tail = input.get(start as usize..)?;
-    let name = plain_name(tail.get(..memchr::memchr(0, tail)?)?);
+    let name = context.plain_name(tail.get(..memchr::memchr(0, tail)?)?);
     (!name.is_empty()).then_some(name)
 }
 

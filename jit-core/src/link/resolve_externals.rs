@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 
 use super::parallel;
-use super::resolver_table;
 use super::state::{Bound, External, Link, OWN, Uses, join_errors, table_of_symbols};
 use crate::batch::{DylibId, Resolution};
 use crate::cpu::TargetClass;
@@ -16,7 +15,7 @@ use crate::graph::{SymbolId, Target};
 use crate::name::NameId;
 use crate::name_pages::NamePages;
 use crate::object::SymbolKind;
-use crate::platform::LinkerDefined;
+use crate::platform::{LinkerDefined, LinkerSection};
 use crate::threads;
 
 /// Names that one thread asks for at least.
@@ -88,7 +87,11 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     else {
         return resolution;
     };
-    if section == resolver_table::SECTION && link.has_own_c_library() {
+    let table = link
+        .context
+        .platform
+        .section_name(LinkerSection::ResolverTable);
+    if section == table && link.has_own_c_library() {
         // It comes later.
         return resolution;
     }

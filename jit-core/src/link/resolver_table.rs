@@ -2,23 +2,21 @@
 //!
 //! The start-up code of a static C library goes through `IRELATIVE` relocations, once it knows the
 //! processor: each has the place of a pointer, and the function that says what it is. The C library finds them
-//! between two symbols that the linker defines (`__rela_iplt_start`, `__rela_iplt_end`).
+//! between two symbols that the linker defines.
 
 use super::linker_part::{self, NewBlock};
 use super::state::{Ifunc, Link, Part};
 use crate::cpu::Cpu;
 use crate::graph::{EdgeKind, SectionKind};
 use crate::name::NameId;
-
-/// The table's section.
-pub(super) const SECTION: &str = ".rela.iplt";
+use crate::platform::LinkerSection;
 
 /// A relocation: the pointer's place, its type, and the resolver.
 const SIZE: usize = 24;
 
 /// Adds each part's entries to the part.
 pub(super) fn add<C: Cpu>(link: &mut Link) {
-    let output = link.context.names.intern(SECTION.as_bytes());
+    let output = link.context.section(LinkerSection::ResolverTable);
     for part in &mut link.parts {
         for ifunc in std::mem::take(&mut part.ifuncs) {
             add_entry::<C>(part, output, ifunc);

@@ -11,7 +11,7 @@ use crate::batch::{Resolution, UnitAddresses};
 use crate::error::LinkError;
 use crate::executor::api::ImportValue;
 use crate::graph::{SectionKind, SymbolId, Target};
-use crate::platform::LinkerDefined;
+use crate::platform::{LinkerDefined, LinkerSection};
 
 /// Values of an external: its own, and the pair for `__tls_get_addr`.
 #[derive(Clone, Copy, Default)]
@@ -22,9 +22,9 @@ pub(super) struct ExternalValue {
 
 /// Fills the values of all symbols that graphs define, and the GOT bases.
 pub(super) fn set_own_values(link: &mut Link) -> Result<(), LinkError> {
-    let got = link.context.names.find(b".got");
+    let got = link.context.section(LinkerSection::Addresses);
     for group in &mut link.groups {
-        let section = got.and_then(|name| group.layout.section(name));
+        let section = group.layout.section(got);
         let segments = group.layout.segments[..LARGE].iter();
         let anchor = segments.rev().find(|s| s.size > 0).map(|s| s.address);
         let base = section.map(|range| range.start).or(anchor);

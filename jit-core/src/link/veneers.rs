@@ -247,8 +247,7 @@ fn make_island<C: Cpu>(
     destinations: &[Destination],
 ) -> (u32, BlockId) {
     let name = link.groups[group as usize].layout.outputs[gap.output as usize].name;
-    let name = link.context.names.bytes(name);
-    let section = linker_part::section(link, group, &name, SectionKind::Text);
+    let section = linker_part::section(link, group, name, SectionKind::Text);
     let bytes = C::VENEER.code.repeat(destinations.len());
     let mut block = NewBlock::bytes(section, &bytes, C::VENEER.align);
     for (number, &(part, symbol, distance)) in destinations.iter().enumerate() {

@@ -128,7 +128,7 @@ fn what_is_missing_is_explained() {
 fn the_systems_libraries() {
     let search = search(&[]);
     assert_eq!(
-        search.find_soname("libm.so.6").unwrap().soname(),
+        search.find_soname("libm.so.6").unwrap().loader_name(),
         "libm.so.6"
     );
     assert!(search.find_soname("libnothing.so.6").is_none());

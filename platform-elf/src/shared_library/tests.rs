@@ -118,12 +118,12 @@ fn protected_definitions_cannot_be_interposed() {
 #[test]
 fn names_and_needs() {
     let library = build(&["-Wl,-soname,libother.so.3", "-Wl,--no-as-needed"]);
-    assert_eq!(library.soname(), "libother.so.3");
+    assert_eq!(library.loader_name(), "libother.so.3");
     assert!(library.path().ends_with("/libl.so"));
     assert_eq!(library.needed(), ["libc.so.6"]);
-    assert_eq!(library.name_elsewhere(), library.soname());
+    assert_eq!(library.name_elsewhere(), library.loader_name());
     let nameless = build(&[]);
-    assert_eq!(nameless.soname(), nameless.path());
+    assert_eq!(nameless.loader_name(), nameless.path());
     assert_eq!(nameless.name_elsewhere(), "libl.so");
 }
 

@@ -18,7 +18,7 @@ use crate::link::{LinkContext, link_batch};
 use crate::name::NameTable;
 use crate::native::{LibrarySymbol, NativeLibrary, NativeSymbol};
 use crate::object::Claims;
-use crate::platform::{LaidOutGroup, LinkerDefined, Platform};
+use crate::platform::{LaidOutGroup, LinkerDefined, LinkerSection, Platform};
 
 pub(super) const DYLIB: DylibId = DylibId(0);
 
@@ -32,6 +32,28 @@ impl Platform for Plain {
 
     fn section_rank(&self, _output: &[u8]) -> u32 {
         0
+    }
+
+    fn header_name(&self) -> &'static str {
+        "header"
+    }
+
+    fn section_name(&self, section: LinkerSection) -> &'static str {
+        match section {
+            LinkerSection::Code => ".text",
+            LinkerSection::Addresses => ".got",
+            LinkerSection::WritableAddresses => ".got.plt",
+            LinkerSection::Stubs => ".plt",
+            LinkerSection::Copies => ".bss",
+            LinkerSection::ReadOnlyCopies => ".bss.rel.ro",
+            LinkerSection::ResolverTable => ".rela.iplt",
+            LinkerSection::FunctionNames => ".names",
+        }
+    }
+
+    fn split_version<'a>(&self, name: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+        let mut parts = name.splitn(2, |byte| *byte == b'@');
+        (parts.next().unwrap_or_default(), parts.next())
     }
 
     fn finalize_actions(
@@ -55,7 +77,7 @@ impl NativeLibrary for Lib {
         &self.path
     }
 
-    fn soname(&self) -> &str {
+    fn loader_name(&self) -> &str {
         "lib.so.1"
     }
 

@@ -77,7 +77,10 @@ impl State {
 
     /// The header of a dylib, by which the runtime knows it, stays as long as any of its code.
     fn keep_headers(&mut self, session: &Inner, trackers: &[TrackerId]) {
-        let Some(name) = session.names.find(session.platform.header_name()) else {
+        let Some(name) = session
+            .names
+            .find(session.platform.header_name().as_bytes())
+        else {
             return;
         };
         for id in trackers {

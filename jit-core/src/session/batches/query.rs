@@ -182,7 +182,10 @@ fn bind_natives(
         }
         Ok(())
     };
-    let imports: Vec<Import> = natives.iter().map(|native| import_of(native)).collect();
+    let imports: Vec<Import> = natives
+        .iter()
+        .map(|native| import_of(session, native))
+        .collect();
     open(false)?;
     let mut values = session.executor.bind_imports(&imports)?;
     let is_bound = |at: usize| values.get(at).is_some_and(Option::is_some);
@@ -205,14 +208,14 @@ fn bind_natives(
     addresses.collect()
 }
 
-fn import_of(native: &NativeSymbol) -> Import {
-    let base = native.name.split(|byte| *byte == b'@').next();
+fn import_of(session: &Inner, native: &NativeSymbol) -> Import {
+    let (name, _) = session.platform.split_version(&native.name);
     let version = native.library.as_ref().and_then(|library| {
         let version = library.version(&native.name)?;
-        Some((version, library.soname().as_bytes().to_vec()))
+        Some((version, library.loader_name().as_bytes().to_vec()))
     });
     Import {
-        name: base.unwrap_or_default().to_vec(),
+        name: name.to_vec(),
         version,
         kind: ImportKind::Address,
         weak: false,

@@ -173,11 +173,14 @@ impl Resolver<'_> {
         }
         let describe = |dylib: &crate::batch::DylibId| {
             let dylib = state.dylib(*dylib);
-            let sonames = dylib.natives.iter().map(|native| native.library.soname());
+            let names = dylib
+                .natives
+                .iter()
+                .map(|native| native.library.loader_name());
             let mut told = HashSet::new();
-            let sonames = sonames.filter(|soname| told.insert(*soname));
-            let sonames = sonames.map(|soname| printable(soname.as_bytes()));
-            match listed(sonames, ", ", LIBRARIES_MAX) {
+            let names = names.filter(|name| told.insert(*name));
+            let names = names.map(|name| printable(name.as_bytes()));
+            match listed(names, ", ", LIBRARIES_MAX) {
                 libraries if libraries.is_empty() => dylib.name.clone(),
                 libraries => format!("{} (with {libraries})", dylib.name),
             }

@@ -18,7 +18,7 @@ use crate::object::{
     Claims, Definition, LazyObjects, Linkage, ObjectError, ObjectFile, ObjectInterface, Reference,
     Scope, SymbolKind,
 };
-use crate::platform::{LaidOutGroup, LinkerDefined, Platform};
+use crate::platform::{LaidOutGroup, LinkerDefined, LinkerSection, Platform};
 use crate::session::{Dylib, Linker, Session, SessionConfig};
 
 use super::mock_executor::FakeExecutor;
@@ -179,7 +179,7 @@ impl NativeLibrary for FakeLibrary {
         &self.name
     }
 
-    fn soname(&self) -> &str {
+    fn loader_name(&self) -> &str {
         &self.name
     }
 
@@ -392,6 +392,19 @@ impl Platform for FakePlatform {
 
     fn section_rank(&self, _: &[u8]) -> u32 {
         0
+    }
+
+    fn header_name(&self) -> &'static str {
+        "__dso_handle"
+    }
+
+    fn section_name(&self, _: LinkerSection) -> &'static str {
+        ""
+    }
+
+    fn split_version<'a>(&self, name: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+        let mut parts = name.splitn(2, |byte| *byte == b'@');
+        (parts.next().unwrap_or_default(), parts.next())
     }
 
     fn finalize_actions(
