@@ -11,15 +11,15 @@
 //! somebody reads them after all.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use jit_core::graph::InputBytes;
-use orc_inputs::input::{InputOpener, OwnedBytes, check_is_regular};
+use jit_core::input::{FileIdentity, InputBytes, InputIdentity};
+use orc_inputs::input::{InputOpener, OwnedBytes, check_is_regular, file_identity};
 
 /// Files smaller than this are read.
 const MAP_FROM: u64 = 64 * 1024;
@@ -28,8 +28,8 @@ const MAP_FROM: u64 = 64 * 1024;
 struct Mapped {
     map: memmap2::Mmap,
     path: PathBuf,
-    /// What tells the file from another one that has its name later.
-    identity: (u64, u64),
+    /// What tells the file from another one that has its name later, and from itself when it has been changed.
+    identity: FileIdentity,
     is_hidden: AtomicBool,
     changes: Mutex<()>,
 }
@@ -59,8 +59,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+/// Whether this is the same file, whatever it holds by now.
+fn is_same_file(one: &FileIdentity, other: &Metadata) -> bool {
+    (one.device, one.inode) == (other.dev(), other.ino())
 }
 
 impl InputBytes for Mapped {
@@ -69,6 +70,10 @@ impl InputBytes for Mapped {
             self.show();
         }
         &self.map
+    }
+
+    fn identity(&self) -> InputIdentity {
+        InputIdentity::of_file(self.identity)
     }
 
     fn rest(&self) {
@@ -91,7 +96,7 @@ impl Mapped {
     unsafe fn hide(&self) {
         let _changing = locked(&self.changes);
         let found = std::fs::metadata(&self.path);
-        if found.is_ok_and(|found| identity(&found) == self.identity) {
+        if found.is_ok_and(|found| is_same_file(&self.identity, &found)) {
             // SAFETY: the caller says that nobody holds a part of the mapping, which is ours, and `bytes` shows it
             // again first.
             let hidden = unsafe { self.replace(libc::PROT_NONE, libc::MAP_ANONYMOUS, -1) };
@@ -107,7 +112,7 @@ impl Mapped {
         }
         let file = File::open(&self.path).ok().filter(|file| {
             let found = file.metadata();
-            found.is_ok_and(|found| identity(&found) == self.identity)
+            found.is_ok_and(|found| is_same_file(&self.identity, &found))
         });
         // SAFETY: the pages that are there hold nothing. If the file is gone, they hold zeros from now on.
         let shown = unsafe {
@@ -147,7 +152,7 @@ impl InputOpener for MapFiles {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
         // Opening a pipe that nobody writes to would wait for somebody.
         check_is_regular(&std::fs::metadata(path)?)?;
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let metadata = file.metadata()?;
         // It may be another file by now.
         check_is_regular(&metadata)?;
@@ -159,7 +164,7 @@ impl InputOpener for MapFiles {
             let mapped = Arc::new(Mapped {
                 map,
                 path: std::path::absolute(path)?,
-                identity: identity(&metadata),
+                identity: file_identity(&metadata),
                 is_hidden: AtomicBool::new(false),
                 changes: Mutex::new(()),
             });
@@ -168,14 +173,7 @@ impl InputOpener for MapFiles {
             }
             return Ok(mapped);
         }
-        // Reading to the end would ask for the size again, and for an end that is known.
-        let mut bytes = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
-        if !bytes.is_empty() {
-            file.read_exact(&mut bytes)?;
-        } else {
-            file.read_to_end(&mut bytes)?;
-        }
-        Ok(Arc::new(OwnedBytes::from(bytes)))
+        Ok(Arc::new(OwnedBytes::read_open(file, &metadata)?))
     }
 }
 
@@ -196,7 +194,11 @@ mod tests {
             let content: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
             let path = dir.path().join(size.to_string());
             std::fs::write(&path, &content).unwrap();
-            assert_eq!(MapFiles.open(&path).unwrap().bytes(), content);
+            let opened = MapFiles.open(&path).unwrap();
+            assert_eq!(opened.bytes(), content);
+            let identity = opened.identity();
+            assert_eq!(identity, OwnedBytes::read(&path).unwrap().identity());
+            assert!(identity.file().is_some(), "no content is read for it");
         }
         let error = MapFiles.open(dir.path()).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
