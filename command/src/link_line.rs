@@ -30,7 +30,7 @@ use super::tuning::Tuning;
 pub struct LinkLine {
     /// Files and libraries in order, each under the options in force at its place.
     pub inputs: Vec<Input>,
-    /// `-L`.
+    /// `-L`: directories in which `-l` looks before the system's.
     pub library_dirs: Vec<String>,
     /// `-rpath`: where the loader looks for the program's libraries first.
     pub run_path: Vec<String>,
@@ -48,7 +48,7 @@ pub struct LinkLine {
     pub entry: Option<String>,
     /// `-o`: names the file that a linker would write.
     pub output: Option<PathBuf>,
-    /// `-rdynamic`.
+    /// `-rdynamic`: `dlsym` finds all visible definitions.
     pub export_dynamic: bool,
     /// `-no-pie`, `-static`: the program lies at the same addresses each time.
     pub fixed_addresses: bool,
@@ -90,7 +90,7 @@ pub struct LinkLine {
     pub start_files: bool,
     /// `-v`: show the compilers' commands.
     pub verbose: bool,
-    /// `--sysroot`.
+    /// `--sysroot`: stands before the system's directories and paths that begin with `=`.
     pub sysroot: Option<PathBuf>,
     /// Where compilers of source files work, if not in the working directory.
     pub directory: Option<PathBuf>,
@@ -116,7 +116,7 @@ pub struct LinkLine {
     pub fatal_warnings: bool,
     /// Further things to tell the user: options without effect here.
     pub notes: Vec<String>,
-    /// Options for `clap`.
+    /// Options of this command alone, which `clap` reads.
     pub own_options: Vec<OsString>,
     /// In force for what follows.
     pub(super) state: InputState,
@@ -137,7 +137,7 @@ pub struct Input {
 /// How a thing to link is named.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum InputName {
-    /// By its path.
+    /// A path, seen from the working directory; `-` is standard input.
     File(PathBuf),
     /// `-lNAME` or `-l:FILE`.
     Library(String),
@@ -164,9 +164,9 @@ pub enum OutputKind {
     /// A program.
     #[default]
     Program,
-    /// A shared library.
+    /// `-shared`: refused, since nothing here writes one.
     SharedLibrary,
-    /// An object.
+    /// `-r`: one object made of several; refused as well.
     Relocatable,
 }
 
@@ -177,7 +177,7 @@ pub enum Question {
     Name,
     /// `--version`: what it is, instead of linking.
     Version,
-    /// `--help`: its options.
+    /// `--help`: which options it takes.
     Help,
 }
 

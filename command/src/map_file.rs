@@ -25,7 +25,7 @@ struct Piece {
     output: String,
     address: u64,
     size: u64,
-    /// The object.
+    /// The object that has it, by the name in messages.
     of: Arc<str>,
     /// Global symbols, by address.
     symbols: Vec<(u64, String)>,

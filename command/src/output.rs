@@ -17,9 +17,9 @@ use super::scratch::Unfinished;
 /// What a new file may be used for, before the user's mask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Use {
-    /// A program.
+    /// To be started: everybody may read, write and execute it.
     Execute,
-    /// A text to read.
+    /// To be read: nobody may execute it.
     Read,
 }
 
@@ -138,7 +138,6 @@ mod tests {
         std::fs::read_to_string(path).unwrap()
     }
 
-    /// The names in a directory.
     fn names(directory: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(directory).unwrap().flatten();
         let mut names: Vec<String> = entries

@@ -51,7 +51,7 @@ impl Language {
         }
     }
 
-    /// Its name in an image.
+    /// How the index of an image spells the language.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::C => "c",

@@ -57,7 +57,7 @@ pub(crate) struct Compiled {
 /// What stands in the place of a source.
 #[derive(Clone, Debug)]
 pub(crate) enum Became {
-    /// An object.
+    /// The object that a compiler wrote to this path.
     Object(PathBuf),
     /// A program's command line.
     Line(Vec<OsString>),

@@ -129,7 +129,7 @@ impl Signature {
 /// What a file is to a linker.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FileKind {
-    /// A relocatable object.
+    /// A relocatable object of a format that is read.
     Object(Format),
     /// A shared library (or a program that could be one, which its reader refuses).
     SharedLibrary(Format),

@@ -33,15 +33,15 @@ pub enum Error {
     Runtime {
         /// The archive, if it is not the built-in one.
         path: Option<PathBuf>,
-        /// Why.
+        /// What went wrong while it was linked or called.
         error: LinkError,
     },
     /// A name was asked for as something it is not.
     #[error("`{name}` is not a function: it is {what}")]
     NotAFunction {
-        /// The name.
+        /// The symbol, as it was asked for.
         name: String,
-        /// What it names.
+        /// What the symbol is instead, as in "data".
         what: &'static str,
     },
     /// A function was asked for as something to call, and its code is in another process.
@@ -50,7 +50,7 @@ pub enum Error {
          it as a program, or call a wrapper function"
     )]
     NotInThisProcess {
-        /// The name.
+        /// The symbol, as it was asked for.
         name: String,
     },
     /// A symbol was used with an executor that does not have it.
@@ -83,14 +83,6 @@ pub enum Error {
         message: String,
         /// The file that was linked with.
         linked: String,
-    },
-    /// A kind of file was expected and another found.
-    #[error("{}: {message}", printable_path(&path))]
-    WrongKind {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        message: &'static str,
     },
 }
 

@@ -58,7 +58,7 @@ impl DriverDefault {
 /// How a library came to be a candidate.
 #[derive(Clone)]
 pub(crate) enum Role {
-    /// It was named.
+    /// The command line or the client named it, to be loaded then.
     Named(LoadWhen, Arc<DriverDefault>),
     /// Drivers name it behind everything else; the program loads it if it uses it.
     Unnamed,

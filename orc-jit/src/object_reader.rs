@@ -30,7 +30,7 @@ pub type Watch = dyn Fn(&Path) -> Option<Arc<MemberWatch>> + Send + Sync;
 pub struct Files {
     /// Opens those that an archive only names.
     pub opener: Arc<dyn InputOpener>,
-    /// Watches those that it holds.
+    /// Hears which members of an archive at a path are read; nobody does if there is none.
     pub watch: Option<Arc<Watch>>,
 }
 

@@ -74,7 +74,6 @@ impl LoadedLibraries {
         Some(&self.list[*self.by_soname.get(soname)?])
     }
 
-    /// All.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Loaded> {
         self.list.iter()
     }

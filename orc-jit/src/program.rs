@@ -153,7 +153,7 @@ pub struct Program {
 
 /// A file of a program.
 pub struct ProgramInput {
-    /// The file.
+    /// The file and what it holds, as [`orc_inputs::library_search`] has found it.
     pub found: FoundInput,
     /// Its name for messages, if not its path.
     pub name: Option<String>,

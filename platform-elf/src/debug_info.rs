@@ -139,7 +139,7 @@ impl DebugSections {
 /// What a symbol of an object may lie in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
-    /// The section with this index.
+    /// The input section with this index in the object's table.
     Section(u32),
     /// The block of the common symbol with this index.
     Common(u32),

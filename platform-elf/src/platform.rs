@@ -93,7 +93,7 @@ impl ElfPlatform {
         actions.collect()
     }
 
-    /// The dylib that the runtime is linked in.
+    /// Tells which dylib the runtime is linked in: it is opened before there is a runtime to call.
     pub(crate) fn set_runtime_dylib(&self, dylib: DylibId) {
         self.state().runtime_dylib = Some(dylib);
     }

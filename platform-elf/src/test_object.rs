@@ -84,7 +84,7 @@ impl Loaded {
         Self::try_wrapping(bytes, &[])
     }
 
-    /// With symbols wrapped.
+    /// Reads an object as for `--wrap` of these symbols.
     pub fn try_wrapping(bytes: Vec<u8>, wrapped: &[&str]) -> Result<Self, ObjectError> {
         let names = Arc::new(NameTable::default());
         let input: Arc<dyn InputBytes> = Arc::new(OwnedBytes::from(bytes));

@@ -5,7 +5,7 @@
 /// What becomes of an option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// Nothing.
+    /// It changes nothing, and nobody need hear so.
     Ignored,
     /// Nothing, and the user hears so: it asks for something to be printed.
     Unsaid,

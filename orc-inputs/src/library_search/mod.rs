@@ -49,7 +49,7 @@ pub enum LibraryChoice {
 pub struct FoundInput {
     /// Where it was found.
     pub path: PathBuf,
-    /// What it is.
+    /// What its bytes turned out to be.
     pub content: FoundContent,
     /// Whether a script said to drop it if nothing is taken from it.
     pub as_needed: bool,
@@ -58,11 +58,11 @@ pub struct FoundInput {
 /// What a file to link is.
 #[derive(Clone)]
 pub enum FoundContent {
-    /// A relocatable object.
+    /// A relocatable object, whose symbols have not been read yet (or LLVM's internal code).
     Object(Arc<dyn InputBytes>),
     /// A static archive, ordinary or thin.
     Archive(Arc<dyn InputBytes>),
-    /// A shared library.
+    /// A shared library, whose tables have been checked.
     Shared(Arc<dyn NativeLibrary>),
     /// No file: what a linker script says of symbols.
     Names(ScriptNames),
@@ -85,7 +85,7 @@ pub enum SearchError {
     /// A file cannot be opened.
     #[error("{}: {}", printable_path(path), describe_io(.error))]
     Io {
-        /// The file.
+        /// Where the file was looked for.
         path: PathBuf,
         /// The system's error.
         error: io::Error,
@@ -96,7 +96,7 @@ pub enum SearchError {
     /// A file is of a kind that cannot be linked.
     #[error("{}: {message}", printable_path(path))]
     Unusable {
-        /// The file.
+        /// Where the file was looked for.
         path: PathBuf,
         /// What it is and what to do.
         message: String,
@@ -112,7 +112,7 @@ struct Way {
 }
 
 impl Way {
-    /// By its path.
+    /// The command line or a script has its path.
     fn named(as_needed: bool) -> Self {
         Self {
             as_needed,

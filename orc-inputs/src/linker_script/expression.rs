@@ -12,15 +12,15 @@ const OPERATORS_MAX: u32 = 1000;
 /// An expression.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Expression {
-    /// A number.
+    /// A number, with its unit (`K`, `M`) multiplied in.
     Number(u64),
-    /// The value of a symbol.
+    /// `name`: the address of a symbol, or its number if it is absolute.
     Symbol(String),
-    /// Whether a symbol is defined.
+    /// `DEFINED(name)`: one if something defines the symbol, else zero.
     Defined(String),
     /// Where a section of the output begins.
     SectionStart(String),
-    /// Where it ends.
+    /// Where a section of the output ends, as `ADDR(name) + SIZEOF(name)` would say.
     SectionEnd(String),
     /// An operator in front of its operand.
     Unary(Unary, Box<Expression>),

@@ -16,7 +16,7 @@ pub(super) enum Place {
     Files,
     /// Where a statement begins.
     Statement,
-    /// In an expression.
+    /// In an expression, where operators end a name.
     Expression,
 }
 

@@ -16,7 +16,7 @@ use self::lexer::{Lexer, Place, unquote};
 /// A file that a script asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScriptInput {
-    /// What the script says.
+    /// The path or name of the file.
     pub what: ScriptName,
     /// Whether it stands inside `AS_NEEDED`: a shared library nothing is taken from is dropped.
     pub as_needed: bool,
@@ -27,7 +27,7 @@ pub struct ScriptInput {
 pub enum ScriptName {
     /// A path. Relative ones are looked for beside the script, then in the search directories.
     Path(String),
-    /// `-lNAME`.
+    /// NAME of `-lNAME`, which is looked for as on a command line.
     Library(String),
 }
 
@@ -58,7 +58,7 @@ pub struct ScriptNames {
 pub struct Assignment {
     /// What is done with the value.
     pub role: Role,
-    /// The value.
+    /// What is computed for it when the program is laid out.
     pub value: Expression,
     /// Where it stands, for messages.
     pub source: String,
@@ -69,14 +69,14 @@ pub struct Assignment {
 pub enum Role {
     /// A symbol has it, whatever objects say.
     Define {
-        /// The symbol.
+        /// The name that gets the value.
         name: String,
         /// Whether only the program sees it (`HIDDEN`).
         hidden: bool,
     },
     /// A symbol has it if something refers to the symbol and nothing defines it (`PROVIDE`).
     Provide {
-        /// The symbol.
+        /// The name that gets the value.
         name: String,
         /// Whether only the program sees it (`PROVIDE_HIDDEN`).
         hidden: bool,

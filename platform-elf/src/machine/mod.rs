@@ -12,7 +12,7 @@ use object::elf::{self, RelocationType};
 pub(crate) struct Machine {
     /// `e_machine` of its files.
     pub number: elf::Machine,
-    /// Its CPU.
+    /// The CPU that its code runs on.
     pub architecture: Architecture,
     /// Per relocation number: what it means.
     meanings: &'static [Meaning],

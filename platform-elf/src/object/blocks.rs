@@ -23,7 +23,7 @@ const MAX_SIZE: u64 = 1 << 40;
 /// What became of an input section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// It is this block.
+    /// It is in memory, as this block.
     Block(BlockId),
     /// It is not in memory (debug information, symbol tables).
     NotInMemory,

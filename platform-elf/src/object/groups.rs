@@ -25,7 +25,7 @@ const KEPT: u32 = u32::MAX - 1;
 /// The COMDAT groups of an object.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// The groups' signatures.
+    /// The name by which each group competes with those of other objects.
     pub signatures: Vec<NameId>,
     /// The group of each section; empty if there are no groups.
     of_section: Vec<u32>,

@@ -58,7 +58,7 @@ pub struct ElfObject {
 pub struct SymbolWarning {
     /// The symbol's name.
     pub symbol: Vec<u8>,
-    /// The text.
+    /// What the object's author has to say, printable.
     pub text: String,
 }
 

@@ -24,9 +24,9 @@ pub(crate) const SHN_X86_64_LCOMMON: SymbolSection = SymbolSection(0xff02);
 pub(crate) enum Place {
     /// Nowhere in this object.
     Undefined,
-    /// In the section of this index.
+    /// In the section with this index in the object's table.
     Section(u32),
-    /// It is a number.
+    /// At no place: its value is a number (`SHN_ABS`).
     Absolute,
     /// A tentative definition; `large` ones go to `.lbss`.
     Common { large: bool },
@@ -37,7 +37,7 @@ pub(crate) enum Place {
 pub(crate) struct View<'a> {
     /// The whole object.
     pub bytes: &'a [u8],
-    /// The machine it is for.
+    /// The machine that the ELF header names, which can be linked for.
     pub machine: &'static Machine,
     /// All section headers, with the null one at index 0.
     pub sections: &'a [SectionHeader64<LE>],

@@ -54,7 +54,7 @@ struct Functions {
 /// A program to run: what is linked, and what `main` is passed.
 #[derive(Clone, Debug)]
 pub struct ProgramCall<'a> {
-    /// Its dylib.
+    /// The dylib whose entry point is called, and whose initializers run first.
     pub dylib: &'a Dylib,
     /// The entry point's name, `main` by default.
     pub entry: &'a str,

@@ -11,7 +11,7 @@ use super::tables::{GnuHash, SysvHash};
 /// The version a reference asks for.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
-    /// The default one.
+    /// None: the default one (`name@@VER`), or a definition without a version.
     Default,
     /// This one, old or not.
     Exactly(&'a [u8]),

@@ -9,7 +9,7 @@ pub(super) struct Code {
     pub bytes: &'static [u8],
     /// Its references to the first symbol.
     pub first: &'static [StubEdge],
-    /// Those to the second one.
+    /// Its references to the second symbol, if there is one.
     pub second: &'static [StubEdge],
 }
 
@@ -33,7 +33,7 @@ pub(super) struct SupportCode {
 }
 
 impl SupportCode {
-    /// That of a CPU.
+    /// The code for a CPU.
     pub(super) fn of(architecture: Architecture) -> &'static Self {
         match architecture {
             Architecture::X86_64 => &x86_64::CODE,
