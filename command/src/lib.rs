@@ -3,7 +3,6 @@
 mod as_ld;
 mod driver_defaults;
 mod driver_libraries;
-mod executor;
 mod explain;
 mod identity;
 mod image;
@@ -15,6 +14,7 @@ mod linker;
 mod lto;
 mod map_file;
 mod options;
+mod other_process;
 mod output;
 mod panics;
 mod preload;
@@ -40,7 +40,7 @@ use std::path::Path;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-pub use executor::keep_token;
+pub use other_process::keep_token;
 pub use restart::{EnvironmentChange, saved_environment};
 
 /// Exit status when linking failed.
@@ -128,7 +128,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
         image::SUBCOMMAND => run::image_command(&args[2..]),
         "explain" => explain::command(&args[2..]),
         "executor" => {
-            let error = orc_jit::become_executor(&args[2..], executor::token());
+            let error = orc_jit::become_executor(&args[2..], other_process::token());
             Err(Failure::Failed(format!(
                 "cannot start the executor: {error}"
             )))

@@ -180,7 +180,7 @@ fn again_with(start: &Start, is_meant: impl Fn(&str) -> bool) {
     if let Some(list) = kept_objects::hand_over() {
         command.env(OBJECTS, list);
     }
-    if let Some(token) = super::executor::token() {
+    if let Some(token) = super::other_process::token() {
         command.env(VARIABLE, token);
     }
     // Where it fails, the error of the link is what the user should see.

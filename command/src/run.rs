@@ -28,8 +28,8 @@ use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
 use super::timings::Timings;
 use super::{
-    Failure, driver_defaults, executor, identity, image, kept_objects, lto, preload, questions,
-    response_file, restart, run_path, say, scratch, show_graph, threads,
+    Failure, driver_defaults, identity, image, kept_objects, lto, other_process, preload,
+    questions, response_file, restart, run_path, say, scratch, show_graph, threads,
 };
 
 /// `orc-jit run ARGS...`
@@ -172,7 +172,7 @@ fn run(
 
     let executor = match before.executor {
         Some(executor) => Some(executor),
-        None => executor::start(options, start_with)?,
+        None => other_process::start(options, start_with)?,
     };
     let mut report = LinkReport::wanted(&line);
     let moment = Moment::Placed(options.show_graph);
@@ -207,7 +207,7 @@ fn run(
             };
             restart_if_it_helps(&jit);
             restart_with_refused_library(options, &line, executor.as_ref(), &error);
-            return executor::status(executor.as_ref(), &error);
+            return other_process::status(executor.as_ref(), &error);
         }
     };
     if let Some(report) = &report {
@@ -223,7 +223,7 @@ fn run(
     if options.no_exec {
         return Ok(0);
     }
-    executor::stand_aside(options, executor.as_ref());
+    other_process::stand_aside(options, executor.as_ref());
     match program.run() {
         // With a runtime that cannot end the process itself.
         Ok(status) => {
@@ -232,7 +232,7 @@ fn run(
             }
             std::process::exit(status)
         }
-        Err(error) => executor::status(executor.as_ref(), &error),
+        Err(error) => other_process::status(executor.as_ref(), &error),
     }
 }
 

@@ -22,11 +22,11 @@ use crate::defaults::{StaticArchives, StaticParts};
 use crate::dylib::Dylib;
 use crate::error::Error;
 use crate::executor::Executor;
+use crate::loaded_libraries::LoadedLibraries;
 use crate::mapped::MapFiles;
 use crate::needed::{NeededLibraries, ProgramLinker};
 use crate::object_reader::{Files, ObjectReader};
 use crate::platform::{self, AddPasses, Runtime, SessionPlatform};
-use crate::process::LoadedLibraries;
 
 /// The runtime's archive, built with this crate.
 static RUNTIME: &[u8] = include_bytes!(env!("ORC_RT_ARCHIVE"));

@@ -76,7 +76,7 @@ impl InputBytes for Mapped {
         InputIdentity::of_file(self.identity)
     }
 
-    fn rest(&self) {
+    fn discard_cached_pages(&self) {
         // SAFETY: nobody writes to the mapping, so it has no content but the file's, which is read again
         // when somebody looks.
         let advised = unsafe {
@@ -226,7 +226,7 @@ mod tests {
         // SAFETY: this test holds none of the bytes.
         unsafe { hide_all() };
         assert!(!is_seen());
-        kept.rest();
+        kept.discard_cached_pages();
         assert_eq!(kept.bytes(), content);
         assert_eq!(kept.bytes().len(), content.len());
         assert_eq!(

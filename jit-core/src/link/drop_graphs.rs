@@ -23,22 +23,22 @@ const AT_ONCE: usize = 64;
 /// while this one goes on, if there are some, and there is much.
 pub(super) fn drop_graphs(link: &mut Link) {
     let mut parts = std::mem::take(&mut link.parts);
-    let files = to_rest(&parts);
+    let files = large_inputs(&parts);
     if parallel::is_small(&parts) || threads::count() == 1 {
         drop(parts);
-        return files.iter().for_each(|file| file.rest());
+        return files.iter().for_each(|file| file.discard_cached_pages());
     }
     while !parts.is_empty() {
         let some = parts.split_off(parts.len().saturating_sub(AT_ONCE));
         threads::hand_over(move || drop(some));
     }
     for file in files {
-        threads::hand_over(move || file.rest());
+        threads::hand_over(move || file.discard_cached_pages());
     }
 }
 
-/// The inputs of graphs that pay, if they are told that they may rest.
-fn to_rest(parts: &[Part]) -> Vec<Arc<dyn InputBytes>> {
+/// The inputs of the graphs, each once, if they are so large that discarding their cached pages pays.
+fn large_inputs(parts: &[Part]) -> Vec<Arc<dyn InputBytes>> {
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for part in parts {
