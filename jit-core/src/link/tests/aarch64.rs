@@ -3,7 +3,9 @@
 use super::mock_executor::FAR;
 use super::objects::Obj;
 use super::world::{DYLIB, World};
-use crate::batch::TrackerId;
+use orc_shared::ExecutorAddr;
+
+use crate::batch::{Resolution, TrackerId};
 use crate::cpu::Architecture;
 use crate::cpu::aarch64::{Kind, stubs};
 use crate::executor::api::NativeKind;
@@ -194,6 +196,104 @@ fn a_branch_just_within_reach_needs_no_veneer() {
     world.must_link();
     let main = world.address("main");
     assert_eq!(branch(&world, main), world.address("callee"));
+}
+
+/// Two functions so many bytes apart, of which each branches to the other one.
+fn functions_apart(distance: u64) -> World {
+    let mut world = world();
+    let forth = [(0, Kind::Branch26, "last", 0)];
+    world.add(function(world.object("a.o"), "first", &[BL], &forth));
+    world.add(large(world.object("pad.o"), "pad", distance - 4, &[]));
+    let back = [(0, Kind::Branch26, "first", 0)];
+    world.add(function(world.object("z.o"), "last", &[BL], &back));
+    world.must_link();
+    world
+}
+
+#[test]
+fn branches_lead_to_their_targets_at_both_ends_of_their_reach() {
+    let reach = 128 * MIB;
+    for distance in [reach - 8, reach - 4, reach, reach + 4, reach + 8] {
+        let world = functions_apart(distance);
+        let (first, last) = (world.address("first"), world.address("last"));
+        // Veneers may have moved them further apart.
+        assert!(last - first >= distance, "{distance:#x}");
+        for (from, to) in [(first, last), (last, first)] {
+            let reached = branch(&world, from);
+            if reached == to {
+                // bl reaches 128 MiB back, and an instruction less forth.
+                let most = if to > from { reach - 4 } else { reach };
+                assert!(from.abs_diff(to) <= most, "{distance:#x}");
+            } else {
+                assert!(reached.abs_diff(from) < reach, "{distance:#x}");
+                assert_eq!(veneer(&world, reached), to, "{distance:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_pair_across_more_than_4_gib_leads_to_a_stub_or_is_an_error() {
+    let pair = |target| [(0, Kind::Page21, target, 0), (4, Kind::AddLow12, target, 0)];
+    let code = [ADRP_X0, ADD_X0_X0, RET];
+    let mut functions = world();
+    functions.native("puts", NativeKind::Function, None, FAR);
+    let main = function(functions.object("a.o"), "main", &code, &pair("puts"));
+    functions.add(main);
+    functions.must_link();
+    let main = functions.address("main");
+    let stub = page(&functions, main) + low(&functions, main + 4, 0);
+    assert_eq!(functions.word(entry_of_stub(&functions, stub)), FAR);
+
+    let mut data = world();
+    data.native("environ", NativeKind::Data, Some(0), FAR);
+    let main = function(data.object("a.o"), "main", &code, &pair("environ"));
+    data.add(main);
+    assert!(
+        data.link().is_err(),
+        "no copy can be made without a program"
+    );
+}
+
+#[test]
+fn an_address_pair_reaches_4_gib_from_page_to_page() {
+    // Where code lies in the mock, found by linking it once.
+    let place = {
+        let mut world = world();
+        world.add(function(
+            world.object("a.o"),
+            "main",
+            &[ADRP_X0, ADD_X0_X0],
+            &[],
+        ));
+        world.must_link();
+        world.address("main") & !0xfff
+    };
+    let gib_4 = 1 << 32;
+    let ends = [
+        (place - gib_4, true),
+        (place + gib_4 - 1, true),
+        (place - gib_4 - 1, false),
+        (place + gib_4, false),
+    ];
+    for (there, reaches) in ends {
+        let mut world = world();
+        let addr = ExecutorAddr::new(there);
+        let kind = SymbolKind::Data;
+        world.outside("there", Resolution::Address { addr, kind });
+        let edges = [
+            (0, Kind::Page21, "there", 0),
+            (4, Kind::AddLow12, "there", 0),
+        ];
+        let code = [ADRP_X0, ADD_X0_X0];
+        world.add(function(world.object("a.o"), "main", &code, &edges));
+        assert_eq!(world.link().is_ok(), reaches, "{there:#x}");
+        if reaches {
+            let main = world.address("main");
+            assert_eq!(main & !0xfff, place);
+            assert_eq!(page(&world, main) + low(&world, main + 4, 0), there);
+        }
+    }
 }
 
 #[test]
