@@ -246,6 +246,7 @@ pub struct Displaced {
 }
 
 /// One object file on its way into memory.
+#[derive(Clone)]
 pub struct LinkGraph {
     /// The object, as in "libfoo.a(bar.o)".
     pub name: String,
@@ -268,8 +269,14 @@ pub struct LinkGraph {
     pub frames: Vec<Frame>,
     /// Functions that backtraces can name.
     pub functions: Vec<NamedFunction>,
+    /// Blocks that belong to COMDAT groups, with the number of the group in
+    /// [`crate::object::ObjectInterface::groups`].
+    pub groups: Vec<(BlockId, u32)>,
+    /// Common symbols, in their order, with the block of each.
+    pub commons: Vec<(SymbolId, BlockId)>,
     /// What the object has under names whose definition in force is another object's, ordered by symbol:
-    /// it is in memory, and comes into force if the other one goes.
+    /// it is in memory, and comes into force if the other one goes. Known once claims are applied
+    /// ([`crate::claims`]).
     pub displaced: Vec<Displaced>,
     /// Whether its code runs from the stack (GNU C's nested functions do). What cannot be said of the
     /// object alone: it holds for the program.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod claims;
 pub mod cpu;
 pub mod demangle;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod in_order;
 #[cfg(feature = "in-process")]
 pub mod in_process;
 pub mod input;
+pub mod kept;
 pub mod link;
 pub mod name;
 mod name_pages;

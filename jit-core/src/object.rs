@@ -121,6 +121,9 @@ pub trait ObjectFile: Send + Sync {
     /// Parses sections, symbols and relocations into a graph. Called without any lock held, from
     /// any thread, possibly more than once (after a link that failed).
     ///
+    /// Claims are not applied ([`LinkGraph::apply`] does that, and the linker calls it). What they discard
+    /// may be left out, as far as a reader saves work by that: with default claims, the graph is whole.
+    ///
     /// # Errors
     /// When the object is malformed or uses something unsupported, naming section and symbol.
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError>;

@@ -98,9 +98,10 @@ impl Loaded {
     }
 
     pub fn graph_with(&self, claims: &Claims) -> LinkGraph {
-        self.object
-            .build_graph(claims)
-            .unwrap_or_else(|error| panic!("{error}"))
+        let graph = self.object.build_graph(claims);
+        let mut graph = graph.unwrap_or_else(|error| panic!("{error}"));
+        graph.apply(claims);
+        graph
     }
 
     pub fn build_error(&self) -> String {

@@ -22,6 +22,7 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let ours = link.context.architecture;
     let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
         let mut graph = unit.object.build_graph(&unit.claims)?;
+        graph.apply(&unit.claims);
         for pass in passes.get(&unit.dylib).iter().flat_map(|p| &p.pre_prune) {
             pass(&mut graph)?;
         }

@@ -71,6 +71,8 @@ pub(super) fn of_group(link: &mut Link, group: u32) -> u32 {
         edges: Vec::new(),
         frames: Vec::new(),
         functions: Vec::new(),
+        groups: Vec::new(),
+        commons: Vec::new(),
         displaced: Vec::new(),
         executable_stack: false,
         describe: None,

@@ -11,7 +11,7 @@ use super::state::{Bound, External, Link, OWN, Uses, join_errors, table_of_symbo
 use crate::batch::{DylibId, Resolution};
 use crate::cpu::TargetClass;
 use crate::error::LinkError;
-use crate::graph::{SymbolId, Target};
+use crate::graph::{LinkGraph, Section, SymbolId, Target};
 use crate::name::NameId;
 use crate::name_pages::NamePages;
 use crate::object::SymbolKind;
@@ -99,13 +99,23 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     let mut of_dylib = link
         .parts
         .iter()
-        .filter(|part| link.groups[part.group as usize].dylib == dylib)
-        .flat_map(|part| &part.graph.sections);
-    if of_dylib.any(|section| Some(section.output) == output) {
+        .filter(|part| link.groups[part.group as usize].dylib == dylib);
+    if of_dylib.any(|part| output.is_some_and(|output| has_section(&part.graph, output))) {
         resolution
     } else {
         Resolution::Null
     }
+}
+
+/// Whether a graph has a section of this name. One of which all lost to other objects is none.
+fn has_section(graph: &LinkGraph, output: NameId) -> bool {
+    let is_named = |section: &Section| section.output == output;
+    if !graph.sections.iter().any(is_named) {
+        return false;
+    }
+    let live = graph.blocks.iter().filter(|block| block.live);
+    live.map(|block| &graph.sections[block.section.0 as usize])
+        .any(is_named)
 }
 
 /// What an external is bound to, before anything is known of ranges.

@@ -218,6 +218,8 @@ impl ForCpu for BuildGraph<'_> {
             symbols,
             edges,
             frames: Vec::new(),
+            groups: Vec::new(),
+            commons: Vec::new(),
             displaced: Vec::new(),
             executable_stack: false,
             describe: None,

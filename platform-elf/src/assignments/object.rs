@@ -157,13 +157,8 @@ impl ObjectFile for AssignedObject {
         &self.interface
     }
 
-    fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {
-        let mut symbols = self.symbols.clone();
-        for lost in &claims.lost_symbols {
-            if let Some(symbol) = symbols.get_mut(*lost as usize) {
-                symbol.target = Target::External;
-            }
-        }
+    fn build_graph(&self, _: &Claims) -> Result<LinkGraph, ObjectError> {
+        let symbols = self.symbols.clone();
         let edge = |symbol: usize| Edge {
             offset: 0,
             target: SymbolId(symbol as u32),
@@ -199,6 +194,8 @@ impl ObjectFile for AssignedObject {
             edges,
             frames: Vec::new(),
             functions: Vec::new(),
+            groups: Vec::new(),
+            commons: Vec::new(),
             displaced: Vec::new(),
             executable_stack: false,
             describe: Some(Arc::new(Names(self.texts.clone()))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jit_core::graph::{Content, LinkGraph, Target};
+use jit_core::graph::{BlockId, Content, LinkGraph, Target};
 use jit_core::object::Claims;
 use object::LittleEndian as LE;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR};
@@ -32,22 +32,25 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
     let mut blocks = Blocks::read(&view, &object.names, is_lost)?;
     let Symbols {
         mut symbols,
-        common_symbols,
+        commons,
         functions,
-        displaced,
-    } = symbols::read(
-        &view,
-        &object.names,
-        &object.global_names,
-        claims,
-        &mut blocks,
-    )?;
+    } = symbols::read(&view, &object.names, &object.global_names, &mut blocks)?;
     symbols::mark_thread_locals(&view, &mut symbols, &blocks.blocks, &blocks.sections);
     // Relocations may only refer to the object's own symbols.
     let symbol_count = symbols.len() as u32;
     let keep_alive = KeepAlive::read(&view, &blocks, &mut symbols);
     let edges = relocations::read(&view, &mut blocks, &keep_alive, symbol_count)?;
 
+    let in_groups = (0u32..).zip(&blocks.block_sections);
+    let in_groups = in_groups.filter_map(|(block, section)| {
+        let group = groups.of(*section)?;
+        Some((BlockId(block), group))
+    });
+    let in_groups = match groups.signatures.is_empty() {
+        true => Vec::new(),
+        false => in_groups.collect(),
+    };
+    let common_symbols = commons.iter().map(|(symbol, _)| symbol.0).collect();
     let mut graph = LinkGraph {
         name: object.name.clone(),
         architecture: Some(view.machine.architecture),
@@ -59,7 +62,9 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
         edges,
         frames: Vec::new(),
         functions,
-        displaced,
+        groups: in_groups,
+        commons,
+        displaced: Vec::new(),
         executable_stack: runs_on_stack(&view),
         describe: Some(Arc::new(Describe {
             input: Arc::clone(&object.input),

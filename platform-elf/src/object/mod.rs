@@ -197,7 +197,8 @@ pub fn fuzz_object(bytes: &[u8]) {
             commons: Vec::new(),
         };
         for claims in [Claims::default(), all_lost] {
-            if let Ok(graph) = object.build_graph(&claims) {
+            if let Ok(mut graph) = object.build_graph(&claims) {
+                graph.apply(&claims);
                 crate::object::build::assert_valid(&graph);
             }
         }

@@ -1,10 +1,10 @@
 //! The symbols of a graph: one for each of the object's, under its number.
 
 use jit_core::graph::{
-    Block, Displaced, NamedFunction, Section, SectionKind, Symbol, SymbolId, Target, with_room,
+    Block, BlockId, NamedFunction, Section, SectionKind, Symbol, SymbolId, Target, with_room,
 };
 use jit_core::name::{NameId, NameTable};
-use jit_core::object::{Claims, Scope, SymbolKind};
+use jit_core::object::{Scope, SymbolKind};
 use object::LittleEndian as LE;
 use object::elf::{
     SHN_UNDEF, SHT_GROUP, STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_SECTION, STT_TLS, Sym64,
@@ -21,10 +21,9 @@ use super::view::{Place, View};
 /// The symbols of a graph, and what was learned on the way.
 pub(super) struct Symbols {
     pub symbols: Vec<Symbol>,
-    /// The symbols of the blocks of common ones.
-    pub common_symbols: Vec<u32>,
+    /// The common symbols, with their blocks.
+    pub commons: Vec<(SymbolId, BlockId)>,
     pub functions: Vec<NamedFunction>,
-    pub displaced: Vec<Displaced>,
 }
 
 /// Makes the symbols, and blocks for common ones.
@@ -35,7 +34,6 @@ pub(super) fn read(
     view: &View<'_>,
     names: &NameTable,
     global_names: &[NameId],
-    claims: &Claims,
     blocks: &mut Blocks,
 ) -> Result<Symbols, String> {
     let first_global = view.first_global as usize;
@@ -43,9 +41,8 @@ pub(super) fn read(
     let mut reader = Reader {
         view,
         names,
-        claims,
         blocks,
-        common_symbols: Vec::new(),
+        commons: Vec::new(),
         functions: Vec::with_capacity(view.symbols.iter().filter(|it| is_function(it)).count()),
     };
     let mut symbols = Vec::with_capacity(with_room(view.symbols.len()));
@@ -62,29 +59,10 @@ pub(super) fn read(
         };
         symbols.push(new_symbol(symbol, name, target));
     }
-    let mut displaced = Vec::new();
-    for &lost in &claims.lost_symbols {
-        if let Some(symbol) = symbols.get_mut(lost as usize) {
-            let own = symbol.target;
-            symbol.target = Target::External;
-            // An IFUNC's place is that of a resolver.
-            if let Target::Defined { block, offset } = own
-                && symbol.kind != SymbolKind::IndirectFunction
-            {
-                let symbol = SymbolId(lost);
-                displaced.push(Displaced {
-                    symbol,
-                    block,
-                    offset,
-                });
-            }
-        }
-    }
     Ok(Symbols {
         symbols,
-        common_symbols: reader.common_symbols,
+        commons: reader.commons,
         functions: reader.functions,
-        displaced,
     })
 }
 
@@ -119,9 +97,8 @@ const MAX_DISTANCE: u64 = 1 << 40;
 struct Reader<'a> {
     view: &'a View<'a>,
     names: &'a NameTable,
-    claims: &'a Claims,
     blocks: &'a mut Blocks,
-    common_symbols: Vec<u32>,
+    commons: Vec<(SymbolId, BlockId)>,
     functions: Vec<NamedFunction>,
 }
 
@@ -214,17 +191,7 @@ impl Reader<'_> {
     }
 
     fn common(&mut self, index: u32, symbol: &Sym64<LE>, large: bool) -> Result<Target, String> {
-        if self.claims.lost_symbols.binary_search(&index).is_ok() {
-            return Ok(Target::External);
-        }
-        let claimed = self
-            .claims
-            .commons
-            .binary_search_by_key(&index, |common| common.0);
-        let (size, align) = match claimed {
-            Ok(at) => (self.claims.commons[at].1, self.claims.commons[at].2),
-            Err(_) => (symbol.st_size.get(LE), symbol.st_value.get(LE).max(1)),
-        };
+        let (size, align) = (symbol.st_size.get(LE), symbol.st_value.get(LE).max(1));
         let output = match (large, symbol.st_type()) {
             (_, STT_TLS) => Known::ThreadBss,
             (true, _) => Known::LargeBss,
@@ -234,7 +201,7 @@ impl Reader<'_> {
             .blocks
             .add_common(self.names, output, size, align)
             .map_err(|what| format!("{what} ({})", self.view.symbol_text(index)))?;
-        self.common_symbols.push(index);
+        self.commons.push((SymbolId(index), block));
         Ok(Target::Defined { block, offset: 0 })
     }
 }

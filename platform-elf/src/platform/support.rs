@@ -175,13 +175,7 @@ impl ObjectFile for SupportObject {
         &self.interface
     }
 
-    fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {
-        let mut symbols = self.symbols.clone();
-        for lost in &claims.lost_symbols {
-            if let Some(symbol) = symbols.get_mut(*lost as usize) {
-                symbol.target = Target::External;
-            }
-        }
+    fn build_graph(&self, _: &Claims) -> Result<LinkGraph, ObjectError> {
         Ok(LinkGraph {
             name: self.name.to_owned(),
             architecture: self.architecture,
@@ -189,10 +183,12 @@ impl ObjectFile for SupportObject {
             owned: self.content.clone(),
             sections: self.sections.clone(),
             blocks: self.blocks.clone(),
-            symbols,
+            symbols: self.symbols.clone(),
             edges: self.edges.clone(),
             frames: Vec::new(),
             functions: Vec::new(),
+            groups: Vec::new(),
+            commons: Vec::new(),
             displaced: Vec::new(),
             executable_stack: false,
             describe: None,
@@ -404,9 +400,10 @@ mod tests {
             lost_symbols: vec![0],
             ..Claims::default()
         };
-        let graph = SupportObject::atexit(&names, Architecture::X86_64)
+        let mut graph = SupportObject::atexit(&names, Architecture::X86_64)
             .build_graph(&claims)
             .unwrap();
+        graph.apply(&claims);
         assert_eq!({ graph.symbols[0].target }, Target::External);
     }
 }

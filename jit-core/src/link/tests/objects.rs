@@ -355,6 +355,8 @@ impl ObjectFile for Obj {
             edges: self.edges.clone(),
             frames: self.frames.clone(),
             functions: self.functions.clone(),
+            groups: Vec::new(),
+            commons: Vec::new(),
             displaced: Vec::new(),
             executable_stack: false,
             describe: Some(Arc::new(Described {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use jit_core::cpu::{Kinds, x86_64::Kind};
-use jit_core::graph::{Content, LinkGraph, SectionKind, SymbolId, Target};
+use jit_core::graph::{BlockId, Content, LinkGraph, SectionKind, SymbolId, Target};
 use jit_core::object::{Claims, ObjectFile, SymbolKind};
 
 use crate::test_object::{Loaded, RawSection, RawSymbol, assemble, compile, write};
@@ -180,6 +180,75 @@ fn what_lost_is_discarded_or_refers_to_the_winner() {
         .map(|f| graph.blocks[f.code.0 as usize].live)
         .collect();
     assert_eq!(alive, [true, false]);
+}
+
+/// What a graph has in memory, by names: symbols with their places, blocks with their edges.
+fn in_memory(graph: &LinkGraph, symbols: usize) -> Vec<String> {
+    let place = |target: Target| match target {
+        Target::Defined { block, offset } if graph.blocks[block.0 as usize].live => {
+            format!("{}+{offset}", graph.block_name(block))
+        }
+        Target::Defined { .. } => "dead".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let all = graph.symbols[..symbols].iter().enumerate();
+    let mut text: Vec<String> = all
+        .map(|(at, symbol)| format!("{at} {} {:?}", place(symbol.target), { symbol.weak }))
+        .collect();
+    for (at, block) in graph.blocks.iter().enumerate().filter(|(_, b)| b.live) {
+        let id = BlockId(at as u32);
+        let edges = graph.edges_of(id).iter();
+        let edges = edges.map(|e| (e.offset, e.kind, { e.addend }, graph.symbol_name(e.target)));
+        let (section, name) = (
+            &graph.sections[block.section.0 as usize],
+            graph.block_name(id),
+        );
+        let edges: Vec<_> = edges.collect();
+        text.push(format!(
+            "{name} {} {} {section:?} {edges:?}",
+            block.size, block.align
+        ));
+    }
+    let displaced = graph.displaced.iter();
+    text.extend(displaced.map(|it| {
+        format!(
+            "{:?} {} {}",
+            it.symbol,
+            graph.block_name(it.block),
+            it.offset
+        )
+    }));
+    text
+}
+
+#[test]
+fn a_whole_graph_with_claims_is_one_that_was_read_with_them() {
+    let loaded = Loaded::new(assemble(
+        ".section .text.g,\"axG\",@progbits,g,comdat\n.weak g\ng: .cfi_startproc\nl: ret\n.cfi_endproc\n\
+         .section .text.h,\"axG\",@progbits,h,comdat\n.weak h\nh: .cfi_startproc\ncall g\n.cfi_endproc\n\
+         .section notes_of_g,\"aG\",@progbits,g,comdat\n.long 1\n\
+         .data\n.weak w\nw: .quad l\n.quad w\n.comm c,4,4\n.comm d,4,4\n",
+    ));
+    let symbols = loaded.graph_with(&Claims::default()).symbols.len();
+    let (g, w) = (loaded.symbol("g"), loaded.symbol("w"));
+    let (c, d) = (loaded.symbol("c"), loaded.symbol("d"));
+    let sorted = |mut all: Vec<u32>| {
+        all.sort_unstable();
+        all
+    };
+    for lost_groups in [vec![], vec![0], vec![1], vec![0, 1]] {
+        let claims = Claims {
+            lost_groups,
+            lost_symbols: sorted(vec![g, w, d]),
+            commons: vec![(c, 400, 64)],
+        };
+        let read_with_them = loaded.graph_with(&claims);
+        let mut whole = loaded.graph();
+        whole.apply(&claims);
+        let own = symbols.min(read_with_them.symbols.len());
+        let names = |graph: &LinkGraph| in_memory(graph, own.min(w as usize + 1));
+        assert_eq!(names(&whole), names(&read_with_them), "{claims:?}");
+    }
 }
 
 #[test]
