@@ -2,8 +2,7 @@
 //!
 //! A program that is linked with `-static` expects what the kernel gives a new process, and sets up
 //! everything else itself: it finds its thread-locals through its program headers
-//! (`AT_PHDR`), makes a block of them for each thread, and leads the thread pointer there
-//! (`arch_prctl`). From then on nothing of this process's C library may run on that thread. Nothing
+//! (`AT_PHDR`), makes a block of them for each thread, and leads the thread pointer there. From then on nothing of this process's C library may run on that thread. Nothing
 //! does: such a program ends by a system call, and calls nobody but itself.
 //!
 //! What it finds in memory and in the kernel is made what it would be:
@@ -17,6 +16,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_void};
+use core::ops::Range;
 
 use orc_shared::ExecutorAddr;
 
@@ -29,16 +29,13 @@ const AT_PHNUM: usize = 5;
 const AT_BASE: usize = 7;
 const AT_ENTRY: usize = 9;
 
-/// Alignment of the thread-locals' template: more than any variable has.
-const TLS_ALIGN: u64 = 4096;
-
 /// Readable and writable.
 const READ_WRITE: u32 = 6;
 
 /// Thread-locals of one object, as the loader starts threads with them.
 struct ThreadLocals {
-    /// Distance of the first byte below the thread pointer.
-    below: u64,
+    /// Distances of the first byte and of the end from the thread pointer.
+    place: Range<i64>,
     template: u64,
     file_size: u64,
 }
@@ -141,8 +138,9 @@ extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, found: *mut c
         let is_ours = found.is_first || name.to_bytes().starts_with(b"/proc/");
         if header.p_type == libc::PT_TLS && is_ours && !info.dlpi_tls_data.is_null() {
             let block = info.dlpi_tls_data.addr() as u64;
+            let start = block.wrapping_sub(found.thread_pointer).cast_signed();
             found.thread_locals.push(ThreadLocals {
-                below: found.thread_pointer.wrapping_sub(block),
+                place: start..start.saturating_add_unsigned(header.p_memsz),
                 template: at(header),
                 file_size: header.p_filesz,
             });
@@ -167,8 +165,8 @@ extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, found: *mut c
 
 /// The header of a template that holds all of these at their distances.
 fn template(thread_locals: &[ThreadLocals]) -> Outcome<libc::Elf64_Phdr> {
-    let most = thread_locals.iter().map(|it| it.below).max().unwrap_or(0);
-    let size = most.next_multiple_of(TLS_ALIGN);
+    let places = thread_locals.iter().map(|it| it.place.clone());
+    let (first, size, align) = arch::template_around(places);
     let mut start = 0;
     if size != 0 {
         // SAFETY: new memory, which nobody else has.
@@ -187,10 +185,13 @@ fn template(thread_locals: &[ThreadLocals]) -> Outcome<libc::Elf64_Phdr> {
         }
         for it in thread_locals {
             let from = core::ptr::with_exposed_provenance::<u8>(it.template as usize);
-            // SAFETY: the loader has the template there, and `below` is at most `size`; an object's
-            // thread-locals end at the thread pointer or before.
+            let at = it.place.start.wrapping_sub(first).cast_unsigned();
+            if at.saturating_add(it.file_size) > size {
+                return Err("thread-locals lie where a static program has none".to_string());
+            }
+            // SAFETY: the loader has the template there, and what is written fits the memory.
             unsafe {
-                let to = memory.cast::<u8>().add((size - it.below) as usize);
+                let to = memory.cast::<u8>().add(at as usize);
                 to.copy_from(from, it.file_size as usize);
             }
         }
@@ -203,7 +204,7 @@ fn template(thread_locals: &[ThreadLocals]) -> Outcome<libc::Elf64_Phdr> {
         p_paddr: start,
         p_filesz: size,
         p_memsz: size,
-        p_align: TLS_ALIGN,
+        p_align: align,
         ..header()
     })
 }

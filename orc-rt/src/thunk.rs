@@ -104,6 +104,7 @@ fn make_page() -> Option<NonZeroUsize> {
         }
         page.cast::<u8>()
             .copy_from_nonoverlapping(arch::RECORD_THUNK.as_ptr(), size);
+        arch::publish_code(page.expose_provenance() as u64, size);
         if libc::mprotect(page, size, libc::PROT_READ | libc::PROT_EXEC) != 0 {
             libc::munmap(page, size);
             return None;

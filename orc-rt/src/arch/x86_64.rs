@@ -19,6 +19,7 @@
 
 use core::arch::{naked_asm, x86_64::__cpuid_count};
 use core::ffi::{c_char, c_int, c_void};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{lazy, tls};
@@ -28,6 +29,12 @@ pub const RECORD_THUNK: &[u8] = &[
     0xf3, 0x0f, 0x1e, 0xfa, // endbr64
     0xff, 0x27, // jmp [rdi]
 ];
+
+/// Makes code visible that was written to `size` bytes at `start`: it is.
+///
+/// # Safety
+/// The bytes are mapped.
+pub unsafe fn publish_code(_start: u64, _size: usize) {}
 
 /// The thread pointer of this thread: the first word of its control block, which is that block's address.
 pub fn thread_pointer() -> u64 {
@@ -41,6 +48,19 @@ pub fn thread_pointer() -> u64 {
         );
     }
     pointer
+}
+
+/// The first address of an executable's thread-locals, counted from the thread pointer, their size and
+/// alignment, so that they hold all of `blocks`, which are distances from the thread pointer.
+///
+/// They end at the thread pointer.
+pub fn template_around(blocks: impl Iterator<Item = Range<i64>>) -> (i64, u64, u64) {
+    /// More than any variable has.
+    const ALIGN: u64 = 4096;
+    let most = blocks.map(|block| block.start.saturating_neg()).max();
+    let size = most.unwrap_or(0).max(0).cast_unsigned();
+    let size = size.next_multiple_of(ALIGN);
+    (size.cast_signed().saturating_neg(), size, ALIGN)
 }
 
 /// Calls `function(argc, argv, environment)` from a frame that unwinders take for the first of the
