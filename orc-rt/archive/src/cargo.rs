@@ -8,9 +8,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::{ArchiveError, pack};
+
+/// Flags for the runtime, by CPU: no outline atomics, as their functions would ask at start what the
+/// CPU has.
+const FLAGS: [(&str, &str); 1] = [("aarch64", "-Ctarget-feature=-outline-atomics")];
 
 /// The profile in the workspace's manifest: no unwinding, link-time optimization, small.
 const PROFILE: &str = "orc-rt";
@@ -55,24 +59,42 @@ pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
         "--crate-type",
         "staticlib",
     ];
-    run(
-        request,
-        &request.workspace.join("orc-rt"),
-        PROFILE,
-        &arguments,
-    )?;
+    let invocation = Invocation {
+        directory: &request.workspace.join("orc-rt"),
+        profile: PROFILE,
+        flags: FLAGS
+            .iter()
+            .find(|(cpu, _)| request.target.starts_with(cpu))
+            .map_or("", |(_, flags)| flags),
+        standard_library: "core,alloc",
+    };
+    run(request, &invocation, &arguments)?;
     let directory = request.target_dir.join(&request.target).join(PROFILE);
     Ok(directory.join("liborc_rt.a"))
 }
 
-/// Runs a Cargo of its own for the package in `directory`.
+/// How a package is compiled.
+pub(crate) struct Invocation<'a> {
+    /// Its directory.
+    pub directory: &'a Path,
+    /// Name of a profile in the workspace's manifest.
+    pub profile: &'a str,
+    /// A flag for the compiler, or nothing.
+    pub flags: &'a str,
+    /// The crates of the standard library that it needs, where those have to be compiled too.
+    pub standard_library: &'a str,
+}
+
+/// Runs a Cargo of its own.
+///
+/// A target for which no standard library is installed has it compiled from its sources, which a
+/// compiler of the stable channel only does when told that it is one of its makers' (`RUSTC_BOOTSTRAP`).
 ///
 /// # Errors
 /// When Cargo cannot be run or fails.
 pub(crate) fn run(
     request: &BuildRequest,
-    directory: &Path,
-    profile: &str,
+    invocation: &Invocation<'_>,
     arguments: &[&str],
 ) -> Result<(), ArchiveError> {
     let (subcommand, options) = arguments.split_at(1);
@@ -80,15 +102,25 @@ pub(crate) fn run(
     command
         .args(subcommand)
         .arg("--manifest-path")
-        .arg(directory.join("Cargo.toml"))
+        .arg(invocation.directory.join("Cargo.toml"))
         .args(options)
-        .args(["--profile", profile, "--target", &request.target])
+        .args(["--profile", invocation.profile, "--target", &request.target])
         .arg("--target-dir")
         .arg(&request.target_dir)
-        // The outer build resolved and downloaded everything; nothing may change or be fetched.
-        .args(["--locked", "--offline", "--quiet", "--color", "never"])
-        .current_dir(directory);
+        .args(["--locked", "--quiet", "--color", "never"])
+        .current_dir(invocation.directory);
     isolate(&mut command);
+    // Set, if empty, it also overrides flags from Cargo's configuration files.
+    command.env("CARGO_ENCODED_RUSTFLAGS", invocation.flags);
+    if has_standard_library(&request.target) {
+        // The outer build resolved and downloaded everything; nothing may change or be fetched.
+        command.arg("--offline");
+    } else {
+        // What the standard library depends on, nobody has downloaded perhaps.
+        command
+            .arg(format!("-Zbuild-std={}", invocation.standard_library))
+            .env("RUSTC_BOOTSTRAP", "1");
+    }
     let line = format!("{command:?}");
     let output = match command.output() {
         Ok(output) => output,
@@ -133,8 +165,26 @@ fn isolate(command: &mut Command) {
             command.env_remove(name);
         }
     }
-    // Set, if empty, it also overrides flags from Cargo's configuration files.
-    command.env("CARGO_ENCODED_RUSTFLAGS", "");
+}
+
+/// Whether a standard library for `target` is installed with the compiler, as far as that says.
+fn has_standard_library(target: &str) -> bool {
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(compiler);
+    command
+        .args(["--print", "target-libdir", "--target", target])
+        .stderr(Stdio::null());
+    let Ok(output) = command.output() else {
+        return true;
+    };
+    let directory = String::from_utf8_lossy(&output.stdout);
+    let files = std::fs::read_dir(directory.trim_end());
+    !output.status.success()
+        || files.is_ok_and(|mut files| {
+            files.any(|file| {
+                file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+            })
+        })
 }
 
 fn steers_cargo(name: &OsString) -> bool {
@@ -148,7 +198,8 @@ fn steers_cargo(name: &OsString) -> bool {
     let Some(name) = name.to_str() else {
         return false;
     };
-    let kept = KEPT.contains(&name) || TOOLCHAIN.contains(&name);
+    let is_linker = name.starts_with("CARGO_TARGET_") && name.ends_with("_LINKER");
+    let kept = KEPT.contains(&name) || TOOLCHAIN.contains(&name) || is_linker;
     let steers = name.starts_with("CARGO")
         || name.starts_with("RUST")
         || name.starts_with("DEP_")

@@ -7,16 +7,17 @@
 
 use std::collections::HashMap;
 
-use object::elf::{self, RelocationType};
+use object::elf;
 use object::read::elf::{ElfSection64, ElfSymbol64};
 use object::read::{Object as _, ObjectSection, ObjectSymbol, RelocationTarget};
 use object::write::{self, SectionId, StandardSegment, SymbolId, SymbolSection};
 use object::{
-    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionFlags, SectionIndex,
-    SectionKind, SymbolFlags, SymbolScope,
+    BinaryFormat, Endianness, RelocationFlags, SectionFlags, SectionIndex, SectionKind,
+    SymbolFlags, SymbolScope,
 };
 
 use crate::members::Member;
+use crate::relocations::{self, Reach, Relocations};
 use crate::{ArchiveError, is_entry_point};
 
 /// No section of the runtime is aligned beyond a page.
@@ -42,6 +43,7 @@ enum Target<'a> {
 }
 
 struct Combiner<'a> {
+    relocations: &'static Relocations,
     output: write::Object<'static>,
     sections: HashMap<&'static str, SectionId>,
     /// Where each input section went: by member and section.
@@ -53,14 +55,15 @@ struct Combiner<'a> {
     got_symbols: HashMap<Place, SymbolId>,
 }
 
-/// One ELF object made of `members`.
+/// One ELF object made of `members`, which are of one CPU.
 pub fn combine(members: &[Member<'_>]) -> Result<Vec<u8>, ArchiveError> {
+    let first = members.first().ok_or(ArchiveError::NoEntryPoint)?;
+    let architecture = first.elf.architecture();
+    let relocations = relocations::of(architecture)
+        .ok_or_else(|| unsupported(first, "", "only x86-64 and AArch64 objects can be packed"))?;
     let mut combiner = Combiner {
-        output: write::Object::new(
-            BinaryFormat::Elf,
-            Architecture::X86_64,
-            object::Endianness::Little,
-        ),
+        relocations,
+        output: write::Object::new(BinaryFormat::Elf, architecture, object::Endianness::Little),
         sections: HashMap::new(),
         places: HashMap::new(),
         definitions: HashMap::new(),
@@ -68,8 +71,8 @@ pub fn combine(members: &[Member<'_>]) -> Result<Vec<u8>, ArchiveError> {
         got_symbols: HashMap::new(),
     };
     for (index, member) in members.iter().enumerate() {
-        if member.elf.architecture() != Architecture::X86_64 {
-            return Err(unsupported(member, "", "only x86-64 objects can be packed"));
+        if member.elf.architecture() != architecture {
+            return Err(unsupported(member, "", "an object for another CPU"));
         }
         combiner.place_sections(index, member)?;
     }
@@ -188,7 +191,7 @@ impl<'a> Combiner<'a> {
                 ));
             };
             let target = self.target(index, member, relocation.target())?;
-            let reach = reach(r_type).ok_or_else(|| {
+            let reach = self.relocations.reach(r_type).ok_or_else(|| {
                 let what = format!("relocation {r_type:?} at {offset:#x} cannot be linked by all");
                 unsupported(member, section_name, &what)
             })?;
@@ -212,7 +215,7 @@ impl<'a> Combiner<'a> {
                 }
                 (Target::Place(to), Reach::Direct(r_type)) => {
                     let addend = relocation.addend().wrapping_add_unsigned(to.offset);
-                    if r_type == elf::R_X86_64_PC32 && self.write_distance(at, to, addend) {
+                    if r_type == self.relocations.distance && self.write_distance(at, to, addend) {
                         continue;
                     }
                     (self.output.section_symbol(to.section), addend, r_type)
@@ -309,27 +312,6 @@ impl<'a> Combiner<'a> {
             })
         })
     }
-}
-
-/// How a relocation reaches its target.
-enum Reach {
-    /// By value or distance; the type to use for a target in the same object.
-    Direct(RelocationType),
-    /// Through the target's entry in the GOT.
-    Got,
-}
-
-/// The relocations that position-independent x86-64 code without thread-locals needs.
-fn reach(r_type: RelocationType) -> Option<Reach> {
-    Some(match r_type {
-        // Within the object, a call needs no stub.
-        elf::R_X86_64_PLT32 => Reach::Direct(elf::R_X86_64_PC32),
-        elf::R_X86_64_64 | elf::R_X86_64_PC32 | elf::R_X86_64_PC64 => Reach::Direct(r_type),
-        elf::R_X86_64_GOTPCREL | elf::R_X86_64_GOTPCRELX | elf::R_X86_64_REX_GOTPCRELX => {
-            Reach::Got
-        }
-        _ => return None,
-    })
 }
 
 /// The output section that an input section goes to; nothing for what is not loaded.

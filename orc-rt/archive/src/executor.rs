@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cargo::{self, BuildRequest};
+use crate::cargo::{self, BuildRequest, Invocation};
 use crate::{ArchiveError, sources};
 
 /// The executor may not be larger than this, in bytes: every controller carries it.
@@ -39,7 +39,13 @@ fn build_file(
     arguments: &[&str],
     file: &str,
 ) -> Result<Vec<u8>, ArchiveError> {
-    cargo::run(request, directory, NAME, arguments)?;
+    let invocation = Invocation {
+        directory,
+        profile: NAME,
+        flags: "",
+        standard_library: "std,panic_unwind",
+    };
+    cargo::run(request, &invocation, arguments)?;
     let directory = request.target_dir.join(&request.target).join(NAME);
     let path = directory.join(file);
     let bytes = match std::fs::read(&path) {

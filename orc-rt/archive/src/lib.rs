@@ -17,6 +17,7 @@ mod cargo;
 mod combine;
 mod executor;
 mod members;
+mod relocations;
 #[cfg(test)]
 mod tests;
 

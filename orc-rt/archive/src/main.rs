@@ -1,4 +1,5 @@
-//! `cargo run -p orc-rt-archive [-- OUTPUT]`: leaves a `liborc_rt.a`, by default in `target/orc-rt/`.
+//! `cargo run -p orc-rt-archive [-- OUTPUT [TARGET]]`: leaves a `liborc_rt.a`, by default in
+//! `target/orc-rt/`, for the target of this name, by default `x86_64-unknown-linux-gnu`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +18,9 @@ fn main() -> ExitCode {
         workspace: workspace.to_owned(),
         cargo: std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from),
         target_dir,
-        target: "x86_64-unknown-linux-gnu".to_owned(),
+        target: std::env::args()
+            .nth(2)
+            .unwrap_or_else(|| "x86_64-unknown-linux-gnu".to_owned()),
     };
     let written = build(&request)
         .map_err(|error| error.to_string())
