@@ -22,6 +22,7 @@
 
 mod access;
 mod free_list;
+mod helpers;
 mod module;
 mod object;
 mod quiet;

@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 use std::ops::Range;
 
+use crate::host::arch::threads;
 use crate::host::loader::{lookup, probe, tables};
 
 /// A thread as its descriptor tells.
@@ -32,6 +33,8 @@ pub(super) struct ThreadLists {
     next: u64,
     /// Offset of the kernel id in a descriptor.
     id: u64,
+    /// Distance of a descriptor from its thread's pointer.
+    descriptor: i64,
 }
 
 const READINGS_MAX: usize = 100;
@@ -48,6 +51,7 @@ impl ThreadLists {
             links: offset(c"_thread_db_pthread_list")?,
             next: offset(c"_thread_db_list_t_next")?,
             id: offset(c"_thread_db_pthread_tid")?,
+            descriptor: threads::descriptor_offset(descriptor_size()?),
         };
         lists.hold_this_thread().then_some(lists)
     }
@@ -61,7 +65,7 @@ impl ThreadLists {
 
     fn hold_this_thread(&self) -> bool {
         let this = Thread {
-            pointer: crate::host::arch::threads::thread_pointer(),
+            pointer: threads::thread_pointer(),
             // SAFETY: no precondition.
             id: unsafe { libc::gettid() },
         };
@@ -106,14 +110,21 @@ impl ThreadLists {
                 return None;
             }
             threads.push(Thread {
-                // On x86-64 the thread pointer leads to the descriptor.
-                pointer: descriptor,
+                pointer: descriptor.wrapping_sub(self.descriptor.cast_unsigned()),
                 id: i32::from_ne_bytes(id),
             });
             node = u64::from_ne_bytes(next);
         }
         Some(())
     }
+}
+
+/// Bytes of a thread's descriptor.
+fn descriptor_size() -> Option<u64> {
+    let size = lookup(c"_thread_db_sizeof_pthread", None)?;
+    // SAFETY: a variable of the C library, a 32-bit word.
+    let size: u32 = unsafe { tables::read(size) };
+    Some(size.into())
 }
 
 /// The offset that a description names.
@@ -137,7 +148,7 @@ mod tests {
         let thread = std::thread::spawn(move || {
             // SAFETY: no precondition.
             let id = unsafe { libc::gettid() };
-            send.send((crate::host::arch::threads::thread_pointer(), id))
+            send.send((threads::thread_pointer(), id))
                 .expect("received");
             stopped.recv().expect("told to stop");
         });

@@ -12,10 +12,11 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::quiet::Watch;
 use super::thread_lists::{Thread, ThreadLists};
-use super::{TlsError, signal};
+use super::{TlsError, helpers, signal};
 use crate::host::loader::{lookup, probe, tables};
 
 /// How often the lists are read while a thread in them cannot be written, or one is missing in
@@ -27,8 +28,6 @@ const READINGS_MAX: usize = 50;
 #[derive(Debug)]
 pub(super) struct Threads {
     lists: Option<ThreadLists>,
-    /// Address of a `char` of glibc (2.32 and later): not 0 if there is one thread only.
-    single_threaded: Option<u64>,
     /// Where the lock of the thread lists is, and not the loader's other locks.
     list_lock: Range<u64>,
 }
@@ -36,9 +35,9 @@ pub(super) struct Threads {
 impl Threads {
     pub fn find() -> Self {
         let lists = ThreadLists::find();
+        helpers::look();
         Self {
             lists,
-            single_threaded: lookup(c"__libc_single_threaded", None),
             list_lock: lists.map_or(0..0, |lists| lists.lock_area()),
         }
     }
@@ -48,24 +47,28 @@ impl Threads {
     /// # Errors
     /// When a thread cannot be reached. Others may have been written.
     pub fn write_others(&self, tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
-        if self.is_only_one() {
+        if is_only_one() {
+            helpers::look();
             return Ok(());
         }
-        let existing = other_threads()?;
+        let existing = program_threads()?;
         Watch::new(&existing, self.list_lock.clone()).wait();
         match self.lists {
             Some(lists) => write_listed(lists, &existing, tp_offset, bytes),
             None => write_signalled(tp_offset, bytes),
         }
     }
+}
 
-    /// Whether the C library knows that no other thread exists.
-    fn is_only_one(&self) -> bool {
-        self.single_threaded.is_some_and(|flag| {
-            // SAFETY: see the field.
-            unsafe { tables::read::<u8>(flag) != 0 }
-        })
-    }
+/// Whether the C library knows that it has made no other thread.
+pub(super) fn is_only_one() -> bool {
+    static FLAG: OnceLock<Option<u64>> = OnceLock::new();
+    // A `char` of glibc (2.32 and later): not 0 if there is one thread only.
+    let flag = FLAG.get_or_init(|| lookup(c"__libc_single_threaded", None));
+    flag.is_some_and(|flag| {
+        // SAFETY: the variable of this name is one byte.
+        unsafe { tables::read::<u8>(flag) != 0 }
+    })
 }
 
 /// `existing` are the threads that have been quiet.
@@ -128,7 +131,7 @@ fn write_signalled(tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
     let mut signalled = HashSet::new();
     for _ in 0..ROUNDS_MAX {
         let mut news = false;
-        for thread in other_threads()? {
+        for thread in program_threads()? {
             if signalled.insert(thread) {
                 news = true;
                 signal::write(thread, tp_offset, bytes)?;
@@ -141,9 +144,16 @@ fn write_signalled(tp_offset: i64, bytes: &[u8]) -> Result<(), TlsError> {
     Err(TlsError::RestlessThreads)
 }
 
+/// The same without those that no code of the process runs on.
+fn program_threads() -> Result<Vec<i32>, TlsError> {
+    let mut threads = other_threads()?;
+    threads.retain(|&thread| !helpers::is_helper(thread));
+    Ok(threads)
+}
+
 /// The ids of all threads of this process but the calling one. The kernel's list may lack a thread
 /// if another ends while it is read, so it is read more than once.
-fn other_threads() -> Result<Vec<i32>, TlsError> {
+pub(super) fn other_threads() -> Result<Vec<i32>, TlsError> {
     // SAFETY: no precondition.
     let this = unsafe { libc::gettid() };
     let mut threads = HashSet::new();
