@@ -122,7 +122,7 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     let Some((sink, _)) = SINK.get().filter(|(_, process)| *process == own_process()) else {
         // A child that was forked: nobody waits for its report.
         // SAFETY: what the kernel passed to this handler.
-        unsafe { die(signal, info) };
+        return unsafe { end(signal, info) };
     };
     match REPORTER.compare_exchange(0, thread, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
@@ -130,8 +130,11 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
             CONTEXT.store(context.cast(), Ordering::Release);
             // SAFETY: this thread is the reporter, and the context is the kernel's.
             unsafe { collect(context.cast()) };
-            // SAFETY: the records live until this handler returns, which it does not.
-            unsafe { send(*sink) };
+            // SAFETY: the records live until this handler returns, and then the process ends.
+            return unsafe {
+                send(*sink);
+                end(signal, info);
+            };
         }
         Err(reporter) if reporter == thread => {
             // Following the frames has faulted.
@@ -288,15 +291,38 @@ fn thread_name(buffer: &mut [u8; 16]) -> &[u8] {
     buffer.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
+/// Ends the process by the signal that this handler was called for. Where the instruction that raised it
+/// runs again when the handler returns, it ends the process itself, and this returns.
+///
+/// # Safety
+/// Called in the handler, with what the kernel passed to it.
+unsafe fn end(signal: c_int, info: *mut libc::siginfo_t) {
+    // SAFETY: the kernel's record.
+    let was_raised = unsafe { (*info).si_code } > 0;
+    if registers::RAISES_AGAIN && was_raised {
+        set_default(signal);
+    } else {
+        // SAFETY: the caller says so.
+        unsafe { die(signal, info) };
+    }
+}
+
+fn set_default(signal: c_int) {
+    // SAFETY: an empty mask and no flags: the default.
+    unsafe {
+        let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        libc::sigaction(signal, &raw const default, null_mut());
+    }
+}
+
 /// Ends the process by the signal, with what the kernel said of it.
 ///
 /// # Safety
 /// Called in a handler; `info` is a signal's record.
 unsafe fn die(signal: c_int, info: *mut libc::siginfo_t) -> ! {
-    // SAFETY: an empty mask and no flags: the default.
+    set_default(signal);
+    // SAFETY: a signal for this thread, and its record.
     unsafe {
-        let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
-        libc::sigaction(signal, &raw const default, null_mut());
         let (process, thread) = (own_process(), own_thread());
         let queued = libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, info);
         if queued != 0 {

@@ -7,6 +7,9 @@ const NAMES: [&str; 31] = [
     "x28", "x29", "x30",
 ];
 
+/// Whether an instruction that raised a signal runs again when its handler returns, whichever it was.
+pub(crate) const RAISES_AGAIN: bool = true;
+
 /// All, by name.
 pub(crate) fn all(
     context: &libc::ucontext_t,

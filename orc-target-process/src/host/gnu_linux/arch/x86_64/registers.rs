@@ -28,6 +28,10 @@ fn get(context: &libc::ucontext_t, register: c_int) -> u64 {
     context.uc_mcontext.gregs[register as usize].cast_unsigned()
 }
 
+/// Whether an instruction that raised a signal runs again when its handler returns, whichever it was.
+/// Not so after a breakpoint.
+pub(crate) const RAISES_AGAIN: bool = false;
+
 /// All, by name.
 pub(crate) fn all(
     context: &libc::ucontext_t,
