@@ -1,7 +1,6 @@
 //! Our services, each a function from its arguments to its result.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -349,11 +348,8 @@ fn open_program(session: &Arc<Session>, image: &ProgramImage) -> Result<(), Fail
 /// The content of a regular file.
 fn read_file(path: &str, limit: u64) -> Result<Vec<u8>, Failure> {
     let failed = |problem: &dyn std::fmt::Display| Failure(format!("{path}: {problem}"));
-    let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
-    if !metadata.is_file() {
-        return Err(failed(&"it is no regular file"));
-    }
-    let file = File::open(path).map_err(|error| failed(&error))?;
+    let file = host::process::open_regular_file(path).map_err(|error| failed(&error))?;
+    let file = file.ok_or_else(|| failed(&"it is no regular file"))?;
     let mut content = Vec::new();
     // What the system makes up when it is read has no size.
     let read = file.take(limit).read_to_end(&mut content);

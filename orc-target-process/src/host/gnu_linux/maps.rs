@@ -14,6 +14,7 @@ pub(crate) struct Buffer([u8; 2 * LINE_MAX]);
 pub(crate) struct Mapping<'a> {
     pub range: Range<u64>,
     pub readable: bool,
+    pub writable: bool,
     pub executable: bool,
     /// The whole line, with its end.
     pub line: &'a [u8],
@@ -102,6 +103,7 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     Some(Mapping {
         range: start..end,
         readable: line.get(space + 1) == Some(&b'r'),
+        writable: line.get(space + 2) == Some(&b'w'),
         executable: line.get(space + 3) == Some(&b'x'),
         line,
     })

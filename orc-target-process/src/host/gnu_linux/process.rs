@@ -1,9 +1,11 @@
 //! The process itself: whose work it does, its streams, directory, environment and end.
 
 use std::ffi::{CStr, CString, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use orc_shared::remote::services::ExitStatus;
 
@@ -19,6 +21,21 @@ pub fn prepare_for_threads() {
 #[must_use]
 pub fn is_main_thread() -> bool {
     thread::is_first()
+}
+
+/// Opens a file to read it; `None` if it is not a regular one, which is then left untouched.
+///
+/// # Errors
+/// When there is no such file, or it may not be read.
+pub(crate) fn open_regular_file(path: &str) -> io::Result<Option<File>> {
+    let mut options = File::options();
+    // The file is found once: an emulator looks in other places when it opens one than when it only
+    // asks, and somebody may put another one there in between.
+    let found = options.read(true).custom_flags(libc::O_PATH).open(path)?;
+    if !found.metadata()?.is_file() {
+        return Ok(None);
+    }
+    File::open(format!("/proc/self/fd/{}", found.as_raw_fd())).map(Some)
 }
 
 /// Says that what this thread does from now on is not the program's work: a race checker in the process

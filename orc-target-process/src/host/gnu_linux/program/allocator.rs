@@ -318,10 +318,24 @@ fn current_break() -> u64 {
     unsafe { libc::sbrk(0) }.expose_provenance() as u64
 }
 
-/// Start of the `brk` heap, or 0 if there is none: then nothing lies in it.
+/// Start of the `brk` heap, or its end if there is none: then nothing lies in it.
+///
+/// An emulator does not name it in the list of mappings. It is what ends at the break, and may be one
+/// mapping with the executable's variables.
 fn heap_start() -> u64 {
+    let end = current_break();
     let heap = |mapping: &Mapping<'_>| (mapping.name() == b"[heap]").then_some(mapping.range.start);
-    maps::find(heap).unwrap_or_else(current_break)
+    let unnamed = |mapping: &Mapping<'_>| {
+        let is_heap = mapping.range.end == end && mapping.writable && mapping.name().is_empty();
+        is_heap.then_some(mapping.range.start)
+    };
+    if let Some(start) = maps::find(heap) {
+        return start;
+    }
+    let objects = loaded_objects();
+    let executable = objects.iter().find(|object| object.is_executable);
+    let executable_end = executable.map_or(0, |object| object.range().end);
+    maps::find(unnamed).map_or(end, |start| start.max(executable_end))
 }
 
 /// Whether an address lies in the C library, and that is glibc.
