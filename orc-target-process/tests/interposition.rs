@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use orc_shared::api::{ImportKind, NativeKind, ProgramImage};
 use support::entering::*;
+use support::machine::VERSIONED;
 use support::*;
 
 #[test]
@@ -107,12 +108,12 @@ fn a_name_both_exported_and_imported_means_the_librarys() {
             let image = ProgramImage {
                 exports: vec![
                     function("function", stub_of_function as *const ()),
-                    redirected(function("memcpy", forty_two as *const ())),
+                    redirected(function(VERSIONED.name(), forty_two as *const ())),
                 ],
                 imports: vec![
                     import("function", ImportKind::Address),
                     import("ask", ImportKind::Address),
-                    versioned("memcpy", "GLIBC_2.2.5", "libc.so.6"),
+                    VERSIONED.import(0),
                 ],
                 ..image(&lib)
             };
@@ -120,15 +121,7 @@ fn a_name_both_exported_and_imported_means_the_librarys() {
             REAL.store(values[0].value, Ordering::Relaxed);
             assert_eq!(call(values[0].value), 5);
             assert_eq!(call(values[1].value), 105);
-            // SAFETY: C strings.
-            let memcpy = unsafe {
-                libc::dlvsym(
-                    libc::RTLD_DEFAULT,
-                    c"memcpy".as_ptr(),
-                    c"GLIBC_2.2.5".as_ptr(),
-                )
-            };
-            assert_eq!(values[2].value, memcpy as u64);
+            assert_eq!(values[2].value, VERSIONED.address(0));
             open.close();
             let only_ours = ProgramImage {
                 exports: vec![function("only_ours", forty_two as *const ())],

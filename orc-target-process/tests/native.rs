@@ -6,6 +6,7 @@ use std::ffi::c_int;
 
 use orc_shared::api::{ImportKind, ProgramIdentity};
 use orc_target_process::host::loader;
+use support::machine::{VERSIONED, thread_pointer};
 use support::*;
 
 #[test]
@@ -28,9 +29,9 @@ fn binds_addresses_and_thread_locals_and_reports_what_is_missing() {
                 import("absent", ImportKind::Address),
                 import("absent", ImportKind::TlsModuleAndOffset),
                 import("absent", ImportKind::TpOffset),
-                versioned("memcpy", "GLIBC_2.2.5", "libc.so.6"),
-                import("memcpy", ImportKind::Address),
-                versioned("memcpy", "GLIBC_1.0", "libc.so.6"),
+                VERSIONED.import(0),
+                import(VERSIONED.name(), ImportKind::Address),
+                versioned(VERSIONED.name(), "GLIBC_1.0", "libc.so.6"),
             ])
             .expect("the loader answers");
             unsafe extern "C" {
@@ -43,9 +44,7 @@ fn binds_addresses_and_thread_locals_and_reports_what_is_missing() {
                     std::mem::transmute(values[0].expect("found").value);
                 assert_eq!(__tls_get_addr(&[local.value, local.tls_offset]), here());
                 assert_eq!(*here(), 3);
-                let thread_pointer: u64;
-                std::arch::asm!("mov {}, fs:0", out(reg) thread_pointer);
-                let exec = thread_pointer.wrapping_add(values[2].expect("found").value);
+                let exec = thread_pointer().wrapping_add(values[2].expect("found").value);
                 assert_eq!(*(exec as *const c_int), 4);
             }
             assert_eq!(values[3..6], [None; 3]);

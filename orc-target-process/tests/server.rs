@@ -18,6 +18,7 @@ use orc_shared::sps::{self, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_system::shared_memory::SharedMemory;
 use support::controller::{Message, Spawned};
+use support::machine::{TRIPLE, wrapper_returning};
 use support::wrappers::{WRAPPERS, call, to_controller, with_wrappers};
 use support::{function, library, path};
 
@@ -25,7 +26,7 @@ use support::{function, library, path};
 fn the_setup_says_who_it_is() {
     let it = Spawned::new();
     let setup = &it.controller.setup;
-    assert_eq!(setup.triple, "x86_64-pc-linux-gnu");
+    assert_eq!(setup.triple, TRIPLE);
     assert_eq!(setup.page_size, 4096);
     assert_eq!(it.controller.value::<u32>(values::VERSION), VERSION);
     assert_eq!(
@@ -271,8 +272,7 @@ fn allocate(it: &mut Spawned) -> Allocated {
 
 /// A wrapper function that returns one byte, at the start of a large text.
 fn code(byte: u8) -> Vec<u8> {
-    // mov eax, byte; mov edx, 1; ret
-    let mut code = vec![0xb8, byte, 0, 0, 0, 0xba, 1, 0, 0, 0, 0xc3];
+    let mut code = wrapper_returning(byte);
     code.resize(TEXT_SIZE as usize, 0xcc);
     code
 }

@@ -6,6 +6,7 @@ use orc_shared::remote::llvm::LlvmService;
 use orc_shared::sps::{SpsError, SpsExpected};
 use orc_shared::{AllocAction, AllocActionPair, ExecutorAddr, ExecutorSymbolDef};
 use support::controller::Spawned;
+use support::machine::wrapper_storing;
 
 const READ: u8 = 1;
 const WRITE: u8 = 2;
@@ -39,15 +40,6 @@ fn release(it: &mut Spawned, bases: Vec<ExecutorAddr>) -> Result<(), String> {
     outcome
 }
 
-/// A wrapper function that stores the first byte of its arguments at `at` and returns success.
-fn storing(at: ExecutorAddr) -> Vec<u8> {
-    let mut code = vec![0x0f, 0xb6, 0x07, 0x48, 0xb9]; // movzx eax, byte [rdi]; movabs rcx, at
-    code.extend(at.value().to_le_bytes());
-    code.extend([0x88, 0x01]); // mov [rcx], al
-    code.extend([0x31, 0xc0, 0xba, 1, 0, 0, 0, 0xc3]); // xor eax, eax; mov edx, 1; ret
-    code
-}
-
 #[test]
 fn memory_is_reserved_initialized_and_released() {
     let mut it = Spawned::new();
@@ -59,7 +51,7 @@ fn memory_is_reserved_initialized_and_released() {
     };
     let request = (
         vec![
-            (READ | EXECUTE, text, PAGE, storing(data)),
+            (READ | EXECUTE, text, PAGE, wrapper_storing(data)),
             (READ | WRITE, data, PAGE, vec![9, 8, 7]),
             (READ, more, 10, vec![]),
         ],
@@ -101,7 +93,7 @@ fn a_failed_action_undoes_those_before_it() {
     };
     let request = (
         vec![
-            (READ | EXECUTE, base, PAGE, storing(base + PAGE)),
+            (READ | EXECUTE, base, PAGE, wrapper_storing(base + PAGE)),
             (READ | WRITE, base + PAGE, 1, vec![]),
         ],
         vec![
@@ -262,7 +254,7 @@ fn shared_memory_has_a_name() {
         .llvm(LlvmService::SharedMemoryReserve, &arguments);
     let (base, name) = reserved.expect("there is memory");
     let file = format!("/dev/shm{name}");
-    let mut content = storing(base + PAGE);
+    let mut content = wrapper_storing(base + PAGE);
     content.resize(PAGE as usize, 0xcc);
     let mut bytes = content;
     bytes.resize(2 * PAGE as usize, 0);

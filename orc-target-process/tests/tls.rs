@@ -18,10 +18,7 @@ fn tp_offset(block: &TlsBlock) -> i64 {
 
 /// The calling thread's copy of a block's bytes.
 fn here(block: &TlsBlock) -> *mut u8 {
-    let pointer: u64;
-    // SAFETY: the first word of the control block is its address.
-    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) pointer) };
-    pointer.wrapping_add_signed(tp_offset(block)) as *mut u8
+    machine::thread_pointer().wrapping_add_signed(tp_offset(block)) as *mut u8
 }
 
 fn read(block: &TlsBlock) -> Vec<u8> {
@@ -323,26 +320,9 @@ fn by_descriptor(module: u64, offset: u64) -> *mut u8 {
     let access = thread_locals::access().expect("the loader tells");
     let pair = [module, offset];
     let descriptor = [access.descriptor_function.value(), (&raw const pair) as u64];
-    let (tp_offset, kept): (u64, u64);
-    // SAFETY: what the compiler makes of an access: only `%rax` changes, and flags. The vector register
-    // is one that calls may change.
-    unsafe {
-        std::arch::asm!(
-            "movq xmm7, {kept}",
-            "xor {kept:e}, {kept:e}",
-            "call [rax]",
-            "movq {kept}, xmm7",
-            inout("rax") &raw const descriptor => tp_offset,
-            kept = inout(reg) 0x1234_5678_u64 => kept,
-            in("rdi") 1, in("rsi") 2, in("r8") 3, in("r11") 4,
-            out("xmm7") _,
-        );
-    }
-    assert_eq!(kept, 0x1234_5678);
-    let pointer: u64;
-    // SAFETY: the first word of the control block is its address.
-    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) pointer) };
-    pointer.wrapping_add(tp_offset) as *mut u8
+    // SAFETY: the function is that of the descriptor.
+    let tp_offset = unsafe { machine::by_descriptor(&descriptor) };
+    machine::thread_pointer().wrapping_add(tp_offset) as *mut u8
 }
 
 #[test]

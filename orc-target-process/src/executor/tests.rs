@@ -7,6 +7,7 @@ use orc_shared::api::{FrameEntry, SegmentKind, SegmentRequest, TlsPlace, TlsRequ
 use orc_shared::{CWrapperFunctionData, CWrapperFunctionResult};
 
 use super::*;
+use crate::host::arch::test_code::wrapper_returning;
 
 thread_local! {
     /// Actions run on this thread, in order.
@@ -118,21 +119,13 @@ fn actions_run_in_order_and_are_undone_in_reverse() {
     assert_eq!(run(), ["first", "second", "undo_second", "undo_first"]);
 }
 
-/// Machine code of a wrapper function that returns one byte, 7.
-#[cfg(target_arch = "x86_64")]
-const SEVEN: &[u8] = &[
-    0xb8, 7, 0, 0, 0, // mov eax, 7
-    0xba, 1, 0, 0, 0,    // mov edx, 1
-    0xc3, // ret
-];
-
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn the_linker_of_this_process_calls_only_what_it_linked() {
     let executor = LocalExecutor::new(memory::Config::default());
     let request = request(&executor);
     let mut memory = allocate(&executor, &request);
-    memory.working_memory()[0][..SEVEN.len()].copy_from_slice(SEVEN);
+    let seven = wrapper_returning(7);
+    memory.working_memory()[0][..seven.len()].copy_from_slice(&seven);
     let [code, data] = memory.addresses()[..] else {
         panic!("two segments");
     };

@@ -20,7 +20,7 @@ pub const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The executor's command.
 pub fn command() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_orc-executor"))
+    super::program(env!("CARGO_BIN_EXE_orc-executor").as_ref())
 }
 
 /// A message as it came.

@@ -3,6 +3,7 @@
 
 pub mod controller;
 pub mod entering;
+pub mod machine;
 pub mod wrappers;
 
 use std::path::{Path, PathBuf};
@@ -23,10 +24,10 @@ pub fn in_child_with(test: &str, environment: &[(&str, &str)], body: impl FnOnce
     if std::env::var(CHILD).is_ok_and(|name| name == test) {
         return body();
     }
-    let output = Command::new(std::env::current_exe().expect("known"))
+    let output = program(&std::env::current_exe().expect("known"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
-        .envs(environment.iter().copied())
+        .envs(for_program(environment))
         .output()
         .expect("the test binary starts");
     let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
@@ -39,6 +40,31 @@ pub fn in_child_with(test: &str, environment: &[(&str, &str)], body: impl FnOnce
     );
 }
 
+/// What starts a program of this CPU: itself, or the emulator that is in the environment.
+pub fn program(path: &Path) -> Command {
+    let runner = std::env::var("ORC_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else {
+        return Command::new(path);
+    };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(path);
+    command
+}
+
+/// Variables that a program of this CPU is to see: not an emulator, to which they may mean something.
+fn for_program(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    if environment.is_empty() || std::env::var_os("ORC_TEST_RUNNER").is_none() {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        return environment.iter().map(owned).collect();
+    }
+    let words = environment
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let words: Vec<String> = words.collect();
+    vec![("QEMU_SET_ENV".to_owned(), words.join(","))]
+}
+
 /// Builds a shared library from C (or C++, if the name says so) and returns its path.
 pub fn library(test: &str, name: &str, source: &str, options: &[&str]) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
@@ -48,7 +74,8 @@ pub fn library(test: &str, name: &str, source: &str, options: &[&str]) -> PathBu
     std::fs::write(&source_path, source).expect("writable");
     let stem = name.split('.').next().expect("has a name");
     let library = directory.join(format!("lib{stem}.so"));
-    let output = Command::new(if cpp { "c++" } else { "cc" })
+    let (variable, usual) = if cpp { ("CXX", "c++") } else { ("CC", "cc") };
+    let output = Command::new(std::env::var(variable).unwrap_or_else(|_| usual.to_owned()))
         .args(["-shared", "-fPIC", "-O1", "-fno-builtin", "-o"])
         .args([&library, &source_path])
         .args(options)

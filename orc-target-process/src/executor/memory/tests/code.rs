@@ -1,4 +1,4 @@
-//! Hand-assembled functions with frame descriptions, and a client that links them.
+//! Functions with frame descriptions, and a client that links them.
 
 use std::ffi::c_void;
 
@@ -6,46 +6,17 @@ use orc_shared::api::{FrameEntry, Placement, RangeId, SegmentKind, SegmentReques
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::executor::memory::{Config, Finalized, InFlight, MemoryManager};
+use crate::host::arch::test_code::{self, CALLER_FRAME, CALLERS_CIE as CIE};
 
-/// Bytes of a caller function, and what they are rounded up to.
-pub(super) const CALLER_SIZE: usize = 18;
-pub(super) const CALLER_SPACE: usize = 32;
+pub(super) use test_code::{
+    CALLER_SIZE, CALLER_SPACE, CONSTANT_SIZE, RETURN, RETURN_OFFSET, constant,
+};
 
 /// A function that calls `target` from a frame of its own and returns what it returns.
 pub(super) fn caller(target: extern "C-unwind" fn() -> usize) -> [u8; CALLER_SPACE] {
-    let mut code = [0xcc; CALLER_SPACE];
-    code[..6].copy_from_slice(&[
-        0x55, // push rbp
-        0x48, 0x89, 0xe5, // mov rbp, rsp
-        0x48, 0xb8, // movabs rax, target
-    ]);
-    code[6..14].copy_from_slice(&(target as usize as u64).to_le_bytes());
-    code[14..18].copy_from_slice(&[
-        0xff, 0xd0, // call rax
-        0x5d, // pop rbp
-        0xc3, // ret
-    ]);
-    code
+    test_code::caller(target as usize as u64)
 }
 
-/// Offset of the return address of a caller's call.
-pub(super) const RETURN_OFFSET: u64 = 16;
-
-/// `mov eax, value; ret`.
-pub(super) fn constant(value: u32) -> [u8; 6] {
-    let [a, b, c, d] = value.to_le_bytes();
-    [0xb8, a, b, c, d, 0xc3]
-}
-
-const CIE: [u8; 24] = [
-    20, 0, 0, 0, // length
-    0, 0, 0, 0, // id
-    1, b'z', b'R', 0, // version, augmentation
-    1, 0x78, 16, 1, 0x1b, // factors, return address column, pcrel | sdata4
-    0x0c, 7, 8, // DW_CFA_def_cfa rsp, 8
-    0x90, 1, // DW_CFA_offset rip, 1 * -8
-    0, 0,
-];
 const FDE_SIZE: usize = 32;
 
 /// Bytes of an `.eh_frame` for `functions` callers.
@@ -66,13 +37,8 @@ pub(super) fn write_eh_frame(out: &mut [u8], at: u64, starts: &[u64]) -> Vec<Fra
         fde[4..8].copy_from_slice(&(offset as u32 + 4).to_le_bytes());
         fde[8..12].copy_from_slice(&(start.wrapping_sub(field) as u32).to_le_bytes());
         fde[12..16].copy_from_slice(&(CALLER_SIZE as u32).to_le_bytes());
-        fde[16..29].copy_from_slice(&[
-            0, // augmentation length
-            0x41, 0x0e, 16, // after push rbp: DW_CFA_def_cfa_offset 16
-            0x86, 2, // DW_CFA_offset rbp, 2 * -8
-            0x43, 0x0d, 6, // after mov: DW_CFA_def_cfa_register rbp
-            0x4d, 0x0c, 7, 8, // after pop rbp: DW_CFA_def_cfa rsp, 8
-        ]);
+        fde[16] = 0; // augmentation length
+        fde[17..17 + CALLER_FRAME.len()].copy_from_slice(&CALLER_FRAME);
         frames.push(FrameEntry {
             pc: ExecutorAddr::new(start),
             fde: ExecutorAddr::new(at + offset as u64),
@@ -243,7 +209,7 @@ pub(super) fn isolated<F: FnOnce()>(body: F) {
     if std::env::var_os(RUNNING).is_some_and(|name| name == test) {
         return body();
     }
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
+    let output = this_program()
         .args([test, "--exact", "--test-threads=1", "--nocapture"])
         .env(RUNNING, test)
         .output()
@@ -256,4 +222,17 @@ pub(super) fn isolated<F: FnOnce()>(body: F) {
         output.status
     );
     assert!(text.contains("1 passed"), "{text}");
+}
+
+/// What starts this program again: itself, or the emulator that is in the environment.
+fn this_program() -> std::process::Command {
+    let path = std::env::current_exe().unwrap();
+    let runner = std::env::var("ORC_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else {
+        return std::process::Command::new(path);
+    };
+    let mut command = std::process::Command::new(emulator);
+    command.args(words).arg(path);
+    command
 }

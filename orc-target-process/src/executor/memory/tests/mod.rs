@@ -1,5 +1,4 @@
-//! Tests that link and run code. Their functions are x86-64.
-#![cfg(target_arch = "x86_64")]
+//! Tests that link and run code.
 
 mod code;
 mod data_segments;

@@ -46,7 +46,9 @@ fn each_kind_has_its_permissions_at_every_step() {
         for memory in in_flight.working_memory() {
             assert_eq!(memory.len(), size);
             assert!(memory.iter().all(|&byte| byte == 0));
-            memory.fill(0xc3);
+            for place in memory.chunks_exact_mut(RETURN.len()) {
+                place.copy_from_slice(RETURN);
+            }
         }
         assert_no_page_is_writable_and_executable();
         let finalized = in_flight.finalize(Vec::new(), None).unwrap();
@@ -59,10 +61,11 @@ fn each_kind_has_its_permissions_at_every_step() {
             let bytes = unsafe {
                 std::slice::from_raw_parts(place.start.value() as *const u8, size + 5000)
             };
-            assert!(bytes[..size].iter().all(|&byte| byte == 0xc3));
+            let mut content = bytes[..size].chunks_exact(RETURN.len());
+            assert!(content.all(|bytes| bytes == RETURN));
             assert!(bytes[size..].iter().all(|&byte| byte == 0));
         }
-        call(finalized.ranges()[0].start.value() + 50); // The bytes are `ret`.
+        call(finalized.ranges()[0].start.value() + 48); // An instruction that returns.
         finalized.release().unwrap();
         assert_no_page_is_writable_and_executable();
     }
@@ -73,7 +76,7 @@ fn small_functions_share_pages_and_neighbours_keep_running() {
     let (manager, range) = manager(small_config());
     let mut linked = Vec::new();
     for value in 0..200 {
-        let mut in_flight = allocate(&manager, range, &[text(6)]);
+        let mut in_flight = allocate(&manager, range, &[text(CONSTANT_SIZE)]);
         in_flight.working_memory()[0].copy_from_slice(&constant(value));
         linked.push(in_flight.finalize(Vec::new(), None).unwrap());
         for (value, linked) in linked.iter().enumerate() {
@@ -126,7 +129,7 @@ fn in_child(child: impl FnOnce() -> i32) -> i32 {
 fn a_forked_child_has_its_own_copy_and_can_link() {
     isolated(|| {
         let (manager, range) = manager(small_config());
-        let requests = [text(6), segment(SegmentKind::ReadWrite, 4, 4)];
+        let requests = [text(CONSTANT_SIZE), segment(SegmentKind::ReadWrite, 4, 4)];
         let link = |value: u32| {
             let mut in_flight = allocate(&manager, range, &requests);
             in_flight.working_memory()[0].copy_from_slice(&constant(value));
@@ -168,13 +171,13 @@ fn descriptors_closed_or_reused_by_the_program_are_not_written_to() {
             let mine: Vec<_> = (0..1000)
                 .map_while(|_| std::fs::File::open("/dev/null").ok())
                 .collect();
-            let mut in_flight = allocate(&manager, range, &[text(6)]);
+            let mut in_flight = allocate(&manager, range, &[text(CONSTANT_SIZE)]);
             in_flight.working_memory()[0].copy_from_slice(&constant(9));
             let Err(_) = in_flight.finalize(Vec::new(), None) else {
                 return 1;
             };
             drop(mine);
-            let mut in_flight = allocate(&manager, range, &[text(6)]);
+            let mut in_flight = allocate(&manager, range, &[text(CONSTANT_SIZE)]);
             in_flight.working_memory()[0].copy_from_slice(&constant(9));
             let linked = in_flight.finalize(Vec::new(), None).unwrap();
             i32::try_from(call(linked.ranges()[0].start.value())).unwrap()

@@ -272,12 +272,17 @@ fn threads_allocate_in_parallel() {
             let manager = &manager;
             scope.spawn(move || {
                 for round in 0..300 {
-                    let size = if round % 50 == 0 { 100 << 10 } else { 6 };
+                    let size = if round % 50 == 0 {
+                        100 << 10
+                    } else {
+                        CONSTANT_SIZE
+                    };
                     let value = thread << 16 | round;
                     let requests = [text(size), segment(SegmentKind::ReadWrite, 100, 200)];
                     let mut in_flight = allocate(manager, range, &requests);
                     let mut memory = in_flight.working_memory();
-                    memory[0][..6].copy_from_slice(&constant(value));
+                    let code = constant(value);
+                    memory[0][..code.len()].copy_from_slice(&code);
                     assert!(memory[1].iter().all(|&byte| byte == 0));
                     memory[1].fill(1);
                     let linked = in_flight.finalize(Vec::new(), None).unwrap();

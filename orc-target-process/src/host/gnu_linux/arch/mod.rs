@@ -11,3 +11,8 @@ pub(crate) use aarch64::{
 };
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{code, dlopen, registers, stand_ins, synthesized, threads, tls_descriptor};
+
+#[cfg(all(test, target_arch = "aarch64"))]
+pub(crate) use aarch64::test_code;
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) use x86_64::test_code;

@@ -1,4 +1,3 @@
-use std::arch::asm;
 use std::os::fd::RawFd;
 use std::ptr::{null, null_mut, with_exposed_provenance};
 
@@ -8,6 +7,10 @@ use orc_shared::remote::{HEADER_SIZE, MessageHeader, Opcode};
 use orc_shared::sps;
 
 use super::*;
+use crate::host::arch::test_code::{self, COUNTER_AND_STACK, FRAME_SIZE_MAX};
+
+const COUNTER: &str = COUNTER_AND_STACK[0];
+const STACK: &str = COUNTER_AND_STACK[1];
 
 /// Writes reports to a pipe.
 struct Pipe(RawFd);
@@ -142,7 +145,7 @@ fn a_bad_access_is_reported_with_its_calls() {
     let trace = &report.backtrace;
     assert!(is_in(trace[0], read_from as *const ()), "{report:?}");
     assert!(comes_from_test(&report), "{report:?}");
-    assert_eq!(register(&report, "rip"), trace[0].value());
+    assert_eq!(register(&report, COUNTER), trace[0].value());
     let mappings = String::from_utf8(report.mappings).expect("a plain path");
     let executable = std::env::current_exe().expect("a test is a program");
     assert!(
@@ -169,8 +172,8 @@ fn a_stack_overflow_is_reported_from_another_stack() {
     let distance = report
         .fault_address
         .value()
-        .abs_diff(register(&report, "rsp"));
-    assert!(distance < 0x2000, "{report:?}");
+        .abs_diff(register(&report, STACK));
+    assert!(distance < FRAME_SIZE_MAX, "{report:?}");
     assert_eq!(report.backtrace.len(), frames::FRAMES_MAX);
     assert!(
         report
@@ -182,39 +185,23 @@ fn a_stack_overflow_is_reported_from_another_stack() {
 
 #[test]
 fn other_signals_end_a_process_as_they_do() {
-    // SAFETY: instructions that raise a signal, in a child.
-    let cases: [(fn(), c_int); 5] = [
-        (|| std::process::abort(), libc::SIGABRT),
-        // SAFETY: as above.
-        (|| unsafe { asm!("ud2") }, libc::SIGILL),
-        // SAFETY: as above.
-        (|| unsafe { asm!("int3") }, libc::SIGTRAP),
+    let sent: [(fn(), c_int, bool); 2] = [
+        (|| std::process::abort(), libc::SIGABRT, false),
         (
-            // SAFETY: as above.
-            || unsafe {
-                asm!("xor ecx, ecx", "xor edx, edx", "idiv ecx",
-                    out("eax") _, out("ecx") _, out("edx") _);
-            },
-            libc::SIGFPE,
-        ),
-        (
-            // SAFETY: as above.
+            // SAFETY: a signal to itself, in a child.
             || unsafe {
                 libc::kill(libc::getpid(), libc::SIGBUS);
             },
             libc::SIGBUS,
+            false,
         ),
     ];
-    for (body, signal) in cases {
+    for (body, signal, has_address) in sent.into_iter().chain(test_code::RAISING) {
         let report = in_child(body).report(signal);
         assert!(comes_from_test(&report), "{report:?}");
         let sent = signal == libc::SIGABRT || signal == libc::SIGBUS;
         assert_eq!(report.code <= 0, sent, "{report:?}");
-        assert_eq!(
-            report.fault_address.is_null(),
-            sent || signal == libc::SIGTRAP,
-            "{report:?}"
-        );
+        assert_eq!(!report.fault_address.is_null(), has_address, "{report:?}");
     }
 }
 
@@ -244,7 +231,7 @@ fn a_call_to_nowhere_is_reported_with_its_caller() {
         );
         assert!(is_in(trace[1], call as *const ()), "{report:?}");
         assert!(comes_from_test(&report), "{report:?}");
-        assert_eq!(register(&report, "rip"), addr);
+        assert_eq!(register(&report, COUNTER), addr);
     }
 }
 
@@ -255,9 +242,7 @@ fn frames_that_lead_nowhere_end_the_list() {
         let mut stack = [0x5a5a_5a5a_u64; 64];
         let top = (&raw mut stack[32]).expose_provenance();
         // SAFETY: none: the thread ends there.
-        unsafe {
-            asm!("mov rsp, {0}", "jmp {1}", in(reg) top, in(reg) 0x77_0000_u64, options(noreturn))
-        };
+        unsafe { test_code::go(0x77_0000, top as u64) };
     };
     let report = in_child(body).report(libc::SIGSEGV);
     assert_eq!(report.backtrace[0].value(), 0x77_0000);
@@ -265,9 +250,7 @@ fn frames_that_lead_nowhere_end_the_list() {
     // And a stack pointer that leads to no memory at all.
     let body: fn() = || {
         // SAFETY: none: the thread ends there.
-        unsafe {
-            asm!("mov rsp, {0}", "jmp {1}", in(reg) 0x1000_u64, in(reg) 0x77_0000_u64, options(noreturn))
-        };
+        unsafe { test_code::go(0x77_0000, 0x1000) };
     };
     let report = in_child(body).report(libc::SIGSEGV);
     assert_eq!(report.backtrace.len(), 1, "{report:?}");

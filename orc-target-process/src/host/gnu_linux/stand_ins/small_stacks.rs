@@ -81,6 +81,9 @@ fn with_more_room(attributes: &libc::pthread_attr_t) -> Option<libc::pthread_att
 mod tests {
     use super::*;
 
+    /// What a program may make its stacks of: 16 KiB, or more where the system wants that.
+    const SMALL: usize = libc::PTHREAD_STACK_MIN;
+
     #[test]
     fn only_stacks_that_are_made_are_enlarged() {
         // SAFETY: initialized before it is used; the stack lives longer than what refers to it.
@@ -88,12 +91,12 @@ mod tests {
             let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
             libc::pthread_attr_init(&raw mut attributes);
             assert!(with_more_room(&attributes).is_none(), "large by default");
-            libc::pthread_attr_setstacksize(&raw mut attributes, 16 << 10);
+            libc::pthread_attr_setstacksize(&raw mut attributes, SMALL);
             let larger = with_more_room(&attributes).expect("small");
             let mut size = 0;
             libc::pthread_attr_getstacksize(&raw const larger, &raw mut size);
-            assert_eq!(size, (16 << 10) + room());
-            let mut stack = vec![0_u8; 64 << 10];
+            assert_eq!(size, SMALL + room());
+            let mut stack = vec![0_u8; 4 * SMALL];
             let start = stack.as_mut_ptr().cast();
             libc::pthread_attr_setstack(&raw mut attributes, start, stack.len());
             assert!(with_more_room(&attributes).is_none(), "its own");
