@@ -18,7 +18,7 @@ pub(super) fn is_call(args: &[OsString]) -> bool {
     name == "ld" || name.starts_with("ld.") || args.windows(2).any(emulation)
 }
 
-/// The same in the words of a driver.
+/// A linker's command line in the words of a compiler driver.
 pub(super) fn in_words_of_a_driver(args: &[OsString]) -> Vec<OsString> {
     let is_static = args.iter().any(|word| word == "-static");
     let has_start_files = args.iter().any(|word| named(word).ends_with("crt1.o"));

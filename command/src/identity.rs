@@ -42,7 +42,7 @@ pub(super) fn of_command_line(
     }
 }
 
-/// The same program with these arguments, its name first.
+/// The identity of a program that is called with these arguments, by this name.
 pub(super) fn with_arguments(
     identity: ProgramIdentity,
     name: String,
@@ -55,7 +55,7 @@ pub(super) fn with_arguments(
     }
 }
 
-/// The same program as it is in an executor. On another host, neither this command nor its files are
+/// The identity that a program has in an executor. On another host, neither this command nor its files are
 /// there to run it again.
 pub(super) fn in_executor(identity: &ProgramIdentity, executor: &Executor) -> ProgramIdentity {
     let mut identity = identity.clone();

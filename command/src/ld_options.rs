@@ -18,9 +18,9 @@ use super::suggest;
 /// Whether an option is one of the linker's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Handled {
-    /// It is, and was applied (or ignored for good reason).
+    /// The option is the linker's, and was applied (or ignored for good reason).
     Yes,
-    /// It is not known.
+    /// No linker has such an option.
     Unknown,
 }
 

@@ -18,7 +18,8 @@ pub(super) struct Replaced {
 }
 
 impl Replaced {
-    /// Those with this content, which is that of the link from now on.
+    /// The surroundings `base` with other content of some files, which the link takes from now on: whoever watches `base`
+    /// hears so.
     pub(super) fn new(base: &Arc<dyn Surroundings>, files: BTreeMap<PathBuf, Vec<u8>>) -> Self {
         let replaced = Self::unnoted(base, files);
         for (path, bytes) in &replaced.files {
@@ -27,7 +28,7 @@ impl Replaced {
         replaced
     }
 
-    /// The same for a look only.
+    /// The surroundings `base` with other content of some files, to find something out: nobody hears so.
     pub(super) fn unnoted(base: &Arc<dyn Surroundings>, files: BTreeMap<PathBuf, Vec<u8>>) -> Self {
         let file = |(path, bytes)| -> (PathBuf, Arc<dyn InputBytes>) {
             (path, Arc::new(OwnedBytes::from(bytes)))

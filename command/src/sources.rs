@@ -92,7 +92,7 @@ impl Language {
 
 /// One compiler at work.
 struct Compilation {
-    /// Its place in [`LinkLine::inputs`].
+    /// Index of the source in [`LinkLine::inputs`].
     input: usize,
     source: PathBuf,
     output: PathBuf,

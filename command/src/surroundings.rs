@@ -46,9 +46,9 @@ pub(crate) trait Surroundings: InputOpener {
 /// What a source became.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled {
-    /// Its place among the inputs.
+    /// Index of the source in [`LinkLine::inputs`].
     pub(super) input: usize,
-    /// What it was written in.
+    /// The language of the source.
     pub(super) language: Language,
     /// What stands in its place.
     pub(super) became: Became,

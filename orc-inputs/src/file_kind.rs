@@ -5,9 +5,9 @@ use crate::linker_script::looks_like_script;
 /// An object format.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Format {
-    /// That of Linux and most other systems of Unix's kind.
+    /// The format of Linux and most other systems of Unix's kind.
     Elf,
-    /// That of Apple's systems.
+    /// The format of Apple's systems.
     MachO,
 }
 

@@ -28,7 +28,7 @@ pub struct LibraryError {
 /// How a shared library came to a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LibraryOrigin {
-    /// Its path was given: a program needs it by its own name, or by that path.
+    /// The library's path was given: a program needs it by its own name, or by that path.
     Named,
     /// `-lNAME` found it: a program needs it by its own name, or by its file name.
     Found,
@@ -219,5 +219,143 @@ impl ReadObjects {
     ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
         let formats = &self.formats;
         formats.object(name.into(), input, &self.names, &self.wrapped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jit_core::object::LazyObjects as _;
+
+    use super::*;
+    use crate::archive::Archive;
+    use crate::input::OwnedBytes;
+
+    /// A format whose objects cannot be read, and say so in its name.
+    struct Named(Format, &'static [&'static str]);
+
+    impl ObjectFormat for Named {
+        fn format(&self) -> Format {
+            self.0
+        }
+
+        fn kind_of(&self, _: &[u8]) -> FileKind {
+            FileKind::Object(self.0)
+        }
+
+        fn is_foreign(&self, _: &[u8], _: Architecture) -> bool {
+            true
+        }
+
+        fn library_suffixes(&self) -> &'static [&'static str] {
+            self.1
+        }
+
+        fn default_version(&self, name: &[u8]) -> Option<usize> {
+            let marks = self.0 == Format::Elf && name.ends_with(b"@@V");
+            marks.then(|| name.len() - 3)
+        }
+
+        fn object(
+            &self,
+            name: String,
+            _: Arc<dyn InputBytes>,
+            _: &Arc<NameTable>,
+            _: &WrappedNames,
+        ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
+            Err(ObjectError {
+                object: name,
+                message: self.0.object_name().to_owned(),
+            })
+        }
+
+        fn shared_library(
+            &self,
+            path: &Path,
+            _: Arc<dyn InputBytes>,
+            _: LibraryOrigin,
+        ) -> Result<Arc<dyn NativeLibrary>, LibraryError> {
+            Err(LibraryError {
+                path: path.display().to_string(),
+                message: self.0.object_name().to_owned(),
+            })
+        }
+
+        fn loaded_file(&self, _: &str, _: &dyn InputOpener) -> Option<Arc<dyn LoadedFile>> {
+            None
+        }
+    }
+
+    const ELF: &[u8] = b"\x7fELF\x02\x01";
+    const MACH_O: &[u8] = b"\xcf\xfa\xed\xfe\x07\0";
+
+    fn elf() -> Arc<dyn ObjectFormat> {
+        Arc::new(Named(Format::Elf, &[".so"]))
+    }
+
+    fn mach_o() -> Arc<dyn ObjectFormat> {
+        Arc::new(Named(Format::MachO, &[".tbd", ".dylib"]))
+    }
+
+    fn bytes(content: &[u8]) -> Arc<dyn InputBytes> {
+        Arc::new(OwnedBytes::from(content.to_vec()))
+    }
+
+    #[test]
+    fn each_file_is_read_by_its_own_format() {
+        let formats = Formats::new(elf(), &[mach_o()]);
+        assert_eq!(formats.kind_of(ELF), FileKind::Object(Format::Elf));
+        assert_eq!(formats.kind_of(MACH_O), FileKind::Object(Format::MachO));
+        assert_eq!(formats.kind_of(b"!<arch>\n"), FileKind::Archive);
+        let objects = ReadObjects::new(formats.clone(), &Arc::default());
+        let read = |content| objects.object("a.o", bytes(content)).err();
+        let message = |content| read(content).expect("none is read").message;
+        assert_eq!(message(ELF), "an ELF object");
+        assert_eq!(message(MACH_O), "a Mach-O object");
+        assert_eq!(message(b"text"), "an ELF object", "the first one answers");
+        let suffixes: Vec<&str> = formats.library_suffixes().collect();
+        assert_eq!(suffixes, [".so", ".tbd", ".dylib"]);
+        assert_eq!(formats.default_version(b"f@@V"), Some(1));
+    }
+
+    #[test]
+    fn formats_that_are_not_read_are_refused_by_name() {
+        let refused = |formats: Formats, content: &[u8]| match formats.kind_of(content) {
+            FileKind::Refused(message) => message,
+            kind => panic!("{kind:?}"),
+        };
+        let one = refused(Formats::new(elf(), &[]), MACH_O);
+        assert_eq!(
+            one,
+            "is a Mach-O file (macOS); an ELF object is needed here"
+        );
+        let other = refused(Formats::new(mach_o(), &[]), ELF);
+        assert_eq!(
+            other,
+            "is an ELF file (Linux); a Mach-O object is needed here"
+        );
+        let both = refused(Formats::new(elf(), &[mach_o()]), b"MZ");
+        assert!(both.ends_with("an ELF object or a Mach-O object is needed here"));
+    }
+
+    #[test]
+    fn members_of_one_archive_may_be_of_several_formats() {
+        let mut archive = b"!<arch>\n".to_vec();
+        for (name, content) in [("a.o/", ELF), ("b.o/", MACH_O)] {
+            let size = content.len();
+            let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644);
+            archive.extend(header.bytes());
+            archive.extend(content);
+        }
+        let objects = ReadObjects::new(Formats::new(elf(), &[mach_o()]), &Arc::default());
+        let archive = Archive::new("lib.a", bytes(&archive), &objects).expect("an archive");
+        let message = |member| {
+            archive
+                .load(member)
+                .err()
+                .expect("none is read")
+                .to_string()
+        };
+        assert_eq!(message(0), "lib.a(a.o): an ELF object");
+        assert_eq!(message(1), "lib.a(b.o): a Mach-O object");
     }
 }

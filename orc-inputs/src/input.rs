@@ -20,7 +20,7 @@ use rustix::io::Errno;
 #[derive(Debug, Clone)]
 pub struct OwnedBytes {
     bytes: Vec<u8>,
-    /// That of the file that they were read from. A client's bytes are looked at when it is asked for.
+    /// The identity of the file that the bytes were read from. A client's bytes have one once somebody asks for it.
     identity: OnceLock<InputIdentity>,
 }
 

@@ -17,13 +17,13 @@ use crate::input::InputOpener;
 /// A mapping of a process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mapping {
-    /// Its place in memory.
+    /// The addresses that are mapped.
     pub range: ExecutorAddrRange,
-    /// What it allows, as in "r-xp".
+    /// What the mapped memory may be used for, as in "r-xp".
     pub permissions: String,
-    /// The offset in its file, in bytes.
+    /// Where the mapping begins in its file, in bytes.
     pub offset: u64,
-    /// Its file's path, or a name as in `[stack]`; empty for anonymous memory.
+    /// The path of the file that is mapped, or a name as in `[stack]`; empty for anonymous memory.
     pub name: String,
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn add(
 /// Symbols that are defined if something refers to them and nothing else defines them (`PROVIDE`).
 struct Provided {
     objects: ObjectReader,
-    /// Those that nobody asked for. Of several for one name the first counts: then it is defined.
+    /// Assignments of symbols that nobody has asked for yet. Of several for one name the first counts: then the symbol
+    /// is defined.
     waiting: Mutex<HashMap<NameId, Assignment>>,
 }
 

@@ -30,7 +30,7 @@ pub const DEFAULT_LIBRARIES: &[&str] = &[
     "ld-linux-x86-64.so.2",
 ];
 
-/// The same in the order in which a driver names them, which is that of loading.
+/// The default libraries in the order in which a driver names them, which is that of loading.
 pub(crate) const LOADED: &[&str] = &[
     "libstdc++.so.6",
     "libm.so.6",
@@ -179,7 +179,7 @@ impl StaticParts {
         }
     }
 
-    /// Those of a program lie where its objects do.
+    /// The static parts of a program: they lie where its objects do, and go with them.
     pub(crate) fn of_program(archives: Arc<StaticArchives>) -> Self {
         Self {
             stay: false,

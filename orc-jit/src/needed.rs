@@ -62,7 +62,7 @@ pub(crate) enum Role {
     Named(LoadWhen, Arc<DriverDefault>),
     /// Drivers name it behind everything else; the program loads it if it uses it.
     Unnamed,
-    /// The same, but the process has it in any case.
+    /// Drivers name it, too, and the process has it in any case.
     Present,
     /// A library of the program needs it. The program cannot ask for a version of what it does not
     /// load itself.
@@ -185,7 +185,7 @@ struct Candidate {
 /// The libraries of a program.
 #[derive(Default)]
 struct Libraries {
-    /// Those that it loads, and as many that they need, in the order in which the loader searches
+    /// The libraries that it loads, then the libraries that those need, in the order in which the loader searches
     /// them: breadth first.
     all: Vec<Candidate>,
     /// How many of these the program loads.

@@ -69,7 +69,7 @@ pub struct ProgramSettings {
     pub rehearse: Option<Rehearsal>,
     /// The program lies at the same addresses each time, as one does that is linked with `-no-pie`.
     pub fixed_addresses: bool,
-    /// Its thread-locals have to be at fixed offsets from the thread pointer, where code reaches them fastest.
+    /// The program's thread-locals have to be at fixed offsets from the thread pointer, where code reaches them fastest.
     /// Otherwise they are called for when the process has no more room there.
     pub fixed_thread_locals: bool,
     /// Whether the linker defines `_DYNAMIC`: not for static programs at fixed addresses (`-static`), which
@@ -131,9 +131,9 @@ pub enum Undefined {
     /// The link fails.
     #[default]
     Error,
-    /// They get a null address, and the user a warning.
+    /// The references get a null address, and the user a warning.
     Warn,
-    /// They get a null address.
+    /// The references get a null address.
     Ignore,
 }
 

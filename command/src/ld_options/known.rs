@@ -5,13 +5,13 @@
 /// What becomes of an option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// It changes nothing, and nobody need hear so.
+    /// The option changes nothing, and nobody need hear so.
     Ignored,
     /// Nothing, and the user hears so: it asks for something to be printed.
     Unsaid,
     /// Nothing, but the file that it names has to be there.
     NamesFile,
-    /// It is an error, for this reason.
+    /// The option is an error, for this reason.
     Refused(&'static str),
 }
 

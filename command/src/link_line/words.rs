@@ -6,9 +6,9 @@ use super::{utf8, value_of};
 
 /// Words that a compiler driver hands on to the linker.
 pub(super) struct LinkerWords<'a> {
-    /// Those of the argument that is being read.
+    /// Words for the linker in the argument that is being read (`-Wl,A,B`).
     pub(super) given: std::vec::IntoIter<String>,
-    /// What follows it.
+    /// The arguments that follow, where a word's value may stand.
     args: &'a mut dyn Iterator<Item = OsString>,
 }
 

@@ -111,7 +111,7 @@ impl Archive {
         &self.objects
     }
 
-    /// The same archive, with somebody who hears which members are read because they are needed.
+    /// Lets `watch` hear which members are read because they are needed.
     #[must_use]
     pub fn watched(self, watch: Arc<MemberWatch>) -> Self {
         let watch = Some(watch);

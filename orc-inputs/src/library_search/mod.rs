@@ -178,7 +178,7 @@ impl LibrarySearch {
         self.ask_for_directories(move || compiler_directories(&command));
     }
 
-    /// The same with somebody else who knows the directories.
+    /// Lets `ask` tell the compiler's directories when a name is not found in the others.
     pub fn ask_for_directories(&mut self, ask: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) {
         self.compiler = Some(Box::new(ask));
     }

@@ -81,7 +81,7 @@ pub enum Role {
         /// Whether only the program sees it (`PROVIDE_HIDDEN`).
         hidden: bool,
     },
-    /// It is computed, and what goes wrong is reported (`ASSERT`).
+    /// The value is computed, and what goes wrong is reported (`ASSERT`).
     Check,
 }
 

@@ -21,7 +21,7 @@ pub struct VersionScript {
 /// How closely a pattern fits a name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
-    /// It fits all names.
+    /// The pattern is `*`, which fits all names.
     All,
     Glob,
     Exact,

@@ -23,11 +23,11 @@ const MAX_SIZE: u64 = 1 << 40;
 /// What became of an input section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
-    /// It is in memory, as this block.
+    /// The section is in memory, as this block.
     Block(BlockId),
-    /// It is not in memory (debug information, symbol tables).
+    /// The section is not in memory (debug information, symbol tables).
     NotInMemory,
-    /// It is discarded: its group lost to another object's, or it says so itself.
+    /// The section is discarded: its group lost to another object's, or its flags say so.
     Discarded,
 }
 

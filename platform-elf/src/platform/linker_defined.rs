@@ -39,7 +39,7 @@ pub(crate) fn start_of_section(section: &str) -> String {
     format!("ADDR({section})")
 }
 
-/// The same for its end.
+/// The name of an output section's end, as expressions refer to it.
 pub(crate) fn end_of_section(section: &str) -> String {
     format!("END({section})")
 }

@@ -193,7 +193,7 @@ impl ElfPlatform {
         self.state().waiting.open.get(&dylib).copied()
     }
 
-    /// That much of a dylib was initialized.
+    /// The initializers of these dylibs have run, up to the link that each was at.
     pub(super) fn initialized(&self, done: &[ToInitialize]) {
         let mut state = self.state();
         for (dylib, _, link) in done {

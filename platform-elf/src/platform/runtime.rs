@@ -70,13 +70,13 @@ pub struct ProgramCall<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum ProgramStart {
-    /// Its `main`.
+    /// The function `main`, which the runtime calls.
     #[default]
     Main = 0,
     /// Where a process starts, as [`SupportObject::process_start`] makes it: what start-up code does is its
     /// own task.
     Process = 1,
-    /// The same, of a program with a C library of its own ([`ElfRuntime::add_dylib_alone`]).
+    /// Where a process starts, of a program with a C library of its own ([`ElfRuntime::add_dylib_alone`]).
     OwnCLibrary = 2,
 }
 

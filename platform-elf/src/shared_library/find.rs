@@ -13,7 +13,7 @@ use super::tables::{GnuHash, SysvHash};
 enum Wanted<'a> {
     /// None: the default one (`name@@VER`), or a definition without a version.
     Default,
-    /// This one, old or not.
+    /// The version of this name, old or not.
     Exactly(&'a [u8]),
 }
 
