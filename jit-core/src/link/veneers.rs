@@ -18,7 +18,7 @@ use crate::error::LinkError;
 use crate::graph::{BlockId, SectionKind, SymbolId, Target};
 use crate::object::SymbolKind;
 
-/// The segment of code, as an index into [`output_sections::SEGMENTS`].
+/// The segment of code, as an index into [`super::output_sections::SEGMENTS`].
 const TEXT: usize = 0;
 
 /// Leads branches that do not reach their targets through veneers. Groups of usual size need none.

@@ -6,13 +6,13 @@ use crate::batch::{Batch, BatchHost};
 use crate::ids::DylibId;
 use crate::symbolize::PlacedCode;
 
-/// Links batches. A session's linker is [`JitLinker`] unless the client brings another.
+/// Links batches. A session's linker is [`super::JitLinker`] unless the client brings another.
 pub trait Linker: Send + Sync {
     /// Links a batch; the outcome goes to `host`: `resolved` and `emitted`, or `failed`. May go on
     /// after it returns. Called without any lock held, from any thread.
     fn link(&self, batch: Batch, host: Arc<dyn BatchHost>);
 
-    /// What its links have put where, if it knows: for [`Session::placed_code`].
+    /// What its links have put where, if it knows: for [`super::Session::placed_code`].
     fn placed_code(&self) -> Option<Arc<PlacedCode>> {
         None
     }
