@@ -64,8 +64,6 @@ pub struct Section {
     /// What sections of the same rank are sorted by, byte by byte, those without coming first; ties keep
     /// link order. See also [`RANK_BY_NAME`].
     pub order_name: Option<NameId>,
-    /// Kept even if nothing refers to it (initializers, `SHF_GNU_RETAIN`, notes).
-    pub retained: bool,
     /// Kept when the output section's bounds are referred to (a name that is a C identifier).
     pub bounds_retained: bool,
 }
@@ -184,9 +182,15 @@ impl EdgeKind {
     pub const NONE: Self = Self(0);
     /// `S + A`, 64 bits of data. The same on all CPUs.
     pub const POINTER64: Self = Self(1);
+    /// Writes nothing: its target is what the next edge, of a difference at the same offset, subtracts.
+    /// The same on all CPUs.
+    pub const SUBTRAHEND: Self = Self(2);
 }
 
 /// A place in a block that depends on a symbol's address.
+///
+/// One that depends on two, as `S - T + A`, has two edges, one right behind the other: the first
+/// ([`EdgeKind::SUBTRAHEND`]) has `T`, the second, a difference, all else.
 ///
 /// Packed, because a large program has a million: the addend is not aligned, so it can be copied but not
 /// borrowed.
@@ -269,6 +273,9 @@ pub struct LinkGraph {
     pub frames: Vec<Frame>,
     /// Functions that backtraces can name.
     pub functions: Vec<NamedFunction>,
+    /// Blocks that are kept even if nothing refers to them (initializers, notes, what the source says has to
+    /// stay).
+    pub retained: Vec<BlockId>,
     /// Blocks that belong to COMDAT groups, with the number of the group in
     /// [`crate::object::ObjectInterface::groups`].
     pub groups: Vec<(BlockId, u32)>,

@@ -37,8 +37,10 @@ pub enum LinkerDefined {
 /// A section that the linker makes: formats name them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum LinkerSection {
-    /// Code that runs IFUNC resolvers.
+    /// Code that runs IFUNC resolvers, and stubs of lazy calls.
     Code,
+    /// Pointers that stubs of lazy calls jump through.
+    Data,
     /// Addresses of what code refers to, read-only once they are written (a GOT).
     Addresses,
     /// Such addresses that stay writable, because the program's own start-up code writes them.
@@ -58,19 +60,17 @@ pub enum LinkerSection {
 /// A pass: reads and changes one graph.
 pub type Pass = Box<dyn Fn(&mut LinkGraph) -> Result<(), LinkError> + Send + Sync>;
 
-/// The passes of a link, run per graph, graphs in parallel. Names and moments are JITLink's.
+/// Passes of a platform or a client: run per graph, graphs in parallel. Names and moments are JITLink's. What
+/// the linker makes itself (GOT, PLT, thread-local words, veneers) is no pass of this kind: it is made for a
+/// whole batch, or needs a table of the CPU.
 #[derive(Default)]
 pub struct Passes {
     /// After parsing, before anything is dropped: mark what must live, add synthetic sections.
     pub pre_prune: Vec<Pass>,
-    /// After dead blocks are dropped: build tables (GOT, PLT) for what is left.
+    /// After dead blocks are dropped: what is left will be in memory.
     pub post_prune: Vec<Pass>,
-    /// Every block has an address; nothing external is known.
+    /// Every block has an address, and every symbol of the graph; nothing external is known.
     pub post_allocation: Vec<Pass>,
-    /// Every symbol has an address; content is not yet fixed up.
-    pub pre_fixup: Vec<Pass>,
-    /// Content is final.
-    pub post_fixup: Vec<Pass>,
 }
 
 /// The part of a batch that belongs to one dylib and one tracker, once it has addresses.

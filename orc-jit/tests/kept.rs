@@ -6,9 +6,7 @@ use std::sync::Arc;
 use jit_core::kept::KeptObject;
 use jit_core::name::NameTable;
 use jit_core::object::ObjectFile;
-use orc_inputs::input::OwnedBytes;
-use orc_jit::{Dylib, Jit};
-use platform_elf::object::ElfObject;
+use orc_jit::{Dylib, Files, Jit, ObjectReader};
 
 /// A function of a group that both objects have, a name that each has for itself, exceptions, a common
 /// symbol and a thread-local.
@@ -37,8 +35,8 @@ fn compile(value: i32, call: &str) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], names: &Arc<NameTable>) -> Arc<dyn ObjectFile> {
-    let input = Arc::new(OwnedBytes::from(bytes.to_vec()));
-    Arc::new(ElfObject::new("first.o", input, names).expect("a good object"))
+    let reader = ObjectReader::new(Arc::clone(names), &[], Files::default());
+    reader.read("first.o", bytes).expect("a good object")
 }
 
 fn call(dylib: &Dylib, name: &str) -> i32 {

@@ -53,6 +53,11 @@ mod tests {
             assert_eq!(none, Some("None"));
             let pointer = C::Kind::from_edge(EdgeKind::POINTER64).map(Kinds::name);
             assert_eq!(pointer, Some("Pointer64"));
+            let subtrahend = C::Kind::from_edge(EdgeKind::SUBTRAHEND).map(Kinds::name);
+            assert_eq!(subtrahend, Some("Subtrahend"));
+            let differences = C::Kind::ALL.iter().filter(|kind| kind.facts().subtracts);
+            let widths: Vec<u8> = differences.map(|kind| kind.facts().width).collect();
+            assert_eq!(widths, [8, 4, 2, 1]);
             for stub in [C::STUB, C::VENEER, C::TRAMPOLINE] {
                 assert!(stub.align.is_power_of_two());
                 assert_eq!(stub.code.len() as u64 % stub.align, 0);

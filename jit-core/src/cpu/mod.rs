@@ -45,7 +45,8 @@ pub trait Kinds: Copy + Eq + Debug + Send + Sync + 'static {
 
 /// A CPU: what the linker asks of it.
 pub trait Cpu: 'static {
-    /// Its kinds of edges. [`EdgeKind::NONE`] and [`EdgeKind::POINTER64`] are the same on all CPUs.
+    /// Its kinds of edges. [`EdgeKind::NONE`], [`EdgeKind::POINTER64`] and
+    /// [`EdgeKind::SUBTRAHEND`] are the same on all CPUs.
     type Kind: Kinds;
 
     /// `TP + A`, 64 bits of data: the kind of a GOT entry that holds an offset from the thread pointer.
@@ -144,6 +145,8 @@ pub struct KindFacts {
     pub width: u8,
     /// Whether its formula has the place `P` in it.
     pub has_place: bool,
+    /// Whether its formula has `T` in it, the target of the edge before it.
+    pub subtracts: bool,
     /// Whether a target outside the object may have to lie at a low address: the field holds an absolute
     /// address and is too short for any.
     pub needs_low: bool,
@@ -237,6 +240,22 @@ impl<K> Lowered<K> {
     }
 }
 
+/// What an edge of a difference becomes, and that of what is subtracted: itself, whatever lies where.
+///
+/// # Errors
+/// For a thread-local variable, which has no one address.
+pub(crate) fn difference<K>(kind: K, class: TargetClass) -> Result<Lowered<K>, Refusal> {
+    match class {
+        TargetClass::Near { .. } | TargetClass::Far | TargetClass::Small | TargetClass::Null => {
+            Ok(Lowered::direct(kind))
+        }
+        TargetClass::ThreadLocal
+        | TargetClass::NativeThreadLocal
+        | TargetClass::ModuleThreadLocal
+        | TargetClass::LateThreadLocal => Err("a difference with a thread-local variable in it"),
+    }
+}
+
 /// Why an edge cannot be lowered, for a person.
 pub type Refusal = &'static str;
 
@@ -280,7 +299,7 @@ pub struct Terms {
     pub s: u64,
     /// `A`.
     pub a: i64,
-    /// `P`.
+    /// `P`; for a difference `T`, the value of the symbol that is subtracted.
     pub p: u64,
     /// `GOT`.
     pub got: u64,

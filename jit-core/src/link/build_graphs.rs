@@ -85,7 +85,7 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
 
 /// Refuses a graph whose ids or offsets are out of bounds.
 fn check<C: Cpu>(graph: &LinkGraph) -> Result<(), String> {
-    let plain = plain_kinds::<C>();
+    let allowed = allowed_kinds::<C>();
     let symbols = graph.symbols.len() as u32;
     for (index, block) in graph.blocks.iter().enumerate() {
         let name = || graph.block_name(BlockId(index as u32));
@@ -116,10 +116,20 @@ fn check<C: Cpu>(graph: &LinkGraph) -> Result<(), String> {
         if graph.frames.len() < block.frames.end as usize || block.frames.start > block.frames.end {
             return Err(format!("section {}: malformed frames", name()));
         }
+        // Where a difference has to follow.
+        let mut subtrahend = None;
         for edge in edges {
-            let plain = plain[usize::from(edge.kind.0)];
+            let meets = allowed[usize::from(edge.kind.0)];
             let inside = u64::from(edge.offset) < block.size || edge.kind == EdgeKind::NONE;
-            if !plain || !inside || edge.target.0 >= symbols {
+            let paired = match (subtrahend.take(), meets) {
+                (None, Meets::Plain) => true,
+                (Some(offset), Meets::Difference) => offset == edge.offset,
+                (None | Some(_), _) => false,
+            };
+            if edge.kind == EdgeKind::SUBTRAHEND {
+                subtrahend = Some(edge.offset);
+            }
+            if !paired || !inside || edge.target.0 >= symbols {
                 return Err(format!(
                     "section {}: relocation at offset {:#x} lies outside the section, \
                      has an unknown type or names no symbol",
@@ -128,17 +138,38 @@ fn check<C: Cpu>(graph: &LinkGraph) -> Result<(), String> {
                 ));
             }
         }
+        if subtrahend.is_some() {
+            return Err(format!(
+                "section {}: a relocation subtracts a symbol from nothing",
+                name()
+            ));
+        }
     }
     check_symbols_and_frames(graph)
 }
 
-/// Per kind: whether an object may have edges of it.
-fn plain_kinds<C: Cpu>() -> [bool; 256] {
-    let mut plain = [false; 256];
+/// Which edges of a kind an object may have.
+#[derive(Clone, Copy)]
+enum Meets {
+    /// None.
+    Never,
+    /// Any.
+    Plain,
+    /// Those right behind what they subtract.
+    Difference,
+}
+
+fn allowed_kinds<C: Cpu>() -> [Meets; 256] {
+    let mut allowed = [Meets::Never; 256];
     for &kind in C::Kind::ALL {
-        plain[usize::from(kind.edge().0)] = kind.facts().group != KindGroup::Rewrite;
+        let facts = kind.facts();
+        allowed[usize::from(kind.edge().0)] = match facts.group {
+            KindGroup::Rewrite => Meets::Never,
+            KindGroup::Fixup | KindGroup::Request if facts.subtracts => Meets::Difference,
+            KindGroup::Fixup | KindGroup::Request => Meets::Plain,
+        };
     }
-    plain
+    allowed
 }
 
 fn check_symbols_and_frames(graph: &LinkGraph) -> Result<(), String> {

@@ -16,7 +16,7 @@ use crate::demangle;
 use crate::error::LinkError;
 use crate::error::references::{OutOfRange, UnsupportedEdge};
 use crate::executor::api::TlsPlace;
-use crate::graph::{BlockId, Content, Edge, SectionKind, SymbolId, Target};
+use crate::graph::{BlockId, Content, Edge, EdgeKind, SectionKind, SymbolId, Target};
 use crate::object::{ObjectError, SymbolKind};
 use crate::threads;
 use orc_shared::ExecutorAddr;
@@ -178,8 +178,15 @@ fn run<C: Cpu>(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
         let (copied, zeros) = bytes.split_at_mut(content.len());
         copied.copy_from_slice(content);
         zeros.fill(0);
+        let mut subtrahend = None;
         for (number, edge) in block.edges.clone().zip(part.graph.edges_of(id)) {
-            if let Err(error) = fix_edge::<C>(part, edge, bytes, block.address, task.got_base)
+            if edge.kind == EdgeKind::SUBTRAHEND {
+                subtrahend = Some(part.values[edge.target.0 as usize]);
+                continue;
+            }
+            let place = block.address.value().wrapping_add(u64::from(edge.offset));
+            let from = subtrahend.take().unwrap_or(place);
+            if let Err(error) = fix_edge::<C>(part, edge, bytes, from, task.got_base)
                 && failures.len() < FAILURES_PER_TASK
             {
                 failures.push(Failure {
@@ -195,19 +202,20 @@ fn run<C: Cpu>(parts: &[Part], task: Task<'_>) -> Vec<Failure> {
     failures
 }
 
+/// Writes an edge's fixup; `from` is its place, or what it subtracts.
 #[inline]
 fn fix_edge<C: Cpu>(
     part: &Part,
     edge: &Edge,
     bytes: &mut [u8],
-    address: ExecutorAddr,
+    from: u64,
     got: u64,
 ) -> Result<(), FixupError> {
     let kind = C::Kind::from_edge(edge.kind).ok_or(FixupError::NotLowered)?;
     let terms = Terms {
         s: part.values[edge.target.0 as usize],
         a: edge.addend,
-        p: address.value().wrapping_add(u64::from(edge.offset)),
+        p: from,
         got,
     };
     C::fixup(kind, bytes, edge.offset, terms)
@@ -281,6 +289,9 @@ fn describe<C: Cpu>(link: &Link, failure: &Failure) -> LinkError {
             value,
             bits,
             help: match is_number(link, part, edge.target) {
+                _ if C::Kind::from_edge(edge.kind).is_some_and(|kind| kind.facts().subtracts) => {
+                    FAR_APART
+                }
                 true => FAR_NUMBER,
                 false => help(bits, native),
             },
@@ -288,6 +299,9 @@ fn describe<C: Cpu>(link: &Link, failure: &Failure) -> LinkError {
         .into(),
     )
 }
+
+const FAR_APART: &str = "the field holds the distance of two symbols, and they lie too far apart: use a \
+     wider field";
 
 const FAR_NUMBER: &str = "the value is a number, no place in an object, and too far from where code can \
      lie: take it with a 64-bit instruction (movabs)";

@@ -137,11 +137,13 @@ fn large_blocks(part: &Part) -> BTreeSet<BlockId> {
     let large = blocks.filter(|(_, block)| {
         let section = &sections[block.section.0 as usize];
         // What is referred to as a whole stays together.
-        let is_part = section.bounds_retained || section.retained;
         let is_large = block.size >= LARGE_MIN && section.kind == SectionKind::ReadWrite;
-        block.live && is_large && !is_part
+        block.live && is_large && !section.bounds_retained
     });
-    large.map(|(number, _)| BlockId(number)).collect()
+    let large = large.map(|(number, _)| BlockId(number));
+    large
+        .filter(|block| !part.graph.retained.contains(block))
+        .collect()
 }
 
 impl Sizes {

@@ -71,6 +71,7 @@ pub(super) fn of_group(link: &mut Link, group: u32) -> u32 {
         edges: Vec::new(),
         frames: Vec::new(),
         functions: Vec::new(),
+        retained: Vec::new(),
         groups: Vec::new(),
         commons: Vec::new(),
         displaced: Vec::new(),
@@ -104,7 +105,6 @@ pub(super) fn new_section(output: NameId, kind: SectionKind) -> Section {
         kind,
         order: 0,
         order_name: None,
-        retained: false,
         bounds_retained: false,
     }
 }

@@ -267,12 +267,10 @@ fn write<C: Cpu>(
     let natives = bind_natives::values_of_natives(link, imports, values);
     let values = values::external_values(link, &natives)?;
     values::set_external_values(link, &values)?;
-    run_passes(link, |passes| &passes.pre_fixup)?;
     drop(phase);
 
     let phase = link.timings.phase("copy and fix up");
     let images = fix_up::fix_up::<C>(link)?;
-    run_passes(link, |passes| &passes.post_fixup)?;
     drop(phase);
 
     if rehearsal(link).is_some() {

@@ -81,7 +81,7 @@ pub(super) fn prune(link: &mut Link, exported: &[(u32, SymbolId)]) -> Result<(),
             search.mark(*node, &mut waiting);
         }
     }
-    search.keep_sections(&mut waiting, |_, section| section.retained);
+    search.keep_retained(&mut waiting);
     search.run(waiting);
     let Search { marks, first, .. } = search;
     parallel::each_part(&mut link.parts, |index, part| {
@@ -276,6 +276,15 @@ impl<'a> Search<'a> {
         self.keep_sections(next, |part, section| {
             dylibs[part.group as usize] && section.bounds_retained && section.output == output
         });
+    }
+
+    /// Marks the blocks that stay whatever refers to them.
+    fn keep_retained(&self, next: &mut Vec<Node>) {
+        for (part, first) in self.link.parts.iter().zip(&self.first) {
+            for block in &part.graph.retained {
+                self.mark(Node(first + block.0), next);
+            }
+        }
     }
 
     /// Marks the blocks of all sections that satisfy `keep`.

@@ -218,6 +218,7 @@ impl ForCpu for BuildGraph<'_> {
             symbols,
             edges,
             frames: Vec::new(),
+            retained: [STUBS, POINTERS, TRAMPOLINES].to_vec(),
             groups: Vec::new(),
             commons: Vec::new(),
             displaced: Vec::new(),
@@ -274,7 +275,6 @@ impl StubSections {
             kind,
             order: 0,
             order_name: None,
-            retained: true,
             bounds_retained: false,
         };
         vec![

@@ -176,8 +176,6 @@ impl ObjectFile for AssignedObject {
                 kind: SectionKind::ReadOnly,
                 order: 0,
                 order_name: None,
-                // What a value depends on stays in memory.
-                retained: true,
                 bounds_retained: false,
             }],
             blocks: vec![Block {
@@ -194,6 +192,8 @@ impl ObjectFile for AssignedObject {
             edges,
             frames: Vec::new(),
             functions: Vec::new(),
+            // What a value depends on stays in memory.
+            retained: vec![BlockId(0)],
             groups: Vec::new(),
             commons: Vec::new(),
             displaced: Vec::new(),

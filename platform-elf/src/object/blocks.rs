@@ -42,6 +42,8 @@ pub(super) struct Blocks {
     pub block_sections: Vec<u32>,
     /// Blocks whose words are in reverse order.
     pub reversed: Vec<BlockId>,
+    /// Blocks that stay, whatever refers to them.
+    pub retained: Vec<BlockId>,
     /// Blocks of `.eh_frame` sections.
     pub eh_frames: Vec<BlockId>,
     unpacked_size: u64,
@@ -73,6 +75,7 @@ impl Blocks {
             fates: Vec::with_capacity(view.sections.len()),
             block_sections: Vec::with_capacity(in_memory),
             reversed: Vec::new(),
+            retained: Vec::new(),
             eh_frames: Vec::new(),
             unpacked_size: 0,
             table: SectionTable::default(),
@@ -120,7 +123,6 @@ impl Blocks {
             kind,
             order: output_section::COMMON_ORDER,
             order_name: None,
-            retained: false,
             bounds_retained: false,
         };
         let section = self.table.section(&mut self.sections, section);
@@ -158,6 +160,13 @@ impl Blocks {
             .map_err(|what| format!("the section {} {what}", view.section_text(index)))?;
         let block = self.push(id, content, size, align.max(1));
         self.block_sections.push(index);
+        let flags = section.sh_flags(LE);
+        if flags.contains(SHF_GNU_RETAIN)
+            || placement.output.is_some_and(Known::is_retained)
+            || (section.sh_type(LE) == SHT_NOTE && !flags.contains(SHF_GROUP))
+        {
+            self.retained.push(block);
+        }
         if placement.reversed && size.is_multiple_of(8) {
             self.reversed.push(block);
         }
@@ -176,9 +185,6 @@ impl Blocks {
     ) -> SectionId {
         let flags = section.sh_flags(LE);
         let kind = output_section::kind(placement.output, flags);
-        let retained = flags.contains(SHF_GNU_RETAIN)
-            || placement.output.is_some_and(Known::is_retained)
-            || (section.sh_type(LE) == SHT_NOTE && !flags.contains(SHF_GROUP));
         let (output, bounds_retained) = match placement.output {
             Some(known) => (self.table.known_name(names, known), false),
             None => {
@@ -198,7 +204,6 @@ impl Blocks {
             order_name: placement
                 .by_name
                 .then(|| names.intern(view.section_name(section))),
-            retained,
             bounds_retained,
         };
         match placement.output {
@@ -357,9 +362,7 @@ impl SectionTable {
     }
 
     fn section(&mut self, sections: &mut Vec<Section>, section: Section) -> SectionId {
-        let flags = section.kind as u8
-            | u8::from(section.retained) << 6
-            | u8::from(section.bounds_retained) << 7;
+        let flags = section.kind as u8 | u8::from(section.bounds_retained) << 7;
         let key = (section.output, section.order, section.order_name, flags);
         *self.others.entry(key).or_insert_with(|| {
             sections.push(section);

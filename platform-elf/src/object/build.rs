@@ -62,6 +62,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
         edges,
         frames: Vec::new(),
         functions,
+        retained: blocks.retained,
         groups: in_groups,
         commons,
         displaced: Vec::new(),

@@ -6,6 +6,7 @@ use jit_core::platform::LinkerSection;
 pub(super) fn section_name(section: LinkerSection) -> &'static str {
     match section {
         LinkerSection::Code => ".text",
+        LinkerSection::Data => ".data",
         LinkerSection::Addresses => ".got",
         LinkerSection::WritableAddresses => ".got.plt",
         LinkerSection::Stubs => ".plt",

@@ -59,6 +59,8 @@ pub struct SupportObject {
     symbols: Vec<Symbol>,
     edges: Vec<Edge>,
     content: Vec<u8>,
+    /// Blocks that stay, whatever refers to them.
+    retained: Vec<BlockId>,
 }
 
 impl SupportObject {
@@ -187,6 +189,7 @@ impl ObjectFile for SupportObject {
             edges: self.edges.clone(),
             frames: Vec::new(),
             functions: Vec::new(),
+            retained: self.retained.clone(),
             groups: Vec::new(),
             commons: Vec::new(),
             displaced: Vec::new(),
@@ -226,6 +229,7 @@ impl<'a> Builder<'a> {
             symbols: Vec::new(),
             edges: Vec::new(),
             content: Vec::new(),
+            retained: Vec::new(),
         };
         Self { names, made }
     }
@@ -299,7 +303,6 @@ impl<'a> Builder<'a> {
             kind,
             order,
             order_name: None,
-            retained: !matches!(output, ".text" | ".dynamic"),
             bounds_retained: false,
         });
         let start = self.content.len();
@@ -316,6 +319,9 @@ impl<'a> Builder<'a> {
             live: true,
             address: ExecutorAddr::NULL,
         });
+        if !matches!(output, ".text" | ".dynamic") {
+            self.made.retained.push(BlockId(section.0));
+        }
         BlockId(section.0)
     }
 

@@ -32,7 +32,7 @@ fn value(row: &Row, terms: Terms) -> i64 {
     match row.value {
         Value::Nothing => 0,
         Value::Absolute => absolute.cast_signed(),
-        Value::Delta => minus(terms.p),
+        Value::Delta | Value::Difference => minus(terms.p),
         Value::PageDelta => page(absolute).wrapping_sub(page(terms.p)).cast_signed(),
         Value::FromGot => minus(terms.got),
         Value::FromGotPage => minus(page(terms.got)),

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `S` | value of the edge's target symbol, or of the table entry or stub made for it |
 //! | `A` | the edge's addend |
+//! | `T` | value of the symbol that is subtracted, the target of the edge before |
 //! | `P` | address of the place that is fixed up |
 //! | `Page(x)` | `x` without its low 12 bits |
 //! | `GOT` | the GOT's base, one per allocation |
@@ -33,6 +34,8 @@ pub enum Value {
     Delta,
     /// `Page(S + A) - Page(P)`.
     PageDelta,
+    /// `S + A - T`.
+    Difference,
     /// `S + A - GOT`.
     FromGot,
     /// `S + A - Page(GOT)`.
@@ -154,6 +157,17 @@ kinds! {
         None = Nothing, Nothing, Any, Kept;
         /// `S + A` (`R_AARCH64_ABS64`).
         Pointer64 = Absolute, Data(8), Any, Kept;
+        /// Writes nothing: its target is the `T` of the edge behind it, at the same place. (Mach-O's
+        /// `ARM64_RELOC_SUBTRACTOR`.)
+        Subtrahend = Nothing, Nothing, Any, Kept;
+        /// `S + A - T`.
+        Difference64 = Difference, Data(8), Any, Kept;
+        /// `S + A - T`, of either signedness.
+        Difference32 = Difference, Data(4), Either(32), Kept;
+        /// `S + A - T`, of either signedness.
+        Difference16 = Difference, Data(2), Either(16), Kept;
+        /// `S + A - T`, of either signedness.
+        Difference8 = Difference, Data(1), Either(8), Kept;
         /// `S + A`, of either signedness (`R_AARCH64_ABS32`).
         Pointer32 = Absolute, Data(4), Either(32), Kept;
         /// `S + A`, of either signedness (`R_AARCH64_ABS16`).
@@ -373,10 +387,11 @@ impl Kind {
             group: row.group,
             width: match row.field {
                 Field::Data(bytes) => bytes,
-                _ if matches!(self, Kind::None) => 0,
+                _ if matches!(self, Kind::None | Kind::Subtrahend) => 0,
                 _ => 4,
             },
             has_place,
+            subtracts: matches!(row.value, Value::Difference),
             needs_low: self.needs_low(),
             direct: self.needs_low() || (is_fixup && has_place && !is_part),
             through_table: matches!(

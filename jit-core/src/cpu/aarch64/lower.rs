@@ -5,7 +5,7 @@
 
 use super::kinds::Kind;
 use super::tls;
-use crate::cpu::{KindGroup, Lowered, Place, Refusal, TargetClass, Via};
+use crate::cpu::{KindGroup, Lowered, Place, Refusal, TargetClass, Via, difference};
 use crate::graph::Edge;
 
 /// What [`lower`] makes of an edge of `kind` to a target within reach of a branch and outside
@@ -46,6 +46,11 @@ pub fn lower(
         Kind::ConditionalBranch19 | Kind::TestBranch14 if class == TargetClass::Null => {
             Lowered::direct(Kind::BranchToNop)
         }
+        Kind::Subtrahend
+        | Kind::Difference64
+        | Kind::Difference32
+        | Kind::Difference16
+        | Kind::Difference8 => difference(kind, class)?,
         Kind::GotPage21 => match is_got_load(place, edge.offset as usize, 0) && is_near(class) {
             true => Lowered::direct(Kind::Page21),
             false => Lowered::via(Kind::Page21, Via::Got),

@@ -23,7 +23,11 @@ pub fn fixup(kind: Kind, block: &mut [u8], offset: u32, t: Terms) -> Fixed {
     // the field to the instruction's end.
     let immediate = absolute.wrapping_add(4);
     match kind {
-        Kind::None => Ok(()),
+        Kind::None | Kind::Subtrahend => Ok(()),
+        Kind::Difference64 => put(block, at, delta.to_le_bytes()),
+        Kind::Difference32 => put_32(block, at, delta),
+        Kind::Difference16 => put_16(block, at, delta),
+        Kind::Difference8 => put_8(block, at, delta),
         Kind::Pointer64 => put(block, at, absolute.to_le_bytes()),
         Kind::Pointer32 => put_u32(block, at, absolute),
         Kind::Pointer32Signed => put_i32(block, at, absolute),
@@ -252,6 +256,14 @@ fn put_i32(block: &mut [u8], at: usize, value: i64) -> Fixed {
 fn put_u32(block: &mut [u8], at: usize, value: i64) -> Fixed {
     let field = u32::try_from(value).map_err(|_| out_of_range(value, 32))?;
     put(block, at, field.to_le_bytes())
+}
+
+/// A 32-bit field of either signedness.
+fn put_32(block: &mut [u8], at: usize, value: i64) -> Fixed {
+    if !(-(1 << 31)..1 << 32).contains(&value) {
+        return Err(out_of_range(value, 32));
+    }
+    put(block, at, (value as u32).to_le_bytes())
 }
 
 fn put_i16(block: &mut [u8], at: usize, value: i64) -> Fixed {

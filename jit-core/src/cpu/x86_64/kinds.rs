@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `S` | value of the edge's target symbol |
 //! | `A` | the edge's addend |
+//! | `T` | value of the symbol that is subtracted, the target of the edge before |
 //! | `P` | address of the place that is fixed up |
 //! | `L` | address of the target's PLT stub, or `S` where the target is in reach |
 //! | `G` | offset of the target's GOT entry from `GOT` |
@@ -32,6 +33,8 @@ pub enum Value {
     Absolute,
     /// `S + A - P`.
     Delta,
+    /// `S + A - T`.
+    Difference,
     /// `S + A - GOT`.
     FromGot,
     /// `GOT + A - P`.
@@ -79,6 +82,17 @@ kinds! {
         None = Nothing, 0;
         /// `S + A`, 64 bits (`R_X86_64_64`).
         Pointer64 = Absolute, 8;
+        /// Writes nothing: its target is the `T` of the edge behind it, at the same place. (Mach-O's
+        /// `X86_64_RELOC_SUBTRACTOR`.)
+        Subtrahend = Nothing, 0;
+        /// `S + A - T`, 64 bits.
+        Difference64 = Difference, 8;
+        /// `S + A - T`, 32 bits, either signedness: -2^31 ..= 2^32-1.
+        Difference32 = Difference, 4;
+        /// `S + A - T`, 16 bits, either signedness.
+        Difference16 = Difference, 2;
+        /// `S + A - T`, 8 bits, either signedness.
+        Difference8 = Difference, 1;
         /// `S + A`, 32 bits, zero-extended: 0 ..= 2^32-1 (`R_X86_64_32`).
         Pointer32 = Absolute, 4;
         /// `S + A`, 32 bits, sign-extended: -2^31 ..= 2^31-1 (`R_X86_64_32S`).
@@ -258,6 +272,7 @@ impl Kind {
             group,
             width,
             has_place,
+            subtracts: matches!(value, Value::Difference),
             needs_low,
             direct: needs_low || (is_fixup && matches!(value, Value::Delta) && width < 8),
             through_table: matches!(value, Value::Branch | Value::Entry),

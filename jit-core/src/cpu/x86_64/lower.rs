@@ -6,7 +6,7 @@
 use super::kinds::Kind;
 use super::tls;
 use crate::cpu::KindGroup;
-use crate::cpu::{Kinds, Lowered, Place, Refusal, TargetClass, Via};
+use crate::cpu::{Kinds, Lowered, Place, Refusal, TargetClass, Via, difference};
 use crate::graph::Edge;
 
 /// What [`lower`] makes of an edge of `kind` to a near target outside thread-local storage, where
@@ -41,6 +41,11 @@ pub fn lower(
         in_text,
     } = *place;
     Ok(match kind {
+        Kind::Subtrahend
+        | Kind::Difference64
+        | Kind::Difference32
+        | Kind::Difference16
+        | Kind::Difference8 => difference(kind, class)?,
         Kind::None
         | Kind::Pointer64
         | Kind::Pointer32

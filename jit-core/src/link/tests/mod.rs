@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod binding;
+mod differences;
 mod failures;
 mod frames;
 mod large_data;

@@ -32,6 +32,7 @@ pub(super) struct Obj {
     edges: Vec<Edge>,
     frames: Vec<Frame>,
     functions: Vec<NamedFunction>,
+    retained: Vec<BlockId>,
     interface: ObjectInterface,
     fails: bool,
 }
@@ -50,6 +51,7 @@ impl Obj {
             edges: Vec::new(),
             frames: Vec::new(),
             functions: Vec::new(),
+            retained: Vec::new(),
             interface: ObjectInterface::default(),
             fails: false,
         }
@@ -120,7 +122,6 @@ impl Obj {
             kind,
             order: 0,
             order_name: None,
-            retained: false,
             bounds_retained: false,
         });
         self.section_names.push(format!("{output}.{name}"));
@@ -244,6 +245,12 @@ impl Obj {
         self.symbols[id.0 as usize].target
     }
 
+    /// What a symbol that is known stands for.
+    pub(super) fn symbols_target(&self, name: &str) -> Target {
+        let known = self.symbol_names.iter().position(|n| n == name);
+        self.symbols[known.expect("a symbol")].target
+    }
+
     /// The symbol of this name, undefined if new.
     fn symbol(&mut self, name: &str) -> SymbolId {
         let known = self.symbol_names.iter().position(|n| n == name);
@@ -274,6 +281,12 @@ impl Obj {
         }
         let end = self.edges.len() as u32;
         self.last_block(|block| block.edges.end = end)
+    }
+
+    /// Has the block added last stay, whatever refers to it.
+    pub(super) fn retained(mut self) -> Self {
+        self.retained.push(BlockId(self.blocks.len() as u32 - 1));
+        self
     }
 
     /// Changes the section added last.
@@ -355,6 +368,7 @@ impl ObjectFile for Obj {
             edges: self.edges.clone(),
             frames: self.frames.clone(),
             functions: self.functions.clone(),
+            retained: self.retained.clone(),
             groups: Vec::new(),
             commons: Vec::new(),
             displaced: Vec::new(),

@@ -36,14 +36,14 @@ fn without_roots_everything_stays() {
 }
 
 #[test]
-fn retained_sections_are_roots() {
+fn retained_blocks_are_roots() {
     let mut world = World::new();
     world.roots = Some(Vec::new());
     let rw = SectionKind::ReadWrite;
     let init = [(0, Kind::Pointer64, "ctor", 0)];
     let a = world.object("a.o").function("ctor", &hex("c3"), &[]);
     let a = a.block(".init_array", rw, "entry", &[0; 8], &init);
-    world.add(a.section(|section| section.retained = true));
+    world.add(a.retained());
     world.must_link();
     assert_eq!(world.word(world.address("entry")), world.address("ctor"));
 }

@@ -41,6 +41,7 @@ impl Platform for Plain {
     fn section_name(&self, section: LinkerSection) -> &'static str {
         match section {
             LinkerSection::Code => ".text",
+            LinkerSection::Data => ".data",
             LinkerSection::Addresses => ".got",
             LinkerSection::WritableAddresses => ".got.plt",
             LinkerSection::Stubs => ".plt",

@@ -12,6 +12,7 @@ use crate::cpu::{Cpu, ForCpu};
 use crate::error::LinkError;
 use crate::ids::{TrackerId, UnitId};
 use crate::name::NameId;
+use crate::platform::LinkerSection;
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::tables::unit::Source;
 use crate::symbol::{Linkage, Scope};
@@ -111,12 +112,16 @@ impl Tracker {
             behind,
             on_failure,
         ));
+        let section = |section| {
+            let name = self.session.platform.section_name(section);
+            self.session.names.intern(name.as_bytes())
+        };
         let object = StubsObject::new(
             &self.session.names,
             architecture,
             StubSections {
-                code: self.session.names.intern(b".text"),
-                data: self.session.names.intern(b".data"),
+                code: section(LinkerSection::Code),
+                data: section(LinkerSection::Data),
             },
             &names,
             set.clone(),

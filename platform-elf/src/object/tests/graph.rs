@@ -80,9 +80,13 @@ fn sections_have_permissions_and_content() {
     );
     assert!(loaded.block(&graph, "my_set").2.bounds_retained);
     assert!(!loaded.block(&graph, ".tdata").2.bounds_retained);
-    assert!(loaded.block(&graph, "keep").2.retained);
-    assert!(loaded.block(&graph, ".note.ABI-tag").2.retained);
-    assert!(!loaded.block(&graph, ".text.f").2.retained);
+    assert!(graph.retained.contains(&loaded.block(&graph, "keep").0));
+    assert!(
+        graph
+            .retained
+            .contains(&loaded.block(&graph, ".note.ABI-tag").0)
+    );
+    assert!(!graph.retained.contains(&loaded.block(&graph, ".text.f").0));
     let describe = graph.describe.as_ref().expect("described");
     let all: Vec<_> = (0..graph.blocks.len() as u32)
         .map(|b| describe.block_section(jit_core::graph::BlockId(b)))
@@ -264,7 +268,8 @@ fn initializers_are_ordered_and_constructors_reversed() {
     let graph = loaded.graph();
     let section = |name: &str| loaded.block(&graph, name).2;
     for name in [".init_array.200", ".init_array", ".ctors.65335", ".dtors"] {
-        assert!(section(name).retained, "{name}");
+        let (block, ..) = loaded.block(&graph, name);
+        assert!(graph.retained.contains(&block), "{name}");
         assert_eq!(section(name).kind, SectionKind::RelocatedReadOnly);
     }
     assert_eq!(

@@ -42,7 +42,7 @@ fn target(value_of: Value, value: i128) -> (u64, Terms) {
     let (p, got) = (1 << 50, 3 << 50);
     let from = match value_of {
         Value::Nothing | Value::Absolute => 0,
-        Value::Delta | Value::PageDelta => p,
+        Value::Delta | Value::Difference | Value::PageDelta => p,
         Value::FromGot | Value::FromGotPage => got,
     };
     let s = (i128::from(from) + value) as u64;
@@ -80,7 +80,7 @@ fn no_kind_writes_beyond_its_block() {
         }
         let terms = target(row.value, 0).1;
         assert_eq!(
-            fixup(kind, &mut [0; 1], 0, terms),
+            fixup(kind, &mut [], 0, terms),
             Err(FixupError::OutsideBlock),
             "{kind:?}"
         );

@@ -35,6 +35,11 @@ const ROWS: &[Row] = &[
     row(Kind::Pointer16, 0, 2, -0x8000, 0xffff),
     row(Kind::Pointer8, 0, 1, -0x80, 0xff),
     row(Kind::Delta64, P, 8, MIN, MAX),
+    // What is subtracted stands where `P` does.
+    row(Kind::Difference64, P, 8, MIN, MAX),
+    row(Kind::Difference32, P, 4, I32_MIN, u32::MAX as i64),
+    row(Kind::Difference16, P, 2, -0x8000, 0xffff),
+    row(Kind::Difference8, P, 1, -0x80, 0xff),
     row(Kind::Delta32, P, 4, I32_MIN, I32_MAX),
     row(Kind::Delta16, P, 2, -0x8000, 0x7fff),
     row(Kind::Delta8, P, 1, -0x80, 0x7f),
@@ -135,7 +140,12 @@ fn none_writes_nothing_and_requests_are_refused() {
 
 #[test]
 fn every_fixup_has_a_row() {
-    let apart = [Kind::None, Kind::GotBaseDelta64, Kind::GotBaseDelta32];
+    let apart = [
+        Kind::None,
+        Kind::Subtrahend,
+        Kind::GotBaseDelta64,
+        Kind::GotBaseDelta32,
+    ];
     for &kind in Kind::ALL
         .iter()
         .filter(|kind| kind.group() == KindGroup::Fixup)
@@ -162,7 +172,14 @@ fn a_field_over_the_end_of_its_block_is_refused() {
             let result = fixup(kind, &mut block, offset, terms);
             let fits = matches!(
                 kind,
-                Kind::None | Kind::Pointer8 | Kind::Delta8 | Kind::Pointer16 | Kind::Delta16
+                Kind::None
+                    | Kind::Subtrahend
+                    | Kind::Pointer8
+                    | Kind::Delta8
+                    | Kind::Difference8
+                    | Kind::Pointer16
+                    | Kind::Delta16
+                    | Kind::Difference16
             ) || kind == Kind::DescriptorCallToNop;
             assert!(fits || result.is_err(), "{kind:?} at {offset}");
         }
