@@ -8,8 +8,10 @@
 //! The file's first page is all that is mapped:
 //!
 //! ```text
-//! ELF header, program headers, the code below, the command's path
+//! ELF header, program headers, the code (`launcher_code`), the command's path
 //! ```
+
+use super::launcher_code::MACHINE;
 
 /// The section that holds an image.
 pub(super) const SECTION: &str = ".orc-jit";
@@ -28,88 +30,18 @@ const CODE_AT: usize = HEADER_SIZE + PROGRAM_HEADERS * PROGRAM_HEADER_SIZE;
 /// The names of sections, where the first name is empty.
 const NAMES: &[u8] = b"\0.text\0.orc-jit\0.shstrtab\0";
 
-// What the kernel hands over, upwards from the stack pointer: the number of arguments, the arguments
-// and a null, the environment and a null, the auxiliary vector. The code copies the arguments
-// below, behind three more:
-//
-//     execve(COMMAND, {COMMAND, "run-image", AT_EXECFN, the arguments}, the environment)
-//
-// If there is no such file any more, a shell looks for the command in $PATH, or says what is missing.
-#[cfg(target_arch = "x86_64")]
-std::arch::global_asm!(
-    r#"
-    .pushsection .rodata.orc_jit_launcher, "a", @progbits
-    .hidden orc_jit_launcher_start, orc_jit_launcher_end
-    .globl orc_jit_launcher_start, orc_jit_launcher_end
-orc_jit_launcher_start:
-    mov     rbp, rsp
-    mov     rbx, [rbp]
-    lea     r12, [rbp + 8*rbx + 16]     # the environment
-    mov     r13, r12
-1:  add     r13, 8
-    cmp     qword ptr [r13 - 8], 0
-    jne     1b
-    xor     r14d, r14d
-2:  mov     rax, [r13]                  # the auxiliary vector
-    test    rax, rax
-    jz      4f
-    cmp     rax, 31                     # AT_EXECFN
-    je      3f
-    add     r13, 16
-    jmp     2b
-3:  mov     r14, [r13 + 8]
-4:  mov     rcx, rbx
-5:  push    qword ptr [rbp + 8*rcx + 8] # a null, and the arguments from the last one
-    dec     rcx
-    jns     5b
-    push    r14
-    lea     rax, [rip + 10f]
-    push    rax
-    lea     rdi, [rip + orc_jit_launcher_end]
-    push    rdi
-    mov     rsi, rsp
-    mov     rdx, r12
-    mov     eax, 59                     # execve
-    syscall
-
-    lea     rdi, [rip + orc_jit_launcher_end]
-    mov     [rsp + 8], rdi              # $0
-    lea     rax, [rip + 13f]
-    mov     [rsp], rax
-    lea     rax, [rip + 12f]
-    push    rax
-    lea     rdi, [rip + 11f]
-    push    rdi
-    mov     rsi, rsp
-    mov     rdx, r12
-    mov     eax, 59
-    syscall
-    mov     edi, 127                    # as a shell that finds no command
-    mov     eax, 60                     # exit
-    syscall
-10: .asciz  "run-image"
-11: .asciz  "/bin/sh"
-12: .asciz  "-c"
-13: .ascii  "command -v orc-jit >/dev/null || {{ echo \"orc-jit: error: this program is run "
-    .ascii  "by orc-jit, which is neither $0 nor in PATH\" >&2; exit 127; }}; "
-    .asciz  "exec orc-jit run-image \"$@\""
-orc_jit_launcher_end:
-    .popsection
-    "#
-);
-
 unsafe extern "C" {
     static orc_jit_launcher_start: u8;
     static orc_jit_launcher_end: u8;
 }
 
-/// The code above.
+/// The launcher's code.
 fn code() -> &'static [u8] {
     let (start, end) = (
         &raw const orc_jit_launcher_start,
         &raw const orc_jit_launcher_end,
     );
-    // SAFETY: both are labels of the one section above, which is never written; the second one is where it ends.
+    // SAFETY: both are labels of the one section with the code, which is never written; the second one is where it ends.
     unsafe { std::slice::from_raw_parts(start, end.addr() - start.addr()) }
 }
 
@@ -163,9 +95,9 @@ fn header(file: &mut Vec<u8>, sections_at: u64) {
     // ELFCLASS64, ELFDATA2LSB, EV_CURRENT.
     file.extend(b"\x7fELF\x02\x01\x01");
     file.resize(16, 0);
-    // ET_EXEC, EM_X86_64.
+    // ET_EXEC.
     file.extend(2u16.to_le_bytes());
-    file.extend(62u16.to_le_bytes());
+    file.extend(MACHINE.to_le_bytes());
     file.extend(1u32.to_le_bytes());
     file.extend((ADDRESS + CODE_AT as u64).to_le_bytes());
     file.extend((HEADER_SIZE as u64).to_le_bytes());

@@ -12,6 +12,7 @@
 
 mod contents;
 mod launcher;
+mod launcher_code;
 mod recorder;
 
 use std::ffi::OsString;
