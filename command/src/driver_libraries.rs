@@ -12,6 +12,7 @@ use orc_inputs::library_search::{FoundContent, LibraryChoice};
 use orc_jit::LoadWhen;
 
 use super::inputs::Opened;
+use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
 use super::response_file;
 use super::surroundings::{Surroundings, c_compiler};
@@ -149,7 +150,7 @@ fn driver(line: &LinkLine) -> String {
             c_compiler()
         }
         (None, Some(cc)) if cc.contains("clang") => cc.replacen("clang", "clang++", 1),
-        _ => "c++".to_owned(),
+        _ => link_cpu::compiler("c++"),
     }
 }
 

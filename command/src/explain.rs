@@ -17,9 +17,10 @@ use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects as _, Linkage, ObjectFile};
 use orc_inputs::archive::Archive;
 use orc_inputs::library_search::FoundContent;
-use orc_jit::{DEFAULT_LIBRARIES, Files, ObjectReader};
+use orc_jit::{Files, ObjectReader, default_libraries};
 
 use super::inputs::{self, Opened};
+use super::link_cpu;
 use super::link_line::LinkLine;
 use super::options::{ExplainOptions, RunOptions};
 use super::scratch::Scratch;
@@ -54,7 +55,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         story.add(opened)?;
     }
     if line.default_libraries {
-        for soname in DEFAULT_LIBRARIES {
+        for soname in default_libraries(link_cpu::get()) {
             story.libraries.extend(inputs.search.find_soname(soname));
         }
     }

@@ -11,6 +11,7 @@ use orc_shared::listed;
 use rayon::prelude::*;
 
 use super::driver_libraries;
+use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
 use super::run_path;
 use super::sources::Language;
@@ -68,7 +69,8 @@ pub(super) fn open(
     let named = line.inputs.clone();
     driver_libraries::add(line, &**surroundings)?;
     run_path::of_driver(line, &named);
-    let mut search = LibrarySearch::new(orc_jit::formats(), surroundings.clone());
+    let mut search =
+        LibrarySearch::for_cpu(link_cpu::get(), orc_jit::formats(), surroundings.clone());
     if let Some(root) = &line.sysroot {
         search.set_sysroot(root);
     }

@@ -9,6 +9,7 @@ mod image;
 mod inputs;
 mod kept_objects;
 mod ld_options;
+mod link_cpu;
 mod link_line;
 mod linker;
 mod lto;

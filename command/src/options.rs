@@ -73,8 +73,8 @@ pub struct RunOptions {
     #[arg(long, value_name = "PATH")]
     pub orc_runtime: Option<PathBuf>,
 
-    /// Run the program in another process: a child (spawn), an orc-executor that listens (unix:PATH,
-    /// tcp:HOST:PORT), or what a command leads to (stdio:COMMAND, ssh:HOST)
+    /// Run the program in another process: a child (spawn; in an emulator: qemu:CPU), an orc-executor
+    /// that listens (unix:PATH, tcp:HOST:PORT), or what a command leads to (stdio:COMMAND, ssh:HOST)
     #[arg(long, value_name = "WHERE")]
     pub executor: Option<Place>,
 

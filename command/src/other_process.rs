@@ -19,6 +19,7 @@ use orc_jit::{Error, Executor};
 use orc_system::bystander;
 
 use super::Failure;
+use super::link_cpu;
 use super::options::RunOptions;
 
 /// The secret of the user's environment, which is nothing for programs.
@@ -35,6 +36,23 @@ pub fn keep_token(token: Option<OsString>) {
 /// What [`keep_token`] keeps.
 pub(super) fn token() -> Option<OsString> {
     TOKEN.get().cloned()
+}
+
+/// Finds out which CPU the executor has that the options name. One that nobody knows anything of is reached
+/// for that, and returned.
+pub(super) fn reach_if_unknown(options: &RunOptions) -> Result<Option<Executor>, Failure> {
+    let Some(place) = &options.executor else {
+        return Ok(None);
+    };
+    if let Some(cpu) = link_cpu::of_place(place) {
+        link_cpu::set(cpu);
+        return Ok(None);
+    }
+    let executor = start(options, Vec::new())?;
+    if let Some(executor) = &executor {
+        link_cpu::set(executor.control().architecture());
+    }
+    Ok(executor)
 }
 
 /// Starts or reaches the executor that the options name; `None` for this process. Its process is to
@@ -62,7 +80,7 @@ pub(super) fn start(
     }
     // LLVM's executor is started with variables of its own in any case.
     let is_llvms = matches!(place, Place::Llvm(_));
-    let is_child = is_llvms || matches!(place, Place::Spawn(_));
+    let is_child = is_llvms || matches!(place, Place::Spawn(_) | Place::Emulated(_));
     let is_special = is_llvms || (is_child && !start_with.is_empty());
     if is_child {
         for (name, value) in start_with {
@@ -87,7 +105,10 @@ fn read_start(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// The program is about to run: what happens to this process is meant for it, if it is a child.
 pub(super) fn stand_aside(options: &RunOptions, executor: Option<&Executor>) {
-    let is_child = matches!(options.executor, Some(Place::Spawn(_) | Place::Llvm(_)));
+    let is_child = matches!(
+        options.executor,
+        Some(Place::Spawn(_) | Place::Llvm(_) | Place::Emulated(_))
+    );
     let pid = executor.filter(|_| is_child).and_then(Executor::pid);
     if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
         bystander::stand_aside(pid);

@@ -86,8 +86,13 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let argv0 = argv0.unwrap_or_else(|| file.display().to_string());
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
     let identity = identity::with_arguments(identity, argv0, program_args);
+    let executor = other_process::reach_if_unknown(&options)?;
     let request = Request { options, identity };
-    run(line, &request, &here, Before::default())
+    let before = Before {
+        executor,
+        scratch: None,
+    };
+    run(line, &request, &here, before)
 }
 
 /// `orc-jit run-image FILE NAME ARGS...`, as an [`image`] calls it: its path, and all of its arguments.

@@ -10,6 +10,7 @@ use orc_shared::listed;
 use orc_system::standard_streams;
 
 use super::kept_objects;
+use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
 use super::say;
 
@@ -83,7 +84,7 @@ impl Language {
         let value = std::env::var(variable).unwrap_or_default();
         let words: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
-            vec![default.to_owned()]
+            vec![link_cpu::compiler(default)]
         } else {
             words
         }

@@ -15,6 +15,7 @@ use orc_inputs::library_search;
 use orc_jit::mapped::MapFiles;
 
 use super::image::{self, Contents};
+use super::link_cpu;
 use super::link_line::{InputName, LinkLine};
 use super::sources::{self, Language};
 
@@ -74,7 +75,7 @@ pub(crate) struct Here {
 pub(super) fn c_compiler() -> String {
     let named = std::env::var("CC").ok();
     let named = named.filter(|name| !name.trim().is_empty());
-    named.unwrap_or_else(|| "cc".to_owned())
+    named.unwrap_or_else(|| link_cpu::compiler("cc"))
 }
 
 impl Here {

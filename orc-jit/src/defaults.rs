@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use jit_core::cpu::Architecture;
 use jit_core::error::LinkError;
 use jit_core::name::NameId;
 use jit_core::native::{LibrarySymbol, NativeLibrary};
@@ -22,22 +23,25 @@ pub(crate) const LIBC: &str = "libc.so.6";
 
 /// Shared libraries, in the order in which they are asked: that which most names are found in comes
 /// first. The loader itself defines `__tls_get_addr`.
-pub const DEFAULT_LIBRARIES: &[&str] = &[
-    LIBC,
-    "libm.so.6",
-    "libgcc_s.so.1",
-    "libstdc++.so.6",
-    "ld-linux-x86-64.so.2",
-];
+#[must_use]
+pub const fn default_libraries(cpu: Architecture) -> [&'static str; 5] {
+    let loader = loader(cpu);
+    [LIBC, "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", loader]
+}
 
 /// The default libraries in the order in which a driver names them, which is that of loading.
-pub(crate) const LOADED: &[&str] = &[
-    "libstdc++.so.6",
-    "libm.so.6",
-    "libgcc_s.so.1",
-    LIBC,
-    "ld-linux-x86-64.so.2",
-];
+pub(crate) const fn loaded(cpu: Architecture) -> [&'static str; 5] {
+    let loader = loader(cpu);
+    ["libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", LIBC, loader]
+}
+
+/// The system's loader, which is a library, too.
+const fn loader(cpu: Architecture) -> &'static str {
+    match cpu {
+        Architecture::X86_64 => "ld-linux-x86-64.so.2",
+        Architecture::Aarch64 => "ld-linux-aarch64.so.1",
+    }
+}
 
 /// Static parts of the C library and the compiler.
 const ARCHIVES: &[&str] = &["c", "gcc"];

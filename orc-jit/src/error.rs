@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jit_core::cpu::Architecture;
 use jit_core::error::LinkError;
 use jit_core::object::ObjectError;
 use orc_inputs::format::LibraryError;
@@ -35,6 +36,19 @@ pub enum Error {
         path: Option<PathBuf>,
         /// What went wrong while it was linked or called.
         error: LinkError,
+    },
+    /// What code for another CPU needs is not there.
+    #[error(
+        "there is no {} for {}: `cargo run -p xtask -- cross` makes it; the environment variable \
+         ORC_JIT_TARGETS names the directory that it is looked for in",
+        path.display(),
+        cpu.name()
+    )]
+    NoTarget {
+        /// The CPU.
+        cpu: Architecture,
+        /// The file.
+        path: PathBuf,
     },
     /// A name was asked for as something it is not.
     #[error("`{name}` is not a function: it is {what}")]

@@ -11,6 +11,7 @@ use orc_shared::remote::services::Prepare;
 use orc_shared::remote::token::VARIABLE;
 
 use crate::error::Error;
+use crate::targets;
 
 /// The program that spawned executors run, built with this crate.
 static PROGRAM: &[u8] = include_bytes!(env!("ORC_EXECUTOR"));
@@ -57,7 +58,8 @@ impl Executor {
 
     /// Code runs in an executor that is reached as `place` says: "unix:PATH" and "tcp:HOST:PORT" for
     /// one that listens there, "stdio:COMMAND" for what a command leads to, "ssh:HOST",
-    /// "spawn:PATH" for a child process of that file, "llvm:PATH" for one of LLVM's executor.
+    /// "spawn:PATH" for a child process of that file, "llvm:PATH" for one of LLVM's executor,
+    /// "qemu:CPU" for one of another CPU.
     ///
     /// # Errors
     /// When `place` has another form; when the executor cannot be reached, or is none for this
@@ -253,6 +255,9 @@ impl ExecutorOptions {
         if let (Place::Tcp(_), Some(secret)) = (place, self.secret()) {
             let token = Token::new(&secret);
             launch = launch.token(token.map_err(|error| Error::Place(error.to_string()))?);
+        }
+        if let Place::Emulated(cpu) = place {
+            launch = launch.emulator(targets::emulator(*cpu)?);
         }
         let remote = Arc::new(launch.start(place)?);
         if self.forward_input {

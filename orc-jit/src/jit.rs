@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jit_core::batch::DylibId;
+use jit_core::cpu::Architecture;
 use jit_core::error::LinkError;
 use jit_core::executor::ExecutorControl;
 use jit_core::graph::InputBytes;
@@ -15,7 +16,7 @@ use jit_core::session::{JitLinker, Removal, Session, SessionConfig, Symbol};
 use orc_inputs::archive::Archive;
 use orc_inputs::format::ReadObjects;
 use orc_inputs::input::InputOpener as _;
-use orc_inputs::library_search::{LibrarySearch, SearchError};
+use orc_inputs::library_search::{LibrarySearch, SearchError, compiler_for};
 
 use crate::crash;
 use crate::defaults::{StaticArchives, StaticParts};
@@ -27,6 +28,7 @@ use crate::mapped::MapFiles;
 use crate::needed::{NeededLibraries, ProgramLinker};
 use crate::object_reader::{Files, ObjectReader};
 use crate::platform::{self, AddPasses, Runtime, SessionPlatform};
+use crate::targets;
 
 /// The runtime's archive, built with this crate.
 static RUNTIME: &[u8] = include_bytes!(env!("ORC_RT_ARCHIVE"));
@@ -165,18 +167,23 @@ impl Builder {
         let session = Session::new(config);
         crash::watch(&*executor, &session);
         let loaded = load_runtime_needs(&*executor, self.runtime.as_deref())?;
-        let archive = read_runtime(self.runtime.as_deref(), &names)?;
+        let cpu = executor.architecture();
+        let is_own_cpu = Architecture::of_this_process() == Some(cpu);
+        let path = match self.runtime {
+            None if !is_own_cpu => Some(targets::runtime(cpu)?),
+            path => path,
+        };
+        let archive = read_runtime(path.as_deref(), &names)?;
         let natives = loaded.natives();
         let runtime = Runtime::start(&session, &platform, Arc::new(archive), &natives);
-        let mut search = LibrarySearch::new(platform::formats(), Arc::new(MapFiles));
+        let mut search = LibrarySearch::for_cpu(cpu, platform::formats(), Arc::new(MapFiles));
         for directory in &self.directories {
             search.add_directory(directory);
         }
         // Where the compiler's own libraries are.
-        search.ask_compiler("cc");
+        search.ask_compiler(&compiler_for(cpu, "cc"));
         let search = Arc::new(search);
         let objects = ObjectReader::new(names, &self.wrapped, self.files);
-        let path = self.runtime;
         Ok(Jit(Arc::new(Inner {
             runtime: runtime.map_err(|error| Error::Runtime { path, error })?,
             session,

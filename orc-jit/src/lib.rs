@@ -98,8 +98,9 @@ mod platform;
 mod program;
 mod stubs;
 mod symbolize;
+mod targets;
 
-pub use defaults::DEFAULT_LIBRARIES;
+pub use defaults::default_libraries;
 pub use dylib::{Dylib, Tracker};
 pub use error::Error;
 pub use executor::{Executor, ExecutorOptions, become_executor};

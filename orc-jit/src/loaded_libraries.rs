@@ -26,13 +26,18 @@ pub(crate) struct Loaded {
 pub(crate) struct LoadedLibraries {
     list: Vec<Loaded>,
     by_soname: HashMap<String, usize>,
+    /// Whether their files are another machine's.
+    have_own_files: bool,
 }
 
 impl LoadedLibraries {
     /// Asks the executor, and reads each library's file. What has no file (the kernel's own
     /// library) or no symbols for others (the executable, mostly) is left out.
     pub(crate) fn of(executor: &dyn ExecutorControl) -> Result<Self, ExecutorError> {
-        let mut libraries = Self::default();
+        let mut libraries = Self {
+            have_own_files: executor.has_own_files(),
+            ..Self::default()
+        };
         let formats = platform::formats();
         for loaded in executor.loaded_libraries()? {
             let path = Path::new(&loaded.path);
@@ -60,9 +65,12 @@ impl LoadedLibraries {
     }
 
     /// The loaded library that is this file, if it is loaded: the same name, and the same file behind
-    /// different paths.
+    /// different paths. Where the executor has files of its own, the name has to do.
     pub(crate) fn same_file(&self, library: &dyn NativeLibrary) -> Option<&Loaded> {
         let loaded = &self.list[*self.by_soname.get(library.loader_name())?];
+        if self.have_own_files {
+            return Some(loaded);
+        }
         let resolved = |path: &str| Path::new(path).canonicalize().ok();
         let (own, other) = (loaded.library.path(), library.path());
         let same = own == other || resolved(own)? == resolved(other)?;

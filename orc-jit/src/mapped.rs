@@ -13,7 +13,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -150,11 +150,14 @@ pub struct MapFiles;
 
 impl InputOpener for MapFiles {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
-        // Opening a pipe that nobody writes to would wait for somebody.
-        check_is_regular(&std::fs::metadata(path)?)?;
-        let file = File::open(path)?;
+        // A pipe that nobody writes to would make us wait for somebody. The file is found once: an emulator
+        // looks in other places when it opens one than when it only asks.
+        let mut options = File::options();
+        let options = options
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let file = options.open(path)?;
         let metadata = file.metadata()?;
-        // It may be another file by now.
         check_is_regular(&metadata)?;
         if metadata.len() >= MAP_FROM {
             // SAFETY: the mapping is private and read-only. The file may change under it if somebody

@@ -307,7 +307,9 @@ impl Program {
         let search = search.into();
         _ = self.search.set(search.clone());
         let mut candidates = HashMap::new();
-        for soname in defaults::DEFAULT_LIBRARIES.iter().chain(more) {
+        let cpu = self.jit.0.executor.control().architecture();
+        let (asked, in_order) = (defaults::default_libraries(cpu), defaults::loaded(cpu));
+        for soname in asked.iter().chain(more) {
             let loaded = self.jit.0.loaded.by_soname(soname).cloned();
             let load_bias = loaded.as_ref().map(|loaded| loaded.load_bias);
             let (name, search) = ((*soname).to_owned(), search.clone());
@@ -336,7 +338,7 @@ impl Program {
                 self.jit.0.needed.add(candidate, load_bias);
             }
         }
-        let in_order = more.iter().chain(defaults::LOADED);
+        let in_order = more.iter().chain(&in_order);
         let in_order = in_order.filter_map(|soname| candidates.remove(*soname));
         for (candidate, load_bias) in in_order {
             self.jit.0.needed.add(candidate, load_bias);

@@ -10,6 +10,9 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
     /// The CPU that this process runs on, if code can be linked for it.
     #[must_use]
     pub const fn of_this_process() -> Option<Self> {
@@ -29,6 +32,21 @@ impl Architecture {
             "x86_64" | "amd64" => Some(Self::X86_64),
             "aarch64" | "arm64" => Some(Self::Aarch64),
             _ => None,
+        }
+    }
+
+    /// The CPU of this name, as triples and emulators have it.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cpu| cpu.triple_name() == name)
+    }
+
+    /// Its name in triples, and in the names of emulators.
+    #[must_use]
+    pub const fn triple_name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -36,11 +36,23 @@ fn show(token: &Token, stream: &Stream) -> io::Result<()> {
     Ok(())
 }
 
+/// What runs a program for another CPU on this machine.
+#[derive(Clone, Debug)]
+pub struct Emulator {
+    /// The emulator's command.
+    pub command: OsString,
+    /// Where the other machine's files are, the C library's among them; `None` if the emulator knows.
+    pub root: Option<PathBuf>,
+    /// An `orc-executor` for that CPU.
+    pub program: PathBuf,
+}
+
 /// How to get at an executor.
 #[derive(Default)]
 pub struct Launch {
     program: Option<&'static [u8]>,
     guest: Option<&'static [u8]>,
+    emulator: Option<Emulator>,
     environment: Vec<(OsString, OsString)>,
     options: Vec<OsString>,
     limits: Limits,
@@ -59,6 +71,13 @@ impl Launch {
     #[must_use]
     pub fn guest(mut self, bytes: &'static [u8]) -> Self {
         self.guest = Some(bytes);
+        self
+    }
+
+    /// Executors for another CPU are run by this emulator.
+    #[must_use]
+    pub fn emulator(mut self, emulator: Emulator) -> Self {
+        self.emulator = Some(emulator);
         self
     }
 
@@ -98,7 +117,7 @@ impl Launch {
     /// # Errors
     /// When it cannot be started or reached, or is none for this controller.
     pub fn start(&self, place: &Place) -> ExecutorResult<RemoteExecutor> {
-        let takes_options = matches!(place, Place::Spawn(_) | Place::Ssh(_));
+        let takes_options = matches!(place, Place::Spawn(_) | Place::Ssh(_) | Place::Emulated(_));
         if let (Some(option), false) = (self.options.first(), takes_options) {
             let option = option.display();
             return Err(ExecutorError::failed(format_args!(
@@ -109,6 +128,7 @@ impl Launch {
         let (stream, peer, streams) = match place {
             Place::Spawn(path) => self.spawn(path.as_deref()),
             Place::Llvm(path) => self.llvm(path.as_deref()),
+            Place::Emulated(_) => self.emulate(),
             Place::Unix(path) => unix(path),
             Place::Tcp(address) => self.tcp(address),
             Place::Command(command) => self.command(shell(command), command),
@@ -148,7 +168,6 @@ impl Launch {
     }
 
     fn spawn(&self, path: Option<&Path>) -> io::Result<Started> {
-        let (own, theirs) = child_process::socket_pair()?;
         let program = match (path, self.program) {
             (Some(_), _) => None,
             (None, Some(bytes)) => Some(child_process::program_in_memory(NAME, bytes)?),
@@ -160,19 +179,47 @@ impl Launch {
             (None, None) => Command::new(NAME),
         };
         self.set_variables(&mut command);
+        self.start_child(command).map_err(|error| match program {
+            Some(_) => child_process::not_started(error),
+            None => error,
+        })
+    }
+
+    /// Starts an executor as a child that has one end of a pair of sockets.
+    fn start_child(&self, command: Command) -> io::Result<Started> {
+        let (own, theirs) = child_process::socket_pair()?;
         let sockets = vec![theirs];
         let (child, ()) =
             child_process::spawn_with_sockets(command, sockets, |numbers, command| {
                 command.arg("--fd").arg(numbers[0].to_string());
                 // Behind ours, so that a value that is missing is missed.
                 command.args(&self.options);
-            })
-            .map_err(|error| match program {
-                Some(_) => child_process::not_started(error),
-                None => error,
             })?;
         let peer = Box::new(SpawnedExecutor(child));
         Ok((Stream::Unix(own), peer, Streams::Inherited))
+    }
+
+    fn emulate(&self) -> io::Result<Started> {
+        let emulator = self
+            .emulator
+            .as_ref()
+            .ok_or_else(|| io::Error::other("no emulator is given"))?;
+        let mut command = Command::new(&emulator.command);
+        if let Some(root) = &emulator.root {
+            command.arg("-L").arg(root);
+        }
+        // The emulator is a program of this machine, to whose loader they would mean something.
+        for (name, value) in self.variables() {
+            let mut variable = name.to_owned();
+            variable.push("=");
+            variable.push(value);
+            command.arg("-E").arg(variable);
+        }
+        command.env_remove(VARIABLE).arg(&emulator.program);
+        self.start_child(command).map_err(|error| {
+            let name = emulator.command.display();
+            io::Error::new(error.kind(), format!("{name}: {error}"))
+        })
     }
 
     fn llvm(&self, path: Option<&Path>) -> io::Result<Started> {

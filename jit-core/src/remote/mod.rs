@@ -25,7 +25,7 @@ mod workers;
 pub use child_process::{become_program, end_descendants};
 pub use connection::Limits;
 pub use fuzz::fuzz_messages;
-pub use launch::{Launch, Token};
+pub use launch::{Emulator, Launch, Token};
 pub use place::{PLACES, Place};
 pub use remote_executor::RemoteExecutor;
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::cpu::Architecture;
+
 /// Where an executor is, or is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
@@ -12,6 +14,8 @@ pub enum Place {
     /// A child process of this one: LLVM's executor, at this path or where commands are, with our
     /// services loaded into it.
     Llvm(Option<PathBuf>),
+    /// A child process of this one: an executor for another CPU, in an emulator of it.
+    Emulated(Architecture),
     /// Behind a Unix socket.
     Unix(PathBuf),
     /// Behind a TCP port, "HOST:PORT".
@@ -23,11 +27,10 @@ pub enum Place {
 }
 
 /// What the forms begin with.
-const KINDS: &[&str] = &["spawn", "llvm", "unix", "tcp", "stdio", "ssh"];
+const KINDS: &[&str] = &["spawn", "llvm", "qemu", "unix", "tcp", "stdio", "ssh"];
 
 /// The forms of [`Place`], for messages.
-pub const PLACES: &str =
-    "spawn, spawn:PATH, llvm, llvm:PATH, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST";
+pub const PLACES: &str = "spawn, spawn:PATH, llvm, llvm:PATH, qemu:CPU, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST";
 
 impl FromStr for Place {
     type Err = String;
@@ -45,6 +48,10 @@ impl FromStr for Place {
             ("llvm", None) if rest.is_none() => Ok(Self::Llvm(None)),
             ("llvm", Some(path)) => Ok(Self::Llvm(Some(path.into()))),
             ("llvm", None) => lacks("the path of an llvm-jitlink-executor"),
+            ("qemu", cpu) => match cpu.and_then(Architecture::of_name) {
+                Some(cpu) => Ok(Self::Emulated(cpu)),
+                None => lacks("a CPU that code can be linked for: aarch64 or x86_64"),
+            },
             ("unix", Some(path)) => Ok(Self::Unix(path.into())),
             ("unix", None) => lacks("the path of a socket"),
             ("tcp", Some(address)) if has_port(address) => Ok(Self::Tcp(address.to_owned())),
@@ -79,6 +86,7 @@ impl fmt::Display for Place {
             Self::Spawn(Some(path)) => write!(f, "spawn:{}", path.display()),
             Self::Llvm(None) => f.write_str("llvm"),
             Self::Llvm(Some(path)) => write!(f, "llvm:{}", path.display()),
+            Self::Emulated(cpu) => write!(f, "qemu:{}", cpu.triple_name()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
             Self::Command(command) => write!(f, "stdio:{command}"),
@@ -98,6 +106,7 @@ mod tests {
             "spawn:/bin/orc-executor",
             "llvm",
             "llvm:/usr/bin/llvm-jitlink-executor-22",
+            "qemu:aarch64",
             "unix:/run/orc:1",
             "tcp:[::1]:4000",
             "stdio:docker run -i x orc-executor --stdio",
@@ -111,12 +120,13 @@ mod tests {
     #[test]
     fn what_is_no_place_is_explained() {
         let error = |text: &str| text.parse::<Place>().expect_err(text);
-        assert!(error("Spawn").contains("spawn, spawn:PATH, llvm, llvm:PATH, unix:PATH"));
+        assert!(error("Spawn").contains("spawn, spawn:PATH, llvm, llvm:PATH, qemu:CPU, unix:PATH"));
         assert_eq!(
             error("unix:"),
             "`unix:` must be followed by the path of a socket"
         );
         assert!(error("unix").contains("must be followed by"));
+        assert!(error("qemu:m68k").contains("must be followed by a CPU"));
         assert!(error("spawn:").contains("path of an orc-executor"));
         for text in ["tcp:host", "tcp:host:port", "tcp:", "tcp:h:70000"] {
             assert!(error(text).contains("a host and a port"), "{text}");

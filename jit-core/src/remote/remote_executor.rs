@@ -60,8 +60,11 @@ impl RemoteExecutor {
             max_message: value(setup, values::MAX_MESSAGE).unwrap_or(limits.max_message),
             connection: connection.clone(),
         });
+        let architecture = architecture(setup)?;
+        // An emulator has another machine's files in the places of some of this one's.
+        let is_own_cpu = Architecture::of_this_process() == Some(architecture);
         let own = Self {
-            architecture: architecture(setup)?,
+            architecture,
             capabilities: value::<(u64, u64)>(setup, values::CAPABILITIES)
                 .unwrap_or_default()
                 .into(),
@@ -72,7 +75,7 @@ impl RemoteExecutor {
                 symbol(setup, llvm::DISPATCH_CONTEXT)?,
             ),
             exit_services: symbol(setup, EXIT_SERVICES).unwrap_or(ExecutorAddr::NULL),
-            is_same_host: super::same_files::is_same(setup),
+            is_same_host: is_own_cpu && super::same_files::is_same(setup),
             shares_memory: connection.passes_descriptors()
                 && wanted != Streams::Forwarded
                 && value(setup, values::DESCRIPTORS).unwrap_or(false),

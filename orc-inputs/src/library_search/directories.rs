@@ -21,14 +21,49 @@ const SYSTEM: [&str; 6] = [
 ];
 
 /// The system's directories, in the order of a native `ld`. Those that do not exist cost a failed open
-/// per name.
+/// per name. Libraries of another CPU are in directories of their own.
 pub(super) fn system(architecture: Architecture) -> Vec<PathBuf> {
-    let triple = match architecture {
+    if Architecture::of_this_process().is_none_or(|own| own == architecture) {
+        return below_root(architecture);
+    }
+    let of_compiler = Path::new("/usr").join(triple(architecture)).join("lib");
+    of_cpu(architecture).chain([of_compiler]).collect()
+}
+
+/// The directories of a machine with this CPU.
+pub(super) fn below_root(architecture: Architecture) -> Vec<PathBuf> {
+    let for_all = SYSTEM.iter().map(PathBuf::from);
+    of_cpu(architecture).chain(for_all).collect()
+}
+
+fn of_cpu(architecture: Architecture) -> impl Iterator<Item = PathBuf> {
+    let triple = triple(architecture);
+    OF_CPU.iter().map(move |dir| Path::new(dir).join(triple))
+}
+
+/// The CPU as Debian's directories and cross compilers have it.
+const fn triple(architecture: Architecture) -> &'static str {
+    match architecture {
         Architecture::X86_64 => "x86_64-linux-gnu",
         Architecture::Aarch64 => "aarch64-linux-gnu",
+    }
+}
+
+/// The compiler driver for a CPU that nobody has named, by the last part of its name for this one: `cc`
+/// or `c++`.
+#[must_use]
+pub fn compiler_for(architecture: Architecture, driver: &str) -> String {
+    if Architecture::of_this_process().is_none_or(|own| own == architecture) {
+        return driver.to_owned();
+    }
+    let driver = match driver {
+        "cc" => "gcc",
+        "c++" => "g++",
+        // One compiler for all CPUs.
+        "rustc" => return driver.to_owned(),
+        other => other,
     };
-    let of_cpu = OF_CPU.iter().map(|dir| Path::new(dir).join(triple));
-    of_cpu.chain(SYSTEM.iter().map(PathBuf::from)).collect()
+    format!("{}-{driver}", triple(architecture))
 }
 
 /// The directories that a compiler searches, as it tells them; empty if it cannot be asked. Names

@@ -28,7 +28,7 @@ use crate::input::{InputOpener, is_shortage, printable_path};
 use crate::linker_script::ScriptNames;
 
 pub use self::dependencies::expand_origin;
-pub use self::directories::of_compiler as compiler_directories;
+pub use self::directories::{compiler_for, of_compiler as compiler_directories};
 use self::script::Known;
 
 /// Scripts that name scripts that name scripts: more is a loop.
@@ -148,7 +148,18 @@ impl LibrarySearch {
     /// Searches the system's directories for files of these formats, and opens them with `opener`.
     #[must_use]
     pub fn new(formats: Formats, opener: Arc<dyn InputOpener>) -> Self {
-        let architecture = Architecture::of_this_process().unwrap_or(Architecture::X86_64);
+        let own = Architecture::of_this_process();
+        Self::for_cpu(own.unwrap_or(Architecture::X86_64), formats, opener)
+    }
+
+    /// The same for the libraries of a CPU. Those of another one than this process's are where cross
+    /// compilers have them.
+    #[must_use]
+    pub fn for_cpu(
+        architecture: Architecture,
+        formats: Formats,
+        opener: Arc<dyn InputOpener>,
+    ) -> Self {
         Self {
             architecture,
             formats,
@@ -186,7 +197,10 @@ impl LibrarySearch {
     /// Prefixes the system's directories and the `=` paths (`--sysroot`). Call it first.
     pub fn set_sysroot(&mut self, root: &Path) {
         let below = |dir: &PathBuf| root.join(dir.strip_prefix("/").unwrap_or(dir));
-        self.system = self.system.iter().map(below).collect();
+        self.system = directories::below_root(self.architecture)
+            .iter()
+            .map(below)
+            .collect();
         self.sysroot = Some(root.to_owned());
     }
 
