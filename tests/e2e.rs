@@ -14,7 +14,8 @@ use tests::case::{Case, EXECUTORS, Executor, read_all};
 use tests::compare::{check, orc_jit};
 use tests::conformance;
 use tests::needs::Tests;
-use tests::toolchain::{Compiler, Mode, compilers, families};
+use tests::target::target;
+use tests::toolchain::{Compiler, Mode, compilers, families, mode};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -42,7 +43,7 @@ fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> 
     let mut trials = Vec::new();
     for family in families().into_iter().filter(|family| case.wants(family)) {
         let compiler = compilers().iter().find(|it| it.name == family);
-        for mode in &case.modes {
+        for mode in modes(case) {
             let name = format!("{}::{family}-{}", case.name, mode.name);
             let needs = || {
                 [family]
@@ -61,6 +62,17 @@ fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> 
     trials
 }
 
+/// The modes of a case: those that it asks for, or the target's, if the case makes sense in those at all.
+fn modes(case: &Case) -> Vec<&'static Mode> {
+    let own = target().modes;
+    let all = case.modes.len() > 1;
+    let of_target = own.iter().take(if all { own.len() } else { 1 });
+    match own {
+        [] => case.modes.clone(),
+        _ => of_target.filter_map(|name| mode(name)).collect(),
+    }
+}
+
 /// A trial in each of the executors.
 fn trials_in(
     case: &Case,
@@ -68,7 +80,11 @@ fn trials_in(
     mode: &'static Mode,
     executors: &[&&'static Executor],
 ) -> Vec<(&'static Executor, Trial)> {
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let cache = cache.join(match target().is_here {
+        true => "e2e",
+        false => target().name,
+    });
     // Programs write files where they run: one at a time.
     let place = Arc::new(Mutex::new(None));
     let trial = |executor: &&&'static Executor| {

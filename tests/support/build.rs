@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::case::{Case, Library, Source};
 use crate::command::{Behaviour, Ending, Invocation};
+use crate::target::target;
 use crate::toolchain::{Compiler, Mode};
 
 /// A case that was compiled.
@@ -54,7 +55,8 @@ pub fn build(case: &Case, compiler: &Compiler, mode: &Mode, cache: &Path) -> io:
     builder.compile()?;
     builder.run_build_commands()?;
     builder.link(&inputs)?;
-    let native = program(case, [directory.join("program")]).run_in(&directory)?;
+    let argv = target().program(&directory.join("program"));
+    let native = program(case, argv).run_in(&directory)?;
     write_behaviour(&directory, &native)?;
     Ok(Built {
         inputs,
@@ -100,6 +102,9 @@ fn key(case: &Case, compiler: &Compiler, mode: &Mode) -> u64 {
     )
         .hash(&mut hasher);
     (compiler.name, &compiler.version, mode.compile, mode.link).hash(&mut hasher);
+    if !target().is_here {
+        target().name.hash(&mut hasher);
+    }
     inherited_signals().hash(&mut hasher);
     hasher.finish()
 }
@@ -154,12 +159,13 @@ impl Builder<'_> {
         }
         for archive in &self.case.archives {
             self.run(
-                Invocation::new(["ar", "rcs"]).arg(&archive.file),
+                Invocation::new([&target().tool("ar"), "rcs"]).arg(&archive.file),
                 &self.objects_of(archive),
             )?;
         }
         for library in &self.case.shared {
-            let driver = Invocation::new([self.driver()])
+            let driver = self
+                .call(self.driver())
                 .arg("-shared")
                 .arg(format!("-Wl,-soname,{}", library.file));
             self.run(
@@ -181,7 +187,7 @@ impl Builder<'_> {
             Some((_, "f90")) => PathBuf::from("gfortran"),
             _ => self.compiler.cc.clone(),
         };
-        let mut command = Invocation::new([compiler]).arg("-w").arg("-I.");
+        let mut command = self.call(compiler).arg("-w").arg("-I.");
         // A shared library is what it is in every mode.
         let mode: &[&str] = if in_shared_library {
             &["-fPIC"]
@@ -202,14 +208,19 @@ impl Builder<'_> {
         for command in &self.case.build {
             let mut shell = Invocation::new(["sh", "-ec"]).arg(command);
             let compiler = self.compiler.cc.to_string_lossy().into_owned();
+            let flags = target().flags_of(self.compiler.name).join(" ");
+            let compiler = format!("{compiler} {flags}").trim_end().to_owned();
             shell.env.push(("CC".to_owned(), compiler));
+            for (variable, tool) in [("AR", "ar"), ("LD", "ld"), ("OBJCOPY", "objcopy")] {
+                shell.env.push((variable.to_owned(), target().tool(tool)));
+            }
             self.run(shell, &[])?;
         }
         Ok(())
     }
 
     fn link(&self, inputs: &[String]) -> io::Result<()> {
-        let mut command = Invocation::new([self.driver()]).arg("-w").arg("-pthread");
+        let mut command = self.call(self.driver()).arg("-w").arg("-pthread");
         command
             .argv
             .extend(self.mode.link.iter().map(OsString::from));
@@ -221,6 +232,14 @@ impl Builder<'_> {
             command.arg("-o").arg("program").arg("-Wl,-rpath,$ORIGIN"),
             inputs,
         )
+    }
+
+    /// A call of a compiler.
+    fn call(&self, compiler: PathBuf) -> Invocation {
+        let mut command = Invocation::new([compiler]);
+        let flags = target().flags_of(self.compiler.name);
+        command.argv.extend(flags.iter().map(OsString::from));
+        command
     }
 
     fn driver(&self) -> PathBuf {

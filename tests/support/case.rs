@@ -333,7 +333,7 @@ impl Case {
 pub struct Executor {
     /// Its name.
     pub name: &'static str,
-    /// What makes `orc-jit run` use it.
+    /// What makes `orc-jit run` use it, for programs of this machine.
     pub flags: &'static [&'static str],
 }
 

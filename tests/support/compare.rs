@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use crate::build::{Built, program};
 use crate::case::{Case, Executor};
 use crate::command::{Behaviour, Ending};
+use crate::target::target;
 use crate::workspace::build_command;
 
 /// The `orc-jit` command: `$ORC_JIT`, or this workspace's, which is brought up to date first.
@@ -43,11 +44,9 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
             case.ending
         ));
     }
-    let Some(command) = orc_jit() else {
+    let Some(mut argv) = target().orc_jit_run(executor) else {
         return Ok(());
     };
-    let mut argv: Vec<OsString> = vec![command.into(), "run".into()];
-    argv.extend(executor.flags.iter().map(OsString::from));
     // As the native link: the loader finds libraries beside the program.
     argv.push("-Wl,-rpath,$ORIGIN".into());
     argv.extend(case.jit.iter().chain(&built.inputs).map(OsString::from));

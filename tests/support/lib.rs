@@ -18,6 +18,7 @@ pub mod needs;
 pub mod processes;
 pub mod scratch;
 pub mod source;
+pub mod target;
 pub mod toolchain;
 pub mod workspace;
 

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::in_ci;
+use crate::target::target;
 
 /// A way to compile a program that changes what the linker sees.
 #[derive(Debug)]
@@ -138,14 +139,14 @@ pub fn families() -> Vec<&'static str> {
 pub fn compilers() -> &'static [Compiler] {
     static FOUND: OnceLock<Vec<Compiler>> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let gcc = find_compiler("gcc", &[("gcc", "g++")]);
-        let clang = find_compiler("clang", &[("clang-22", "clang++-22"), ("clang", "clang++")]);
+        let families = target().drivers;
+        let find = |&(name, drivers): &(_, &[_])| find_compiler(name, drivers);
+        let mut found: Vec<_> = families.iter().filter_map(find).collect();
         assert!(
-            !in_ci() || (gcc.is_some() && clang.is_some()),
+            !in_ci() || found.len() == families.len(),
             "CI needs both gcc and clang"
         );
-        let mut found: Vec<_> = [gcc, clang].into_iter().flatten().collect();
-        if found.is_empty() {
+        if found.is_empty() && target().is_here {
             found.extend(find_compiler("cc", &[("cc", "c++")]));
         }
         assert!(!found.is_empty(), "no C++ compiler: install g++ or clang++");
