@@ -2,6 +2,9 @@
 //! the program that runs code in another process, `orc-executor`, also as a library for the process of
 //! LLVM's executor. They are found through the environment variables `ORC_RT_ARCHIVE`, `ORC_EXECUTOR`
 //! and `ORC_EXECUTOR_GUEST` at compile time.
+//!
+//! `ORC_JIT_PREBUILT` may name a directory that has them, as `orc-rt-archive --all` makes it: for a target
+//! whose standard library has to be compiled, this saves compiling it three more times.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +17,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo::rerun-if-changed={}", source.display());
     }
     let out_dir = PathBuf::from(var("OUT_DIR")?);
+    println!("cargo::rerun-if-env-changed=ORC_JIT_PREBUILT");
+    if let Some(directory) = std::env::var_os("ORC_JIT_PREBUILT") {
+        for (variable, file) in EMBEDDED {
+            let path = PathBuf::from(&directory).join(file);
+            println!("cargo::rerun-if-changed={}", path.display());
+            let bytes = std::fs::read(&path)
+                .map_err(|error| format!("ORC_JIT_PREBUILT: {}: {error}", path.display()))?;
+            embed(variable, &out_dir.join(file), &bytes)?;
+        }
+        return Ok(());
+    }
     let request = |directory: &str| -> Result<BuildRequest, String> {
         Ok(BuildRequest {
             cargo: var("CARGO")?.into(),
@@ -36,6 +50,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     embed("ORC_EXECUTOR_GUEST", &path, &guest)?;
     Ok(())
 }
+
+/// The files, and the variables that lead to them.
+const EMBEDDED: [(&str, &str); 3] = [
+    ("ORC_RT_ARCHIVE", "liborc_rt.a"),
+    ("ORC_EXECUTOR", "orc-executor"),
+    ("ORC_EXECUTOR_GUEST", "liborc_executor_guest.so"),
+];
 
 /// Writes a file and tells the compiler where it is.
 fn embed(variable: &str, path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -41,6 +41,26 @@ pub fn run_in<S: AsRef<OsStr>>(
     show_and_run(directory, program.as_ref(), arguments, Stdio::inherit()).map(drop)
 }
 
+/// The same with more variables in its environment.
+///
+/// # Errors
+/// As [`run_in`].
+pub fn run_with<S: AsRef<OsStr>>(
+    variables: &[(String, OsString)],
+    program: impl AsRef<OsStr>,
+    arguments: &[S],
+) -> Result<(), String> {
+    let words = variables.iter().map(|(name, value)| {
+        let mut word = OsString::from(format!("{name}="));
+        word.push(value);
+        word
+    });
+    let rest = arguments.iter().map(|word| word.as_ref().to_owned());
+    let program = [program.as_ref().to_owned()];
+    let words: Vec<OsString> = words.chain(program).chain(rest).collect();
+    run_in(&root(), "env", &words)
+}
+
 /// Shows a command, runs it, and returns what it has printed if `output` is a pipe.
 fn show_and_run<S: AsRef<OsStr>>(
     directory: &Path,

@@ -1,8 +1,10 @@
 //! Tasks that CI and developers run: `cargo run -p xtask -- TASK`.
 
+mod aarch64;
 mod checks;
 mod command;
 mod conformance;
+mod cross;
 mod faults;
 mod fuzz;
 mod runtime;
@@ -52,6 +54,18 @@ const TASKS: &[Task] = &[
         arguments: "[FILTER] [--rounds=N]",
         help: "the benchmarks, beside the linkers that are installed",
         run: checks::bench,
+    },
+    Task {
+        name: "cross",
+        arguments: "",
+        help: "build runtime and executor for AArch64, beside the command that was built here",
+        run: cross::run,
+    },
+    Task {
+        name: "aarch64",
+        arguments: "[smoke | FILTER]",
+        help: "build for AArch64 and test in qemu: the executor's tests, programs end to end",
+        run: aarch64::run,
     },
     Task {
         name: "conformance",

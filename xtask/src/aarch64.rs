@@ -1,0 +1,126 @@
+//! `xtask aarch64`: everything for AArch64, on this machine, in qemu.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::command::{build_command, cargo, run_with, say, target_directory};
+use crate::cross::{self, Toolchain, environment_name};
+
+/// How programs of the target are run.
+const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
+
+/// Tests of the executor that qemu 7.2 does not let pass, and what it does. docs/bugs.md has programs that
+/// show each without this project.
+const QEMU_LACKS: &[(&str, &str)] = &[
+    (
+        "a_limit_of_address_space_makes_ranges_smaller",
+        "RLIMIT_AS is accepted and has no effect",
+    ),
+    (
+        "each_kind_has_its_permissions_at_every_step",
+        "/proc/self/maps shows neighbours as one, with the permissions of the first",
+    ),
+    (
+        "memory_is_mapped_from_sealed_files",
+        "the kernel shows the emulator's mappings, in which no code is executable",
+    ),
+    (
+        "frames_that_lead_nowhere_end_the_list",
+        "it aborts when a fault's record is sent again (rt_tgsigqueueinfo)",
+    ),
+    (
+        "the_process_takes_the_programs_name",
+        "PR_SET_MM is unknown, so the kernel shows the start as it was",
+    ),
+    (
+        "libraries_imports_and_files",
+        "the same, for /proc/PID/cmdline",
+    ),
+];
+
+/// Programs that a short run is made of.
+const SMOKE: &str = "basic/";
+
+/// Builds and runs all; with `smoke`, a few programs in an executor that is emulated; with another argument,
+/// programs with that in their names.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let toolchain = Toolchain::find()?;
+    let filter = arguments.first().map(String::as_str);
+    if filter == Some("smoke") {
+        cross::build(&toolchain, false)?;
+        return programs(None, &[SMOKE, "--skip", "in-process"]);
+    }
+    cross::build(&toolchain, true)?;
+    if filter.is_none() {
+        executor_tests(&toolchain)?;
+    }
+    let emulated = emulated_command(&toolchain)?;
+    programs(Some(emulated), &filter.into_iter().collect::<Vec<_>>())
+}
+
+/// Where programs for the target are built.
+fn own_directory() -> PathBuf {
+    target_directory().join("aarch64")
+}
+
+/// The tests of `orc-target-process`, themselves programs of the target.
+fn executor_tests(toolchain: &Toolchain) -> Result<(), String> {
+    let mut variables = toolchain.variables();
+    let runner = format!("CARGO_TARGET_{}_RUNNER", environment_name());
+    variables.extend(
+        [
+            (runner.as_str(), RUNNER),
+            ("ORC_TEST_RUNNER", RUNNER),
+            ("CC", "aarch64-linux-gnu-gcc"),
+            ("CXX", "aarch64-linux-gnu-g++"),
+            ("NM", "aarch64-linux-gnu-nm"),
+        ]
+        .map(|(name, value)| (name.to_owned(), OsString::from(value))),
+    );
+    let mut arguments = vec!["test", "--package", "orc-target-process"];
+    arguments.extend(toolchain.arguments());
+    let directory = own_directory();
+    let directory = directory.to_string_lossy();
+    arguments.extend([
+        "--target-dir",
+        &directory,
+        "--no-fail-fast",
+        "--tests",
+        "--",
+    ]);
+    for (test, reason) in QEMU_LACKS {
+        say(&format!("left out: {test}: {reason}\n"))?;
+        arguments.extend(["--skip", test]);
+    }
+    run_with(&variables, &toolchain.cargo, &arguments)
+}
+
+/// Builds an `orc-jit` for the target.
+fn emulated_command(toolchain: &Toolchain) -> Result<PathBuf, String> {
+    let mut variables = toolchain.variables();
+    variables.push(("ORC_JIT_PREBUILT".to_owned(), cross::directory().into()));
+    let directory = own_directory();
+    let mut arguments = vec!["build", "--package", "orc-jit-command"];
+    arguments.extend(toolchain.arguments());
+    let name = directory.to_string_lossy();
+    arguments.extend(["--target-dir", &name]);
+    run_with(&variables, &toolchain.cargo, &arguments)?;
+    Ok(directory.join(cross::TARGET).join("debug/orc-jit"))
+}
+
+/// The end-to-end tests: in the process of an `orc-jit` that is emulated as a whole, and in an executor that
+/// is, driven by the `orc-jit` of this machine.
+fn programs(emulated: Option<PathBuf>, filter: &[&str]) -> Result<(), String> {
+    let command = build_command("orc-jit-command", "orc-jit")?;
+    let targets = cross::directory();
+    let targets = targets.parent().unwrap_or(&targets).to_owned();
+    let mut variables: Vec<(String, OsString)> = vec![
+        ("ORC_TEST_TARGET".to_owned(), "aarch64".into()),
+        ("ORC_JIT".to_owned(), command.into()),
+        ("ORC_JIT_TARGETS".to_owned(), targets.into()),
+    ];
+    variables.extend(emulated.map(|it| ("ORC_TEST_TARGET_JIT".to_owned(), it.into())));
+    let mut arguments = vec!["test", "--package", "tests", "--test", "e2e", "--"];
+    arguments.extend(filter);
+    run_with(&variables, cargo(), &arguments)
+}
