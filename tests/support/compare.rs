@@ -51,7 +51,8 @@ pub fn check(case: &Case, built: &Built, executor: &Executor) -> Result<(), Stri
     argv.push("-Wl,-rpath,$ORIGIN".into());
     argv.extend(case.jit.iter().chain(&built.inputs).map(OsString::from));
     argv.push("--".into());
-    let invocation = program(case, argv);
+    let mut invocation = program(case, argv);
+    invocation.env.extend(target().compilers());
     let jit = invocation
         .run_in(&built.directory)
         .map_err(|error| error.to_string())?;

@@ -96,6 +96,17 @@ impl Target {
         runner.chain([path.as_os_str().to_owned()]).collect()
     }
 
+    /// Variables that lead an emulated `orc-jit` to compilers for this target: to it, those of the machine that
+    /// it seems to run on are the usual ones.
+    pub fn compilers(&self) -> Vec<(String, String)> {
+        let (_, drivers) = self.drivers[0];
+        let variables = [("CC", drivers[0].0), ("CXX", drivers[0].1)];
+        let variables = variables.iter().filter(|_| !self.is_here);
+        variables
+            .map(|&(name, driver)| (name.to_owned(), driver.to_owned()))
+            .collect()
+    }
+
     /// The name of a tool for its objects (`ar`, `ld`).
     pub fn tool(&self, name: &str) -> String {
         format!("{}{name}", self.tool_prefix)
