@@ -41,6 +41,7 @@ fn main() -> ExitCode {
 /// One trial per compiler, mode and executor; `tests` takes those that lack something.
 fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> {
     let mut trials = Vec::new();
+    let every_lazy = std::env::var_os("ORC_TEST_EVERY_LAZY").is_some();
     for family in families().into_iter().filter(|family| case.wants(family)) {
         let compiler = compilers().iter().find(|it| it.name == family);
         for mode in modes(case) {
@@ -53,7 +54,11 @@ fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> 
             let can_run = |executor: &&&'static Executor| {
                 tests.can_run(&format!("{name}::{}", executor.name), needs())
             };
-            let executors: Vec<_> = case.executors.iter().filter(can_run).collect();
+            // Lazily in one mode, unless all are asked for.
+            let lazy = every_lazy || (family == "gcc" && mode.name == "default");
+            let wanted = |executor: &&&'static Executor| lazy || !executor.is_lazy();
+            let executors = case.executors.iter().filter(wanted);
+            let executors: Vec<_> = executors.filter(can_run).collect();
             if let Some(compiler) = compiler {
                 trials.extend(trials_in(case, compiler, mode, &executors));
             }

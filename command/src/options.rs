@@ -61,6 +61,11 @@ pub struct RunOptions {
     #[arg(long)]
     pub timings: bool,
 
+    /// Link functions when they are first called: faster to start, for big programs that call little of
+    /// themselves
+    #[arg(long)]
+    pub lazy: bool,
+
     /// Link everything, but run nothing, no library's constructor either
     #[arg(long)]
     pub no_exec: bool,

@@ -263,6 +263,9 @@ fn link(
     let program = program.map_err(Stopped::Command)?;
     use_default_libraries(&program, line, search, &languages)
         .map_err(|error| Stopped::Command(error.into()))?;
+    if request.options.lazy {
+        program.link_lazily();
+    }
     // The name is data of the C library, which the program may take a copy of.
     jit.session().executor().set_program(&identity);
     timings.done("read symbol tables");

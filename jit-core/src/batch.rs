@@ -31,6 +31,9 @@ pub struct BatchUnit {
     pub object: Arc<dyn ObjectFile>,
     /// Which of its definitions are in force.
     pub claims: Claims,
+    /// Symbols of its graph that have stubs, and the names of these: whatever in it takes such a symbol's
+    /// address means the stub.
+    pub stubs: Vec<(SymbolId, NameId)>,
 }
 
 /// How a batch meets the process's libraries.

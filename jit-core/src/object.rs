@@ -128,6 +128,14 @@ pub trait ObjectFile: Send + Sync {
     /// When the object is malformed or uses something unsupported, naming section and symbol.
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError>;
 
+    /// Whether it can be linked when one of its functions is first called, and nobody notices: nothing of it
+    /// has to be in the program beside its functions and what these refer to. That is so if it has no
+    /// initializers or finalizers, adds to no section whose bounds can be asked for, and needs no certain
+    /// place. Asked in lazy dylibs only.
+    fn can_wait(&self) -> bool {
+        false
+    }
+
     /// Hears where its definitions are, in the order of [`ObjectInterface::definitions`], before any code
     /// of the link can run. The link may still fail.
     fn placed(&self, addresses: &[ExecutorAddr]) {

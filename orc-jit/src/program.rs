@@ -385,6 +385,12 @@ impl Program {
         assignments.unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has functions linked when they are first called; see
+    /// [`link_lazily`](jit_core::session::Dylib::link_lazily). To be said before [`Self::link`].
+    pub fn link_lazily(&self) {
+        self.dylib.link_lazily();
+    }
+
     /// Links the program and enters it into the process: its libraries are loaded and bound. What
     /// is missing is returned where [`ProgramSettings::undefined`] says that it may be.
     ///

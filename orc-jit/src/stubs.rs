@@ -59,6 +59,14 @@ impl Tracker {
 }
 
 impl Dylib {
+    /// Links functions of this dylib when they are first called, from now on: those of objects, of archives' members, and
+    /// of materializers. All else is as before: missing symbols are reported, and initializers run, when
+    /// they would be otherwise; the address of a function is the same before and after its first call. A call
+    /// whose function cannot be linked ends the process with the reason.
+    pub fn link_lazily(&self) {
+        self.session_dylib().link_lazily();
+    }
+
     /// Leads functions that were added as lazy or redirectable to other code, all in one step: a thread
     /// that has entered new code gets into no old code by calling one of them. Calls that are under way go
     /// on in the old code.

@@ -9,6 +9,9 @@ use orc_jit::{
     Dylib, Error, Jit, Materializer, ObjectReader, Removal, Responsibility, Symbol, Tracker,
 };
 
+#[path = "lazy/dylibs.rs"]
+mod dylibs;
+
 struct Fixture {
     scratch: tempfile::TempDir,
     jit: Jit,

@@ -337,6 +337,14 @@ pub struct Executor {
     pub flags: &'static [&'static str],
 }
 
+impl Executor {
+    /// Whether functions are linked there when they are first called.
+    #[must_use]
+    pub fn is_lazy(&self) -> bool {
+        self.flags.contains(&"--lazy")
+    }
+}
+
 /// All of them.
 pub const EXECUTORS: &[Executor] = &[
     Executor {
@@ -346,6 +354,15 @@ pub const EXECUTORS: &[Executor] = &[
     Executor {
         name: "spawn",
         flags: &["--executor=spawn"],
+    },
+    // Functions are linked when they are first called.
+    Executor {
+        name: "lazy",
+        flags: &["--lazy"],
+    },
+    Executor {
+        name: "lazy-spawn",
+        flags: &["--lazy", "--executor=spawn"],
     },
 ];
 

@@ -161,7 +161,7 @@ impl Row {
         }
         Ok(Self {
             name: name.to_owned(),
-            executors: EXECUTORS.iter().collect(),
+            executors: EXECUTORS.iter().filter(|it| !it.is_lazy()).collect(),
             driver: driver.to_owned(),
             arguments,
             ours: String::new(),

@@ -155,6 +155,8 @@ pub struct KindFacts {
     pub direct: bool,
     /// Whether it goes through a table entry or a stub, which can hold what the loader finds.
     pub through_table: bool,
+    /// Whether it is a call or a jump, which does not care for what else its target's address is.
+    pub is_branch: bool,
     /// Whether code with it takes its targets to be thread-locals of one module.
     pub in_one_module: bool,
     /// How far away the target may be.

@@ -5,6 +5,7 @@
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
+use super::lead_to_stubs::lead_to_stubs;
 use super::state::{FrameBlock, Group, Link, Part, join_errors};
 use crate::batch::BatchUnit;
 use crate::cpu::{Cpu, KindGroup, Kinds};
@@ -23,6 +24,7 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
         let mut graph = unit.object.build_graph(&unit.claims)?;
         graph.apply(&unit.claims);
+        lead_to_stubs::<C>(&mut graph, &unit.stubs);
         for pass in passes.get(&unit.dylib).iter().flat_map(|p| &p.pre_prune) {
             pass(&mut graph)?;
         }

@@ -23,6 +23,7 @@
 
 // What all steps use.
 mod context;
+mod lead_to_stubs;
 mod linker_part;
 mod output_sections;
 mod parallel;

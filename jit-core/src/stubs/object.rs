@@ -17,9 +17,10 @@ use crate::object::{
     Claims, Definition, Linkage, ObjectError, ObjectFile, ObjectInterface, Reference, Scope,
     SymbolKind,
 };
+use crate::platform::{LinkerSection, Platform};
 
 /// The runtime's function that trampolines call.
-const REENTER: &[u8] = b"__orc_rt_reenter";
+pub(crate) const REENTER: &[u8] = b"__orc_rt_reenter";
 
 /// The blocks, each in a section of its own number.
 const STUBS: BlockId = BlockId(0);
@@ -29,8 +30,10 @@ const POINTERS: BlockId = BlockId(2);
 /// A function that gets a stub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StubName {
-    /// Its name.
+    /// The stub's name.
     pub name: NameId,
+    /// The name for backtraces.
+    pub shown: NameId,
     /// How it competes with other definitions.
     pub linkage: Linkage,
     /// Who sees it.
@@ -44,6 +47,17 @@ pub struct StubSections {
     pub code: NameId,
     /// Writable data.
     pub data: NameId,
+}
+
+impl StubSections {
+    /// As the format names them.
+    pub(crate) fn new(platform: &dyn Platform, names: &NameTable) -> Self {
+        let name = |section| names.intern(platform.section_name(section).as_bytes());
+        Self {
+            code: name(LinkerSection::Code),
+            data: name(LinkerSection::Data),
+        }
+    }
 }
 
 /// Stubs as an object. Its definitions are the functions, in order; then the first pointer and the
@@ -116,7 +130,7 @@ impl StubsObject {
         let mut starts = Vec::with_capacity(stubs.len());
         for stub in stubs {
             starts.push(strings.len() as u32);
-            strings.extend_from_slice(&names.bytes(stub.name));
+            strings.extend_from_slice(&names.bytes(stub.shown));
             strings.push(0);
         }
         Self {
@@ -154,18 +168,14 @@ impl ObjectFile for StubsObject {
         self.calls.add(&self.set);
     }
 
-    fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {
-        Ok(self.architecture.run(BuildGraph {
-            object: self,
-            claims,
-        }))
+    fn build_graph(&self, _: &Claims) -> Result<LinkGraph, ObjectError> {
+        Ok(self.architecture.run(BuildGraph { object: self }))
     }
 }
 
 /// Builds the graph with the code of a CPU.
 struct BuildGraph<'a> {
     object: &'a StubsObject,
-    claims: &'a Claims,
 }
 
 impl ForCpu for BuildGraph<'_> {
@@ -239,14 +249,9 @@ impl BuildGraph<'_> {
                 index if index == count => (POINTERS, 0),
                 _ => (TRAMPOLINES, 0),
             };
-            let lost = self.claims.lost_symbols.contains(&definition.symbol);
-            let target = match lost {
-                true => Target::External,
-                false => Target::Defined { block, offset },
-            };
             Symbol {
                 name: Some(definition.name),
-                target,
+                target: Target::Defined { block, offset },
                 size: if block == STUBS { stub_size } else { 0 },
                 scope: definition.scope,
                 kind: definition.kind,

@@ -1,8 +1,11 @@
 //! The stubs of one object: what is behind each, and where they are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::cpu::{Architecture, Cpu, ForCpu};
 use crate::executor::{ExecutorControl, ExecutorResult};
 use crate::ids::{DylibId, TrackerId};
 use crate::name::NameId;
@@ -16,6 +19,10 @@ pub struct StubSet {
     pub(crate) tracker: TrackerId,
     /// Where a call goes on whose function cannot be linked; the process ends if there is none.
     pub(crate) on_failure: Option<Bound>,
+    /// The functions of a lazy dylib among them.
+    pub(crate) functions: Box<[NameId]>,
+    /// Whether its functions were removed: what is not linked cannot be any more.
+    is_removed: AtomicBool,
     /// Size of a trampoline in bytes.
     trampoline_size: u64,
     state: Mutex<StubState>,
@@ -39,6 +46,8 @@ struct Places {
 pub(crate) enum Behind {
     /// A name that is looked up at the first call.
     Name(DylibId, NameId),
+    /// The function of that name in a lazy dylib, which stubs stand for.
+    InForce(DylibId, NameId),
     /// Code.
     Code(Bound),
 }
@@ -66,7 +75,7 @@ impl Behind {
     pub(crate) fn code(&self) -> Option<Bound> {
         match self {
             Self::Code(bound) => Some(*bound),
-            Self::Name(..) => None,
+            Self::Name(..) | Self::InForce(..) => None,
         }
     }
 }
@@ -75,14 +84,20 @@ impl StubSet {
     /// Stubs that have no place yet.
     pub(crate) fn new(
         tracker: TrackerId,
-        trampoline_size: u64,
+        architecture: Architecture,
         behind: Vec<Behind>,
         on_failure: Option<Bound>,
     ) -> Self {
+        let functions = behind.iter().filter_map(|behind| match behind {
+            Behind::InForce(_, name) => Some(*name),
+            Behind::Name(..) | Behind::Code(_) => None,
+        });
         Self {
             tracker,
+            functions: functions.collect(),
             on_failure,
-            trampoline_size,
+            is_removed: AtomicBool::new(false),
+            trampoline_size: architecture.run(TrampolineSize),
             state: Mutex::new(StubState {
                 places: None,
                 behind,
@@ -152,6 +167,16 @@ impl StubSet {
         }
     }
 
+    /// Its functions are removed, though their memory may stay for a while.
+    pub(crate) fn remove(&self) {
+        self.is_removed.store(true, Ordering::Release);
+    }
+
+    /// Whether its functions were removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::Acquire)
+    }
+
     /// Its state, for whoever changes several sets at a time. Calls of its functions that go through
     /// trampolines wait meanwhile.
     pub(crate) fn lock(&self) -> MutexGuard<'_, StubState> {
@@ -191,5 +216,16 @@ impl StubState {
             true => Ok(()),
             false => executor.write_pointers(&pointers),
         }
+    }
+}
+
+/// Asks a CPU for the size of a trampoline, in bytes.
+struct TrampolineSize;
+
+impl ForCpu for TrampolineSize {
+    type Output = u64;
+
+    fn run<C: Cpu>(self) -> u64 {
+        C::TRAMPOLINE.code.len() as u64
     }
 }

@@ -12,6 +12,7 @@
 
 mod blocks;
 mod build;
+mod can_wait;
 mod check;
 pub(crate) mod content;
 mod describe;
@@ -170,6 +171,10 @@ impl ObjectFile for ElfObject {
 
     fn uses(&self, names: &[NameId]) -> Vec<bool> {
         uses::of(self, names)
+    }
+
+    fn can_wait(&self) -> bool {
+        can_wait::of(self)
     }
 
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {

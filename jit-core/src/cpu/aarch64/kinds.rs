@@ -404,6 +404,7 @@ impl Kind {
                     | Kind::GotLiteral19
                     | Kind::GotDelta32
             ),
+            is_branch: matches!(self, Kind::Branch26),
             in_one_module: false,
             reach: match (row.value, row.fits) {
                 (Value::Delta | Value::PageDelta, Fits::Signed(bits) | Fits::Either(bits)) => {

@@ -276,6 +276,7 @@ impl Kind {
             needs_low,
             direct: needs_low || (is_fixup && matches!(value, Value::Delta) && width < 8),
             through_table: matches!(value, Value::Branch | Value::Entry),
+            is_branch: matches!(value, Value::Branch),
             in_one_module: matches!(value, Value::LocalDynamic | Value::ModuleOffset),
             reach: match has_place && width < 8 {
                 true => Reach::Bits(8 * width),

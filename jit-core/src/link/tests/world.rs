@@ -243,6 +243,7 @@ impl World {
                 dylib: *dylib,
                 tracker: *tracker,
                 object: Arc::new(object.clone()),
+                stubs: Vec::new(),
                 claims: Claims::default(),
             };
         let names = &self.names;

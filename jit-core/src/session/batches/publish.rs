@@ -254,7 +254,7 @@ impl State {
         let unit = &mut self.units[id];
         unit.state = UnitState::NeverSearched;
         unit.addresses = Vec::new();
-        let (tracker, replaces) = (unit.tracker, unit.replaces);
+        let (tracker, replaces, is_of_batch) = (unit.tracker, unit.replaces, unit.is_of_batch);
         let mut removed = false;
         if let Some(tracker) = self.trackers.get_mut(&tracker) {
             tracker.busy -= 1;
@@ -265,6 +265,8 @@ impl State {
             self.release_if_unused(tracker, deferred);
         } else if let Some(client) = replaces {
             self.take_back(id, client, deferred);
+        } else if is_of_batch {
+            self.withdraw(id, deferred);
         }
     }
 

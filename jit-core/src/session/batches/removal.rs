@@ -73,6 +73,7 @@ impl State {
             _ => return,
         };
         tracker.removed = true;
+        tracker.stubs.values().for_each(|stubs| stubs.remove());
         let dylib = tracker.dylib;
         let units = std::mem::take(&mut tracker.units);
         let providers = std::mem::take(&mut tracker.providers);
@@ -182,6 +183,12 @@ impl State {
         let dylib = self.dylibs.get_mut(unit.dylib);
         dylib.units.remove(&unit.rank);
         dylib.initializers.remove(&unit.rank);
+        let tracker = self.trackers.get(&unit.tracker);
+        if let Some(stubs) = tracker.and_then(|tracker| tracker.stubs.get(&id)) {
+            for function in &stubs.functions {
+                dylib.stubs.remove(function);
+            }
+        }
         if let Some((archive, member)) = unit.pulled
             && let Some(archive) = dylib.archives.get_mut(&archive)
         {
@@ -225,18 +232,30 @@ impl State {
         client: UnitId,
         deferred: &mut DeferredCalls,
     ) {
-        let (dylib, tracker) = (self.units[object].dylib, self.units[object].tracker);
-        let mut forgotten = Forgotten::default();
-        self.forget_unit(object, &mut forgotten);
-        if let Some(tracker) = self.trackers.get_mut(&tracker)
-            && let Some(at) = tracker.units.iter().rposition(|u| *u == object)
-        {
-            tracker.units.swap_remove(at);
-        }
-        self.free_unit(object, deferred);
+        let dylib = self.units[object].dylib;
+        let forgotten = self.withdraw(object, deferred);
         let state = self.dylibs.get_mut(dylib);
         state.table.merge(&mut self.units, client, None);
         self.repair(dylib, &forgotten);
+    }
+
+    /// Takes a unit out of its dylib and its tracker.
+    pub(in crate::session) fn withdraw(
+        &mut self,
+        id: UnitId,
+        deferred: &mut DeferredCalls,
+    ) -> Forgotten {
+        let tracker = self.units[id].tracker;
+        let mut forgotten = Forgotten::default();
+        self.forget_unit(id, &mut forgotten);
+        if let Some(tracker) = self.trackers.get_mut(&tracker) {
+            if let Some(at) = tracker.units.iter().rposition(|unit| *unit == id) {
+                tracker.units.swap_remove(at);
+            }
+            tracker.stubs.remove(&id);
+        }
+        self.free_unit(id, deferred);
+        forgotten
     }
 
     /// Gives back the memory of `id` and of what only it used, if all were removed and nobody uses

@@ -27,6 +27,18 @@ thread_local! {
     static UNWOUND: RefCell<Vec<Box<Unwound>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Asks or changes [`WITHIN`]. Lazy functions are called at a thread's end, too, when its thread-locals are gone: the
+/// thread is within nothing then.
+fn within<R>(work: impl FnOnce(&mut Vec<Within>) -> R) -> R {
+    let mut work = Some(work);
+    let done = WITHIN.try_with(|all| work.take().map(|work| work(&mut all.borrow_mut())));
+    match (done, work) {
+        (Ok(Some(done)), _) => done,
+        (_, Some(work)) => work(&mut Vec::new()),
+        (_, None) => unreachable!("the work is done in one of the two ways"),
+    }
+}
+
 /// Fails a batch, given what became of who should have ended it.
 type Unwound = dyn FnOnce(&Arc<Inner>, String);
 
@@ -52,7 +64,7 @@ pub(in crate::session) struct WithinBatch;
 impl WithinBatch {
     pub(in crate::session) fn new(session: &Arc<Inner>, batch: BatchKey, is_client: bool) -> Self {
         let session = Arc::as_ptr(session).addr();
-        WITHIN.with_borrow_mut(|all| {
+        within(|all| {
             all.push(Within {
                 session,
                 batch,
@@ -65,7 +77,7 @@ impl WithinBatch {
 
 impl Drop for WithinBatch {
     fn drop(&mut self) {
-        WITHIN.with_borrow_mut(Vec::pop);
+        within(|all| _ = all.pop());
     }
 }
 
@@ -109,7 +121,7 @@ impl Inner {
     ) {
         let session = Arc::as_ptr(self).addr();
         let is_ours = |w: &Within| w.session == session && w.batch == batch;
-        if std::thread::panicking() && WITHIN.with_borrow(|all| all.iter().any(is_ours)) {
+        if std::thread::panicking() && within(|all| all.iter().any(is_ours)) {
             let fail = move |session: &Arc<Self>, text| session.fail(batch, error(Some(text)));
             UNWOUND.with_borrow_mut(|unwound| unwound.push(Box::new(fail)));
         } else {
@@ -135,7 +147,7 @@ impl Inner {
     /// Runs what an inline dispatcher holds for this thread. Not from within a task: the outermost
     /// call runs it all, so that chains of materializers do not grow the stack.
     pub(in crate::session) fn run_own_tasks(&self) {
-        if WITHIN.with_borrow(Vec::is_empty) {
+        if within(|all| all.is_empty()) {
             while self.dispatcher.run_one() {}
         }
     }
@@ -171,7 +183,7 @@ impl Inner {
     /// Whether this thread is in the middle of forming or linking one of the batches.
     fn is_within(self: &Arc<Self>, batches: &IdSet<BatchKey>) -> bool {
         let session = Arc::as_ptr(self).addr();
-        WITHIN.with_borrow(|all| {
+        within(|all| {
             all.iter().any(|within| {
                 within.session == session && !within.is_client && batches.contains(&within.batch)
             })

@@ -18,6 +18,7 @@ use crate::session::handles::materializer::Promise;
 use crate::session::lookup::resolve::{Extra, Need, Request, Resolver};
 use crate::session::tables::ids::IdSet;
 use crate::session::tables::state::Native;
+use crate::session::tables::unit::UnitState;
 
 /// What a lookup asks for, beside the names.
 #[derive(Clone, Debug, Default)]
@@ -309,6 +310,37 @@ impl Dylib {
             program: Some(options.link),
             roots: options.drop_unreachable.then_some(roots),
             undefined_allowed: options.undefined_allowed,
+            bodies: true,
+        })
+    }
+
+    /// Links functions of this dylib when they are first called, from now on; everything else as before: names
+    /// are resolved, archives' members pulled, missing symbols reported, data and what has initializers
+    /// linked when they would be otherwise. What was linked already stays as it is.
+    pub fn link_lazily(&self) {
+        let mut state = self.session.state.lock();
+        state.dylib_mut(self.id).is_lazy = true;
+        state.has_lazy = true;
+    }
+
+    /// The objects that wait for a first call of one of their functions, by name, in link order.
+    #[must_use]
+    pub fn waiting_objects(&self) -> Vec<String> {
+        let state = self.session.state.lock();
+        let units = state.dylib(self.id).units.values();
+        let waiting = units.map(|unit| &state.units[*unit]);
+        waiting
+            .filter(|unit| unit.waits && unit.state == UnitState::NeverSearched)
+            .map(|unit| unit.source.name())
+            .collect()
+    }
+
+    /// Links a function that a stub stands for, and gives the function itself.
+    pub(in crate::session) fn link_body(&self, name: NameId) -> Result<Vec<Symbol>, LinkError> {
+        let options = LookupOptions::default();
+        self.wait(Request {
+            bodies: true,
+            ..self.request(&[name], &options)
         })
     }
 
@@ -331,6 +363,7 @@ impl Dylib {
             program: None,
             roots: None,
             undefined_allowed: options.undefined_allowed,
+            bodies: false,
         }
     }
 

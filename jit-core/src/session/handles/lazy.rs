@@ -8,11 +8,9 @@ use orc_shared::ExecutorAddr;
 
 use super::add::Reexport;
 use super::definitions::{CodeGuard, Dylib, Inner, Session, Symbol, Tracker};
-use crate::cpu::{Cpu, ForCpu};
 use crate::error::LinkError;
-use crate::ids::{TrackerId, UnitId};
+use crate::ids::{DylibId, TrackerId, UnitId};
 use crate::name::NameId;
-use crate::platform::LinkerSection;
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::tables::unit::Source;
 use crate::symbol::{Linkage, Scope};
@@ -96,6 +94,7 @@ impl Tracker {
         let architecture = self.session.executor.architecture();
         let names = stubs.iter().map(|(name, linkage, _)| StubName {
             name: *name,
+            shown: *name,
             linkage: *linkage,
             scope: Scope::Default,
         });
@@ -106,23 +105,11 @@ impl Tracker {
             .filter_map(Behind::code)
             .chain(on_failure)
             .collect();
-        let set = Arc::new(StubSet::new(
-            self.id,
-            architecture.run(TrampolineSize),
-            behind,
-            on_failure,
-        ));
-        let section = |section| {
-            let name = self.session.platform.section_name(section);
-            self.session.names.intern(name.as_bytes())
-        };
+        let set = Arc::new(StubSet::new(self.id, architecture, behind, on_failure));
         let object = StubsObject::new(
             &self.session.names,
             architecture,
-            StubSections {
-                code: section(LinkerSection::Code),
-                data: section(LinkerSection::Data),
-            },
+            StubSections::new(&*self.session.platform, &self.session.names),
             &names,
             set.clone(),
             self.session.lazy_calls.clone(),
@@ -298,22 +285,41 @@ impl Session {
         let executor = &*self.0.executor;
         let name = |name: NameId| self.0.names.readable(name);
         let behind = set.behind(index, executor);
-        let (dylib, body) = match behind.map_err(|error| error.to_string())? {
+        let (body, found) = match behind.map_err(|error| error.to_string())? {
             Some(Behind::Code(bound)) => return Ok(bound.addr),
-            Some(Behind::Name(dylib, body)) => (dylib, body),
+            Some(Behind::Name(dylib, body)) => {
+                let dylib = self.dylib(dylib);
+                let found = dylib.lookup(&[body]).and_then(|symbols| {
+                    initialize(&dylib)?;
+                    Ok(symbols)
+                });
+                (body, found)
+            }
+            // Objects with initializers do not wait, so there is nothing to initialize.
+            Some(Behind::InForce(dylib, body)) => (body, self.body_of(&set, dylib, body)),
             None => return Err("it is none of a function".into()),
         };
-        let dylib = self.dylib(dylib);
-        let found = dylib.lookup(&[body]).and_then(|symbols| {
-            initialize(&dylib)?;
-            Ok(symbols)
-        });
         let outcome = found.and_then(|symbols| self.lead(&set, index, symbols.first()));
         outcome.or_else(|error| {
             (self.0.on_error)(&error);
             let handler = set.on_failure.map(|handler| handler.addr);
             handler.ok_or_else(|| format!("{} cannot be linked: {error}", name(body)))
         })
+    }
+
+    /// Links a function of a lazy dylib.
+    fn body_of(
+        &self,
+        set: &StubSet,
+        dylib: DylibId,
+        body: NameId,
+    ) -> Result<Vec<Symbol>, LinkError> {
+        if set.is_removed() {
+            return Err(LinkError::Removed {
+                what: format!("{}, before its first call,", self.0.names.readable(body)),
+            });
+        }
+        self.dylib(dylib).link_body(body)
     }
 
     /// Leads a stub to what was looked up for it.
@@ -362,16 +368,5 @@ impl Bound {
             addr: symbol.addr(),
             tracker: symbol.guard().map(CodeGuard::tracker),
         }
-    }
-}
-
-/// Asks a CPU for the size of a trampoline, in bytes.
-struct TrampolineSize;
-
-impl ForCpu for TrampolineSize {
-    type Output = u64;
-
-    fn run<C: Cpu>(self) -> u64 {
-        C::TRAMPOLINE.code.len() as u64
     }
 }

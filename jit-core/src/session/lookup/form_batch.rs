@@ -7,15 +7,17 @@ use crate::error::LinkError;
 use crate::name::NameId;
 use crate::object::SymbolKind;
 
+use crate::graph::SymbolId;
 use crate::object::{Claims, Definition, Linkage};
 use crate::session::batches::batch_host::Host;
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::query::{Found, Query, Then};
 use crate::session::batches::work::Formed;
 use crate::session::handles::definitions::Inner;
+use crate::session::lookup::defer::MayWait;
 use crate::session::lookup::resolve::{Answer, Resolver};
 use crate::session::tables::ids::{BatchKey, IdSet};
-use crate::session::tables::state::{Phase, State, Work};
+use crate::session::tables::state::{DylibStub, Phase, State, Work};
 use crate::session::tables::symbol_table::SymbolTable;
 use crate::session::tables::unit::{Source, Unit, UnitState};
 
@@ -29,6 +31,10 @@ impl Resolver<'_> {
         then: Option<Then>,
     ) -> Option<Formed> {
         self.settle_libraries();
+        let may_wait = match self.errors.is_empty() {
+            true => self.who_may_wait(&binding),
+            false => MayWait::default(),
+        };
         if let Some(error) = self.first_errors() {
             self.give_up(&error, then);
             return None;
@@ -36,7 +42,7 @@ impl Resolver<'_> {
         let session = self.session.clone();
         let mut deferred = DeferredCalls::default();
         let mut guard = session.state.lock();
-        let units = match self.form_locked(&mut guard, names, then) {
+        let units = match self.form_locked(&mut guard, may_wait, names, then) {
             Ok(units) => units,
             Err((error, then)) => {
                 drop(guard);
@@ -51,6 +57,7 @@ impl Resolver<'_> {
             }
         }
         let key = self.batch;
+        let has_deferred = self.has_deferred;
         let mut link = None;
         if !units.is_empty() {
             link = Some(key);
@@ -58,7 +65,8 @@ impl Resolver<'_> {
             let batch = Box::new(Batch {
                 units,
                 binding,
-                roots,
+                // What waits may refer to anything.
+                roots: roots.filter(|_| !has_deferred),
             });
             if let Some(state) = guard.batches.get_mut(&key) {
                 state.work = Some(Work::Link(batch, host));
@@ -88,15 +96,20 @@ impl Resolver<'_> {
     fn form_locked(
         &mut self,
         state: &mut State,
+        may_wait: MayWait,
         names: &[(DylibId, NameId)],
         then: Option<Then>,
     ) -> Result<Vec<BatchUnit>, (LinkError, Option<Then>)> {
-        let query = then.map(|then| {
-            let found = names
-                .iter()
-                .map(|(d, n)| self.what_was_found(state, *d, *n));
-            Arc::new(Query::new(found.collect(), then))
-        });
+        let find = |this: &Self, state: &State| -> Vec<Found> {
+            let names = names.iter();
+            names
+                .map(|(d, n)| this.what_was_found(state, *d, *n))
+                .collect()
+        };
+        let bodies = self.bodies.then(|| find(self, state));
+        self.defer(state, may_wait);
+        let found = bodies.unwrap_or_else(|| find(self, state));
+        let query = then.map(|then| Arc::new(Query::new(found, then)));
         let doomed = match state.batches.get(&self.batch) {
             Some(batch) => batch.doomed.clone(),
             None => Some(LinkError::Internal("a forming batch vanished".to_owned())),
@@ -134,7 +147,11 @@ impl Resolver<'_> {
                     Some(tracker)
                 }
                 Answer::Mine { unit, .. } => Some(state.units[unit].tracker),
-                Answer::Extra(_) | Answer::Open | Answer::NotYet | Answer::Null => None,
+                Answer::Extra(_)
+                | Answer::Deferred { .. }
+                | Answer::Open
+                | Answer::NotYet
+                | Answer::Null => None,
             };
             definers.push(definer);
         }
@@ -168,7 +185,7 @@ impl Resolver<'_> {
     }
 
     /// The slots of a unit's lost definitions, if it has lost any since there were that many.
-    fn displaced_since(&self, unit: &Unit, lost: usize) -> Vec<u32> {
+    pub(in crate::session) fn displaced_since(&self, unit: &Unit, lost: usize) -> Vec<u32> {
         if unit.lost.len() == lost {
             return Vec::new();
         }
@@ -178,7 +195,9 @@ impl Resolver<'_> {
     }
 
     /// The batch's objects in link order, with what is in force of each.
-    fn batch_units(&mut self, state: &State) -> Vec<BatchUnit> {
+    fn batch_units(&mut self, state: &mut State) -> Vec<BatchUnit> {
+        self.wait_for_stubs(state);
+        let state = &*state;
         self.units.sort_unstable_by_key(|id| {
             let unit = &state.units[*id];
             (unit.dylib, unit.rank)
@@ -198,9 +217,27 @@ impl Resolver<'_> {
                 tracker: unit.tracker,
                 object: object.clone(),
                 claims,
+                stubs: stubs_of(state, *id)
+                    .map(|(symbol, stub)| (SymbolId(symbol), stub.name))
+                    .collect(),
             })
         };
         self.units.iter().filter_map(unit).collect()
+    }
+
+    /// Addresses of the stubs of the batch's own functions have to be known, too.
+    fn wait_for_stubs(&self, state: &mut State) {
+        let mut batches = IdSet::default();
+        for unit in &self.units {
+            for (_, stub) in stubs_of(state, *unit) {
+                if let UnitState::InBatch(batch) = state.units[stub.unit].state {
+                    batches.insert(batch);
+                }
+            }
+        }
+        for batch in batches {
+            state.add_batch_dependency(self.batch, batch);
+        }
     }
 
     fn what_was_found(&self, state: &State, dylib: DylibId, name: NameId) -> Found {
@@ -212,7 +249,9 @@ impl Resolver<'_> {
                     name: unit.definition(index).map_or(name, |d| d.name),
                 }
             }
-            Some(Answer::Other { dylib, name }) => Found::Defined { dylib, name },
+            Some(Answer::Other { dylib, name } | Answer::Deferred { dylib, name }) => {
+                Found::Defined { dylib, name }
+            }
             Some(Answer::Extra(extra)) => match self.extras.get(extra as usize) {
                 Some(Resolution::Native(native)) => Found::Native(native.clone()),
                 _ => Found::Nothing,
@@ -220,6 +259,21 @@ impl Resolver<'_> {
             _ => Found::Nothing,
         }
     }
+}
+
+/// The symbols of a unit's functions in force that have stubs.
+fn stubs_of(state: &State, id: UnitId) -> impl Iterator<Item = (u32, &DylibStub)> {
+    let unit = &state.units[id];
+    let dylib = state.dylib(unit.dylib);
+    let definitions: &[Definition] = match dylib.stubs.is_empty() {
+        true => &[],
+        false => &unit.source.interface().definitions,
+    };
+    definitions.iter().filter_map(move |definition| {
+        let stub = dylib.stubs.get(&definition.name)?;
+        let in_force = dylib.defined_by(definition.name, id);
+        in_force.then_some((definition.symbol, stub))
+    })
 }
 
 /// What a definition outside the batch means: its address if that is known, and its tracker.

@@ -2,6 +2,7 @@
 
 pub(in crate::session) mod ask;
 pub(in crate::session) mod commons;
+mod defer;
 pub(in crate::session) mod form_batch;
 pub(in crate::session) mod libraries;
 pub(in crate::session) mod probe;

@@ -3,7 +3,7 @@
 use crate::batch::{DylibId, UnitId};
 use crate::error::LinkError;
 use crate::name::NameId;
-use crate::object::Scope;
+use crate::object::{Scope, SymbolKind};
 
 use crate::session::lookup::resolve::{Answer, Need, Resolver, Stage, Want};
 use crate::session::tables::ids::BatchKey;
@@ -165,6 +165,10 @@ impl Resolver<'_> {
         let unit = &state.units[id];
         let dylib = unit.dylib;
         let name = unit.definition(index).map_or(want.name, |d| d.name);
+        if self.waits_for_its_call(state, want, id, index) {
+            self.answer(want, Answer::Deferred { dylib, name });
+            return;
+        }
         if let Source::Object(_) = unit.source {
             self.claim(state, id);
             self.answer(want, Answer::Mine { unit: id, index });
@@ -180,6 +184,20 @@ impl Resolver<'_> {
         self.clients.push(batch);
         state.add_batch_dependency(self.batch, batch);
         self.answer(want, Answer::Other { dylib, name });
+    }
+
+    /// Whether a definition is a function that is linked when it is called, and whose references need not
+    /// be followed now.
+    fn waits_for_its_call(&self, state: &State, want: &Want, id: UnitId, index: u32) -> bool {
+        let unit = &state.units[id];
+        let is_client = matches!(unit.source, Source::Client(..));
+        let of_client = !self.slots[want.slot as usize].by_object;
+        state.dylib(unit.dylib).is_lazy
+            && (unit.waits || is_client)
+            && !(self.bodies && of_client)
+            && unit
+                .definition(index)
+                .is_some_and(|definition| definition.kind == SymbolKind::Function)
     }
 
     fn follow(

@@ -73,6 +73,8 @@ pub(in crate::session) struct Request {
     pub(in crate::session) roots: Option<Vec<NameId>>,
     /// Whether references may stay undefined: their address is then null.
     pub(in crate::session) undefined_allowed: bool,
+    /// Whether the names mean functions themselves, where stubs stand for them.
+    pub(in crate::session) bodies: bool,
 }
 
 /// What a name was found to mean.
@@ -88,6 +90,8 @@ pub(in crate::session) enum Answer {
     /// A definition that is linked already or by another batch, under its own name: the unit may be
     /// removed any time.
     Other { dylib: DylibId, name: NameId },
+    /// A function that waits for its first call: a stub is going to stand for it.
+    Deferred { dylib: DylibId, name: NameId },
     /// Everything else: an index into [`Resolver::extras`].
     Extra(u32),
     /// Looked at for the last time, and undefined. An error if something needs it.
@@ -159,6 +163,14 @@ pub(in crate::session) struct Resolver<'a> {
     pub(in crate::session) undefined_allowed: bool,
     /// The slots of the names that the client asked for.
     pub(in crate::session) asked_for: Vec<u32>,
+    /// The slots of all names that no object asked for, repeatedly perhaps.
+    pub(in crate::session) client_slots: Vec<u32>,
+    /// Whether those mean functions themselves, where stubs stand for them.
+    pub(in crate::session) bodies: bool,
+    /// Whether something of it waits for its first call.
+    pub(in crate::session) has_deferred: bool,
+    /// What a client has produced, which is wanted now.
+    pub(in crate::session) produced: Option<UnitId>,
     /// What concerns the libraries of a program, if one is linked.
     pub(in crate::session) program: Option<ProgramPart>,
 }
@@ -170,6 +182,13 @@ pub(in crate::session) struct User {
     pub(in crate::session) lost: usize,
     /// The end of its slots in [`Resolver::referred`].
     end: usize,
+}
+
+impl User {
+    /// A user whose slots end at `end`.
+    pub(in crate::session) fn new(unit: UnitId, lost: usize, end: usize) -> Self {
+        Self { unit, lost, end }
+    }
 }
 
 /// A unit that was just claimed.
@@ -226,6 +245,10 @@ impl<'a> Resolver<'a> {
             errors: Vec::new(),
             undefined_allowed: false,
             asked_for: Vec::new(),
+            client_slots: Vec::new(),
+            bodies: false,
+            has_deferred: false,
+            produced: None,
             program: None,
         }
     }
@@ -234,7 +257,18 @@ impl<'a> Resolver<'a> {
     /// called, and nothing is returned.
     pub(in crate::session) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
         self.undefined_allowed = request.undefined_allowed;
-        if !self.session.state.lock().dylibs.has(request.dylib) {
+        self.bodies = request.bodies;
+        let is_there = {
+            let mut state = self.session.state.lock();
+            let dylib = state.dylib_mut(request.dylib);
+            if dylib.is_lazy {
+                // What waits is linked as it would have been linked now.
+                dylib.undefined_allowed |= request.undefined_allowed;
+                self.undefined_allowed |= dylib.undefined_allowed;
+            }
+            state.dylibs.has(request.dylib)
+        };
+        if !is_there {
             self.errors.push(LinkError::Removed {
                 what: "the dylib".to_owned(),
             });
@@ -266,6 +300,7 @@ impl<'a> Resolver<'a> {
 
     /// Resolves the references of an object that was already claimed for the batch.
     pub(in crate::session) fn link_claimed(mut self, unit: UnitId) -> Option<Formed> {
+        self.produced = Some(unit);
         {
             let state = self.session.state.lock();
             self.take_claimed(&state, unit);
@@ -301,7 +336,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Runs waves until every name is settled or an error is found.
-    fn resolve(&mut self) {
+    pub(in crate::session) fn resolve(&mut self) {
         let _within = WithinBatch::new(self.session, self.batch, false);
         loop {
             self.want_references();
@@ -334,6 +369,9 @@ impl<'a> Resolver<'a> {
     ) -> u32 {
         let next = self.slots.len() as u32;
         let slot = self.numbers.get_or_insert(dylib, name, next);
+        if !by_object {
+            self.client_slots.push(slot);
+        }
         if slot == next {
             self.slots.push(Slot {
                 dylib,
@@ -416,6 +454,18 @@ impl<'a> Resolver<'a> {
             let slots = &self.referred[std::mem::replace(&mut start, user.end)..user.end];
             (user, slots)
         })
+    }
+
+    /// Replaces what claimed units refer to.
+    pub(in crate::session) fn set_users(&mut self, users: Vec<User>, referred: Vec<u32>) {
+        self.users = users;
+        self.referred = referred;
+    }
+
+    /// Adds a claimed unit that refers to one name.
+    pub(in crate::session) fn add_user(&mut self, unit: UnitId, slot: Option<usize>) {
+        self.referred.extend(slot.map(|slot| slot as u32));
+        self.users.push(User::new(unit, 0, self.referred.len()));
     }
 
     /// Looks once more at names without a definition: a member pulled since may define them. False if

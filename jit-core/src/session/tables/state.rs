@@ -38,6 +38,8 @@ pub(in crate::session) struct State {
     pub(in crate::session) materializers: IdMap<UnitId, Arc<dyn Materializer>>,
     /// Removed trackers whose code other threads will still call.
     pub(in crate::session) waiting_for_threads: Vec<TrackerId>,
+    /// Whether any dylib links functions when they are first called.
+    pub(in crate::session) has_lazy: bool,
     next_tracker: u32,
     next_batch: u64,
     next_allocation: u64,
@@ -82,6 +84,12 @@ pub(in crate::session) struct DylibState {
     pub(in crate::session) initializers: BTreeMap<LinkRank, UnitId>,
     pub(in crate::session) default_tracker: Option<TrackerId>,
     pub(in crate::session) trackers: IdSet<TrackerId>,
+    /// Whether functions are linked when they are first called.
+    pub(in crate::session) is_lazy: bool,
+    /// For those: whether references may stay undefined.
+    pub(in crate::session) undefined_allowed: bool,
+    /// The stubs of its functions that have some, by the functions' names.
+    pub(in crate::session) stubs: NameMap<DylibStub>,
     /// Trackers that exist, removed ones included.
     pub(in crate::session) tracker_count: usize,
     /// Dylibs that have it in their link orders, perhaps no more.
@@ -91,6 +99,15 @@ pub(in crate::session) struct DylibState {
     next_rank: u32,
     /// Every archive's index as a map, made when a removal first needs it.
     pub(in crate::session) lazy_index: Option<NameMap<(u32, u32)>>,
+}
+
+/// The stub of a function of a lazy dylib.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::session) struct DylibStub {
+    /// The object of stubs that has it.
+    pub(in crate::session) unit: UnitId,
+    /// The stub's own name.
+    pub(in crate::session) name: NameId,
 }
 
 /// What can be removed as one.
@@ -489,6 +506,9 @@ impl Default for DylibState {
             initializers: BTreeMap::new(),
             default_tracker: None,
             trackers: IdSet::default(),
+            is_lazy: false,
+            undefined_allowed: false,
+            stubs: NameMap::default(),
             tracker_count: 0,
             linked_by: IdSet::default(),
             created: 0,

@@ -84,6 +84,10 @@ pub(in crate::session) struct Unit {
     pub(in crate::session) lost_strong: bool,
     pub(in crate::session) lost_groups: Vec<u32>,
     pub(in crate::session) has_commons: bool,
+    /// It was claimed before, and waits for a call of its functions: its references are settled.
+    pub(in crate::session) waits: bool,
+    /// It was made for a batch, and goes if that fails.
+    pub(in crate::session) is_of_batch: bool,
     /// Addresses of its definitions, once its batch is resolved.
     pub(in crate::session) addresses: UnitAddresses,
 }
@@ -108,6 +112,8 @@ impl Unit {
             lost_strong: false,
             lost_groups: Vec::new(),
             has_commons: false,
+            waits: false,
+            is_of_batch: false,
             addresses: Vec::new(),
         }
     }

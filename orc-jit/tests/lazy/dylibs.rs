@@ -1,0 +1,253 @@
+//! Dylibs whose functions are linked when they are first called.
+
+use std::sync::Barrier;
+use std::sync::atomic::Ordering;
+
+use orc_jit::{Dylib, Removal};
+
+use super::{Call, Fixture, call};
+
+/// A lazy dylib.
+fn lazy(it: &Fixture) -> Dylib {
+    let dylib = it.jit.dylib("lazy").unwrap();
+    dylib.link_lazily();
+    dylib
+}
+
+/// Whether an object is there beyond its stubs.
+fn is_linked(dylib: &Dylib, object: &str) -> bool {
+    !dylib
+        .session_dylib()
+        .waiting_objects()
+        .iter()
+        .any(|waiting| waiting == object)
+}
+
+#[test]
+fn objects_of_a_lazy_dylib_are_linked_when_they_are_called() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    it.add(
+        &app,
+        "one.c",
+        "int two(int); int one(int x) { return x ? two(x) : 0; }",
+    );
+    it.add(&app, "two.c", "int two(int x) { return 2 * x; }");
+    // SAFETY: the source above.
+    let one = unsafe { app.function::<Call>("one") }.unwrap();
+    assert!(!is_linked(&app, "one.c"));
+    assert_eq!(one.call(0), 0);
+    assert!(is_linked(&app, "one.c"));
+    assert!(!is_linked(&app, "two.c"));
+    assert_eq!(one.call(4), 8);
+    assert!(is_linked(&app, "two.c"));
+}
+
+#[test]
+fn a_lazy_dylib_misses_symbols_when_an_eager_one_would() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    it.add(
+        &app,
+        "one.c",
+        "int two(int); int one(int x) { return two(x); }",
+    );
+    it.add(
+        &app,
+        "two.c",
+        "int three(int); int two(int x) { return three(x); }",
+    );
+    let missing = app.symbol("one").unwrap_err().to_string();
+    assert!(missing.contains("three"), "{missing}");
+    it.add(&app, "three.c", "int three(int x) { return 3 * x; }");
+    assert_eq!(call(&app, "one", 5), 15);
+}
+
+#[test]
+fn a_functions_address_is_one_in_its_own_object_in_others_and_from_outside() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    it.add(
+        &app,
+        "f.c",
+        "int f(int x) { return x + 1; } int (*own_table[])(int) = {f}; \
+         int (*own(void))(int) { return f; } \
+         int own_is_one(int x) { return own_table[0] == own() && f(x) == x + 1; }",
+    );
+    it.add(
+        &app,
+        "g.c",
+        "int f(int); int (*own(void))(int); int own_is_one(int); \
+         int (*table[])(int) = {f}; \
+         int all_are_one(int x) { int (*volatile before)(int) = f; \
+           return before == table[0] && table[0](x) == x + 1 && own() == before && own_is_one(x); }",
+    );
+    let outside = app.symbol("f").unwrap().addr();
+    it.add(
+        &app,
+        "h.c",
+        "int f(int); int is_it(int *address) { return (int *)f == address; }",
+    );
+    assert_eq!(call(&app, "all_are_one", 2), 1);
+    assert_eq!(call(&app, "all_are_one", 3), 1);
+    assert_eq!(app.symbol("f").unwrap().addr(), outside);
+    type IsIt = extern "C" fn(u64) -> i32;
+    // SAFETY: the source above.
+    let is_it = unsafe { app.function::<IsIt>("is_it") }.unwrap();
+    assert_eq!(is_it.call(outside.value()), 1);
+}
+
+#[test]
+fn data_and_initializers_of_a_lazy_dylib_are_there_at_once() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    it.add(
+        &app,
+        "main.c",
+        "extern int data, started; int get(int); int call(int x) { return x ? get(x) : 10 * data + started; }",
+    );
+    it.add(
+        &app,
+        "data.c",
+        "int late(int); int data = 4; int use(int x) { return late(x); }",
+    );
+    it.add(&app, "late.c", "int late(int x) { return x; }");
+    it.add(
+        &app,
+        "start.c",
+        "int started; __attribute__((constructor)) static void start(void) { started = 2; }",
+    );
+    it.add(
+        &app,
+        "get.c",
+        "int late(int); int get(int x) { return late(x) + 1; }",
+    );
+    assert_eq!(call(&app, "call", 0), 42);
+    assert!(!is_linked(&app, "get.c"));
+    assert_eq!(call(&app, "call", 6), 7);
+}
+
+#[test]
+fn weak_and_inline_functions_of_a_lazy_dylib_are_one() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    app.add_library("stdc++").unwrap();
+    let header = "struct S { virtual ~S() {} virtual int v() { return 1; } }; \
+                  inline int counted() { static int n; return ++n; } \
+                  template <class T> int *where() { static int x; return &x; }\n";
+    let source = |name: &str, body: &str| {
+        it.add(&app, name, &format!("{header} {body}"));
+    };
+    source(
+        "a.cpp",
+        "struct A : S { int v() override { return 5; } }; extern \"C\" { S *make() { return new A; } \
+         int *a() { return where<int>(); } int ca(int) { return counted(); } }",
+    );
+    source(
+        "b.cpp",
+        "extern \"C\" { S *make(); int *a(); int ca(int); \
+         int call(int x) { S *s = make(); int r = s->v(); delete s; \
+           return r * 100 + (a() == where<int>()) * 10 + (ca(0) + counted() == 2 * x + 1); } }",
+    );
+    assert_eq!(call(&app, "call", 1), 511);
+}
+
+#[test]
+fn exceptions_statics_and_thread_locals_work_in_lazy_code() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    app.add_library("stdc++").unwrap();
+    it.add(
+        &app,
+        "thrower.cpp",
+        "#include <string>\n struct Logged { std::string s; ~Logged(); }; extern int gone; \
+         Logged::~Logged() { gone++; } \
+         extern \"C\" int thrower(int x) { Logged l{\"text\"}; thread_local int n = 3; n++; \
+           if (x) throw std::string(\"thrown\") + std::to_string(n); return 0; }",
+    );
+    it.add(
+        &app,
+        "caller.cpp",
+        "#include <string>\n int gone; extern \"C\" { int thrower(int); int call(int x) { try { \
+           return thrower(x); } catch (const std::string &s) { return s == \"thrown4\" ? 10 + gone : -1; } } }",
+    );
+    assert_eq!(call(&app, "call", 1), 11);
+}
+
+#[test]
+fn a_removed_function_of_a_lazy_dylib_is_not_called_by_mistake() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    let first = app.tracker();
+    it.add(&first, "f.c", "int f(int x) { return x + 1; }");
+    it.add(
+        &app,
+        "call.c",
+        "int f(int); int call(int x) { return f(x); }",
+    );
+    let before = app.symbol("f").unwrap().addr();
+    assert_eq!(call(&app, "call", 1), 2);
+    assert!(matches!(first.remove().unwrap(), Removal::Deferred { .. }));
+    it.add(&app, "g.c", "int f(int x) { return x + 2; }");
+    // What is linked keeps to what it was linked with.
+    assert_eq!(call(&app, "call", 1), 2);
+    assert_ne!(app.symbol("f").unwrap().addr(), before);
+    assert_eq!(call(&app, "f", 1), 3);
+}
+
+#[test]
+fn a_materializer_of_a_lazy_dylib_compiles_what_is_called() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    let even = it.define(
+        &app,
+        "even",
+        "int odd(int); int even(int x) { return x ? odd(x - 1) : 1; }",
+    );
+    let odd = it.define(
+        &app,
+        "odd",
+        "int even(int); int odd(int x) { return x ? even(x - 1) : 0; }",
+    );
+    let counts = || (even.load(Ordering::Relaxed), odd.load(Ordering::Relaxed));
+    // SAFETY: the sources above.
+    let function = unsafe { app.function::<Call>("even") }.unwrap();
+    assert_eq!(counts(), (0, 0));
+    assert_eq!(function.call(0), 1);
+    assert_eq!(counts(), (1, 0));
+    assert_eq!(function.call(7), 0);
+    assert_eq!(counts(), (1, 1));
+}
+
+#[test]
+fn many_threads_call_many_lazy_functions() {
+    const THREADS: usize = 16;
+    const FUNCTIONS: usize = 200;
+    let it = Fixture::new();
+    let app = lazy(&it);
+    for n in 0..FUNCTIONS {
+        let next = (n * 7 + 3) % FUNCTIONS;
+        let source =
+            format!("int f{next}(int); int f{n}(int x) {{ return x ? f{next}(x - 1) : {n}; }}");
+        it.add(&app, &format!("f{n}.c"), &source);
+    }
+    let functions: Vec<_> = (0..FUNCTIONS)
+        // SAFETY: the sources above.
+        .map(|n| unsafe { app.function::<Call>(&format!("f{n}")) }.unwrap())
+        .collect();
+    let start = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (functions, start) = (&functions, &start);
+            scope.spawn(move || {
+                start.wait();
+                for n in 0..FUNCTIONS {
+                    let n = (n * 13 + thread * 11) % FUNCTIONS;
+                    let depth = thread % 4;
+                    let expected = (0..depth).fold(n, |n, _| (n * 7 + 3) % FUNCTIONS);
+                    assert_eq!(functions[n].call(depth as i32), expected as i32);
+                }
+            });
+        }
+    });
+}
