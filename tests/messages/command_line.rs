@@ -84,7 +84,7 @@ fn misspelled_words() {
         &["run", "--executor=spwan", "main.o"],
         expect![[r#"
             exit code 2
-            orc-jit: error: invalid value 'spwan' for '--executor <WHERE>': `spwan` is no executor (did you mean spawn?); there are spawn, spawn:PATH, llvm, llvm:PATH, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST
+            orc-jit: error: invalid value 'spwan' for '--executor <WHERE>': `spwan` is no executor (did you mean spawn?); there are spawn, spawn:PATH, llvm, llvm:PATH, qemu:CPU, unix:PATH, tcp:HOST:PORT, stdio:COMMAND or ssh:HOST
             Try `orc-jit --help`.
         "#]],
     );
