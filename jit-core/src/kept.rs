@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use orc_shared::ExecutorAddr;
 use parking_lot::Mutex;
 
 use crate::cpu::Architecture;
@@ -113,6 +114,14 @@ impl ObjectFile for GivenObject {
         }
         *known = meanings.known;
         Ok(graph)
+    }
+
+    fn can_wait(&self) -> bool {
+        self.kept.object.can_wait()
+    }
+
+    fn placed(&self, addresses: &[ExecutorAddr]) {
+        self.kept.object.placed(addresses);
     }
 
     fn computation(&self) -> Option<&dyn Computation> {

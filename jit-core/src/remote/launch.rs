@@ -122,7 +122,7 @@ impl Launch {
             let option = option.display();
             return Err(ExecutorError::failed(format_args!(
                 "the executor {place} cannot be given options ({option}): only what is started here, \
-                 with spawn or ssh, takes them"
+                 with spawn, qemu or ssh, takes them"
             )));
         }
         let (stream, peer, streams) = match place {

@@ -7,7 +7,7 @@ use orc_shared::ExecutorAddr;
 
 use super::registry::LazyCalls;
 use super::set::{POINTER_SIZE, StubSet};
-use crate::cpu::{Architecture, Cpu, ForCpu, Stub, StubEdge};
+use crate::cpu::{Architecture, Cpu, ForCpu, Stub};
 use crate::graph::{
     Block, BlockId, Content, Edge, EdgeKind, InputBytes, LinkGraph, NamedFunction, Section,
     SectionId, SectionKind, Symbol, SymbolId, Target,
@@ -186,32 +186,13 @@ impl ForCpu for BuildGraph<'_> {
         let count = object.count();
         let symbols = self.symbols(C::STUB.code.len() as u64);
         let [pointers, trampolines, reenter] = [0, 1, 2].map(|at| SymbolId(count + at));
-        let mut edges = Vec::new();
-        let mut owned = Vec::new();
-        let mut blocks = Vec::new();
-        let stub = (C::STUB, C::STUB.edges);
-        let trampoline = (C::TRAMPOLINE, C::TRAMPOLINE.edges);
-        repeat(&mut owned, &mut edges, &mut blocks, stub, count, |index| {
-            (pointers, POINTER_SIZE * u64::from(index))
-        });
-        repeat(
-            &mut owned,
-            &mut edges,
-            &mut blocks,
-            trampoline,
-            count,
-            |_| (reenter, 0),
-        );
-        let pointer = (POINTER, POINTER.edges);
+        let mut tables = Tables::default();
+        tables.add(C::STUB, count, |index| (pointers, POINTER_SIZE * index));
+        tables.add(C::TRAMPOLINE, count, |_| (reenter, 0));
         let trampoline_size = C::TRAMPOLINE.code.len() as u64;
-        repeat(
-            &mut owned,
-            &mut edges,
-            &mut blocks,
-            pointer,
-            count,
-            |index| (trampolines, trampoline_size * u64::from(index)),
-        );
+        tables.add(POINTER, count, |index| {
+            (trampolines, trampoline_size * index)
+        });
         let functions = (0..count).zip(&object.starts);
         let functions = functions.map(|(index, name)| NamedFunction {
             symbol: SymbolId(index),
@@ -221,12 +202,12 @@ impl ForCpu for BuildGraph<'_> {
             name: object.name.clone(),
             architecture: Some(object.architecture),
             input: object.strings.clone(),
-            owned,
+            owned: tables.owned,
             sections: object.sections.list(),
-            blocks,
+            blocks: tables.blocks,
             functions: functions.collect(),
             symbols,
-            edges,
+            edges: tables.edges,
             frames: Vec::new(),
             retained: [STUBS, POINTERS, TRAMPOLINES].to_vec(),
             groups: Vec::new(),
@@ -298,35 +279,39 @@ const POINTER: Stub = Stub {
     requests: &[],
 };
 
-/// Adds a block of `count` equal pieces; `target` says what the edges of each refer to.
-fn repeat(
-    owned: &mut Vec<u8>,
-    edges: &mut Vec<Edge>,
-    blocks: &mut Vec<Block>,
-    (piece, references): (Stub, &[StubEdge]),
-    count: u32,
-    target: impl Fn(u32) -> (SymbolId, u64),
-) {
-    let (content, first) = (owned.len(), edges.len() as u32);
-    let size = piece.code.len() as u32;
-    for index in 0..count {
-        owned.extend_from_slice(piece.code);
-        let (symbol, distance) = target(index);
-        edges.extend(references.iter().map(|&(offset, kind, addend)| Edge {
-            offset: index * size + offset,
-            target: symbol,
-            addend: addend + distance as i64,
-            kind,
-        }));
+/// Blocks of equal pieces.
+#[derive(Default)]
+struct Tables {
+    owned: Vec<u8>,
+    edges: Vec<Edge>,
+    blocks: Vec<Block>,
+}
+
+impl Tables {
+    /// Adds a block of `count` pieces; `target` says what the edges of each refer to, by its number.
+    fn add(&mut self, piece: Stub, count: u32, target: impl Fn(u64) -> (SymbolId, u64)) {
+        let (content, first) = (self.owned.len(), self.edges.len() as u32);
+        let size = piece.code.len() as u32;
+        for index in 0..count {
+            self.owned.extend_from_slice(piece.code);
+            let (target, distance) = target(index.into());
+            let edges = piece.edges.iter();
+            self.edges.extend(edges.map(|&(offset, kind, addend)| Edge {
+                offset: index * size + offset,
+                target,
+                addend: addend + distance.cast_signed(),
+                kind,
+            }));
+        }
+        self.blocks.push(Block {
+            section: SectionId(self.blocks.len() as u32),
+            content: Content::Owned(content..self.owned.len()),
+            size: u64::from(size) * u64::from(count),
+            align: piece.align,
+            edges: first..self.edges.len() as u32,
+            frames: 0..0,
+            live: true,
+            address: ExecutorAddr::NULL,
+        });
     }
-    blocks.push(Block {
-        section: SectionId(blocks.len() as u32),
-        content: Content::Owned(content..owned.len()),
-        size: u64::from(size) * u64::from(count),
-        align: piece.align,
-        edges: first..edges.len() as u32,
-        frames: 0..0,
-        live: true,
-        address: ExecutorAddr::NULL,
-    });
 }

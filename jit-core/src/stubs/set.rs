@@ -1,5 +1,6 @@
 //! The stubs of one object: what is behind each, and where they are.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
@@ -7,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::cpu::{Architecture, Cpu, ForCpu};
 use crate::executor::{ExecutorControl, ExecutorResult};
-use crate::ids::{DylibId, TrackerId};
+use crate::ids::{DylibId, TrackerId, UnitId};
 use crate::name::NameId;
 
 /// Size of a pointer in bytes.
@@ -17,6 +18,8 @@ pub(super) const POINTER_SIZE: u64 = 8;
 pub struct StubSet {
     /// What their memory belongs to.
     pub(crate) tracker: TrackerId,
+    /// The object of the stubs, once it is added.
+    pub(crate) unit: OnceLock<UnitId>,
     /// Where a call goes on whose function cannot be linked; the process ends if there is none.
     pub(crate) on_failure: Option<Bound>,
     /// The functions of a lazy dylib among them.
@@ -94,6 +97,7 @@ impl StubSet {
         });
         Self {
             tracker,
+            unit: OnceLock::new(),
             functions: functions.collect(),
             on_failure,
             is_removed: AtomicBool::new(false),
@@ -134,8 +138,8 @@ impl StubSet {
         is_one.then(|| (offset / self.trampoline_size) as u32)
     }
 
-    /// What is behind a stub, if there is one of that number. Its pointer is written again if that is code: a call came through the
-    /// trampoline all the same.
+    /// What is behind a stub, if there is one of that number. Its pointer is written again if that is code:
+    /// a call came through the trampoline all the same.
     pub(crate) fn behind(
         &self,
         index: u32,

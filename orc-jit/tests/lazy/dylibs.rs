@@ -1,9 +1,13 @@
 //! Dylibs whose functions are linked when they are first called.
 
-use std::sync::Barrier;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
-use orc_jit::{Dylib, Removal};
+use jit_core::error::LinkError;
+use jit_core::session::{self, Generator, Wanted};
+use jit_core::symbol::SymbolKind;
+use orc_jit::{Dylib, ExecutorAddr, Removal};
 
 use super::{Call, Fixture, call};
 
@@ -250,4 +254,92 @@ fn many_threads_call_many_lazy_functions() {
             });
         }
     });
+}
+
+/// Defines `late` when it is asked for, and another lookup comes meanwhile.
+struct Late {
+    asked: Barrier,
+    addr: ExecutorAddr,
+}
+
+impl Generator for Late {
+    fn name(&self) -> &str {
+        "late"
+    }
+
+    fn generate(&self, dylib: &session::Dylib, wanted: &[Wanted]) -> Result<(), LinkError> {
+        let name = dylib.session().names().intern(b"late");
+        if !wanted.iter().any(|wanted| wanted.name == name) {
+            return Ok(());
+        }
+        self.asked.wait();
+        // The other lookup has begun, and now comes as far as it can.
+        std::thread::sleep(Duration::from_millis(300));
+        dylib
+            .default_tracker()
+            .add_absolute(&[session::AbsoluteSymbol {
+                name,
+                addr: self.addr,
+                kind: SymbolKind::None,
+                weak: false,
+            }])
+    }
+}
+
+#[test]
+fn what_another_lookup_has_found_meanwhile_is_not_let_go() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    it.add(
+        &app,
+        "first.c",
+        "extern int late; int f(int); int first(int x) { return f(x) + late; }",
+    );
+    it.add(&app, "both.c", "int d = 6; int f(int x) { return x + d; }");
+    let late = Box::leak(Box::new(30));
+    let generator = Arc::new(Late {
+        asked: Barrier::new(2),
+        addr: ExecutorAddr::new(std::ptr::from_mut(late) as u64),
+    });
+    app.session_dylib().add_generator(generator.clone());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            generator.asked.wait();
+            // What the first lookup has claimed for its function alone.
+            assert!(!app.symbol("d").unwrap().addr().is_null());
+        });
+        assert_eq!(call(&app, "first", 6), 42);
+    });
+}
+
+#[test]
+fn a_damaged_object_does_not_wait() {
+    let it = Fixture::new();
+    let app = lazy(&it);
+    it.add(
+        &app,
+        "one.c",
+        "int two(int); int one(int x) { return two(x); }",
+    );
+    let mut damaged = it.compile(
+        "two.c",
+        "int three(int); int two(int x) { return three(x) + 1; }",
+    );
+    it.add(&app, "three.c", "int three(int x) { return x; }");
+    // The entries of its relocation sections get another size: what they say is not known.
+    let sections = u64::from_le_bytes(damaged[0x28..0x30].try_into().unwrap()) as usize;
+    let mut changed = 0;
+    for header in damaged[sections..].chunks_exact_mut(64) {
+        if header[4..8] == 4u32.to_le_bytes() {
+            header[0x20..0x28].copy_from_slice(&25u64.to_le_bytes());
+            changed += 1;
+        }
+    }
+    assert!(changed > 0);
+    // It may be refused as soon as it is added.
+    let Ok(()) = app.add_object_bytes("two.c", damaged) else {
+        return;
+    };
+    let error = app.symbol("one").unwrap_err().to_string();
+    assert!(error.contains("two.c"), "{error}");
 }

@@ -49,7 +49,8 @@ fn is_c_identifier(name: &[u8]) -> bool {
 }
 
 /// Whether a relocation holds an absolute address in fewer bits than any address has: the object, and all
-/// that it refers to, has to lie low then. What cannot be read waits for no call: the link says what is wrong.
+/// that it refers to, has to lie low then. So for what cannot be read: it waits for no call, and the link says
+/// what is wrong.
 fn needs_low_place(view: &View<'_>, section: &SectionHeader64<LE>) -> bool {
     let target = view.sections.get(section.sh_info(LE) as usize);
     if target.is_some_and(|target| !target.sh_flags(LE).contains(elf::SHF_ALLOC)) {
@@ -62,7 +63,11 @@ fn needs_low_place(view: &View<'_>, section: &SectionHeader64<LE>) -> bool {
     match section.sh_type(LE) {
         SHT_RELA => {
             let entries: Result<&[elf::Rela64<LE>], _> = section.data_as_array(LE, view.bytes);
-            entries.is_ok_and(|all| all.iter().any(|r| is_low(r.r_info.get(LE) as u32)))
+            let any_low = |all: &[elf::Rela64<LE>]| {
+                let mut numbers = all.iter().map(|r| r.r_info.get(LE) as u32);
+                numbers.any(is_low)
+            };
+            entries.map_or(true, any_low)
         }
         _ => true,
     }

@@ -107,12 +107,6 @@ impl BatchHost for Host {
         }
         let state = self.session.state.lock();
         let name = state.own_name(dylib, name);
-        // A function that waits is known by its stub.
-        let stub = state.dylib(dylib).stubs.get(&name);
-        let name = match stub {
-            Some(stub) if self.positions.contains_key(&stub.unit) => stub.name,
-            _ => name,
-        };
         let (id, entry) = state.dylib(dylib).defined(name)?;
         if self.positions.contains_key(&id) {
             return self.in_batch(id, entry.index);

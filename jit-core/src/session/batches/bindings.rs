@@ -11,26 +11,24 @@ use crate::stubs::{Bound, StubSet};
 use crate::session::tables::state::State;
 
 impl State {
-    /// A stub of `from`, in the object `unit`, leads to code.
-    pub(in crate::session) fn bind(&mut self, from: TrackerId, code: Bound, unit: UnitId) {
-        let Some(to) = code.tracker.filter(|to| *to != from) else {
-            return;
-        };
-        self.note_dependent(from, to, unit);
-        if let Some(tracker) = self.trackers.get_mut(&from) {
-            *tracker.bound.entry(to).or_default() += 1;
+    /// The stubs of a set are in this object from now on.
+    pub(in crate::session) fn keep_stubs(&mut self, unit: UnitId, set: Arc<StubSet>) {
+        // A set has one object.
+        let _ = set.unit.set(unit);
+        if let Some(tracker) = self.trackers.get_mut(&set.tracker) {
+            tracker.stubs.insert(unit, set);
         }
     }
 
     /// A stub of a set leads to code.
-    pub(in crate::session) fn bind_set(&mut self, set: &Arc<StubSet>, code: Bound) {
-        let tracker = self.trackers.get(&set.tracker);
-        let unit = tracker.and_then(|tracker| {
-            let mut units = tracker.stubs.iter();
-            units.find(|(_, known)| Arc::ptr_eq(known, set))
-        });
-        if let Some(unit) = unit.map(|(unit, _)| *unit) {
-            self.bind(set.tracker, code, unit);
+    pub(in crate::session) fn bind(&mut self, set: &StubSet, code: Bound) {
+        let from = set.tracker;
+        let (Some(to), Some(unit)) = (code.tracker.filter(|to| *to != from), set.unit.get()) else {
+            return;
+        };
+        self.note_dependent(from, to, *unit);
+        if let Some(tracker) = self.trackers.get_mut(&from) {
+            *tracker.bound.entry(to).or_default() += 1;
         }
     }
 

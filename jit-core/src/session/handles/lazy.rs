@@ -9,14 +9,13 @@ use orc_shared::ExecutorAddr;
 use super::add::Reexport;
 use super::definitions::{CodeGuard, Dylib, Inner, Session, Symbol, Tracker};
 use crate::error::LinkError;
-use crate::ids::{DylibId, TrackerId, UnitId};
+use crate::ids::{DylibId, TrackerId};
 use crate::name::NameId;
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::tables::unit::Source;
-use crate::symbol::{Linkage, Scope};
-
 use crate::stubs::object::{StubName, StubSections, StubsObject};
 use crate::stubs::{Behind, Bound, Resolved, StubSet};
+use crate::symbol::{Linkage, Scope};
 
 /// What becomes of calls of lazy functions.
 #[derive(Clone, Debug, Default)]
@@ -47,10 +46,14 @@ impl Tracker {
         let own = self.dylib();
         for reexport in reexports {
             if !own.is_sibling(&reexport.dylib) {
-                return Err(self.refused(reexport.alias, "its dylib belongs to another session"));
+                return Err(self
+                    .session
+                    .refused_stub(reexport.alias, "its dylib belongs to another session"));
             }
             if reexport.dylib.id == self.dylib && reexport.name == reexport.alias {
-                return Err(self.refused(reexport.alias, "it stands for itself"));
+                return Err(self
+                    .session
+                    .refused_stub(reexport.alias, "it stands for itself"));
             }
         }
         let stub = |reexport: &Reexport| {
@@ -67,9 +70,8 @@ impl Tracker {
     /// As for [`Tracker::add_object`]; when a symbol is of another session.
     pub fn add_redirectable(&self, functions: &[(NameId, Symbol)]) -> Result<(), LinkError> {
         let stub = |(name, code): &(NameId, Symbol)| {
-            let bound = self
-                .bound(code)
-                .map_err(|problem| self.refused(*name, problem))?;
+            let bound = self.session.bound(code);
+            let bound = bound.map_err(|problem| self.session.refused_stub(*name, problem))?;
             Ok((*name, Linkage::Strong, Behind::Code(bound)))
         };
         let stubs = functions
@@ -86,10 +88,16 @@ impl Tracker {
     ) -> Result<(), LinkError> {
         let on_failure = match &options.on_failure {
             None => None,
-            Some(handler) => Some(self.bound(handler).map_err(|problem| LinkError::Client {
-                who: "what takes calls of functions that cannot be linked".to_owned(),
-                message: problem.to_owned(),
-            })?),
+            Some(handler) => {
+                Some(
+                    self.session
+                        .bound(handler)
+                        .map_err(|problem| LinkError::Client {
+                            who: "what takes calls of functions that cannot be linked".to_owned(),
+                            message: problem.to_owned(),
+                        })?,
+                )
+            }
         };
         let architecture = self.session.executor.architecture();
         let names = stubs.iter().map(|(name, linkage, _)| StubName {
@@ -116,32 +124,17 @@ impl Tracker {
         );
         let mut state = self.session.state.lock();
         let unit = self.add_source(&mut state, Source::Object(Arc::new(object)), None)?;
+        state.keep_stubs(unit, set.clone());
         for code in bound {
-            state.bind(self.id, code, unit);
-        }
-        if let Some(tracker) = state.trackers.get_mut(&self.id) {
-            tracker.stubs.insert(unit, set);
+            state.bind(&set, code);
         }
         Ok(())
-    }
-
-    /// What a stub is led to, if that is of this session.
-    fn bound(&self, code: &Symbol) -> Result<Bound, &'static str> {
-        self.session.bound(code)
-    }
-
-    fn refused(&self, name: NameId, problem: &str) -> LinkError {
-        LinkError::Client {
-            who: format!("stub of {}", self.session.names.readable(name)),
-            message: problem.to_owned(),
-        }
     }
 }
 
 /// A stub that is led elsewhere.
 struct Redirection {
     set: Arc<StubSet>,
-    unit: UnitId,
     index: u32,
     code: Bound,
 }
@@ -187,40 +180,31 @@ impl Dylib {
 
     /// Finds the stubs, and holds the new code for them.
     fn redirections(&self, functions: &[(NameId, Symbol)]) -> Result<Vec<Redirection>, LinkError> {
-        let refused = |name: NameId, problem: &str| LinkError::Client {
-            who: format!("stub of {}", self.session.names.readable(name)),
-            message: problem.to_owned(),
-        };
         let mut codes = Vec::with_capacity(functions.len());
         for (name, code) in functions {
             let bound = self.session.bound(code);
-            codes.push(bound.map_err(|problem| refused(*name, problem))?);
+            codes.push(bound.map_err(|problem| self.session.refused_stub(*name, problem))?);
         }
         let mut state = self.session.state.lock();
         let mut redirections = Vec::with_capacity(functions.len());
         for ((name, _), code) in functions.iter().zip(codes) {
             let found = state.dylib(self.id).defined(*name);
             let found = found.map(|(unit, entry)| (unit, entry.index));
-            let set = found.and_then(|(unit, _)| {
+            let stub = found.and_then(|(unit, index)| {
                 let tracker = state.trackers.get(&state.units[unit].tracker)?;
-                tracker.stubs.get(&unit).cloned()
+                Some((tracker.stubs.get(&unit)?.clone(), index))
             });
-            let (Some((unit, index)), Some(set)) = (found, set) else {
-                return Err(refused(
+            let Some((set, index)) = stub else {
+                return Err(self.session.refused_stub(
                     *name,
                     "it has none here: only functions that were added as lazy or redirectable can be \
                      led to other code",
                 ));
             };
-            redirections.push(Redirection {
-                set,
-                unit,
-                index,
-                code,
-            });
+            redirections.push(Redirection { set, index, code });
         }
         for redirection in &redirections {
-            state.bind(redirection.set.tracker, redirection.code, redirection.unit);
+            state.bind(&redirection.set, redirection.code);
         }
         Ok(redirections)
     }
@@ -331,24 +315,29 @@ impl Session {
     ) -> Result<ExecutorAddr, LinkError> {
         let symbol = symbol.ok_or_else(|| LinkError::Internal("a lookup gave no symbol".into()))?;
         let code = Bound::of(symbol);
-        self.0.state.lock().bind_set(set, code);
-        let resolved = set.resolve(index, code, &*self.0.executor);
-        let (addr, bound) = match resolved {
+        self.0.state.lock().bind(set, code);
+        let outcome = match set.resolve(index, code, &*self.0.executor) {
             Ok(Resolved::Now) => return Ok(code.addr),
-            Ok(Resolved::Otherwise(addr)) => (Ok(addr), code),
-            Err(error) => (Err(error.into()), code),
+            Ok(Resolved::Otherwise(addr)) => Ok(addr),
+            Err(error) => Err(error.into()),
         };
         let mut deferred = DeferredCalls::default();
-        self.0
-            .state
-            .lock()
-            .unbind(set.tracker, bound, &mut deferred);
+        let mut state = self.0.state.lock();
+        state.unbind(set.tracker, code, &mut deferred);
+        drop(state);
         deferred.run(&self.0);
-        addr
+        outcome
     }
 }
 
 impl Inner {
+    fn refused_stub(&self, name: NameId, problem: &str) -> LinkError {
+        LinkError::Client {
+            who: format!("stub of {}", self.names.readable(name)),
+            message: problem.to_owned(),
+        }
+    }
+
     /// What a stub is led to, if that is of this session.
     fn bound(self: &Arc<Self>, code: &Symbol) -> Result<Bound, &'static str> {
         let foreign = code.guard().is_some_and(|guard| !guard.is_of(self));

@@ -2,14 +2,14 @@
 //!
 //! A lookup in a lazy dylib resolves as any other does: members are pulled, names are found to be missing, and
 //! what has initializers is claimed. Then those objects go back that are referred to for their functions
-//! alone: each of these functions gets a stub ([`crate::stubs`]), and references lead there. What is referred to as data is
-//! linked now, with all data that it refers to itself.
+//! alone: each of these functions gets a stub ([`crate::stubs`]), and references lead there. What is
+//! referred to as data is linked now, with all data that it refers to itself.
 //!
 //! An object that went back is linked when one of its functions is called. Its references were settled then, so
 //! that lookup does not follow them again: it leads to stubs at once ([`Answer::Deferred`]).
 //!
-//! **One address.** A function that has a stub has its address there, for all references but the calls within the object that
-//! defines it.
+//! **One address.** A function that has a stub has its address there, for all references but the calls
+//! within the object that defines it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use hashbrown::hash_map::Entry;
 use rayon::prelude::*;
 
-use crate::batch::{Exported, NativeBinding, UnitId};
+use crate::batch::{Exported, ProgramLink, UnitId};
 use crate::ids::{DylibId, TrackerId};
 use crate::name::NameId;
 use crate::object::{Definition, Linkage, ObjectFile, Scope, SymbolKind};
@@ -58,13 +58,13 @@ type AllWanted = BTreeMap<(DylibId, TrackerId), IdMap<NameId, Wanted>>;
 
 impl Resolver<'_> {
     /// Asks the claimed objects of lazy dylibs whether they can wait.
-    pub(in crate::session) fn who_may_wait(&mut self, binding: &NativeBinding) -> MayWait {
+    pub(in crate::session) fn who_may_wait(&mut self) -> MayWait {
+        if self.is_whole {
+            return MayWait::default();
+        }
         let Some((objects, dylibs)) = self.lazy_objects() else {
             return MayWait::default();
         };
-        if must_be_whole(binding) {
-            return MayWait::default();
-        }
         for dylib in dylibs {
             let reenter = self.session.names.intern(REENTER);
             self.want(dylib, reenter, Need::Strong, true);
@@ -87,8 +87,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Objects of lazy dylibs that are claimed, and the dylibs that may get stubs. `None` if the session has no
-    /// lazy dylib.
+    /// Objects of lazy dylibs that are claimed, and the dylibs that may get stubs. `None` if the session has
+    /// no lazy dylib.
     fn lazy_objects(&self) -> Option<(Vec<ClaimedObject>, Vec<DylibId>)> {
         let state = self.session.state.lock();
         if !state.has_lazy {
@@ -132,7 +132,12 @@ impl Resolver<'_> {
         if !may_wait.lazy {
             return;
         }
-        self.keep_what_is_needed_now(state, &mut may_wait.units);
+        let batch = state.batches.get(&self.batch);
+        if batch.is_some_and(|batch| !batch.dependents.is_empty()) {
+            // Another lookup counts on what is claimed here.
+            may_wait.units.clear();
+        }
+        self.keep_what_is_needed_now(state, &mut may_wait);
         let wanted = self.want_stubs(state, &may_wait);
         self.let_go(state, &may_wait.units);
         for ((dylib, tracker), functions) in wanted {
@@ -140,8 +145,13 @@ impl Resolver<'_> {
         }
     }
 
-    /// Takes those out of `waiting` that the client asks for, and those whose data is needed now.
-    fn keep_what_is_needed_now(&self, state: &State, waiting: &mut IdSet<UnitId>) {
+    /// Takes those out that the client asks for, that libraries may take something from, and whose data is
+    /// needed now.
+    ///
+    /// Libraries call what they take from the program while they are loaded, before a lookup can be answered:
+    /// an allocator, for one.
+    fn keep_what_is_needed_now(&self, state: &State, may_wait: &mut MayWait) {
+        let waiting = &mut may_wait.units;
         let slots_of: IdMap<UnitId, Vec<u32>> = self
             .users()
             .map(|(user, slots)| (user.unit, self.all_slots(state, user, slots)))
@@ -159,6 +169,12 @@ impl Resolver<'_> {
                 now.push(unit);
             }
         }
+        let program = self.program.as_ref().map(|program| program.dylib);
+        let taken = program.into_iter().flat_map(|dylib| {
+            let names = may_wait.by_libraries.iter();
+            names.filter_map(move |name| state.dylib(dylib).defined(*name))
+        });
+        now.extend(taken.filter_map(|(unit, _)| waiting.take(&unit)));
         while let Some(unit) = now.pop() {
             for slot in slots_of.get(&unit).into_iter().flatten() {
                 if let Answer::Mine { unit, index } = self.slots[*slot as usize].answer
@@ -216,17 +232,6 @@ impl Resolver<'_> {
                     },
                     _ => Answer::Other { dylib, name },
                 };
-            }
-        }
-        let program = self.program.as_ref().map(|program| program.dylib);
-        for (dylib, name) in program.into_iter().flat_map(|dylib| {
-            let names = may_wait.by_libraries.iter();
-            names.map(move |name| (dylib, *name))
-        }) {
-            if let Some((unit, definition)) = function(state, Answer::Other { dylib, name })
-                && waiting.contains(&unit)
-            {
-                want_stub(state, &mut all, unit, definition);
             }
         }
         all
@@ -306,9 +311,7 @@ impl Resolver<'_> {
                 self.slots[*slot as usize].answer = Answer::Mine { unit: id, index };
             }
         }
-        if let Some(tracker) = state.trackers.get_mut(&tracker) {
-            tracker.stubs.insert(id, set);
-        }
+        state.keep_stubs(id, set);
         state.claim(self.batch, id);
         self.units.push(id);
         let reenter = self.slot_index(dylib, names.intern(REENTER));
@@ -316,17 +319,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a program cannot be linked in parts: what starts it looks at all of it.
-fn must_be_whole(binding: &NativeBinding) -> bool {
-    match binding {
-        NativeBinding::Immediate => false,
-        NativeBinding::Program(program) => {
-            program.own_c_library
-                || program.fixed_addresses
-                || program.rehearse.is_some()
-                || !matches!(program.exported, Exported::Nothing)
-        }
-    }
+/// Whether a program cannot be linked in parts: what starts it, or who opens it, looks at all of it.
+pub(in crate::session) fn must_be_whole(program: &ProgramLink) -> bool {
+    program.own_c_library
+        || program.fixed_addresses
+        || program.rehearse.is_some()
+        || !matches!(program.exported, Exported::Nothing)
 }
 
 fn is_function(state: &State, unit: UnitId, index: u32) -> bool {

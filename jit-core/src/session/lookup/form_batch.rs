@@ -32,7 +32,7 @@ impl Resolver<'_> {
     ) -> Option<Formed> {
         self.settle_libraries();
         let may_wait = match self.errors.is_empty() {
-            true => self.who_may_wait(&binding),
+            true => self.who_may_wait(),
             false => MayWait::default(),
         };
         if let Some(error) = self.first_errors() {

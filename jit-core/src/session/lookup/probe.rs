@@ -192,7 +192,8 @@ impl Resolver<'_> {
         let unit = &state.units[id];
         let is_client = matches!(unit.source, Source::Client(..));
         let of_client = !self.slots[want.slot as usize].by_object;
-        state.dylib(unit.dylib).is_lazy
+        !self.is_whole
+            && state.dylib(unit.dylib).is_lazy
             && (unit.waits || is_client)
             && !(self.bodies && of_client)
             && unit

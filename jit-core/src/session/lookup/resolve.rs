@@ -26,6 +26,7 @@ use crate::session::batches::query::Then;
 use crate::session::batches::work::Formed;
 use crate::session::batches::work::WithinBatch;
 use crate::session::handles::definitions::Inner;
+use crate::session::lookup::defer::must_be_whole;
 use crate::session::lookup::program_part::ProgramPart;
 use crate::session::tables::ids::{BatchKey, IdMap, IdSet};
 use crate::session::tables::state::{Phase, State};
@@ -167,6 +168,8 @@ pub(in crate::session) struct Resolver<'a> {
     pub(in crate::session) client_slots: Vec<u32>,
     /// Whether those mean functions themselves, where stubs stand for them.
     pub(in crate::session) bodies: bool,
+    /// Whether it cannot be linked in parts, so that nothing waits for its first call.
+    pub(in crate::session) is_whole: bool,
     /// Whether something of it waits for its first call.
     pub(in crate::session) has_deferred: bool,
     /// What a client has produced, which is wanted now.
@@ -247,6 +250,7 @@ impl<'a> Resolver<'a> {
             asked_for: Vec::new(),
             client_slots: Vec::new(),
             bodies: false,
+            is_whole: false,
             has_deferred: false,
             produced: None,
             program: None,
@@ -258,6 +262,7 @@ impl<'a> Resolver<'a> {
     pub(in crate::session) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
         self.undefined_allowed = request.undefined_allowed;
         self.bodies = request.bodies;
+        self.is_whole = request.program.as_ref().is_some_and(must_be_whole);
         let is_there = {
             let mut state = self.session.state.lock();
             let dylib = state.dylib_mut(request.dylib);
