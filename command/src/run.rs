@@ -224,6 +224,10 @@ fn run(
     threads.end();
     if options.timings {
         say::tell(&timings.report(jit.phase_times()))?;
+        if options.lazy {
+            let waiting = program.waiting_objects().len();
+            say::tell(&format!("{waiting} objects wait for a first call\n"))?;
+        }
     }
     if options.no_exec {
         return Ok(0);

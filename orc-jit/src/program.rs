@@ -385,6 +385,12 @@ impl Program {
         assignments.unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The objects that wait for a first call of one of their functions, by name.
+    #[must_use]
+    pub fn waiting_objects(&self) -> Vec<String> {
+        self.dylib.waiting_objects()
+    }
+
     /// Has functions linked when they are first called; see
     /// [`link_lazily`](jit_core::session::Dylib::link_lazily). To be said before [`Self::link`].
     pub fn link_lazily(&self) {

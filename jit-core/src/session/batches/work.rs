@@ -20,23 +20,27 @@ use crate::session::handles::definitions::{Inner, Responsibility};
 use crate::session::tables::ids::{BatchKey, IdSet};
 use crate::session::tables::state::Work;
 
-thread_local! {
-    /// Batches whose resolution, link or materializer this thread is in.
-    static WITHIN: RefCell<Vec<Within>> = const { RefCell::new(Vec::new()) };
-    /// What is to fail with the text of the panic that this thread is in.
-    static UNWOUND: RefCell<Vec<Box<Unwound>>> = const { RefCell::new(Vec::new()) };
+/// What a thread is doing for sessions.
+#[derive(Default)]
+struct OfThread {
+    /// Batches whose resolution, link or materializer it is in.
+    within: Vec<Within>,
+    /// What is to fail with the text of the panic that it is in.
+    unwound: Vec<Box<Unwound>>,
 }
 
-/// Asks or changes [`WITHIN`]. Lazy functions are called at a thread's end, too, when its thread-locals are gone: the
-/// thread is within nothing then.
-fn within<R>(work: impl FnOnce(&mut Vec<Within>) -> R) -> R {
-    let mut work = Some(work);
-    let done = WITHIN.try_with(|all| work.take().map(|work| work(&mut all.borrow_mut())));
-    match (done, work) {
-        (Ok(Some(done)), _) => done,
-        (_, Some(work)) => work(&mut Vec::new()),
-        (_, None) => unreachable!("the work is done in one of the two ways"),
-    }
+thread_local! {
+    static OF_THREAD: RefCell<OfThread> = RefCell::default();
+}
+
+/// Asks or changes what this thread is doing. Lazy functions are called at the end of a thread, too, when
+/// its thread-locals are gone: nothing is remembered then.
+fn of_thread<R>(ask: impl FnOnce(&mut OfThread) -> R) -> R {
+    let mut ask = Some(ask);
+    let mut answer = |of_thread: &mut OfThread| ask.take().map(|ask| ask(of_thread));
+    let answered = OF_THREAD.try_with(|of_thread| answer(&mut of_thread.borrow_mut()));
+    let answered = answered.unwrap_or_else(|_| answer(&mut OfThread::default()));
+    answered.expect("it is asked once")
 }
 
 /// Fails a batch, given what became of who should have ended it.
@@ -64,20 +68,19 @@ pub(in crate::session) struct WithinBatch;
 impl WithinBatch {
     pub(in crate::session) fn new(session: &Arc<Inner>, batch: BatchKey, is_client: bool) -> Self {
         let session = Arc::as_ptr(session).addr();
-        within(|all| {
-            all.push(Within {
-                session,
-                batch,
-                is_client,
-            });
-        });
+        let entered = Within {
+            session,
+            batch,
+            is_client,
+        };
+        of_thread(|it| it.within.push(entered));
         Self
     }
 }
 
 impl Drop for WithinBatch {
     fn drop(&mut self) {
-        within(|all| _ = all.pop());
+        of_thread(|it| _ = it.within.pop());
     }
 }
 
@@ -107,7 +110,7 @@ impl Inner {
             tracing::error!("a linker or materializer panicked: {text}");
         }
         let text = text.unwrap_or_else(|| "and went on".to_owned());
-        for fail in UNWOUND.take() {
+        for fail in of_thread(|it| std::mem::take(&mut it.unwound)) {
             fail(self, format!("panicked: {text}"));
         }
     }
@@ -121,9 +124,9 @@ impl Inner {
     ) {
         let session = Arc::as_ptr(self).addr();
         let is_ours = |w: &Within| w.session == session && w.batch == batch;
-        if std::thread::panicking() && within(|all| all.iter().any(is_ours)) {
+        if std::thread::panicking() && of_thread(|it| it.within.iter().any(is_ours)) {
             let fail = move |session: &Arc<Self>, text| session.fail(batch, error(Some(text)));
-            UNWOUND.with_borrow_mut(|unwound| unwound.push(Box::new(fail)));
+            of_thread(|it| it.unwound.push(Box::new(fail)));
         } else {
             self.fail(batch, error(None));
         }
@@ -147,7 +150,7 @@ impl Inner {
     /// Runs what an inline dispatcher holds for this thread. Not from within a task: the outermost
     /// call runs it all, so that chains of materializers do not grow the stack.
     pub(in crate::session) fn run_own_tasks(&self) {
-        if within(|all| all.is_empty()) {
+        if of_thread(|it| it.within.is_empty()) {
             while self.dispatcher.run_one() {}
         }
     }
@@ -183,8 +186,8 @@ impl Inner {
     /// Whether this thread is in the middle of forming or linking one of the batches.
     fn is_within(self: &Arc<Self>, batches: &IdSet<BatchKey>) -> bool {
         let session = Arc::as_ptr(self).addr();
-        within(|all| {
-            all.iter().any(|within| {
+        of_thread(|it| {
+            it.within.iter().any(|within| {
                 within.session == session && !within.is_client && batches.contains(&within.batch)
             })
         })
