@@ -25,6 +25,12 @@ impl Fixture {
         }
     }
 
+    /// A dylib that calls, and one that has what is called.
+    fn dylibs(&self) -> (Dylib, Dylib) {
+        let dylib = |name| self.jit.dylib(name).unwrap();
+        (dylib("app"), dylib("bodies"))
+    }
+
     fn compile(&self, name: &str, source: &str) -> Vec<u8> {
         compile(self.scratch.path(), name, source)
     }
@@ -56,6 +62,9 @@ fn add_lazy(to: &Tracker, from: &Dylib, functions: &[&str]) {
     // SAFETY: nothing takes failed calls.
     unsafe { to.add_lazy_functions(from, functions, None) }.unwrap();
 }
+
+/// Calls `f`.
+const CALLER: &str = "int f(int); int call(int x) { return f(x); }";
 
 type Call = extern "C" fn(i32) -> i32;
 
@@ -102,10 +111,7 @@ impl Fixture {
 #[test]
 fn a_lazy_function_is_compiled_at_its_first_call_and_once() {
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     let compiled = it.define(&bodies, "twice", "int twice(int x) { return 2 * x; }");
     add_lazy(&app, &bodies, &["twice"]);
     it.add(
@@ -123,10 +129,7 @@ fn a_lazy_function_is_compiled_at_its_first_call_and_once() {
 #[test]
 fn the_address_of_a_lazy_function_is_the_same_before_and_after_its_first_call() {
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     it.define(&bodies, "f", "int f(int x) { return x + 1; }");
     add_lazy(&app, &bodies, &["f"]);
     it.add(
@@ -145,10 +148,7 @@ fn the_address_of_a_lazy_function_is_the_same_before_and_after_its_first_call() 
 fn every_argument_reaches_a_lazy_function_at_its_first_call() {
     const TYPES: &str = "typedef double v4 __attribute__((vector_size(32)));\n";
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     let body = format!(
         "{TYPES} #pragma GCC target(\"avx\")\n\
          double sum(int a, long b, long c, long d, long e, long f, long g, double h, float i, v4 v) \
@@ -178,10 +178,7 @@ fn every_argument_reaches_a_lazy_function_at_its_first_call() {
 #[test]
 fn the_other_dylib_is_initialized_before_the_first_call_goes_on() {
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     it.add(
         &bodies,
         "bodies.cpp",
@@ -190,21 +187,14 @@ fn the_other_dylib_is_initialized_before_the_first_call_goes_on() {
          extern \"C\" int f(int x) { thread_local S s; return s.n + x; }",
     );
     add_lazy(&app, &bodies, &["f"]);
-    it.add(
-        &app,
-        "caller.c",
-        "int f(int); int call(int x) { return f(x); }",
-    );
+    it.add(&app, "caller.c", CALLER);
     assert_eq!(call(&app, "call", 1), 8);
 }
 
 #[test]
 fn exceptions_and_longjmp_leave_a_first_call() {
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     for dylib in [&app, &bodies] {
         dylib.add_library("stdc++").unwrap();
     }
@@ -231,19 +221,12 @@ fn exceptions_and_longjmp_leave_a_first_call() {
 #[test]
 fn a_function_that_cannot_be_linked_is_taken_by_the_handler_until_it_can() {
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     it.add(&app, "handler.c", "int failed(int x) { return -x; }");
     let handler = app.symbol("failed").unwrap();
     // SAFETY: it takes what `f` takes.
     unsafe { app.add_lazy_functions(&bodies, &["f"], Some(&handler)) }.unwrap();
-    it.add(
-        &app,
-        "caller.c",
-        "int f(int); int call(int x) { return f(x); }",
-    );
+    it.add(&app, "caller.c", CALLER);
     assert_eq!(call(&app, "call", 3), -3);
     assert_eq!(call(&app, "call", 4), -4);
     it.add(&bodies, "f.c", "int f(int x) { return x; }");
@@ -255,21 +238,14 @@ fn a_function_that_cannot_be_linked_ends_the_process_with_the_reason() {
     const CHILD: &str = "ORC_TEST_CALLS_WHAT_IS_MISSING";
     if std::env::var_os(CHILD).is_some() {
         let it = Fixture::new();
-        let (app, bodies) = (
-            it.jit.dylib("app").unwrap(),
-            it.jit.dylib("bodies").unwrap(),
-        );
+        let (app, bodies) = it.dylibs();
         it.add(
             &bodies,
             "f.c",
             "int missing(int); int f(int x) { return missing(x); }",
         );
         add_lazy(&app, &bodies, &["f"]);
-        it.add(
-            &app,
-            "caller.c",
-            "int f(int); int call(int x) { return f(x); }",
-        );
+        it.add(&app, "caller.c", CALLER);
         call(&app, "call", 1);
         unreachable!("the call ends the process");
     }
@@ -292,10 +268,7 @@ fn threads_race_to_the_first_call() {
     const THREADS: usize = 16;
     const FUNCTIONS: usize = 40;
     let it = Fixture::new();
-    let (app, bodies) = (
-        it.jit.dylib("app").unwrap(),
-        it.jit.dylib("bodies").unwrap(),
-    );
+    let (app, bodies) = it.dylibs();
     let names: Vec<String> = (0..FUNCTIONS).map(|n| format!("f{n}")).collect();
     let mut compiled = Vec::new();
     for (n, name) in names.iter().enumerate() {
@@ -345,11 +318,7 @@ fn versions(it: &Fixture, count: i32) -> (Dylib, Vec<(Tracker, Symbol)>) {
     });
     let versions: Vec<_> = versions.collect();
     app.add_redirectable(&[("f", &versions[0].1)]).unwrap();
-    it.add(
-        &app,
-        "caller.c",
-        "int f(int); int call(int x) { return f(x); }",
-    );
+    it.add(&app, "caller.c", CALLER);
     (app, versions)
 }
 
