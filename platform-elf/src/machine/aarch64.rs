@@ -28,6 +28,8 @@ pub(super) static MACHINE: Machine = Machine {
         (elf::R_AARCH64_ABS64, 8, false),
         (elf::R_AARCH64_ABS32, 4, false),
     ],
+    // What the object was compiled for: clang's, with branch protection.
+    section_types: &[(elf::SHT_AARCH64_ATTRIBUTES, false)],
 };
 
 /// `R_AARCH64_NONE` before it became zero.

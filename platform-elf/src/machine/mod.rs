@@ -5,7 +5,7 @@ mod x86_64;
 
 use jit_core::cpu::Architecture;
 use jit_core::graph::EdgeKind;
-use object::elf::{self, RelocationType};
+use object::elf::{self, RelocationType, SectionType};
 
 /// A machine, as ELF files name it.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Machine {
     /// Relocations that debug information has: number, bytes of the field, and whether it counts from
     /// the thread pointer.
     data: &'static [(RelocationType, usize, bool)],
+    /// Types of sections that it has, and whether such a section may be loaded into memory.
+    section_types: &'static [(SectionType, bool)],
 }
 
 /// What a relocation means to the linker.
@@ -68,6 +70,12 @@ impl Machine {
             Some((_, name)) => format!("{name} ({}), which only linked files may have,", r_type.0),
             None => format!("of unknown type {}", r_type.0),
         }
+    }
+
+    /// Whether its sections may have this type, one of those that each machine has its own of.
+    pub(crate) fn has_section_type(&self, kind: SectionType, is_loaded: bool) -> bool {
+        let mut known = self.section_types.iter();
+        known.any(|(known, may_be_loaded)| *known == kind && (*may_be_loaded || !is_loaded))
     }
 
     /// The bytes of a field that debug information has, and whether it counts from the thread pointer;

@@ -32,6 +32,8 @@ pub(super) static MACHINE: Machine = Machine {
         (elf::R_X86_64_DTPOFF32, 4, true),
         (elf::R_X86_64_TPOFF32, 4, true),
     ],
+    // Frames.
+    section_types: &[(elf::SHT_X86_64_UNWIND, true)],
 };
 
 static MEANINGS: [Meaning; 256] = {

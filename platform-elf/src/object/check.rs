@@ -11,10 +11,8 @@ use object::elf::{
 use object::read::elf::SectionHeader;
 
 use super::view::View;
+use crate::machine::Machine;
 use orc_inputs::name_budget::NameBudget;
-
-/// Frames, as psABI for x86-64 allows to mark them.
-const SHT_X86_64_UNWIND: SectionType = SectionType(0x7000_0001);
 
 /// Checks every section header.
 ///
@@ -69,7 +67,7 @@ fn fault(view: &View<'_>, section: &SectionHeader64<LE>) -> Option<String> {
             section.sh_link(LE)
         ));
     }
-    if !is_known(kind, flags.contains(SHF_ALLOC)) {
+    if !is_known(view.machine, kind, flags.contains(SHF_ALLOC)) {
         return Some(format!("has the unknown type {:#x}", kind.0));
     }
     if flags.contains(SHF_OS_NONCONFORMING) && kind.0 >= elf::SHT_LOOS {
@@ -143,11 +141,11 @@ pub(super) fn is_table(kind: SectionType) -> bool {
 
 /// Whether a linker can treat a section of this type rightly. Operating systems' types are those of ordinary
 /// content; applications may mark with theirs what is not loaded.
-fn is_known(kind: SectionType, is_loaded: bool) -> bool {
+fn is_known(machine: &Machine, kind: SectionType, is_loaded: bool) -> bool {
     match kind.0 {
         0..=11 | 14..=19 => true,
         number if number >= elf::SHT_LOUSER => !is_loaded,
-        number if number >= elf::SHT_LOPROC => kind == SHT_X86_64_UNWIND,
+        number if number >= elf::SHT_LOPROC => machine.has_section_type(kind, is_loaded),
         number if number >= elf::SHT_LOOS => true,
         _ => kind == elf::SHT_CREL,
     }

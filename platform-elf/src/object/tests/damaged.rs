@@ -202,6 +202,25 @@ fn headers() {
 }
 
 #[test]
+fn types_of_sections_that_machines_have_of_their_own() {
+    const EM_AARCH64: u64 = 183;
+    let with_type = |kind: u64, machine: u64| {
+        message(move |object| {
+            let header = object.header(object.section(".comment"));
+            object.put(header + TYPE.0, TYPE.1, kind);
+            object.put(18, 2, machine);
+        })
+    };
+    let attributes = 0x7000_0003;
+    assert!(with_type(attributes, 62).contains("has the unknown type 0x70000003"));
+    // What stands then in the way is a relocation of another machine.
+    let for_aarch64 = with_type(attributes, EM_AARCH64);
+    assert!(!for_aarch64.contains("the unknown type"), "{for_aarch64}");
+    let frames = with_type(0x7000_0001, EM_AARCH64);
+    assert!(frames.contains("has the unknown type 0x70000001"));
+}
+
+#[test]
 fn the_files_header() {
     refused("has no sections", |object| object.put(60, 2, 0));
     refused("has no sections", |object| object.put(40, 8, 0));
