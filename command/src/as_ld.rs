@@ -8,14 +8,23 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::driver_libraries::is_start_file;
+use super::link_cpu;
 use super::link_line::InputName;
 
 /// Whether the words, the command's name first, are a driver's to the linker: by that name, or because they
 /// say which emulation they want, as those of gcc and clang do, and libtool's.
 pub(super) fn is_call(args: &[OsString]) -> bool {
     let name = args.first().map(|name| named(name)).unwrap_or_default();
-    let emulation = |words: &[OsString]| words[0] == "-m" && words[1] == "elf_x86_64";
-    name == "ld" || name.starts_with("ld.") || args.windows(2).any(emulation)
+    let emulation = |words: &[OsString]| {
+        let named = words[1].to_str().and_then(link_cpu::named);
+        words[0] == "-m" && named.is_some()
+    };
+    let joined = |word: &OsString| {
+        let emulation = word.to_str().and_then(|word| word.strip_prefix("-m"));
+        emulation.and_then(link_cpu::named).is_some()
+    };
+    let says_so = args.windows(2).any(emulation) || args.iter().any(joined);
+    name == "ld" || name.starts_with("ld.") || says_so
 }
 
 /// A linker's command line in the words of a compiler driver.
@@ -81,6 +90,8 @@ mod tests {
     #[test]
     fn a_call_of_a_driver_is_known_by_name_or_emulation() {
         assert!(is_call(&words("orc-jit -pie -m elf_x86_64 -o a.out a.o")));
+        assert!(is_call(&words("orc-jit -pie -m aarch64linux -o a.out a.o")));
+        assert!(is_call(&words("orc-jit -EL -maarch64linux -o a.out a.o")));
         assert!(is_call(&words("bin/ld -o a.out a.o")) && is_call(&words("ld.orc --version")));
         assert!(!is_call(&words("orc-jit -m64 -o a.out a.o")) && !is_call(&words("old -m")));
     }

@@ -65,6 +65,7 @@ pub(super) fn open(
     dir: &Path,
     limit: usize,
 ) -> Result<Inputs, String> {
+    line.check_cpu(link_cpu::get())?;
     let languages = compile(line, &**surroundings, dir, limit)?;
     let named = line.inputs.clone();
     driver_libraries::add(line, &**surroundings)?;

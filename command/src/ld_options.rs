@@ -12,6 +12,7 @@ use orc_inputs::linker_script;
 use orc_jit::Undefined;
 
 use self::known::{Fate, Takes};
+use super::link_cpu;
 use super::link_line::{InputName, LinkLine, OutputKind, Question};
 use super::suggest;
 
@@ -321,20 +322,24 @@ fn apply_known(
             line.named_files.push(named);
             Ok(Handled::Yes)
         }
-        Fate::Refused(_) if is_own_format(name, &value) => Ok(Handled::Yes),
+        Fate::Refused(_) if takes_format(line, option, name, &value) => Ok(Handled::Yes),
         Fate::Refused(why) => Err(format!("{option} is not supported: {why}")),
     }
 }
 
-/// Whether the value of an option that chooses a format names the one that is used anyway.
-fn is_own_format(name: &str, value: &str) -> bool {
-    let elf = ["elf64-x86-64", "elf_x86_64", "elf", "default"];
-    match name {
-        "m" => value == "elf_x86_64",
-        "b" | "format" | "oformat" => elf.contains(&value),
-        "orphan-handling" => matches!(value, "place" | "warn"),
-        _ => false,
-    }
+/// Whether the value of an option that chooses a format names one that may be used anyway. If that is a CPU's, the
+/// line says so.
+fn takes_format(line: &mut LinkLine, option: &str, name: &str, value: &str) -> bool {
+    let is_for_any = match name {
+        "m" => false,
+        "b" | "format" | "oformat" => matches!(value, "elf" | "default"),
+        "orphan-handling" => return matches!(value, "place" | "warn"),
+        _ => return false,
+    };
+    let cpu = link_cpu::named(value);
+    line.asked_cpus
+        .extend(cpu.map(|cpu| (format!("{option} {value}"), cpu)));
+    is_for_any || cpu.is_some()
 }
 
 fn unresolved(method: &str) -> Result<Undefined, String> {
@@ -454,9 +459,10 @@ fn short_joined(line: &mut LinkLine, name: &str) -> Result<Handled, String> {
         let script = script(line, file.to_owned());
         line.push(InputName::File(script));
     } else if let Some(emulation) = name.strip_prefix('m') {
-        if !is_own_format("m", emulation) {
+        if !takes_format(line, "-m", "m", emulation) {
             return Err(format!(
-                "-m{emulation} is not supported: only elf_x86_64 is"
+                "-m{emulation} is not supported: {}",
+                known::EMULATION
             ));
         }
     } else if !name.starts_with(['O', 'h', 'y']) {

@@ -12,6 +12,12 @@ use jit_core::cpu::Architecture;
 use jit_core::remote::Place;
 use orc_inputs::library_search::compiler_for;
 
+/// What GNU ld calls a CPU's programs: the emulation (`-m`), and the format of files (`--oformat`).
+const NAMES: [(Architecture, &str, &str); 2] = [
+    (Architecture::X86_64, "elf_x86_64", "elf64-x86-64"),
+    (Architecture::Aarch64, "aarch64linux", "elf64-littleaarch64"),
+];
+
 static CPU: OnceLock<Architecture> = OnceLock::new();
 
 /// Says which it is. The first answer counts.
@@ -28,6 +34,21 @@ pub(super) fn get() -> Architecture {
 /// The compiler driver to call, by what it is called for this process's CPU: `cc` or `c++`.
 pub(super) fn compiler(driver: &str) -> String {
     compiler_for(get(), driver)
+}
+
+/// The CPU whose emulation or file format has this name.
+pub(super) fn named(name: &str) -> Option<Architecture> {
+    let known = NAMES
+        .iter()
+        .find(|(_, emulation, format)| *emulation == name || *format == name);
+    known.map(|(cpu, ..)| *cpu)
+}
+
+/// The names of the CPU that this command links for: its emulation and its file format.
+pub(super) fn own_names() -> (&'static str, &'static str) {
+    let own = get();
+    let known = NAMES.iter().find(|(cpu, ..)| *cpu == own);
+    known.map_or(("", ""), |(_, emulation, format)| (emulation, format))
 }
 
 /// The CPU of an executor that is yet to be started, if that can be told.

@@ -12,6 +12,7 @@ mod words;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use jit_core::cpu::Architecture;
 use orc_inputs::input::printable_path;
 use orc_inputs::library_search::LibraryChoice;
 use orc_inputs::linker_script::Assignment;
@@ -84,6 +85,8 @@ pub struct LinkLine {
     pub multiple_definitions: bool,
     /// Files that options name and that are not read, with the options: they have to be there.
     pub named_files: Vec<(String, PathBuf)>,
+    /// The CPUs that options ask for, with the options.
+    pub asked_cpus: Vec<(String, Architecture)>,
     /// What options change of objects.
     pub tuning: Tuning,
     /// Whether the C library's start-up files would be linked (no `-nostartfiles`).
@@ -223,6 +226,7 @@ impl Default for LinkLine {
             fini: None,
             multiple_definitions: false,
             named_files: Vec::new(),
+            asked_cpus: Vec::new(),
             tuning: Tuning::default(),
             start_files: true,
             verbose: false,
@@ -307,6 +311,21 @@ impl LinkLine {
                 .map_err(|error| format!("{option}: {}: {error}", printable_path(&path)))?;
         }
         Ok(())
+    }
+
+    /// Checks that options ask for no other CPU than the one that is linked for.
+    ///
+    /// # Errors
+    /// When one does.
+    pub fn check_cpu(&self, own: Architecture) -> Result<(), String> {
+        match self.asked_cpus.iter().find(|(_, cpu)| *cpu != own) {
+            None => Ok(()),
+            Some((option, cpu)) => Err(format!(
+                "{option}: this links for {}; for {}, run orc-jit on such a machine, or with an executor for it",
+                own.name(),
+                cpu.name()
+            )),
+        }
     }
 
     /// Reads arguments of the linker proper.

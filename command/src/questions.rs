@@ -7,9 +7,9 @@
 
 use std::fmt::Write as _;
 
-use super::ld_options;
 use super::link_line::{LinkLine, Question};
 use super::say;
+use super::{ld_options, link_cpu};
 
 /// Answers, and tells whether that was all that was asked for.
 ///
@@ -44,8 +44,9 @@ fn help() -> String {
         };
         let _ = writeln!(text, "  {dashes}{option}");
     }
-    text.push_str("\norc-jit: supported targets: elf64-x86-64\n");
-    text.push_str("orc-jit: supported emulations: elf_x86_64\n");
+    let (emulation, target) = link_cpu::own_names();
+    let _ = writeln!(text, "\norc-jit: supported targets: {target}");
+    let _ = writeln!(text, "orc-jit: supported emulations: {emulation}");
     text
 }
 

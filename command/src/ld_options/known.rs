@@ -33,6 +33,7 @@ use Takes::{Nothing, Value};
 const ADDRESSES: Fate = Refused("addresses in memory are not for an option to choose here");
 const AUDIT: Fate =
     Refused("libraries that watch the loader have to be there when a process starts: set LD_AUDIT");
+pub(super) const EMULATION: &str = "programs are made for Linux: elf_x86_64 and aarch64linux";
 const FILTER: Fate = Refused("only a shared library can be a filter, and a program is made here");
 const INPUT_NAMES: Fate = Refused("inputs are read under their own names");
 const NO_PAGES: Fate =
@@ -132,6 +133,16 @@ const FILE: &[Known] = &[
 ];
 
 /// About messages, resources of the linker, other tools, and what is so in any case.
+/// About code for AArch64. Errata of the first Cortex-A53 are not worked around.
+const AARCH64: &[Known] = &[
+    ("fix-cortex-a53-835769", Nothing, Ignored),
+    ("no-fix-cortex-a53-835769", Nothing, Ignored),
+    ("fix-cortex-a53-843419", Nothing, Ignored),
+    ("no-fix-cortex-a53-843419", Nothing, Ignored),
+    ("pic-veneer", Nothing, Ignored),
+    ("stub-group-size", Value, Ignored),
+];
+
 const OTHERS: &[Known] = &[
     ("(", Nothing, Ignored),
     (")", Nothing, Ignored),
@@ -260,7 +271,7 @@ const REFUSED: &[Known] = &[
         Value,
         Refused("a program in memory has no other format"),
     ),
-    ("m", Value, Refused("only elf_x86_64 is supported")),
+    ("m", Value, Refused(EMULATION)),
     ("section-start", Value, ADDRESSES),
     ("image-base", Value, ADDRESSES),
     ("Ttext", Value, ADDRESSES),
@@ -334,7 +345,7 @@ const FAMILIES: &[&str] = &[
 
 /// The option of this name.
 pub(super) fn find(name: &str) -> Option<Known> {
-    let all = || FILE.iter().chain(OTHERS).chain(REFUSED);
+    let all = || FILE.iter().chain(AARCH64).chain(OTHERS).chain(REFUSED);
     if let Some(known) = all().find(|(known, ..)| *known == name) {
         return Some(*known);
     }
@@ -344,7 +355,7 @@ pub(super) fn find(name: &str) -> Option<Known> {
 
 /// The names of those that need no work here.
 pub(super) fn accepted() -> impl Iterator<Item = &'static str> {
-    let all = FILE.iter().chain(OTHERS);
+    let all = FILE.iter().chain(AARCH64).chain(OTHERS);
     all.map(|(name, ..)| *name)
 }
 
@@ -366,6 +377,7 @@ const KEYWORDS: &[&str] = &[
     "extern-protected-data",
     "noextern-protected-data",
     "execstack-if-needed",
+    "force-bti",
     "force-ibt",
     "global",
     "hazardplt",
@@ -387,6 +399,7 @@ const KEYWORDS: &[&str] = &[
     "nodlopen",
     "nodump",
     "origin",
+    "pac-plt",
     "pack-relative-relocs",
     "nopack-relative-relocs",
     "rel",
@@ -441,6 +454,7 @@ const REFUSED_KEYWORDS: &[(&str, &str)] = &[
 
 /// Keywords that ask for messages about objects, some of them with a value that makes errors of these.
 const REPORTS: &[&str] = &[
+    "bti-report=",
     "cet-report=",
     "lam-report=",
     "lam-u48-report=",
