@@ -27,8 +27,11 @@ fn main() -> ExitCode {
     }
     let mut tests = Tests::default();
     let mut trials: Vec<(&Executor, Trial)> = Vec::new();
-    for case in cases {
-        trials.extend(trials_of(&case, &mut tests));
+    for case in cases.iter().filter(|case| case.is_for(target().name)) {
+        match target().cannot_run(&case.name) {
+            None => trials.extend(trials_of(case, &mut tests)),
+            Some(why) => tests.ignore(&case.name, why),
+        }
     }
     // Trials of one directory wait for each other, so they are kept apart.
     trials.sort_by_key(|(executor, _)| EXECUTORS.iter().position(|it| it == *executor));
@@ -67,14 +70,15 @@ fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> 
     trials
 }
 
-/// The modes of a case: those that it asks for, or the target's, if the case makes sense in those at all.
+/// The modes of a case: those that it asks for, or the target's. Of these, a case that asks for one alone has
+/// that one, or the first.
 fn modes(case: &Case) -> Vec<&'static Mode> {
-    let own = target().modes;
-    let all = case.modes.len() > 1;
-    let of_target = own.iter().take(if all { own.len() } else { 1 });
-    match own {
-        [] => case.modes.clone(),
-        _ => of_target.filter_map(|name| mode(name)).collect(),
+    let own: Vec<_> = target().modes.iter().filter_map(|it| mode(it)).collect();
+    let is_asked = |it: &&Mode| case.modes.iter().any(|asked| asked.name == it.name);
+    match (&case.modes[..], own.first()) {
+        (_, None) => case.modes.clone(),
+        ([_], Some(first)) => vec![own.iter().copied().find(is_asked).unwrap_or(first)],
+        _ => own,
     }
 }
 

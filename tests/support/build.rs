@@ -184,7 +184,7 @@ impl Builder<'_> {
     ) -> io::Result<()> {
         let compiler = match source.name.rsplit_once('.') {
             Some((_, "cpp")) => self.compiler.cxx.clone(),
-            Some((_, "f90")) => PathBuf::from("gfortran"),
+            Some((_, "f90")) => PathBuf::from(target().tool("gfortran")),
             _ => self.compiler.cc.clone(),
         };
         let mut command = self.call(compiler).arg("-w").arg("-I.");
@@ -227,6 +227,15 @@ impl Builder<'_> {
         command
             .argv
             .extend(self.case.native.iter().map(OsString::from));
+        if self
+            .case
+            .native
+            .iter()
+            .any(|flag| flag.starts_with("-fuse-ld="))
+        {
+            let linkers = target().other_linkers_of(self.compiler.name);
+            command.argv.extend(linkers.iter().map(OsString::from));
+        }
         // Shared libraries of the case are named by path, as they are for the JIT.
         self.run(
             command.arg("-o").arg("program").arg("-Wl,-rpath,$ORIGIN"),

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `modes` | mode names or sets (`one`, `few`, `all`, `models`); `few` if absent |
 //! | `compilers` | `gcc`, `clang`; both if absent |
+//! | `cpu` | `x86-64` or `aarch64`, if the case makes sense for one of them only, and why after a comma |
 //! | `flags` | flags to compile every source with |
 //! | `link` | inputs in link order: objects (`a.o`), archives, shared libraries, `-l` flags; if absent all objects, then all archives and shared libraries |
 //! | `archive` | `libNAME.a = SOURCE...`: a static archive of these sources |
@@ -28,6 +29,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::command::Ending;
+use crate::target::TARGETS;
 use crate::toolchain::{MODE_SETS, Mode, mode};
 
 /// One source of a case.
@@ -68,6 +70,8 @@ pub struct Case {
     pub modes: Vec<&'static Mode>,
     /// Compilers to use; empty for all.
     pub compilers: Vec<String>,
+    /// The CPU that it is for; nothing for all.
+    pub cpu: Option<String>,
     /// Flags to compile with.
     pub flags: Vec<String>,
     /// Inputs in link order; empty for the default order.
@@ -222,6 +226,7 @@ impl Case {
             sources,
             modes: Vec::new(),
             compilers: Vec::new(),
+            cpu: None,
             flags: Vec::new(),
             link: Vec::new(),
             archives: Vec::new(),
@@ -274,6 +279,7 @@ impl Case {
         match key {
             "modes" => return self.add_modes(value),
             "compilers" => self.compilers = words(),
+            "cpu" => self.cpu = Some(cpu(value)?),
             "flags" => self.flags = words(),
             "link" => self.link = words(),
             "archive" => self.archives.push(library(value)?),
@@ -320,6 +326,11 @@ impl Case {
         self.compilers.is_empty() || self.compilers.iter().any(|wanted| wanted == name)
     }
 
+    /// Whether this case is for the CPU called `name`.
+    pub fn is_for(&self, name: &str) -> bool {
+        self.cpu.as_ref().is_none_or(|cpu| cpu == name)
+    }
+
     /// Whether a C++ driver has to link it.
     pub fn is_cxx(&self) -> bool {
         self.sources
@@ -327,6 +338,9 @@ impl Case {
             .any(|source| source.name.ends_with(".cpp"))
     }
 }
+
+/// The flag for a process of its own.
+pub const SPAWN: &str = "--executor=spawn";
 
 /// A place for programs to run in.
 #[derive(Debug, PartialEq, Eq)]
@@ -343,6 +357,12 @@ impl Executor {
     pub fn is_lazy(&self) -> bool {
         self.flags.contains(&"--lazy")
     }
+
+    /// Whether it is the process of the JIT itself.
+    #[must_use]
+    pub fn is_one_process(&self) -> bool {
+        !self.flags.contains(&SPAWN)
+    }
 }
 
 /// All of them.
@@ -353,7 +373,7 @@ pub const EXECUTORS: &[Executor] = &[
     },
     Executor {
         name: "spawn",
-        flags: &["--executor=spawn"],
+        flags: &[SPAWN],
     },
     // Functions are linked when they are first called.
     Executor {
@@ -362,20 +382,33 @@ pub const EXECUTORS: &[Executor] = &[
     },
     Executor {
         name: "lazy-spawn",
-        flags: &["--lazy", "--executor=spawn"],
+        flags: &["--lazy", SPAWN],
     },
 ];
 
-/// The executor that a directive names; the reason must be there.
+/// The executor that a directive names.
 fn executor(value: &str) -> Result<&'static Executor, String> {
-    let (name, reason) = value.split_once(',').ok_or("no reason")?;
-    if reason.trim().is_empty() {
-        return Err("no reason".to_owned());
-    }
-    let known = EXECUTORS
-        .iter()
-        .find(|executor| executor.name == name.trim());
+    let name = with_reason(value)?;
+    let known = EXECUTORS.iter().find(|executor| executor.name == name);
     known.ok_or_else(|| format!("no executor `{name}`"))
+}
+
+/// The CPU that a directive names.
+fn cpu(value: &str) -> Result<String, String> {
+    let name = with_reason(value)?;
+    let known = TARGETS.iter().any(|target| target.name == name);
+    known
+        .then(|| name.to_owned())
+        .ok_or_else(|| format!("no CPU `{name}`"))
+}
+
+/// What a directive says before its reason, which must be there.
+fn with_reason(value: &str) -> Result<&str, String> {
+    let (name, reason) = value.split_once(',').ok_or("no reason")?;
+    match reason.trim().is_empty() {
+        true => Err("no reason".to_owned()),
+        false => Ok(name.trim()),
+    }
 }
 
 fn library(value: &str) -> Result<Library, String> {
@@ -423,6 +456,17 @@ mod tests {
         assert_eq!(one.executors, [&EXECUTORS[0]]);
         assert!(parse("//# executor: in-process\n").is_err());
         assert!(parse("//# executor: nowhere, why\n").is_err());
+    }
+
+    #[test]
+    fn a_case_for_one_cpu_says_why() {
+        let parse = |text: &str| Case::parse("x".into(), split("x.c", text));
+        let any = parse("int main() {}\n").unwrap();
+        assert!(any.is_for("x86-64") && any.is_for("aarch64"));
+        let one = parse("//# cpu: aarch64, its own relocations\n").unwrap();
+        assert!(one.is_for("aarch64") && !one.is_for("x86-64"));
+        assert!(parse("//# cpu: aarch64\n").is_err());
+        assert!(parse("//# cpu: z80, why\n").is_err());
     }
 
     #[test]

@@ -2,23 +2,26 @@
 //! as left out, with the package that would bring them back. In continuous integration they fail.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::in_ci;
+use crate::target::target;
 use crate::toolchain::{compilers, find_program};
 
 /// LLVM's runtime, which its package puts where only its own tools look.
 pub const LLVM_RUNTIME: &str = "file:/usr/lib/llvm-22/lib/clang/22/lib/linux/liborc_rt-x86_64.a";
 
 /// What a test may need, and the Debian package that has it: a program, `lib:NAME` for a static archive
-/// that the compiler finds, `file:PATH`. All of them are in `.ci/run` and in the README.
+/// that the compiler finds, `clang-runtime:NAME` for a library of clang's runtime, `file:PATH`. All of them are in `.ci/run` and in the README.
 pub const PACKAGES: &[(&str, &str)] = &[
     ("clang", "clang-22"),
     ("clang++", "clang-22"),
     ("clang-22", "clang-22"),
+    ("clang-runtime:asan", "libclang-rt-22-dev"),
+    ("clang-runtime:profile", "libclang-rt-22-dev"),
     (LLVM_RUNTIME, "libclang-rt-22-dev"),
     ("g++", "g++"),
     ("gcc", "gcc"),
@@ -53,8 +56,10 @@ pub fn is_installed(need: &str) -> bool {
     match (need, need.split_once(':')) {
         ("gcc" | "g++", _) => family("gcc"),
         ("clang" | "clang++", _) => family("clang"),
+        ("gfortran", _) => find_program(&target().tool(need)).is_some(),
         (_, Some(("file", _))) => path(need).exists(),
         (_, Some(("lib", library))) => is_found_by_the_compiler(&format!("lib{library}.a")),
+        (_, Some(("clang-runtime", library))) => is_in_the_runtime(library),
         _ => find_program(need).is_some(),
     }
 }
@@ -65,6 +70,26 @@ fn is_found_by_the_compiler(file: &str) -> bool {
         .output();
     // A compiler that does not find the file prints its bare name.
     asked.is_ok_and(|answer| String::from_utf8_lossy(&answer.stdout).trim() != file)
+}
+
+/// Whether clang has this library of its runtime for the target.
+fn is_in_the_runtime(library: &str) -> bool {
+    let Some(clang) = compilers().iter().find(|it| it.name == "clang") else {
+        return false;
+    };
+    let directory = Command::new(&clang.cc)
+        .args(target().flags_of("clang"))
+        .arg("-print-runtime-dir")
+        .output();
+    let directory = directory.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned());
+    let directory = PathBuf::from(directory.unwrap_or_default().trim());
+    // Its directory is either the target's, or that of all CPUs.
+    let cpu = target().triple.split('-').next().unwrap_or_default();
+    [format!("-{cpu}"), String::new()].iter().any(|end| {
+        directory
+            .join(format!("libclang_rt.{library}{end}.a"))
+            .exists()
+    })
 }
 
 /// The package that brings it, as far as is known here.
@@ -125,6 +150,12 @@ impl Tests {
         self.trials.push(Trial::ignorable_test(name, outcome));
     }
 
+    /// Lists the test `name` as ignored: it cannot be run where this run takes place.
+    pub fn ignore(&mut self, name: &str, reason: &'static str) {
+        let outcome = move || Ok(Completion::ignored_with(reason));
+        self.trials.push(Trial::ignorable_test(name, outcome));
+    }
+
     /// Runs them as the arguments say, and tells in the end what was left out.
     pub fn run(self, arguments: &Arguments) -> ExitCode {
         let is_wanted = |name: &str| {
@@ -145,6 +176,7 @@ impl Tests {
 fn with_package(need: &str) -> String {
     let what = match need.split_once(':') {
         Some(("lib", library)) => format!("lib{library}.a"),
+        Some(("clang-runtime", library)) => format!("libclang_rt.{library}"),
         Some(("file", path)) => path.to_owned(),
         _ => need.to_owned(),
     };

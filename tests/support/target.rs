@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::case::Executor;
+use crate::case::{Executor, SPAWN};
 use crate::compare;
 
 /// The variable that names the target.
@@ -23,48 +23,73 @@ pub const COMMAND_VARIABLE: &str = "ORC_TEST_TARGET_JIT";
 pub struct Target {
     /// Its name: that of its CPU.
     pub name: &'static str,
+    /// What compilers call it.
+    pub triple: &'static str,
     /// Whether it is this one.
     pub is_here: bool,
     /// Names of compilers' families, each with the drivers to try for C and C++, first found first.
     pub drivers: &'static [(&'static str, &'static [(&'static str, &'static str)])],
     /// What compilers need to hear, by family, to compile for it.
     pub flags: &'static [(&'static str, &'static [&'static str])],
+    /// By family, what leads a compiler to linkers that have no name of their own for each target.
+    pub other_linkers: &'static [(&'static str, &'static [&'static str])],
     /// Where its tools are found by their usual names; nothing for this machine's.
     pub tool_prefix: &'static str,
     /// Modes that programs are compiled in; empty for those that cases ask for.
     pub modes: &'static [&'static str],
+    /// Cases that its emulator cannot run, and why. The natively linked program does not run there either.
+    pub emulator_lacks: &'static [(&'static str, &'static str)],
     /// What starts a program of it.
     pub runner: &'static [&'static str],
-    /// Flags that make the `orc-jit` of this machine run a program in an emulated process of its own.
-    pub emulated: &'static [&'static str],
+    /// What the `orc-jit` of this machine is told in place of [`SPAWN`], for a process that is emulated.
+    pub emulated: &'static str,
 }
 
-const TARGETS: &[Target] = &[
+/// docs/bugs.md has what is behind these.
+const QEMU_LACKS: &[(&str, &str)] = &[
+    ("code/leak_sanitizer", PTRACE),
+    ("code/leak_sanitizer_finds_a_leak", PTRACE),
+    (
+        "code/thread_sanitizer",
+        "the sanitizer starts the program again through `/proc/self/exe`, which is no file of the system's CPU",
+    ),
+];
+
+const PTRACE: &str = "the sanitizer stops threads with `ptrace`, which qemu does not have";
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
     Target {
         name: "x86-64",
+        triple: "x86_64-linux-gnu",
         is_here: true,
         drivers: &[
             ("gcc", &[("gcc", "g++")]),
             ("clang", &[("clang-22", "clang++-22"), ("clang", "clang++")]),
         ],
         flags: &[],
+        other_linkers: &[],
         tool_prefix: "",
         modes: &[],
+        emulator_lacks: &[],
         runner: &[],
-        emulated: &[],
+        emulated: SPAWN,
     },
     Target {
         name: "aarch64",
+        triple: "aarch64-linux-gnu",
         is_here: false,
         drivers: &[
             ("gcc", &[("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++")]),
             ("clang", &[("clang-22", "clang++-22"), ("clang", "clang++")]),
         ],
         flags: &[("clang", &["--target=aarch64-linux-gnu"])],
+        other_linkers: &[("gcc", &["-B/usr/bin"])],
         tool_prefix: "aarch64-linux-gnu-",
         modes: &["default", "pic", "nopie"],
+        emulator_lacks: QEMU_LACKS,
         runner: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
-        emulated: &["--executor=qemu:aarch64"],
+        emulated: "--executor=qemu:aarch64",
     },
 ];
 
@@ -84,10 +109,20 @@ pub fn target() -> &'static Target {
 }
 
 impl Target {
+    /// Why a case cannot run there, if it cannot.
+    pub fn cannot_run(&self, case: &str) -> Option<&'static str> {
+        let mut lacks = self.emulator_lacks.iter();
+        lacks.find(|(name, _)| *name == case).map(|(_, why)| *why)
+    }
+
     /// What a family of compilers needs to hear.
     pub fn flags_of(&self, family: &str) -> &'static [&'static str] {
-        let known = self.flags.iter().find(|(name, _)| *name == family);
-        known.map_or(&[], |(_, flags)| flags)
+        of_family(self.flags, family)
+    }
+
+    /// What a family of compilers needs to hear to find a linker that `-fuse-ld=` names.
+    pub fn other_linkers_of(&self, family: &str) -> &'static [&'static str] {
+        of_family(self.other_linkers, family)
     }
 
     /// The command line that starts a program of this target.
@@ -119,18 +154,25 @@ impl Target {
     /// If the environment does not name the command of another machine.
     pub fn orc_jit_run(&self, executor: &Executor) -> Option<Vec<OsString>> {
         let here = compare::orc_jit()?;
-        let is_one_process = executor.flags.is_empty();
-        let (mut argv, flags) = match (self.is_here, is_one_process) {
-            (false, true) => {
+        let mut argv = match self.is_here || !executor.is_one_process() {
+            true => vec![here.into()],
+            false => {
                 let command = std::env::var_os(COMMAND_VARIABLE);
                 let command = command.unwrap_or_else(|| panic!("{COMMAND_VARIABLE} is not set"));
-                (self.program(&PathBuf::from(command)), executor.flags)
+                self.program(&PathBuf::from(command))
             }
-            (false, false) => (vec![here.into()], self.emulated),
-            (true, _) => (vec![here.into()], executor.flags),
         };
         argv.push("run".into());
-        argv.extend(flags.iter().map(OsString::from));
+        let flags = executor.flags.iter();
+        argv.extend(flags.map(|&flag| match (self.is_here, flag) {
+            (false, SPAWN) => self.emulated.into(),
+            _ => flag.into(),
+        }));
         Some(argv)
     }
+}
+
+fn of_family<'a>(flags: &'a [(&str, &'a [&'a str])], family: &str) -> &'a [&'a str] {
+    let known = flags.iter().find(|(name, _)| *name == family);
+    known.map_or(&[], |(_, flags)| flags)
 }

@@ -1,3 +1,4 @@
+//# needs: clang-runtime:asan
 //# flags: -fsanitize=address -g
 //# native: -fsanitize=address
 //# jit: -fsanitize=address

@@ -1,3 +1,4 @@
+//# cpu: x86-64, compilers split stacks for few CPUs
 //# compilers: gcc
 //# modes: few
 //# flags: -fsplit-stack

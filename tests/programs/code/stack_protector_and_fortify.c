@@ -1,3 +1,4 @@
+//# cpu: x86-64, its flag for indirect branch tracking
 //# flags: -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fcf-protection=full
 //# modes: default nopie
 // What distributions compile with: canaries, checked functions, and indirect branch tracking.

@@ -1,3 +1,4 @@
+//# cpu: x86-64, its models alone have sections for large data
 //# modes: medium large large-pic
 //# flags: -mlarge-data-threshold=1000
 // Large data (`.ldata`, `.lbss`, `.lrodata`), its commons, and far from it small data and code that

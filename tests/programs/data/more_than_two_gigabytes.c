@@ -1,3 +1,4 @@
+//# cpu: x86-64, no model of another CPU has data that far away
 //# modes: models
 // More than 32-bit references reach: what large models are for. In the large one it is plain `.bss`.
 #include <stdio.h>

@@ -1,3 +1,4 @@
+## cpu: x86-64, languages/assembly_of_aarch64 is the other one
 ## modes: one
 # A program in assembly: calls through the PLT and the GOT, local labels, data of several widths,
 # and its own frame description, through which an exception could pass.

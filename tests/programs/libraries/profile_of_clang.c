@@ -1,7 +1,8 @@
+//# needs: clang-runtime:profile
 //# compilers: clang
 //# modes: one
 //# flags: -fprofile-instr-generate
-//# build: cp $($CC -print-file-name=libclang_rt.profile-x86_64.a) profile.a
+//# build: cp $($CC -print-file-name=libclang_rt.profile-$($CC -dumpmachine | cut -d- -f1).a) profile.a
 //# native: -fprofile-instr-generate
 //# jit: -u __llvm_profile_runtime profile.a
 //# env: LLVM_PROFILE_FILE=counters.profraw

@@ -1,3 +1,4 @@
+//# cpu: x86-64, these instructions are its own
 //# modes: one pic nopie
 //# compilers: clang
 //# native: -fuse-ld=lld

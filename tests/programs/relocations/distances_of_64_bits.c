@@ -13,7 +13,7 @@ int main(void) {
     return 0;
 }
 //--- distances.S
-    .section .rodata.distances, "a", @progbits
+    .section .rodata.distances, "a", %progbits
     .globl to_here, to_there, to_code, backwards, here
 to_here: .quad here - .
 to_there: .quad there + 4 - .
@@ -21,4 +21,4 @@ to_code: .quad code - .
 backwards: .quad here - 16 - .
     .data
 here: .quad 0
-    .section .note.GNU-stack, "", @progbits
+    .section .note.GNU-stack, "", %progbits

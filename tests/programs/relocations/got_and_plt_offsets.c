@@ -1,3 +1,4 @@
+//# cpu: x86-64, these relocations are its own
 //# modes: one pic nopie
 // The GOT's own address and offsets from it, of 32 and 64 bits: of entries (`@GOT`), of what they
 // hold (`@GOTOFF`), of functions (`@PLTOFF`), for targets in the object, in another one and in libc.

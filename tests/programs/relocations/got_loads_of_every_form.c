@@ -1,3 +1,4 @@
+//# cpu: x86-64, these instructions are its own
 //# modes: one pic nopie
 //# native: -Wl,--no-relax
 // Every instruction that `R_X86_64_GOTPCRELX` and `REX_GOTPCRELX` may stand in, for targets that a

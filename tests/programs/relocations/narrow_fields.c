@@ -1,3 +1,4 @@
+//# cpu: x86-64, relocations of 8 bits are its own
 //# modes: nopie
 // Fields of 8 and 16 bits, absolute and PC-relative: in data, in short jumps, and as numbers that
 // another object defines.

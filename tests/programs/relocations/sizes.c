@@ -1,3 +1,4 @@
+//# cpu: x86-64, these relocations are its own
 //# modes: few
 // Sizes of symbols, here and of another object, with addends (`R_X86_64_SIZE32`, `SIZE64`).
 #include <stdint.h>

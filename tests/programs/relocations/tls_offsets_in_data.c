@@ -1,3 +1,4 @@
+//# cpu: x86-64, its assembler alone writes offsets of thread-locals as data
 //# modes: one pic nopie
 //# flags: -pthread
 //# native: -fuse-ld=mold

@@ -8,7 +8,11 @@ extern const char absolute[];
 extern const uint64_t between[], distance;
 int main(void) {
     uintptr_t value;
+#ifdef __x86_64__
     __asm__("movabs $absolute, %0" : "=r"(value));
+#else
+    __asm__("movz %0, #:abs_g1:absolute\n movk %0, #:abs_g0_nc:absolute" : "=r"(value));
+#endif
     printf("%lx %lu %lu\n", (unsigned long)value, (unsigned long)between[2], (unsigned long)distance);
     return 0;
 }
