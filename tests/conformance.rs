@@ -24,7 +24,8 @@ fn run(arguments: &[String]) -> Result<(), String> {
     let read = |path: &String| fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
     let held = Held::read(&read(lines)?);
     if action == "write" {
-        return fs::write(document, held.document()).map_err(|e| format!("{document}: {e}"));
+        let before = fs::read_to_string(document).unwrap_or_default();
+        return fs::write(document, held.document(&before)).map_err(|e| format!("{document}: {e}"));
     }
     let problems = held.untrue(&read(document)?);
     if problems.is_empty() {

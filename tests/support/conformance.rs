@@ -1,9 +1,9 @@
-//! `docs/CONFORMANCE.md`: which feature of the platform is held by which test.
+//! `docs/CONFORMANCE.md`: which feature of the platform is held by which test, for each CPU.
 //!
 //! The end-to-end tests note, where `ORC_CONFORMANCE` names a file, what each case's objects hold
-//! and whether it passed: a line of the case, the result, and the features. `xtask conformance`
+//! and whether it passed: a line of the CPU, the case, the result, and the features. `xtask conformance`
 //! makes the document of these lines, and `xtask ci` checks it against them: what it says is held
-//! by a test must be held, by that test, in that run.
+//! by a test must be held, by that test, in that run. A run is for one CPU; what the document says of others stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,7 +12,8 @@ use std::io::Write as _;
 
 use crate::build::Built;
 use crate::case::Case;
-use crate::features::{features_of, groups};
+use crate::features::{Group, features_of, groups};
+use crate::target::{TARGETS, target};
 
 /// The variable that names the file.
 pub const VARIABLE: &str = "ORC_CONFORMANCE";
@@ -20,17 +21,21 @@ pub const VARIABLE: &str = "ORC_CONFORMANCE";
 /// Tests that a line of the document names at most.
 const NAMED_MAX: usize = 3;
 
-const HEAD: &str = "\
-# Conformance on x86-64 Linux
+/// What a line says of a CPU that no run was for yet.
+const NOT_RUN: &str = "not run";
 
-Made by `cargo run -p xtask -- conformance` from a run of the end-to-end tests: what the objects of
-each test program hold is read from the objects themselves. A test builds the program, lets the
-system's linker link it, and expects the JIT to behave as that executable does. Relocations are
-those of sections that are loaded. `cargo run -p xtask -- ci` checks this page against its own run.
+const HEAD: &str = "\
+# Conformance on Linux
+
+Made by `cargo run -p xtask -- conformance` from a run of the end-to-end tests, and by `xtask -- aarch64` from one
+for AArch64, under qemu: what the objects of each test program hold is read from the objects
+themselves. A test builds the program, lets the system's linker link it, and expects the JIT to
+behave as that executable does. Relocations are those of sections that are loaded. `cargo run -p
+xtask -- ci` checks this page against its own run.
 
 Where no program of these tests has a feature, the line says so; relocation types without one are
-held by unit tests of bytes and formulas in `jit-core/src/cpu/x86_64/tests`, as no assembler of the
-test machines writes them.
+held by unit tests of bytes and formulas in `jit-core/src/cpu`, as no compiler or assembler of the
+test machines writes them, or they fit no address of a process.
 ";
 
 /// Notes what `case` holds, if this run is asked to.
@@ -47,7 +52,8 @@ pub fn record(case: &Case, built: &Built, passed: bool) {
         (true, None) => "passes",
     };
     let features: Vec<_> = features_of(case, built).into_iter().collect();
-    let line = format!("{}\t{result}\t{}\n", case.name, features.join("\t"));
+    let (cpu, features) = (target().name, features.join("\t"));
+    let line = format!("{cpu}\t{}\t{result}\t{features}\n", case.name);
     let mut file = OpenOptions::new()
         .append(true)
         .create(true)
@@ -58,11 +64,24 @@ pub fn record(case: &Case, built: &Built, passed: bool) {
         .expect("the conformance file can be written");
 }
 
-/// What tests of a run hold: for each feature the cases that passed, and those that did not.
+/// What tests of a run hold, by the name of the target.
 #[derive(Default, Debug)]
 pub struct Held {
+    targets: BTreeMap<String, OnTarget>,
+}
+
+/// For each feature the cases that passed, and those that did not.
+#[derive(Default, Debug)]
+struct OnTarget {
     passed: BTreeMap<String, BTreeSet<String>>,
     failed: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What the document says of a feature on one target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Cell {
+    result: String,
+    tests: String,
 }
 
 impl Held {
@@ -71,125 +90,196 @@ impl Held {
         let mut held = Self::default();
         for line in lines.lines() {
             let mut words = line.split('\t').map(str::to_owned);
-            let (Some(case), Some(result)) = (words.next(), words.next()) else {
+            let (Some(cpu), Some(case), Some(result)) = (words.next(), words.next(), words.next())
+            else {
                 continue;
             };
-            let passed = result == "passes";
-            let table = if passed {
-                &mut held.passed
-            } else {
-                &mut held.failed
+            let on_target = held.targets.entry(cpu).or_default();
+            let table = match result == "passes" {
+                true => &mut on_target.passed,
+                false => &mut on_target.failed,
             };
             for feature in words.filter(|feature| !feature.is_empty()) {
                 table.entry(feature).or_default().insert(case.clone());
             }
         }
-        for (feature, cases) in &held.failed {
-            if let Some(passed) = held.passed.get_mut(feature) {
-                passed.retain(|case| !cases.contains(case));
+        for on_target in held.targets.values_mut() {
+            for (feature, cases) in &on_target.failed {
+                if let Some(passed) = on_target.passed.get_mut(feature) {
+                    passed.retain(|case| !cases.contains(case));
+                }
             }
         }
         held
     }
 
-    fn cases<'a>(table: &'a BTreeMap<String, BTreeSet<String>>, feature: &str) -> Vec<&'a str> {
-        let cases = table.get(feature).into_iter().flatten();
-        cases.map(String::as_str).collect()
-    }
-
-    /// The document.
-    pub fn document(&self) -> String {
+    /// The document. What `before` says of targets that this run was not for stays.
+    pub fn document(&self, before: &str) -> String {
         let mut text = HEAD.to_owned();
-        for (group, features) in groups() {
-            write!(
-                text,
-                "\n## {group}\n\n| | result | tests |\n|---|---|---|\n"
-            )
-            .expect("writing to a string");
-            for feature in features {
-                let (result, tests) = self.line(group, feature);
-                writeln!(text, "| `{feature}` | {result} | {tests} |")
-                    .expect("writing to a string");
+        for group in groups() {
+            let _ = write!(text, "\n## {}\n\n|", group.title);
+            for cpu in cpus(&group) {
+                let _ = match group.target {
+                    Some(_) => write!(text, " | result | tests"),
+                    None => write!(text, " | {cpu} | tests"),
+                };
+            }
+            let columns = "---|".repeat(1 + 2 * cpus(&group).count());
+            let _ = write!(text, " |\n|{columns}\n");
+            for feature in &group.features {
+                let _ = write!(text, "| `{feature}` |");
+                let cells = cells(before, &group, feature);
+                for (cpu, cell) in cpus(&group).zip(cells) {
+                    let on_target = self.targets.get(cpu);
+                    let cell = on_target.map_or(cell, |it| it.cell(group.title, feature));
+                    let _ = write!(text, " {} | {} |", cell.result, cell.tests);
+                }
+                text.push('\n');
             }
         }
         text
     }
 
-    fn line(&self, group: &str, feature: &str) -> (&'static str, String) {
-        let failed = Self::cases(&self.failed, feature);
-        let mut passed = Self::cases(&self.passed, feature);
-        if passed.is_empty() && failed.is_empty() {
-            return ("no program has it", String::new());
-        }
-        if passed.is_empty() {
-            return ("fails", failed.join(", "));
-        }
-        // Those that are about it come first.
-        let about = |case: &&str| match group {
-            "Relocation types" => !case.starts_with("relocations/"),
-            "Thread-local models" => !case.starts_with("tls/"),
-            "Sections" => !case.starts_with("data/") && !case.starts_with("init/"),
-            "Symbols" => !case.starts_with("symbols/"),
-            _ => !case.starts_with("archives/") && !case.starts_with("libraries/"),
-        };
-        passed.sort_by_key(about);
-        let more = passed.len().saturating_sub(NAMED_MAX);
-        let named = passed[..passed.len() - more].join(", ");
-        let more = if more == 0 { "" } else { ", and others" };
-        ("passes", format!("{named}{more}"))
-    }
-
     /// What a document claims and this run does not hold.
     pub fn untrue(&self, document: &str) -> Vec<String> {
         let mut problems = Vec::new();
-        for feature in groups().into_iter().flat_map(|group| group.1) {
-            let start = format!("| `{feature}` | ");
-            let Some(line) = document.lines().find(|line| line.starts_with(&start)) else {
-                problems.push(format!("{feature}: has no line"));
-                continue;
-            };
-            let rest = line[start.len()..].trim_end_matches(" |");
-            let (result, tests) = rest.split_once(" | ").unwrap_or((rest, ""));
-            let passed = Self::cases(&self.passed, feature);
-            if result != "passes" {
-                continue;
-            }
-            let named = tests.split(", ").filter(|test| *test != "and others");
-            for test in named.filter(|test| !passed.contains(test)) {
-                problems.push(format!("{feature}: {test} does not hold it"));
+        for group in groups() {
+            for feature in &group.features {
+                if row(document, feature).is_none() {
+                    problems.push(format!("{feature}: has no line"));
+                }
+                let cells = cells(document, &group, feature);
+                for (cpu, cell) in cpus(&group).zip(cells) {
+                    let Some(on_target) = self.targets.get(cpu) else {
+                        continue;
+                    };
+                    let untrue = on_target.not_held(feature, &cell);
+                    problems.extend(untrue.map(|it| format!("{feature}: {it} does not hold it")));
+                }
             }
         }
         problems
     }
 }
 
+impl OnTarget {
+    fn cell(&self, group: &str, feature: &str) -> Cell {
+        let cell = |result: &str, tests: String| Cell {
+            result: result.to_owned(),
+            tests,
+        };
+        let failed = cases(&self.failed, feature);
+        let mut passed = cases(&self.passed, feature);
+        if passed.is_empty() && failed.is_empty() {
+            return cell("no program has it", String::new());
+        }
+        if passed.is_empty() {
+            return cell("fails", failed.join(", "));
+        }
+        // Those that are about it come first.
+        let about = |case: &&str| match group {
+            "Thread-local models" => !case.starts_with("tls/"),
+            "Sections" => !case.starts_with("data/") && !case.starts_with("init/"),
+            "Symbols" => !case.starts_with("symbols/"),
+            "Inputs and options" => {
+                !case.starts_with("archives/") && !case.starts_with("libraries/")
+            }
+            _ => !case.starts_with("relocations/"),
+        };
+        passed.sort_by_key(about);
+        let more = passed.len().saturating_sub(NAMED_MAX);
+        let named = passed[..passed.len() - more].join(", ");
+        let more = if more == 0 { "" } else { ", and others" };
+        cell("passes", format!("{named}{more}"))
+    }
+
+    /// The tests that a cell names and that do not hold the feature.
+    fn not_held<'a>(&self, feature: &str, cell: &'a Cell) -> impl Iterator<Item = &'a str> {
+        let passed = self.passed.get(feature).cloned().unwrap_or_default();
+        let claimed = (cell.result == "passes").then(|| cell.tests.split(", "));
+        let named = claimed
+            .into_iter()
+            .flatten()
+            .filter(|test| *test != "and others");
+        named.filter(move |test| !passed.contains(*test))
+    }
+}
+
+fn cases<'a>(table: &'a BTreeMap<String, BTreeSet<String>>, feature: &str) -> Vec<&'a str> {
+    let cases = table.get(feature).into_iter().flatten();
+    cases.map(String::as_str).collect()
+}
+
+/// The targets that a group has columns for.
+fn cpus(group: &Group) -> impl Iterator<Item = &'static str> + use<> {
+    let only = group.target;
+    let all = TARGETS.iter().map(|target| target.name);
+    all.filter(move |name| only.is_none_or(|only| only == *name))
+}
+
+/// The line of a document about a feature, behind its name.
+fn row<'a>(document: &'a str, feature: &str) -> Option<&'a str> {
+    let start = format!("| `{feature}` |");
+    document.lines().find_map(|line| line.strip_prefix(&start))
+}
+
+/// What a document says of a feature, target by target.
+fn cells(document: &str, group: &Group, feature: &str) -> Vec<Cell> {
+    let row = row(document, feature).unwrap_or_default();
+    let mut words = row.split('|').map(|word| word.trim().to_owned());
+    let cell = |_| {
+        let result = words.next().filter(|word| !word.is_empty());
+        Cell {
+            result: result.unwrap_or_else(|| NOT_RUN.to_owned()),
+            tests: words.next().unwrap_or_default(),
+        }
+    };
+    cpus(group).map(cell).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINES: &str =
-        "a\tpasses\tR_X86_64_64\tIFUNC\nb\tfails\tIFUNC\nb\tpasses\tIFUNC\nc\tgap\t.tbss\n";
+    const LINES: &str = "x86-64\ta\tpasses\tR_X86_64_64\tIFUNC\nx86-64\tb\tfails\tIFUNC\n\
+                         x86-64\tb\tpasses\tIFUNC\nx86-64\tc\tgap\t.tbss\n";
+    const OTHERS: &str = "aarch64\td\tpasses\tR_AARCH64_CALL26\tIFUNC\n";
 
     #[test]
     fn what_passed_everywhere_is_claimed() {
-        let document = Held::read(LINES).document();
-        assert!(
-            document.contains("| `R_X86_64_64` | passes | a |"),
-            "{document}"
-        );
-        assert!(document.contains("| `IFUNC` | passes | a |"), "{document}");
-        assert!(document.contains("| `.tbss` | fails | c |"), "{document}");
-        assert!(
-            document.contains("| `R_X86_64_8` | no program has it |  |"),
-            "{document}"
-        );
+        let document = Held::read(LINES).document("");
+        for line in [
+            "| `R_X86_64_64` | passes | a |",
+            "| `R_X86_64_8` | no program has it |  |",
+            "| `IFUNC` | passes | a | not run |  |",
+            "| `.tbss` | fails | c | not run |  |",
+            "| `R_AARCH64_CALL26` | not run |  |",
+        ] {
+            assert!(document.contains(line), "{line}\n{document}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_other_targets_stays() {
+        let before = Held::read(LINES).document("");
+        let document = Held::read(OTHERS).document(&before);
+        for line in [
+            "| `R_X86_64_64` | passes | a |",
+            "| `IFUNC` | passes | a | passes | d |",
+            "| `R_AARCH64_CALL26` | passes | d |",
+            "| `.tbss` | fails | c | no program has it |  |",
+        ] {
+            assert!(document.contains(line), "{line}\n{document}");
+        }
+        assert_eq!(Held::read(LINES).document(&document), document);
     }
 
     #[test]
     fn claims_without_a_test_are_found() {
-        let document = Held::read(LINES).document();
+        let document = Held::read(OTHERS).document(&Held::read(LINES).document(""));
         assert_eq!(Held::read(LINES).untrue(&document), [""; 0]);
-        let later = Held::read("a\tpasses\tR_X86_64_64\n").untrue(&document);
+        assert_eq!(Held::read(OTHERS).untrue(&document), [""; 0]);
+        let later = Held::read("x86-64\ta\tpasses\tR_X86_64_64\n").untrue(&document);
         assert_eq!(later, ["IFUNC: a does not hold it"]);
         let without = document.replace("| `common` |", "| common |");
         assert_eq!(Held::read(LINES).untrue(&without), ["common: has no line"]);

@@ -14,7 +14,7 @@ use crate::build::Built;
 use crate::case::Case;
 
 /// Relocation types that the psABI lets objects have, by number.
-const RELOCATIONS: &[(u32, &str)] = &[
+const OF_X86_64: &[(u32, &str)] = &[
     (1, "R_X86_64_64"),
     (2, "R_X86_64_PC32"),
     (3, "R_X86_64_GOT32"),
@@ -58,14 +58,110 @@ const RELOCATIONS: &[(u32, &str)] = &[
     (51, "R_X86_64_CODE_6_GOTPC32_TLSDESC"),
 ];
 
-/// Thread-local models, and the relocations by which an object that uses one is known.
-const MODELS: &[(&str, &[u32])] = &[
-    ("general dynamic", &[19]),
-    ("local dynamic", &[20]),
-    ("initial exec", &[22]),
-    ("local exec", &[23]),
-    ("TLS descriptors", &[34]),
-    ("APX forms", &[44, 45, 50]),
+/// Those of "ELF for the Arm 64-bit Architecture" that compilers and assemblers write.
+const OF_AARCH64: &[(u32, &str)] = &[
+    (257, "R_AARCH64_ABS64"),
+    (258, "R_AARCH64_ABS32"),
+    (259, "R_AARCH64_ABS16"),
+    (260, "R_AARCH64_PREL64"),
+    (261, "R_AARCH64_PREL32"),
+    (262, "R_AARCH64_PREL16"),
+    (263, "R_AARCH64_MOVW_UABS_G0"),
+    (264, "R_AARCH64_MOVW_UABS_G0_NC"),
+    (265, "R_AARCH64_MOVW_UABS_G1"),
+    (266, "R_AARCH64_MOVW_UABS_G1_NC"),
+    (267, "R_AARCH64_MOVW_UABS_G2"),
+    (268, "R_AARCH64_MOVW_UABS_G2_NC"),
+    (269, "R_AARCH64_MOVW_UABS_G3"),
+    (270, "R_AARCH64_MOVW_SABS_G0"),
+    (271, "R_AARCH64_MOVW_SABS_G1"),
+    (272, "R_AARCH64_MOVW_SABS_G2"),
+    (273, "R_AARCH64_LD_PREL_LO19"),
+    (274, "R_AARCH64_ADR_PREL_LO21"),
+    (275, "R_AARCH64_ADR_PREL_PG_HI21"),
+    (276, "R_AARCH64_ADR_PREL_PG_HI21_NC"),
+    (277, "R_AARCH64_ADD_ABS_LO12_NC"),
+    (278, "R_AARCH64_LDST8_ABS_LO12_NC"),
+    (279, "R_AARCH64_TSTBR14"),
+    (280, "R_AARCH64_CONDBR19"),
+    (282, "R_AARCH64_JUMP26"),
+    (283, "R_AARCH64_CALL26"),
+    (284, "R_AARCH64_LDST16_ABS_LO12_NC"),
+    (285, "R_AARCH64_LDST32_ABS_LO12_NC"),
+    (286, "R_AARCH64_LDST64_ABS_LO12_NC"),
+    (287, "R_AARCH64_MOVW_PREL_G0"),
+    (288, "R_AARCH64_MOVW_PREL_G0_NC"),
+    (289, "R_AARCH64_MOVW_PREL_G1"),
+    (290, "R_AARCH64_MOVW_PREL_G1_NC"),
+    (291, "R_AARCH64_MOVW_PREL_G2"),
+    (292, "R_AARCH64_MOVW_PREL_G2_NC"),
+    (293, "R_AARCH64_MOVW_PREL_G3"),
+    (299, "R_AARCH64_LDST128_ABS_LO12_NC"),
+    (307, "R_AARCH64_GOTREL64"),
+    (308, "R_AARCH64_GOTREL32"),
+    (309, "R_AARCH64_GOT_LD_PREL19"),
+    (311, "R_AARCH64_ADR_GOT_PAGE"),
+    (312, "R_AARCH64_LD64_GOT_LO12_NC"),
+    (313, "R_AARCH64_LD64_GOTPAGE_LO15"),
+    (314, "R_AARCH64_PLT32"),
+    (315, "R_AARCH64_GOTPCREL32"),
+    (513, "R_AARCH64_TLSGD_ADR_PAGE21"),
+    (514, "R_AARCH64_TLSGD_ADD_LO12_NC"),
+    (518, "R_AARCH64_TLSLD_ADR_PAGE21"),
+    (519, "R_AARCH64_TLSLD_ADD_LO12_NC"),
+    (523, "R_AARCH64_TLSLD_MOVW_DTPREL_G2"),
+    (524, "R_AARCH64_TLSLD_MOVW_DTPREL_G1"),
+    (525, "R_AARCH64_TLSLD_MOVW_DTPREL_G1_NC"),
+    (526, "R_AARCH64_TLSLD_MOVW_DTPREL_G0"),
+    (527, "R_AARCH64_TLSLD_MOVW_DTPREL_G0_NC"),
+    (528, "R_AARCH64_TLSLD_ADD_DTPREL_HI12"),
+    (529, "R_AARCH64_TLSLD_ADD_DTPREL_LO12"),
+    (530, "R_AARCH64_TLSLD_ADD_DTPREL_LO12_NC"),
+    (531, "R_AARCH64_TLSLD_LDST8_DTPREL_LO12"),
+    (532, "R_AARCH64_TLSLD_LDST8_DTPREL_LO12_NC"),
+    (533, "R_AARCH64_TLSLD_LDST16_DTPREL_LO12"),
+    (534, "R_AARCH64_TLSLD_LDST16_DTPREL_LO12_NC"),
+    (535, "R_AARCH64_TLSLD_LDST32_DTPREL_LO12"),
+    (536, "R_AARCH64_TLSLD_LDST32_DTPREL_LO12_NC"),
+    (537, "R_AARCH64_TLSLD_LDST64_DTPREL_LO12"),
+    (538, "R_AARCH64_TLSLD_LDST64_DTPREL_LO12_NC"),
+    (541, "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21"),
+    (542, "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC"),
+    (543, "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19"),
+    (544, "R_AARCH64_TLSLE_MOVW_TPREL_G2"),
+    (545, "R_AARCH64_TLSLE_MOVW_TPREL_G1"),
+    (546, "R_AARCH64_TLSLE_MOVW_TPREL_G1_NC"),
+    (547, "R_AARCH64_TLSLE_MOVW_TPREL_G0"),
+    (548, "R_AARCH64_TLSLE_MOVW_TPREL_G0_NC"),
+    (549, "R_AARCH64_TLSLE_ADD_TPREL_HI12"),
+    (550, "R_AARCH64_TLSLE_ADD_TPREL_LO12"),
+    (551, "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC"),
+    (552, "R_AARCH64_TLSLE_LDST8_TPREL_LO12"),
+    (553, "R_AARCH64_TLSLE_LDST8_TPREL_LO12_NC"),
+    (554, "R_AARCH64_TLSLE_LDST16_TPREL_LO12"),
+    (555, "R_AARCH64_TLSLE_LDST16_TPREL_LO12_NC"),
+    (556, "R_AARCH64_TLSLE_LDST32_TPREL_LO12"),
+    (557, "R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC"),
+    (558, "R_AARCH64_TLSLE_LDST64_TPREL_LO12"),
+    (559, "R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC"),
+    (562, "R_AARCH64_TLSDESC_ADR_PAGE21"),
+    (563, "R_AARCH64_TLSDESC_LD64_LO12"),
+    (564, "R_AARCH64_TLSDESC_ADD_LO12"),
+    (569, "R_AARCH64_TLSDESC_CALL"),
+    (570, "R_AARCH64_TLSLE_LDST128_TPREL_LO12"),
+    (571, "R_AARCH64_TLSLE_LDST128_TPREL_LO12_NC"),
+    (572, "R_AARCH64_TLSLD_LDST128_DTPREL_LO12"),
+    (573, "R_AARCH64_TLSLD_LDST128_DTPREL_LO12_NC"),
+];
+
+/// Thread-local models, and the relocations by which an object that uses one is known: x86-64's, AArch64's.
+const MODELS: &[(&str, &[u32], &[u32])] = &[
+    ("general dynamic", &[19], &[513]),
+    ("local dynamic", &[20], &[518]),
+    ("initial exec", &[22], &[541, 543]),
+    ("local exec", &[23], &[544, 545, 546, 547, 549, 550, 551]),
+    ("TLS descriptors", &[34], &[562]),
+    ("APX forms", &[44, 45, 50], &[]),
 ];
 
 const SECTIONS: &[&str] = &[
@@ -131,17 +227,44 @@ const INPUTS: &[&str] = &[
     "response file",
 ];
 
+/// Features of one kind: a table of the document.
+#[derive(Debug)]
+pub struct Group {
+    /// Its heading.
+    pub title: &'static str,
+    /// The target that alone has them; nothing for all.
+    pub target: Option<&'static str>,
+    /// What it has a line for.
+    pub features: Vec<&'static str>,
+}
+
 /// Every feature that the document has a line for.
-pub fn groups() -> Vec<(&'static str, Vec<&'static str>)> {
+pub fn groups() -> Vec<Group> {
+    let names = |table: &[(u32, &'static str)]| table.iter().map(|row| row.1).collect();
+    let group = |title, target, features| Group {
+        title,
+        target,
+        features,
+    };
     vec![
-        (
-            "Relocation types",
-            RELOCATIONS.iter().map(|r| r.1).collect(),
+        group(
+            "Relocation types of x86-64",
+            Some("x86-64"),
+            names(OF_X86_64),
         ),
-        ("Thread-local models", MODELS.iter().map(|m| m.0).collect()),
-        ("Sections", SECTIONS.to_vec()),
-        ("Symbols", SYMBOLS.to_vec()),
-        ("Inputs and options", INPUTS.to_vec()),
+        group(
+            "Relocation types of AArch64",
+            Some("aarch64"),
+            names(OF_AARCH64),
+        ),
+        group(
+            "Thread-local models",
+            None,
+            MODELS.iter().map(|m| m.0).collect(),
+        ),
+        group("Sections", None, SECTIONS.to_vec()),
+        group("Symbols", None, SYMBOLS.to_vec()),
+        group("Inputs and options", None, INPUTS.to_vec()),
     ]
 }
 
@@ -176,6 +299,8 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 #[derive(Default)]
 struct Found {
     features: BTreeSet<&'static str>,
+    /// The machine of the object that is looked at.
+    machine: Option<elf::Machine>,
 }
 
 impl Found {
@@ -238,6 +363,7 @@ impl Found {
         let Ok(header) = FileHeader64::<LE>::parse(bytes) else {
             return;
         };
+        self.machine = Some(header.e_machine(LE));
         let Ok(sections) = header.sections(LE, bytes) else {
             return;
         };
@@ -324,10 +450,13 @@ impl Found {
 
     fn relocations(&mut self, types: impl Iterator<Item = u32>) {
         let types: BTreeSet<u32> = types.collect();
-        for (number, name) in RELOCATIONS {
+        let of_aarch64 = self.machine == Some(elf::EM_AARCH64);
+        let known = if of_aarch64 { OF_AARCH64 } else { OF_X86_64 };
+        for (number, name) in known {
             self.add_if(types.contains(number), name);
         }
-        for (name, signs) in MODELS {
+        for (name, on_x86_64, on_aarch64) in MODELS {
+            let signs = if of_aarch64 { on_aarch64 } else { on_x86_64 };
             self.add_if(signs.iter().any(|sign| types.contains(sign)), name);
         }
     }

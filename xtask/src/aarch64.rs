@@ -4,7 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::command::{build_command, cargo, run_with, say, target_directory};
+use crate::conformance;
 use crate::cross::{self, Toolchain, environment_name};
+
+/// The name of the target in tests, and in their page of what they hold.
+const NAME: &str = "aarch64";
 
 /// How programs of the target are run.
 const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
@@ -55,7 +59,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         executor_tests(&toolchain)?;
     }
     let emulated = emulated_command(&toolchain)?;
-    programs(Some(emulated), &filter.into_iter().collect::<Vec<_>>())
+    programs(Some(emulated), &filter.into_iter().collect::<Vec<_>>())?;
+    match filter {
+        None => conformance::check_for(NAME),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Where programs for the target are built.
@@ -115,10 +123,14 @@ fn programs(emulated: Option<PathBuf>, filter: &[&str]) -> Result<(), String> {
     let targets = cross::directory();
     let targets = targets.parent().unwrap_or(&targets).to_owned();
     let mut variables: Vec<(String, OsString)> = vec![
-        ("ORC_TEST_TARGET".to_owned(), "aarch64".into()),
+        ("ORC_TEST_TARGET".to_owned(), NAME.into()),
         ("ORC_JIT".to_owned(), command.into()),
         ("ORC_JIT_TARGETS".to_owned(), targets.into()),
     ];
+    if filter.is_empty() {
+        let lines = conformance::fresh(NAME)?;
+        variables.push((conformance::VARIABLE.to_owned(), lines.into()));
+    }
     variables.extend(emulated.map(|it| ("ORC_TEST_TARGET_JIT".to_owned(), it.into())));
     let mut arguments = vec!["test", "--package", "tests", "--test", "e2e", "--"];
     arguments.extend(filter);

@@ -6,7 +6,7 @@ use crate::conformance;
 /// Everything, in the order in which it fails fastest.
 pub fn all(_: &[String]) -> Result<(), String> {
     lint(&[])?;
-    let lines = conformance::setting(&conformance::fresh()?);
+    let lines = conformance::setting(&conformance::fresh(conformance::HERE)?);
     let cargo = cargo().to_string_lossy().into_owned();
     let words = [&lines, &cargo, "test", "--workspace", "--no-fail-fast"];
     run_in(&root(), "env", &words)?;

@@ -1,4 +1,4 @@
-//! `xtask conformance`: `docs/CONFORMANCE.md` from a run of the end-to-end tests.
+//! `xtask conformance`: `docs/CONFORMANCE.md` from runs of the end-to-end tests, one for each CPU.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use crate::command::{cargo, root, run_cargo, run_in, target_directory};
 
 /// The variable through which the tests are asked to note what they hold.
-const VARIABLE: &str = "ORC_CONFORMANCE";
+pub const VARIABLE: &str = "ORC_CONFORMANCE";
 
 /// Runs the tests and writes the page.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    if arguments == ["--check"] {
-        return check();
+    match arguments {
+        [only] if only == "--check" => return check(),
+        [cpu] => return conformance("write", &noted(cpu)),
+        _ => {}
     }
-    let lines = setting(&fresh()?);
+    let lines = setting(&fresh(HERE)?);
     let cargo = cargo().to_string_lossy().into_owned();
     let words = [
         &lines,
@@ -25,19 +27,22 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         "e2e",
     ];
     run_in(&root(), "env", &words)?;
-    conformance("write")
+    conformance("write", &noted(HERE))
 }
 
-/// The file for the tests to write, empty.
-pub fn fresh() -> Result<PathBuf, String> {
-    let lines = noted();
+/// The name of what runs on this machine.
+pub const HERE: &str = "x86-64";
+
+/// The file for the tests of a CPU to write, empty.
+pub fn fresh(cpu: &str) -> Result<PathBuf, String> {
+    let lines = noted(cpu);
     fs::write(&lines, "").map_err(|e| format!("{}: {e}", lines.display()))?;
     Ok(lines)
 }
 
-/// Where tests note what they hold.
-fn noted() -> PathBuf {
-    target_directory().join("conformance.tsv")
+/// Where tests for a CPU note what they hold.
+fn noted(cpu: &str) -> PathBuf {
+    target_directory().join(format!("conformance-{cpu}.tsv"))
 }
 
 /// The word of an `env` command that asks tests to note what they hold.
@@ -45,12 +50,17 @@ pub fn setting(lines: &Path) -> String {
     format!("{VARIABLE}={}", lines.display())
 }
 
-/// Checks the page against what the tests noted last.
+/// Checks the page against what the tests noted last, of this machine.
 pub fn check() -> Result<(), String> {
-    conformance("check")
+    check_for(HERE)
 }
 
-fn conformance(action: &str) -> Result<(), String> {
+/// Checks what the page says of a CPU against what the tests for it noted last.
+pub fn check_for(cpu: &str) -> Result<(), String> {
+    conformance("check", &noted(cpu))
+}
+
+fn conformance(action: &str, noted: &Path) -> Result<(), String> {
     run_cargo(&[
         "run",
         "--quiet",
@@ -60,7 +70,7 @@ fn conformance(action: &str) -> Result<(), String> {
         "conformance",
         "--",
         action,
-        &noted().to_string_lossy(),
+        &noted.to_string_lossy(),
         "docs/CONFORMANCE.md",
     ])
 }

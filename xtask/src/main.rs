@@ -69,8 +69,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "conformance",
-        arguments: "",
-        help: "run the end-to-end tests and write docs/CONFORMANCE.md",
+        arguments: "[aarch64]",
+        help: "run the end-to-end tests, or take the last ones for AArch64, and write docs/CONFORMANCE.md",
         run: conformance::run,
     },
     Task {
