@@ -69,7 +69,7 @@ pub(super) fn bring_near<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
             continue;
         }
         if let Some(&(group, extent)) = extents.get(&external.dylib)
-            && needs_canonical_stub(external, extent)
+            && needs_canonical_stub(link, external, extent)
         {
             make_canonical_stub::<C>(link, group, index);
         }
@@ -293,15 +293,19 @@ fn bind_to_copies(link: &mut Link, places: &HashMap<Variable, (u32, SymbolId)>) 
     }
 }
 
-/// Whether a function is referred to in a way that may not reach it.
-fn needs_canonical_stub(external: &External, extent: ExecutorAddrRange) -> bool {
+/// Whether a function is referred to in a way that may not reach it. A program's reference to a library counts as
+/// such in any case, as a system linker has it: where libraries lie varies, and which address the function has
+/// must not.
+fn needs_canonical_stub(link: &Link, external: &External, extent: ExecutorAddrRange) -> bool {
     let function = match (&external.bound, &external.resolution) {
         (Bound::Native, Resolution::Native(native)) => native.symbol.kind == NativeKind::Function,
         (Bound::Value(_), Resolution::Address { kind, .. }) => *kind == SymbolKind::Function,
         _ => false,
     };
+    let of_library = matches!(external.bound, Bound::Native);
+    let of_program = matches!(link.batch.binding, NativeBinding::Program(_));
     let in_reach = known_address(external).is_some_and(|a| uses_reach(external, extent, a));
-    function && external.uses.contains(Uses::DIRECT) && !in_reach
+    function && external.uses.contains(Uses::DIRECT) && (!in_reach || of_library && of_program)
 }
 
 /// Makes a stub that is the function's address from now on. In a program it is exported, so that
