@@ -250,6 +250,12 @@ pub trait ExecutorControl: Send + Sync {
         false
     }
 
+    /// Whether paths of this host mean nothing there. An emulator on this host has another machine's files at
+    /// the system's paths, and this one's at all others.
+    fn has_own_paths(&self) -> bool {
+        self.has_own_files()
+    }
+
     /// Crashes of the executor are put into words by `explain` from now on. Without a process of its
     /// own, there will be none.
     fn explain_crashes_with(&self, explain: ExplainCrash) {

@@ -231,9 +231,11 @@ impl Tracker {
             return Ok(self.session_tracker().add_library(library, Some(bias))?);
         }
         let executor = self.jit.0.session.executor();
-        let name = match executor.has_own_files() {
-            true => library.name_elsewhere(),
-            false => library.path(),
+        let name = match (executor.has_own_files(), executor.has_own_paths()) {
+            (false, _) => library.path(),
+            // A library without a name of its own is called by its path.
+            (true, false) => library.loader_name(),
+            (true, true) => library.name_elsewhere(),
         };
         executor
             .open_library(name)

@@ -68,7 +68,7 @@ fn import(link: &Link, native: &NativeSymbol, kind: ImportKind) -> Import {
 /// What the loader is asked for. It finds a library that has a name by its own rules; on another host
 /// it has to find its own file in any case.
 fn name_for_the_loader<'a>(link: &Link, library: &'a dyn NativeLibrary) -> &'a str {
-    match link.context.executor.has_own_files() {
+    match link.context.executor.has_own_paths() {
         true => library.name_elsewhere(),
         false => library.needed_name(),
     }

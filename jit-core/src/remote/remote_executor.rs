@@ -40,6 +40,8 @@ pub struct RemoteExecutor {
     dispatch: (ExecutorAddr, ExecutorAddr),
     exit_services: ExecutorAddr,
     is_same_host: bool,
+    /// Whether it is on this host, perhaps in an emulator.
+    shares_paths: bool,
     /// Whether large content can be shared instead of sent.
     shares_memory: bool,
     streams: Streams,
@@ -63,6 +65,7 @@ impl RemoteExecutor {
         let architecture = architecture(setup)?;
         // An emulator has another machine's files in the places of some of this one's.
         let is_own_cpu = Architecture::of_this_process() == Some(architecture);
+        let shares_paths = super::same_files::is_same(setup);
         let own = Self {
             architecture,
             capabilities: value::<(u64, u64)>(setup, values::CAPABILITIES)
@@ -75,7 +78,8 @@ impl RemoteExecutor {
                 symbol(setup, llvm::DISPATCH_CONTEXT)?,
             ),
             exit_services: symbol(setup, EXIT_SERVICES).unwrap_or(ExecutorAddr::NULL),
-            is_same_host: is_own_cpu && super::same_files::is_same(setup),
+            is_same_host: is_own_cpu && shares_paths,
+            shares_paths,
             shares_memory: connection.passes_descriptors()
                 && wanted != Streams::Forwarded
                 && value(setup, values::DESCRIPTORS).unwrap_or(false),
@@ -381,6 +385,10 @@ impl ExecutorControl for RemoteExecutor {
 
     fn has_own_files(&self) -> bool {
         !self.is_same_host
+    }
+
+    fn has_own_paths(&self) -> bool {
+        !self.shares_paths
     }
 
     fn explain_crashes_with(&self, explain: ExplainCrash) {
