@@ -49,11 +49,15 @@ pub struct Target {
 const QEMU_LACKS: &[(&str, &str)] = &[
     ("code/leak_sanitizer", PTRACE),
     ("code/leak_sanitizer_finds_a_leak", PTRACE),
+    ("process/fork", FORK),
+    ("threads/main_thread_exits_first", FORK),
     (
         "code/thread_sanitizer",
         "the sanitizer starts the program again through `/proc/self/exe`, which is no file of the system's CPU",
     ),
 ];
+
+const FORK: &str = "a child of a process with several threads cannot start any in qemu";
 
 const PTRACE: &str = "the sanitizer stops threads with `ptrace`, which qemu does not have";
 

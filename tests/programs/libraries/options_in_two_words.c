@@ -1,3 +1,4 @@
+//# cpu: x86-64, GNU ld for AArch64 refuses the name of a library's symbol in `--defsym`
 //# modes: one
 //# build: mkdir -p place && $CC -shared -fPIC -Wl,-soname,libplace.so -o place/libplace.so placed.c
 //# archive: libpart.a = part.c

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 __asm__(".globl absolute\nabsolute = 0x1234\n");
-__asm__(".section .rodata\n.globl between\nbetween: .quad 1,2,3\nend_between:\n.globl distance\ndistance: .quad end_between - between\n.text\n");
+__asm__(".section .rodata\n.p2align 3\n.globl between\nbetween: .quad 1,2,3\nend_between:\n.globl distance\ndistance: .quad end_between - between\n.text\n");
 extern const char absolute[];
 extern const uint64_t between[], distance;
 int main(void) {

@@ -1,3 +1,4 @@
+//# cpu: x86-64, gcc 12 has clones for few CPUs
 //# compilers: gcc
 //# modes: few O2
 // Clones for several CPUs, chosen by a resolver in libgcc's terms (`__cpu_model`).
