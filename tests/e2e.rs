@@ -28,10 +28,7 @@ fn main() -> ExitCode {
     let mut tests = Tests::default();
     let mut trials: Vec<(&Executor, Trial)> = Vec::new();
     for case in cases.iter().filter(|case| case.is_for(target().name)) {
-        match target().cannot_run(&case.name) {
-            None => trials.extend(trials_of(case, &mut tests)),
-            Some(why) => tests.ignore(&case.name, why),
-        }
+        trials.extend(trials_of(case, &mut tests));
     }
     // Trials of one directory wait for each other, so they are kept apart.
     trials.sort_by_key(|(executor, _)| EXECUTORS.iter().position(|it| it == *executor));
@@ -55,7 +52,11 @@ fn trials_of(case: &Case, tests: &mut Tests) -> Vec<(&'static Executor, Trial)> 
                     .chain(case.needs.iter().map(String::as_str))
             };
             let can_run = |executor: &&&'static Executor| {
-                tests.can_run(&format!("{name}::{}", executor.name), needs())
+                let name = format!("{name}::{}", executor.name);
+                match target().cannot_run(&case.name, executor) {
+                    None => tests.can_run(&name, needs()),
+                    Some(why) => tests.ignore(&name, why),
+                }
             };
             // Lazily in one mode, unless all are asked for.
             let lazy = every_lazy || (family == "gcc" && mode.name == "default");

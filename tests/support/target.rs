@@ -37,29 +37,59 @@ pub struct Target {
     pub tool_prefix: &'static str,
     /// Modes that programs are compiled in; empty for those that cases ask for.
     pub modes: &'static [&'static str],
-    /// Cases that its emulator cannot run, and why. The natively linked program does not run there either.
-    pub emulator_lacks: &'static [(&'static str, &'static str)],
+    /// What its emulator cannot run.
+    pub emulator_lacks: &'static [Lack],
     /// What starts a program of it.
     pub runner: &'static [&'static str],
     /// What the `orc-jit` of this machine is told in place of [`SPAWN`], for a process that is emulated.
     pub emulated: &'static str,
 }
 
-/// docs/bugs.md has what is behind these.
-const QEMU_LACKS: &[(&str, &str)] = &[
-    ("code/leak_sanitizer", PTRACE),
-    ("code/leak_sanitizer_finds_a_leak", PTRACE),
-    ("process/fork", FORK),
-    ("threads/main_thread_exits_first", FORK),
-    (
-        "code/thread_sanitizer",
-        "the sanitizer starts the program again through `/proc/self/exe`, which is no file of the system's CPU",
+/// A case that an emulator cannot run.
+#[derive(Debug)]
+pub struct Lack {
+    case: &'static str,
+    executors: Lacking,
+    why: &'static str,
+}
+
+/// Where a case cannot be run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lacking {
+    /// The natively linked program does not do it either.
+    Everywhere,
+    /// In the process of the JIT, which does what the program does not.
+    InProcess,
+    /// In an executor, which has more threads than the program.
+    Apart,
+}
+
+/// docs/bugs.md has programs that show each.
+const QEMU_LACKS: &[Lack] = &[
+    lack("code/leak_sanitizer", Lacking::Everywhere, PTRACE),
+    lack(
+        "code/leak_sanitizer_finds_a_leak",
+        Lacking::Everywhere,
+        PTRACE,
     ),
+    lack("code/thread_sanitizer", Lacking::Everywhere, EXEC),
+    // The command starts itself again, with the sanitizer's library in front.
+    lack("code/address_sanitizer", Lacking::InProcess, EXEC),
+    lack("process/fork", Lacking::Apart, FORK),
+    lack("threads/main_thread_exits_first", Lacking::Apart, FORK),
 ];
 
+const PTRACE: &str = "the sanitizer stops threads with `ptrace`, which qemu does not have";
+const EXEC: &str = "a program cannot start itself again in qemu";
 const FORK: &str = "a child of a process with several threads cannot start any in qemu";
 
-const PTRACE: &str = "the sanitizer stops threads with `ptrace`, which qemu does not have";
+const fn lack(case: &'static str, executors: Lacking, why: &'static str) -> Lack {
+    Lack {
+        case,
+        executors,
+        why,
+    }
+}
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
@@ -113,10 +143,17 @@ pub fn target() -> &'static Target {
 }
 
 impl Target {
-    /// Why a case cannot run there, if it cannot.
-    pub fn cannot_run(&self, case: &str) -> Option<&'static str> {
-        let mut lacks = self.emulator_lacks.iter();
-        lacks.find(|(name, _)| *name == case).map(|(_, why)| *why)
+    /// Why a case cannot run there in an executor, if it cannot.
+    pub fn cannot_run(&self, case: &str, executor: &Executor) -> Option<&'static str> {
+        let holds = |lack: &&Lack| {
+            let there = match lack.executors {
+                Lacking::Everywhere => true,
+                Lacking::InProcess => executor.is_one_process(),
+                Lacking::Apart => !executor.is_one_process(),
+            };
+            lack.case == case && there
+        };
+        self.emulator_lacks.iter().find(holds).map(|lack| lack.why)
     }
 
     /// What a family of compilers needs to hear.

@@ -52,10 +52,12 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let filter = arguments.first().map(String::as_str);
     if filter == Some("smoke") {
         cross::build(&toolchain, false)?;
+        archive_tests()?;
         return programs(None, &[SMOKE, "--skip", "in-process"]);
     }
     cross::build(&toolchain, true)?;
     if filter.is_none() {
+        archive_tests()?;
         executor_tests(&toolchain)?;
     }
     let emulated = emulated_command(&toolchain)?;
@@ -69,6 +71,19 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 /// Where programs for the target are built.
 fn own_directory() -> PathBuf {
     target_directory().join("aarch64")
+}
+
+/// What the runtime's archive defines and demands.
+fn archive_tests() -> Result<(), String> {
+    let targets = ("ORC_JIT_TARGETS".to_owned(), targets().into_os_string());
+    let words = ["test", "--package", "orc-rt-archive", "--test", "archive"];
+    run_with(&[targets], cargo(), &words)
+}
+
+/// Where a controller looks for what other CPUs need.
+fn targets() -> PathBuf {
+    let of_cpu = cross::directory();
+    of_cpu.parent().unwrap_or(&of_cpu).to_owned()
 }
 
 /// The tests of `orc-target-process`, themselves programs of the target.
@@ -120,12 +135,10 @@ fn emulated_command(toolchain: &Toolchain) -> Result<PathBuf, String> {
 /// is, driven by the `orc-jit` of this machine.
 fn programs(emulated: Option<PathBuf>, filter: &[&str]) -> Result<(), String> {
     let command = build_command("orc-jit-command", "orc-jit")?;
-    let targets = cross::directory();
-    let targets = targets.parent().unwrap_or(&targets).to_owned();
     let mut variables: Vec<(String, OsString)> = vec![
         ("ORC_TEST_TARGET".to_owned(), NAME.into()),
         ("ORC_JIT".to_owned(), command.into()),
-        ("ORC_JIT_TARGETS".to_owned(), targets.into()),
+        ("ORC_JIT_TARGETS".to_owned(), targets().into()),
     ];
     if filter.is_empty() {
         let lines = conformance::fresh(NAME)?;

@@ -18,7 +18,11 @@ struct Input(Object<'static>);
 
 impl Input {
     fn new() -> Self {
-        let (format, cpu) = (BinaryFormat::Elf, Architecture::X86_64);
+        Self::of(Architecture::X86_64)
+    }
+
+    fn of(cpu: Architecture) -> Self {
+        let format = BinaryFormat::Elf;
         Self(Object::new(format, cpu, object::Endianness::Little))
     }
 
@@ -146,6 +150,91 @@ fn reachable_members_become_one_object_without_inner_names() {
     let data = elf.section_by_name(".data").expect(".data");
     let (_, pointer) = data.relocations().next().expect("a relocation");
     assert_eq!(pointer.addend(), 21 + 2);
+}
+
+/// An entry point for AArch64 that calls `helper`, in another member, and refers to it in pages and through the GOT.
+fn members_for_aarch64() -> Vec<u8> {
+    let mut entry = Input::of(Architecture::Aarch64);
+    let text = entry.section(".text.entry", SectionKind::Text, &[0x1f; 32]);
+    entry.symbol("__orc_rt_entry", SymbolSection::Section(text), 0);
+    let helper = entry.symbol("helper", SymbolSection::Undefined, 0);
+    let outside = entry.symbol("outside", SymbolSection::Undefined, 0);
+    for (at, symbol, r_type) in [
+        (0, helper, elf::R_AARCH64_CALL26),
+        (4, outside, elf::R_AARCH64_CALL26),
+        (8, helper, elf::R_AARCH64_ADR_PREL_PG_HI21),
+        (12, helper, elf::R_AARCH64_ADD_ABS_LO12_NC),
+        (16, helper, elf::R_AARCH64_ADR_GOT_PAGE),
+        (20, helper, elf::R_AARCH64_LD64_GOT_LO12_NC),
+        (24, helper, elf::R_AARCH64_PREL32),
+    ] {
+        entry.relocation(text, at, symbol, (r_type, 0));
+    }
+    let mut other = Input::of(Architecture::Aarch64);
+    let text = other.section(".text.helper", SectionKind::Text, &[0; 16]);
+    other.symbol("helper", SymbolSection::Section(text), 4);
+    archive(vec![entry, other])
+}
+
+#[test]
+fn members_for_aarch64_become_one_object() {
+    let packed = pack(&members_for_aarch64()).expect("it can be packed");
+    let file = ArchiveFile::parse(&*packed).expect("an archive");
+    let member = file.members().next().expect("a member").expect("a member");
+    let bytes = member.data(&*packed).expect("its data");
+    let elf = ElfFile64::<Endianness>::parse(bytes).expect("an object");
+    assert_eq!(elf.architecture(), Architecture::Aarch64);
+    let text = elf.section_by_name(".text").expect(".text");
+    let left = text.relocations().map(|(offset, relocation)| {
+        let (RelocationFlags::Elf { r_type }, RelocationTarget::Symbol(symbol)) =
+            (relocation.flags(), relocation.target())
+        else {
+            panic!("not an ELF relocation against a symbol")
+        };
+        let symbol = elf.symbol_by_index(symbol).expect("a symbol");
+        let place = symbol.address().cast_signed() + relocation.addend();
+        (offset, r_type, symbol.is_undefined(), place)
+    });
+    // `helper` is at 32 + 4.
+    let expected = [
+        (0, elf::R_AARCH64_CALL26, false, 36),
+        (4, elf::R_AARCH64_CALL26, true, 0),
+        (8, elf::R_AARCH64_ADR_PREL_PG_HI21, false, 36),
+        (12, elf::R_AARCH64_ADD_ABS_LO12_NC, false, 36),
+        (16, elf::R_AARCH64_ADR_GOT_PAGE, false, 36),
+        (20, elf::R_AARCH64_LD64_GOT_LO12_NC, false, 36),
+    ];
+    assert_eq!(left.collect::<Vec<_>>(), expected);
+    // A distance is final.
+    let content = text.data().expect("its data");
+    assert_eq!(content[24..28], (36_i32 - 24).to_le_bytes());
+}
+
+#[test]
+fn members_for_two_cpus_are_refused() {
+    let mut entry = Input::new();
+    let text = entry.section(".text", SectionKind::Text, &[0x90; 8]);
+    entry.symbol("__orc_rt_entry", SymbolSection::Section(text), 0);
+    let helper = entry.symbol("helper", SymbolSection::Undefined, 0);
+    entry.relocation(text, 1, helper, (elf::R_X86_64_PLT32, -4));
+    let mut other = Input::of(Architecture::Aarch64);
+    let text = other.section(".text", SectionKind::Text, &[0; 8]);
+    other.symbol("helper", SymbolSection::Section(text), 0);
+    let error = pack(&archive(vec![entry, other])).expect_err("it is refused");
+    assert!(error.to_string().contains("1.o"), "{error}");
+}
+
+#[test]
+fn relocations_for_aarch64_that_few_linkers_know_are_refused() {
+    let mut input = Input::of(Architecture::Aarch64);
+    let text = input.section(".text", SectionKind::Text, &[0; 8]);
+    let entry = input.symbol("__orc_rt_entry", SymbolSection::Section(text), 0);
+    input.relocation(text, 0, entry, (elf::R_AARCH64_TLSDESC_ADR_PAGE21, 0));
+    let error = pack(&archive(vec![input])).expect_err("it is refused");
+    assert!(
+        error.to_string().contains("cannot be linked by all"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -3,11 +3,15 @@
 mod built;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use object::elf;
 use object::read::archive::ArchiveFile;
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, SectionFlags};
+use object::{
+    Architecture, Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, SectionFlags,
+};
 
 /// The entry points: LLVM 22's for ELF, ours, and what Rust and C++ look for by name.
 const ENTRY_POINTS: &[&str] = &[
@@ -94,8 +98,44 @@ const DEMANDS: &[&str] = &[
     "write",
 ];
 
-fn objects() -> Vec<ElfFile64<'static, Endianness>> {
-    let archive = built::archive();
+const ON_X86_64: &[elf::RelocationType] = &[
+    elf::R_X86_64_64,
+    elf::R_X86_64_PC32,
+    elf::R_X86_64_PLT32,
+    elf::R_X86_64_GOTPCREL,
+    elf::R_X86_64_GOTPCRELX,
+    elf::R_X86_64_REX_GOTPCRELX,
+];
+
+const ON_AARCH64: &[elf::RelocationType] = &[
+    elf::R_AARCH64_ABS64,
+    elf::R_AARCH64_PREL32,
+    elf::R_AARCH64_PREL64,
+    elf::R_AARCH64_CALL26,
+    elf::R_AARCH64_JUMP26,
+    elf::R_AARCH64_ADR_PREL_PG_HI21,
+    elf::R_AARCH64_ADD_ABS_LO12_NC,
+    elf::R_AARCH64_LDST8_ABS_LO12_NC,
+    elf::R_AARCH64_LDST16_ABS_LO12_NC,
+    elf::R_AARCH64_LDST32_ABS_LO12_NC,
+    elf::R_AARCH64_LDST64_ABS_LO12_NC,
+    elf::R_AARCH64_LDST128_ABS_LO12_NC,
+    elf::R_AARCH64_ADR_GOT_PAGE,
+    elf::R_AARCH64_LD64_GOT_LO12_NC,
+];
+
+/// The archives to look at: that of this machine, and that for AArch64 where it was built (`xtask cross`).
+fn archives() -> Vec<&'static [u8]> {
+    static CROSS: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let cross = CROSS.get_or_init(|| {
+        let targets = PathBuf::from(std::env::var_os("ORC_JIT_TARGETS")?);
+        std::fs::read(targets.join("aarch64/liborc_rt.a")).ok()
+    });
+    let cross = cross.as_deref();
+    [built::archive()].into_iter().chain(cross).collect()
+}
+
+fn objects(archive: &'static [u8]) -> Vec<ElfFile64<'static, Endianness>> {
     let file = ArchiveFile::parse(archive).expect("an archive");
     let members = file.members().map(|member| {
         let data = member.expect("a member").data(archive).expect("its data");
@@ -104,8 +144,11 @@ fn objects() -> Vec<ElfFile64<'static, Endianness>> {
     members.collect()
 }
 
-fn names(of: impl Fn(&object::read::elf::ElfSymbol64<'_, '_>) -> bool) -> BTreeSet<String> {
-    let objects = objects();
+fn names(
+    archive: &'static [u8],
+    of: impl Fn(&object::read::elf::ElfSymbol64<'_, '_>) -> bool,
+) -> BTreeSet<String> {
+    let objects = objects(archive);
     let symbols = objects.iter().flat_map(|object| object.symbols());
     let chosen = symbols.filter(|symbol| symbol.is_global() && of(symbol));
     chosen
@@ -115,31 +158,38 @@ fn names(of: impl Fn(&object::read::elf::ElfSymbol64<'_, '_>) -> bool) -> BTreeS
 
 #[test]
 fn it_is_small_and_has_one_member() {
-    assert_eq!(objects().len(), 1);
-    let size = built::archive().len();
-    assert!(size < orc_rt_archive::SIZE_MAX, "{size} bytes");
+    for archive in archives() {
+        assert_eq!(objects(archive).len(), 1);
+        let size = archive.len();
+        assert!(size < orc_rt_archive::SIZE_MAX, "{size} bytes");
+    }
 }
 
 #[test]
 fn it_defines_the_entry_points_and_nothing_else() {
     let expected: BTreeSet<String> = ENTRY_POINTS.iter().map(|&name| name.to_owned()).collect();
-    assert_eq!(names(|symbol| symbol.is_definition()), expected);
+    for archive in archives() {
+        assert_eq!(names(archive, |symbol| symbol.is_definition()), expected);
+    }
 }
 
 #[test]
 fn its_index_names_what_it_defines() {
-    let file = ArchiveFile::parse(built::archive()).expect("an archive");
-    let index = file.symbols().expect("an index").expect("an index");
-    let indexed: BTreeSet<String> = index
-        .map(|symbol| String::from_utf8_lossy(symbol.expect("a name").name()).into_owned())
-        .collect();
-    assert_eq!(indexed, names(|symbol| symbol.is_definition()));
+    for archive in archives() {
+        let file = ArchiveFile::parse(archive).expect("an archive");
+        let index = file.symbols().expect("an index").expect("an index");
+        let indexed: BTreeSet<String> = index
+            .map(|symbol| String::from_utf8_lossy(symbol.expect("a name").name()).into_owned())
+            .collect();
+        assert_eq!(indexed, names(archive, |symbol| symbol.is_definition()));
+    }
 }
 
 #[test]
 fn it_demands_little_of_the_process() {
-    let unexpected: Vec<String> = names(|symbol| symbol.is_undefined())
-        .into_iter()
+    let all = archives().into_iter();
+    let undefined = all.flat_map(|archive| names(archive, |symbol| symbol.is_undefined()));
+    let unexpected: Vec<String> = undefined
         .filter(|name| !DEMANDS.contains(&name.as_str()) && !name.starts_with("pthread_"))
         .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
@@ -147,35 +197,31 @@ fn it_demands_little_of_the_process() {
 
 #[test]
 fn unwinders_are_optional() {
-    for name in [
-        "__register_frame",
-        "__deregister_frame",
-        "__unw_add_dynamic_eh_frame_section",
-        "__unw_remove_dynamic_eh_frame_section",
-    ] {
-        assert!(
-            names(|symbol| symbol.is_undefined() && symbol.is_weak()).contains(name),
-            "{name}"
-        );
+    for archive in archives() {
+        let weak = names(archive, |symbol| symbol.is_undefined() && symbol.is_weak());
+        for name in [
+            "__register_frame",
+            "__deregister_frame",
+            "__unw_add_dynamic_eh_frame_section",
+            "__unw_remove_dynamic_eh_frame_section",
+        ] {
+            assert!(weak.contains(name), "{name}");
+        }
     }
 }
 
 #[test]
 fn it_has_only_relocations_that_every_linker_knows() {
-    for object in objects() {
+    for object in archives().into_iter().flat_map(objects) {
         for section in object.sections() {
             for (offset, relocation) in section.relocations() {
                 let RelocationFlags::Elf { r_type } = relocation.flags() else {
                     panic!("not an ELF relocation");
                 };
-                let known = [
-                    elf::R_X86_64_64,
-                    elf::R_X86_64_PC32,
-                    elf::R_X86_64_PLT32,
-                    elf::R_X86_64_GOTPCREL,
-                    elf::R_X86_64_GOTPCRELX,
-                    elf::R_X86_64_REX_GOTPCRELX,
-                ];
+                let known = match object.architecture() {
+                    Architecture::Aarch64 => ON_AARCH64,
+                    _ => ON_X86_64,
+                };
                 let name = section.name().unwrap_or_default();
                 assert!(known.contains(&r_type), "{r_type:?} at {name}+{offset:#x}");
             }
@@ -185,7 +231,7 @@ fn it_has_only_relocations_that_every_linker_knows() {
 
 #[test]
 fn it_has_no_thread_locals_constructors_or_writable_code() {
-    for object in objects() {
+    for object in archives().into_iter().flat_map(objects) {
         for section in object.sections() {
             let name = section.name().expect("a name");
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
