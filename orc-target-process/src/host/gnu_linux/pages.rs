@@ -319,15 +319,29 @@ pub(crate) fn gap_near(addr: u64, size: u64, reach: u64) -> Option<u64> {
     nearest_gap(&mappings, addr, size, reach)
 }
 
+/// How far a place stays away from stacks and heaps next to its hole, which want to grow. Where addresses are few,
+/// as in an emulator that has libraries right behind the heap, less has to do.
+const MARGINS: [u64; 2] = [16 << 20, 1 << 20];
+
 /// Of the holes between sorted `mappings`, the place for `size` bytes that lies nearest to `addr`.
 fn nearest_gap(mappings: &[Range<u64>], addr: u64, size: u64, reach: u64) -> Option<u64> {
-    // Stacks and heaps next to a hole want to grow.
-    const MARGIN: u64 = 16 << 20;
+    let mut margins = MARGINS.into_iter();
+    margins.find_map(|margin| nearest_with_margin(mappings, addr, size, reach, margin))
+}
+
+/// That place, this far from both ends of its hole.
+fn nearest_with_margin(
+    mappings: &[Range<u64>],
+    addr: u64,
+    size: u64,
+    reach: u64,
+    margin: u64,
+) -> Option<u64> {
     let place = |pair: &[Range<u64>]| {
         let [below, above] = pair else { return None };
         let (low, high) = (
-            below.end.checked_add(MARGIN)?,
-            above.start.checked_sub(MARGIN)?,
+            below.end.checked_add(margin)?,
+            above.start.checked_sub(margin)?,
         );
         let room = high.checked_sub(low)?.checked_sub(size)?;
         let start = if high <= addr { low + room } else { low };
@@ -360,5 +374,15 @@ mod tests {
         let above = nearest_gap(&maps, 6 * GIB - 5, size, 2 * GIB);
         assert_eq!(above, Some(6 * GIB + (16 << 20)));
         assert_eq!(nearest_gap(&maps, 12 * GIB, size, 2 * GIB), None);
+    }
+
+    #[test]
+    fn a_small_hole_will_do_where_there_is_no_other() {
+        // qemu has the executable, the heap, and 30 MiB above it the stack and the libraries.
+        let heap_end = 0x55_00c0_9000;
+        let stack = 0x55_02ba_4000;
+        let maps = [0x55_0000_0000..heap_end, stack..0x55_4000_0000];
+        let found = nearest_gap(&maps, 0x55_034b_0000, 0x1_0000, 256 << 20);
+        assert_eq!(found, Some(stack - (1 << 20) - 0x1_0000));
     }
 }
