@@ -73,8 +73,11 @@ const QEMU_LACKS: &[Lack] = &[
         PTRACE,
     ),
     lack("code/thread_sanitizer", Lacking::Everywhere, EXEC),
-    // The command starts itself again, with the sanitizer's library in front.
+    // The command starts itself again, with the sanitizer's library in front, or with more room for thread-locals.
     lack("code/address_sanitizer", Lacking::InProcess, EXEC),
+    lack("tls/large_in_shared_library", Lacking::InProcess, EXEC),
+    lack("tls/large_template", Lacking::InProcess, EXEC),
+    lack("tls/larger_than_the_reserve", Lacking::InProcess, EXEC),
     lack("process/fork", Lacking::Apart, FORK),
     lack("threads/main_thread_exits_first", Lacking::Apart, FORK),
 ];
