@@ -51,11 +51,11 @@ pub fn lower(
         | Kind::Difference32
         | Kind::Difference16
         | Kind::Difference8 => difference(kind, class)?,
-        Kind::GotPage21 => match is_got_load(place, edge.offset as usize, 0) && is_near(class) {
+        Kind::GotPage21 => match is_load_pair(place, edge.offset as usize, 0) && is_near(class) {
             true => Lowered::direct(Kind::Page21),
             false => Lowered::via(Kind::Page21, Via::Got),
         },
-        Kind::GotLow12 => match is_got_load(place, edge.offset as usize, 4) && is_near(class) {
+        Kind::GotLow12 => match is_load_pair(place, edge.offset as usize, 4) && is_near(class) {
             true => Lowered::direct(Kind::GotLoadToAdd),
             false => Lowered::via(Kind::Access64Low12, Via::Got),
         },
@@ -105,22 +105,24 @@ const fn is_near(class: TargetClass) -> bool {
     matches!(class, TargetClass::Near { .. })
 }
 
-/// Whether a load from the GOT stands in two instructions next to each other, of which the one at `at`
-/// is `back` bytes from the first: `adrp xN, :got:x; ldr xT, [xN, :got_lo12:x]`. Then both may be
-/// changed to make the address itself; a load elsewhere may use the page, too.
-fn is_got_load(place: &Place<'_>, at: usize, back: usize) -> bool {
+/// Whether something is loaded from the GOT by two instructions next to each other, of which the one at `at` is
+/// `back` bytes from the first: `adrp xN, :got:x; ldr xN, [xN, :got_lo12:x]`. Then both may be changed to make
+/// what they load. Loads into another register leave the page where it is, and others may use it: compilers
+/// load the canary of a stack twice so, at the start of a function and at its end.
+pub(super) fn is_load_pair(place: &Place<'_>, at: usize, back: usize) -> bool {
     let Some([adrp, load]) = place.instructions(at, back) else {
         return false;
     };
-    is_adrp(adrp) && is_load_64(load) && adrp & 0x1f == (load >> 5) & 0x1f
+    let (page, base, to) = (adrp & 0x1f, (load >> 5) & 0x1f, load & 0x1f);
+    is_adrp(adrp) && is_load_64(load) && page == base && base == to
 }
 
 /// `adrp xD, …`
-pub(super) const fn is_adrp(word: u32) -> bool {
+const fn is_adrp(word: u32) -> bool {
     word & 0x9f00_0000 == 0x9000_0000
 }
 
 /// `ldr xT, [xN, #…]`
-pub(super) const fn is_load_64(word: u32) -> bool {
+const fn is_load_64(word: u32) -> bool {
     word & 0xffc0_0000 == 0xf940_0000
 }

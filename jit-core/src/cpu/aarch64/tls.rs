@@ -18,7 +18,7 @@
 //! itself, so `x@dtprel` is `x@tprel`.
 
 use super::kinds::Kind;
-use super::lower::{is_adrp, is_load_64};
+use super::lower::is_load_pair;
 use crate::cpu::{Kinds, Lowered, NEEDS_FIXED_OFFSET, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
@@ -125,7 +125,7 @@ fn calls_behind(edge: &Edge, place: &Place<'_>) -> bool {
 /// `adrp xN, :gottprel:x`.
 pub(super) fn initial_exec_page(edge: &Edge, class: TargetClass, place: &Place<'_>) -> Lowering {
     require_thread_local(class)?;
-    Ok(match is_offset_load(place, edge.offset as usize, 0) {
+    Ok(match is_load_pair(place, edge.offset as usize, 0) {
         true => Lowered::direct(Kind::ToTpHigh),
         false => Lowered::via(Kind::Page21, Via::GotTpOffset),
     })
@@ -134,7 +134,7 @@ pub(super) fn initial_exec_page(edge: &Edge, class: TargetClass, place: &Place<'
 /// `ldr xT, [xN, :gottprel_lo12:x]`.
 pub(super) fn initial_exec_low(edge: &Edge, class: TargetClass, place: &Place<'_>) -> Lowering {
     require_thread_local(class)?;
-    Ok(match is_offset_load(place, edge.offset as usize, 4) {
+    Ok(match is_load_pair(place, edge.offset as usize, 4) {
         true => Lowered::direct(Kind::ToTpLow),
         false => Lowered::via(Kind::Access64Low12, Via::GotTpOffset),
     })
@@ -144,16 +144,6 @@ pub(super) fn initial_exec_low(edge: &Edge, class: TargetClass, place: &Place<'_
 pub(super) fn initial_exec_literal(class: TargetClass) -> Lowering {
     require_thread_local(class)?;
     Ok(Lowered::via(Kind::Literal19, Via::GotTpOffset))
-}
-
-/// Whether an offset is loaded by two instructions next to each other, into the register that the page
-/// was in: then both may be changed. `back` is the distance of `at` from the first.
-fn is_offset_load(place: &Place<'_>, at: usize, back: usize) -> bool {
-    let Some([adrp, load]) = place.instructions(at, back) else {
-        return false;
-    };
-    let (page, base, to) = (adrp & 0x1f, (load >> 5) & 0x1f, load & 0x1f);
-    is_adrp(adrp) && is_load_64(load) && page == base && base == to
 }
 
 /// An instruction of a descriptor's sequence. The ABI fixes the registers of all four (AAELF64, "TLS
