@@ -136,14 +136,15 @@ impl Space {
         let index = stripe_index(want.kind, want.own_pages);
         let stripe = &mut self.stripes[index];
         let data = &mut self.data;
-        let claim = |pages: Range<u64>| {
+        let claim_all = |pages: Range<u64>| {
             claim(want, pages.clone())?;
             match data {
                 Some(data) if want.kind == SegmentKind::ReadWrite => data.add(pages),
                 _ => Ok(()),
             }
         };
-        let Some(place) = stripe.take(&mut self.pages, (size, want.align, slots), claim)? else {
+        let Some(place) = stripe.take(&mut self.pages, (size, want.align, slots), claim_all)?
+        else {
             return Ok(None);
         };
         if let Some(range) = place.left_over {
@@ -161,6 +162,15 @@ impl Space {
             }
             _ if ordered => self.order.enter(&place.extent.range, slots),
             _ => {}
+        }
+        if want.kind == SegmentKind::Text && want.own_pages {
+            // Programs find their code below their data, and so small text does not come after all of the data of
+            // the large text before it.
+            let small = Want {
+                own_pages: false,
+                ..want
+            };
+            self.stripes[0].start(&mut self.pages, |pages| claim(small, pages))?;
         }
         self.in_use += 1;
         let stats = &mut self.kinds[want.kind as usize];

@@ -107,6 +107,23 @@ impl Stripe {
             .map(|place| Place { left_over, ..place }))
     }
 
+    /// Takes its first pages ahead of need, if the range has them and it took none yet.
+    pub(crate) fn start(
+        &mut self,
+        pages: &mut Pages,
+        claim: impl FnOnce(Range<u64>) -> Result<(), MemoryError>,
+    ) -> Result<(), MemoryError> {
+        let first = pages.next..pages.next.saturating_add(FIRST_PIECE);
+        if self.claimed > 0 || first.end > pages.end {
+            return Ok(());
+        }
+        claim(first.clone())?;
+        self.claimed = FIRST_PIECE;
+        pages.next = first.end;
+        self.fresh = first;
+        Ok(())
+    }
+
     /// Takes from the fresh pages.
     fn bump(&mut self, size: u64, align: u64) -> Option<Place> {
         let addr = self.fresh.start.checked_next_multiple_of(align)?;

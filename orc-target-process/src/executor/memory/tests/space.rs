@@ -52,6 +52,27 @@ fn a_hundred_thousand_allocations_make_a_handful_of_mappings() {
 }
 
 #[test]
+fn code_lies_below_its_data_whatever_was_there_before() {
+    for size in [100, 70 << 10] {
+        let (manager, range) = manager(Config::default());
+        let mut places = Vec::new();
+        let mut linked = Vec::new();
+        for size in [size, 100] {
+            let requests = [text(size), segment(SegmentKind::ReadWrite, 8, 16)];
+            let in_flight = allocate(&manager, range, &requests);
+            places.push((in_flight.addresses()[0], in_flight.addresses()[1]));
+            linked.push(in_flight.finalize(Vec::new(), None).unwrap());
+        }
+        for (code, data) in places {
+            assert!(code < data, "after {size} bytes: {code} and {data}");
+        }
+        for finalized in linked {
+            finalized.release().unwrap();
+        }
+    }
+}
+
+#[test]
 fn large_and_small_allocations_in_turn_make_a_handful_of_mappings() {
     let (manager, range) = manager(Config::default());
     let mut linked = Vec::new();
