@@ -219,6 +219,8 @@ fn objects_leave_nothing_behind() {
     let jit = Jit::new().expect("a session starts");
     let app = dylib(&jit, &objects);
     assert_eq!(call(&app, "how_many"), 0);
+    let names = jit.session().names().clone();
+    let before = names.len();
     soak("objects", OBJECTS, None, |number| {
         let (unit, name) = objects.unit(number);
         let tracker = app.tracker();
@@ -229,5 +231,11 @@ fn objects_leave_nothing_behind() {
         assert_eq!(tracker.remove().expect("goes"), Removal::Released);
         // That of the static, and that of this thread's variable.
         assert_eq!(call(&app, "how_many") as u64, 2 * (number + 1));
+        // Those of the libraries' functions that the first object brought stay.
+        assert!(
+            names.len() < before + 100,
+            "{before} names became {}",
+            names.len()
+        );
     });
 }

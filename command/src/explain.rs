@@ -93,8 +93,9 @@ struct Linked {
 impl Story {
     /// A story without inputs yet.
     fn of(line: &LinkLine) -> Self {
+        let names = Arc::new(NameTable::permanent());
         Self {
-            reader: ObjectReader::new(Arc::default(), &line.wrapped, Files::default()),
+            reader: ObjectReader::new(names, &line.wrapped, Files::default()),
             ..Self::default()
         }
     }

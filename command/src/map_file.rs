@@ -36,7 +36,7 @@ impl LinkReport {
     pub(super) fn wanted(line: &LinkLine) -> Option<Self> {
         let wanted = line.map_file.is_some() || line.dependency_file.is_some();
         wanted.then(|| Self {
-            names: Arc::default(),
+            names: Arc::new(NameTable::permanent()),
             inputs: Vec::new(),
             pieces: Arc::default(),
         })

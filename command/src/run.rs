@@ -8,6 +8,7 @@ use clap::Parser as _;
 use jit_core::batch::{BeforeStart, Rehearsal};
 use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
+use jit_core::name::NameTable;
 use jit_core::native::NativeLibrary;
 use jit_core::session::MissingSymbols;
 use orc_inputs::input::printable_path;
@@ -370,7 +371,8 @@ pub(super) fn jit(
         opener: surroundings.clone(),
         watch: Some(Arc::new(move |path| watched.watch(path))),
     });
-    let names = report.map_or_else(Arc::default, |report| report.names().clone());
+    let names = report.map(|report| report.names().clone());
+    let names = names.unwrap_or_else(|| Arc::new(NameTable::permanent()));
     if moment == Moment::Placed(true) {
         let shown = names.clone();
         builder = builder.passes(Box::new(move |_, passes| {

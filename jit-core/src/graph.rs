@@ -10,7 +10,7 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 
 use crate::cpu::Architecture;
-use crate::name::NameId;
+use crate::name::{NameId, NameUses};
 use crate::symbol::{Scope, SymbolKind};
 use crate::symbolize::sources::{NearSymbol, SourceLines};
 
@@ -290,6 +290,8 @@ pub struct LinkGraph {
     pub executable_stack: bool,
     /// Names blocks and local symbols for messages: the format's own section and symbol names.
     pub describe: Option<Arc<dyn DescribeGraph>>,
+    /// Its use of names that it was built with and the object does not use: those of sections.
+    pub uses: Option<Box<NameUses>>,
 }
 
 /// The capacity to give to a graph's vector that the object itself fills with `own` elements.

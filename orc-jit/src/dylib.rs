@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
+use jit_core::name::NameUses;
 use jit_core::native::NativeLibrary;
 use jit_core::session::{Materializer, Promise, Removal, Symbol};
 use orc_inputs::format::LibraryOrigin;
@@ -252,7 +253,7 @@ impl Tracker {
         materializer: Arc<dyn Materializer>,
         functions: &[&str],
     ) -> Result<(), Error> {
-        let names = self.jit.0.session.names();
+        let mut names = NameUses::new(self.jit.0.session.names());
         let promise = |name: &&str| Promise::function(names.intern(name.as_bytes()));
         let promises: Vec<Promise> = functions.iter().map(promise).collect();
         Ok(self

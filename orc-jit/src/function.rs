@@ -5,6 +5,7 @@
 //! for as. What follows from that is kept here: the pointer leaves a handle only through
 //! `unsafe`, and the code stays in memory as long as the handle.
 
+use jit_core::name::NameUses;
 use jit_core::object::SymbolKind;
 use jit_core::session::{AbsoluteSymbol, Symbol};
 use orc_shared::ExecutorAddr;
@@ -116,7 +117,7 @@ impl Tracker {
     /// Linked code will use what is at these addresses as what it believes the names to be, as long
     /// as the tracker is not removed.
     pub unsafe fn define_absolute(&self, symbols: &[(&str, ExecutorAddr)]) -> Result<(), Error> {
-        let names = self.jit.0.session.names();
+        let mut names = NameUses::new(self.jit.0.session.names());
         let symbol = |(name, addr): &(&str, ExecutorAddr)| AbsoluteSymbol {
             name: names.intern(name.as_bytes()),
             addr: *addr,

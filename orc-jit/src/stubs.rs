@@ -1,5 +1,6 @@
 //! Functions that are looked up when they are first called, and functions that can be replaced.
 
+use jit_core::name::{NameId, NameUses};
 use jit_core::object::Linkage;
 use jit_core::session::{LazyOptions, Reexport, Symbol};
 
@@ -25,7 +26,7 @@ impl Tracker {
         functions: &[&str],
         on_failure: Option<&Symbol>,
     ) -> Result<(), Error> {
-        let names = self.jit.0.session.names();
+        let mut names = NameUses::new(self.jit.0.session.names());
         let reexport = |function: &&str| Reexport {
             alias: names.intern(function.as_bytes()),
             dylib: from.session_dylib().clone(),
@@ -45,16 +46,18 @@ impl Tracker {
     /// # Errors
     /// When a name is defined already, or a symbol is of another JIT.
     pub fn add_redirectable(&self, functions: &[(&str, &Symbol)]) -> Result<(), Error> {
-        let functions = self.named(functions);
+        let (_names, functions) = self.named(functions);
         Ok(self.session_tracker().add_redirectable(&functions)?)
     }
 
-    fn named(&self, functions: &[(&str, &Symbol)]) -> Vec<(jit_core::name::NameId, Symbol)> {
-        let names = self.jit.0.session.names();
+    /// The functions, and the use of their names.
+    fn named(&self, functions: &[(&str, &Symbol)]) -> (NameUses, Vec<(NameId, Symbol)>) {
+        let mut names = NameUses::new(self.jit.0.session.names());
         let named = functions.iter();
-        named
+        let named = named
             .map(|(name, symbol)| (names.intern(name.as_bytes()), (*symbol).clone()))
-            .collect()
+            .collect();
+        (names, named)
     }
 }
 
@@ -78,7 +81,7 @@ impl Dylib {
     /// Each symbol is a function of the type that callers take the name for. Nobody still runs code that
     /// is removed afterwards.
     pub unsafe fn redirect(&self, functions: &[(&str, &Symbol)]) -> Result<(), Error> {
-        let functions = self.named(functions);
+        let (_names, functions) = self.named(functions);
         Ok(self.session_dylib().redirect(&functions)?)
     }
 }

@@ -77,6 +77,7 @@ pub(super) fn of_group(link: &mut Link, group: u32) -> u32 {
         displaced: Vec::new(),
         executable_stack: false,
         describe: None,
+        uses: None,
     };
     let index = link.parts.len() as u32;
     link.parts.push(Part::new(graph, group));

@@ -12,7 +12,7 @@ use crate::graph::{
     Block, BlockId, Content, Edge, EdgeKind, InputBytes, LinkGraph, NamedFunction, Section,
     SectionId, SectionKind, Symbol, SymbolId, Target,
 };
-use crate::name::{NameId, NameTable};
+use crate::name::{NameId, NameTable, NameUses};
 use crate::object::{
     Claims, Definition, Linkage, ObjectError, ObjectFile, ObjectInterface, Reference, Scope,
     SymbolKind,
@@ -72,6 +72,8 @@ pub struct StubsObject {
     /// The functions' names as C strings, and where each begins.
     strings: Arc<Strings>,
     starts: Vec<u32>,
+    /// Of its names.
+    _uses: NameUses,
 }
 
 struct Strings(Vec<u8>);
@@ -83,10 +85,10 @@ impl InputBytes for Strings {
 }
 
 impl StubsObject {
-    /// The object of a set's stubs, which are known to `calls` once they are linked.
+    /// The object of a set's stubs, which are known to `calls` once they are linked. `uses` has the stubs' names.
     #[must_use]
     pub(crate) fn new(
-        names: &NameTable,
+        mut uses: NameUses,
         architecture: Architecture,
         sections: StubSections,
         stubs: &[StubName],
@@ -98,7 +100,7 @@ impl StubsObject {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("<stubs {number}>");
         let places = ["pointers", "trampolines"].map(|what| {
-            let name = names.intern(format!("<{what} of stubs {number}>").as_bytes());
+            let name = uses.intern(format!("<{what} of stubs {number}>").as_bytes());
             (name, Linkage::Strong, Scope::Hidden, SymbolKind::None)
         });
         let functions = stubs
@@ -114,7 +116,7 @@ impl StubsObject {
             group: None,
         };
         let reenter = Reference {
-            name: names.intern(REENTER),
+            name: uses.intern(REENTER),
             weak: false,
             hidden: false,
         };
@@ -130,7 +132,7 @@ impl StubsObject {
         let mut starts = Vec::with_capacity(stubs.len());
         for stub in stubs {
             starts.push(strings.len() as u32);
-            strings.extend_from_slice(&names.bytes(stub.shown));
+            uses.table().append_bytes(stub.shown, &mut strings);
             strings.push(0);
         }
         Self {
@@ -142,6 +144,7 @@ impl StubsObject {
             calls,
             strings: Arc::new(Strings(strings)),
             starts,
+            _uses: uses,
         }
     }
 
@@ -215,6 +218,7 @@ impl ForCpu for BuildGraph<'_> {
             displaced: Vec::new(),
             executable_stack: false,
             describe: None,
+            uses: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The stubs of one object: what is behind each, and where they are.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::{Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::cpu::{Architecture, Cpu, ForCpu};
 use crate::executor::{ExecutorControl, ExecutorResult};
 use crate::ids::{DylibId, TrackerId, UnitId};
-use crate::name::NameId;
+use crate::name::{NameId, NameTable, NameUses};
 
 /// Size of a pointer in bytes.
 pub(super) const POINTER_SIZE: u64 = 8;
@@ -29,6 +29,8 @@ pub struct StubSet {
     /// Size of a trampoline in bytes.
     trampoline_size: u64,
     state: Mutex<StubState>,
+    /// Of the names that its stubs stand for: a call may come as long as the set is there.
+    _uses: NameUses,
 }
 
 /// What changes of a set.
@@ -86,6 +88,7 @@ impl Behind {
 impl StubSet {
     /// Stubs that have no place yet.
     pub(crate) fn new(
+        names: &Arc<NameTable>,
         tracker: TrackerId,
         architecture: Architecture,
         behind: Vec<Behind>,
@@ -95,6 +98,12 @@ impl StubSet {
             Behind::InForce(_, name) => Some(*name),
             Behind::Name(..) | Behind::Code(_) => None,
         });
+        let mut uses = NameUses::new(names);
+        for behind in &behind {
+            if let Behind::Name(_, name) | Behind::InForce(_, name) = behind {
+                uses.keep(*name);
+            }
+        }
         Self {
             tracker,
             unit: OnceLock::new(),
@@ -106,6 +115,7 @@ impl StubSet {
                 places: None,
                 behind,
             }),
+            _uses: uses,
         }
     }
 

@@ -164,6 +164,7 @@ fn find_nested(archive: &Archive, path: &str, offset: u64) -> Result<Member, Obj
         directory: archive.directory.clone(),
         opener: Arc::clone(&archive.opener),
         index: Vec::new(),
+        uses: Vec::new(),
         members: Vec::new(),
         watch: None,
     };

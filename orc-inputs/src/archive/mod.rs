@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
-use jit_core::name::NameId;
+use jit_core::name::{NameId, NameUses};
 use jit_core::object::{LazyObjects, ObjectError, ObjectFile};
 use jit_core::threads;
 use object::read::archive::{ArchiveFile, ArchiveKind};
@@ -50,6 +50,8 @@ pub struct Archive {
     directory: PathBuf,
     opener: Arc<dyn InputOpener>,
     index: Vec<(NameId, u32)>,
+    /// The index's use of its names.
+    uses: Vec<NameUses>,
     /// Offset of each numbered member's header, ascending.
     members: Vec<u64>,
     watch: Option<Arc<MemberWatch>>,
@@ -96,6 +98,7 @@ impl Archive {
             directory: directory.into(),
             opener,
             index: Vec::new(),
+            uses: Vec::new(),
             members: Vec::new(),
             watch: None,
         };
@@ -180,7 +183,8 @@ impl Archive {
         let (members, names) = (&self.members, &self.objects.names);
         let number = |entries: &[(&[u8], u64)]| {
             let mut ids = Vec::with_capacity(entries.len());
-            names.intern_from(&input, entries.iter().map(|entry| entry.0), &mut ids);
+            let mut uses = NameUses::new(names);
+            uses.intern_from(&input, entries.iter().map(|entry| entry.0), &mut ids);
             // Names of one member stand together.
             let mut last = (u64::MAX, 0);
             let member = |entry: &(&[u8], u64)| {
@@ -191,20 +195,24 @@ impl Archive {
                 last.1
             };
             let numbered = ids.into_iter().zip(entries.iter().map(member));
-            numbered.collect::<Vec<_>>()
+            (numbered.collect::<Vec<_>>(), uses)
         };
-        self.index = if entries.len() <= NAMES_PER_TASK {
-            number(&entries)
+        let parts = if entries.len() <= NAMES_PER_TASK {
+            vec![number(&entries)]
         } else {
             let parts = entries.par_chunks(NAMES_PER_TASK).map(number);
-            let parts: Vec<_> = threads::share(|| parts.collect());
-            parts.concat()
+            threads::share(|| parts.collect())
         };
+        let (parts, mut uses): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        self.index = parts.concat();
+        let mut versions = NameUses::new(names);
         let versioned = default_versions.iter().map(|(name, offset)| {
             let member = members.partition_point(|member| member < offset);
-            (names.intern(name), member as u32)
+            (versions.intern(name), member as u32)
         });
         self.index.extend(versioned);
+        uses.push(versions);
+        self.uses = uses;
         Ok(())
     }
 
@@ -215,15 +223,19 @@ impl Archive {
         let of_member = |(&offset, member): (&u64, u32)| match self.load_at(offset) {
             Ok(Some(object)) => {
                 let definitions = object.interface().definitions.iter();
-                definitions.map(|d| (d.name, member)).collect()
+                let mut uses = NameUses::new(&self.objects.names);
+                let index = definitions.map(|d| (uses.keep(d.name), member));
+                (index.collect(), uses)
             }
-            Ok(None) | Err(_) => Vec::new(),
+            Ok(None) | Err(_) => (Vec::new(), NameUses::new(&self.objects.names)),
         };
         let numbers = 0u32..self.members.len() as u32;
         let members = self.members.par_iter().zip(numbers);
-        let definitions: Vec<Vec<(NameId, u32)>> =
+        let definitions: Vec<(Vec<(NameId, u32)>, NameUses)> =
             threads::share(|| members.map(of_member).collect());
-        self.index = definitions.concat();
+        let (index, uses): (Vec<_>, Vec<_>) = definitions.into_iter().unzip();
+        self.index = index.concat();
+        self.uses = uses;
         Ok(())
     }
 

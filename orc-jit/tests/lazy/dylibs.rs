@@ -343,3 +343,54 @@ fn a_damaged_object_does_not_wait() {
     let error = app.symbol("one").unwrap_err().to_string();
     assert!(error.contains("two.c"), "{error}");
 }
+
+/// An object with another number in its names.
+fn numbered(object: &[u8], number: u32) -> Vec<u8> {
+    let mut bytes = object.to_vec();
+    for at in 0..bytes.len() - 3 {
+        if &bytes[at..at + 3] == b"000" {
+            bytes[at..at + 3].copy_from_slice(format!("{number:03}").as_bytes());
+        }
+    }
+    bytes
+}
+
+#[test]
+fn names_of_stubs_leave_with_the_stubs() {
+    let it = Fixture::new();
+    let (app, bodies) = (lazy(&it), it.jit.dylib("bodies").unwrap());
+    let caller = it.compile(
+        "caller.c",
+        "int f000(int); int call000(int x) { return x ? f000(x) : 0; }",
+    );
+    let body = it.compile("body.c", "int f000(int x) { return x + 1; }");
+    let names = it.jit.session().names().clone();
+    let mut before = 0;
+    for number in 0..100 {
+        let [caller, body] = [&caller, &body].map(|object| numbered(object, number));
+        let [calls, has] = [(); 2].map(|()| app.tracker());
+        let bodies_part = bodies.tracker();
+        calls.add_object_bytes("caller.o", caller).unwrap();
+        match number % 2 {
+            0 => has.add_object_bytes("body.o", body).unwrap(),
+            // A function of another dylib.
+            _ => {
+                bodies_part.add_object_bytes("body.o", body).unwrap();
+                super::add_lazy(&has, &bodies, &[&format!("f{number:03}")]);
+            }
+        }
+        // Some are removed before they are called.
+        let argument = i32::from(number % 3 != 0) * 5;
+        let result = call(&app, &format!("call{number:03}"), argument);
+        assert_eq!(result, if argument == 0 { 0 } else { 6 });
+        assert_eq!(calls.remove().unwrap(), Removal::Released);
+        assert_eq!(has.remove().unwrap(), Removal::Released);
+        assert_eq!(bodies_part.remove().unwrap(), Removal::Released);
+        // The first of each kind brings names of the runtime's that stay.
+        match number {
+            9 => before = names.len(),
+            10.. => assert_eq!(names.len(), before, "names of round {number} stay"),
+            _ => {}
+        }
+    }
+}

@@ -199,6 +199,7 @@ impl ObjectFile for AssignedObject {
             displaced: Vec::new(),
             executable_stack: false,
             describe: Some(Arc::new(Names(self.texts.clone()))),
+            uses: None,
         })
     }
 

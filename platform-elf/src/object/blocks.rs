@@ -1,8 +1,10 @@
 //! Sections and blocks of a graph: which input sections take part, where they go, what they hold.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use jit_core::graph::{Block, BlockId, Content, Section, SectionId, SectionKind, with_room};
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::{NameId, NameTable, NameUses};
 use object::LittleEndian as LE;
 use object::elf::{
     self, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_GNU_RETAIN, SHF_GROUP, SHF_LINK_ORDER,
@@ -48,6 +50,8 @@ pub(super) struct Blocks {
     pub eh_frames: Vec<BlockId>,
     unpacked_size: u64,
     table: SectionTable,
+    /// The use of names of sections that have their own.
+    pub uses: NameUses,
 }
 
 const NOT_IN_MEMORY: u32 = u32::MAX;
@@ -60,7 +64,7 @@ impl Blocks {
     /// When a section's content, size or alignment is impossible.
     pub fn read(
         view: &View<'_>,
-        names: &NameTable,
+        names: &Arc<NameTable>,
         is_lost: impl Fn(u32) -> bool,
     ) -> Result<Self, String> {
         let in_memory = view
@@ -79,6 +83,7 @@ impl Blocks {
             eh_frames: Vec::new(),
             unpacked_size: 0,
             table: SectionTable::default(),
+            uses: NameUses::new(names),
         };
         for (index, section) in (0u32..).zip(view.sections) {
             let fate = if section.sh_flags(LE).contains(SHF_EXCLUDE) || is_lost(index) {
@@ -192,7 +197,7 @@ impl Blocks {
                 // Metadata of another section is kept with that section.
                 let dependent = flags.contains(SHF_LINK_ORDER) && section.sh_link(LE) != 0;
                 (
-                    self.table.own_name(names, name),
+                    self.table.own_name(&mut self.uses, name),
                     !dependent && output_section::is_c_identifier(name),
                 )
             }
@@ -203,7 +208,7 @@ impl Blocks {
             order: placement.order,
             order_name: placement
                 .by_name
-                .then(|| names.intern(view.section_name(section))),
+                .then(|| self.uses.intern(view.section_name(section))),
             bounds_retained,
         };
         match placement.output {
@@ -334,11 +339,11 @@ impl SectionTable {
         *self.names[known as usize].get_or_insert_with(|| names.intern(known.name().as_bytes()))
     }
 
-    fn own_name(&mut self, names: &NameTable, name: &[u8]) -> NameId {
+    fn own_name(&mut self, uses: &mut NameUses, name: &[u8]) -> NameId {
         match &self.last_own {
             Some((last, id)) if last == name => *id,
             _ => {
-                let id = names.intern(name);
+                let id = uses.intern(name);
                 self.last_own = Some((name.to_vec(), id));
                 id
             }

@@ -73,6 +73,7 @@ pub(super) fn build(object: &ElfObject, claims: &Claims) -> Result<LinkGraph, St
             common_symbols,
             extra_symbols: keep_alive.extra_symbols,
         })),
+        uses: blocks.uses.boxed(),
     };
     eh_frame::read(&mut graph, &blocks.eh_frames)?;
     Ok(graph)

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::{NameId, NameTable, NameUses};
 use object::LittleEndian as LE;
 use object::elf::{
     self, GRP_COMDAT, SHF_ALLOC, SHF_GROUP, SHT_GROUP, STT_SECTION, SectionHeader64,
@@ -40,6 +40,7 @@ impl Groups {
     pub fn read(
         view: &View<'_>,
         names: &NameTable,
+        uses: &mut NameUses,
         global_names: &[NameId],
     ) -> Result<Self, String> {
         let mut groups = Self::default();
@@ -54,7 +55,7 @@ impl Groups {
                 budget = budget
                     .checked_sub(section.sh_size(LE))
                     .ok_or("the section groups are larger than the file")?;
-                groups.add_group(view, names, global_names, index as u32, &mut own_names)?;
+                groups.add_group(view, uses, global_names, index as u32, &mut own_names)?;
             } else if section.sh_flags(LE).contains(SHF_GROUP | SHF_ALLOC) {
                 members.push(index as u32);
             } else if is_linkonce(view, section) {
@@ -76,7 +77,7 @@ impl Groups {
         }
         linkonce.retain(|&section| groups.of(section).is_none());
         if !linkonce.is_empty() {
-            groups.add_linkonce(view, names, global_names, &linkonce);
+            groups.add_linkonce(view, names, uses, global_names, &linkonce);
         }
         Ok(groups)
     }
@@ -92,7 +93,7 @@ impl Groups {
     fn add_group(
         &mut self,
         view: &View<'_>,
-        names: &NameTable,
+        uses: &mut NameUses,
         global_names: &[NameId],
         index: u32,
         own_names: &mut NameBudget,
@@ -116,7 +117,7 @@ impl Groups {
             None => {
                 let signature = signature(view, section);
                 let signature = signature.ok_or_else(|| damaged("has no signature"))?;
-                Some(names.intern(own_names.take(|| signature)))
+                Some(uses.intern(own_names.take(|| signature)))
             }
         };
         let group = match is_comdat {
@@ -142,6 +143,7 @@ impl Groups {
         &mut self,
         view: &View<'_>,
         names: &NameTable,
+        uses: &mut NameUses,
         global_names: &[NameId],
         sections: &[u32],
     ) {
@@ -170,7 +172,7 @@ impl Groups {
             };
             if group == own_group {
                 let whole = || view.section_name(&view.sections[section as usize]);
-                let signature = defined.unwrap_or_else(|| names.intern(whole()));
+                let signature = defined.unwrap_or_else(|| uses.intern(whole()));
                 self.signatures.push(signature);
             }
             if kind == b"t" {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jit_core::graph::InputBytes;
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::{NameId, NameTable, NameUses};
 use jit_core::object::{Definition, Linkage, ObjectInterface, Reference, Scope, SymbolKind};
 use object::LittleEndian as LE;
 use object::elf::{
@@ -25,6 +25,8 @@ pub(super) struct Scan {
     /// Names of the symbols from the first global one on.
     pub global_names: Vec<NameId>,
     pub groups: Groups,
+    /// The object's use of all its names.
+    pub uses: NameUses,
 }
 
 /// Reads the symbol table's global part. `input` holds the object's bytes; undefined names get the
@@ -35,7 +37,7 @@ pub(super) struct Scan {
 pub(super) fn scan(
     view: &View<'_>,
     input: &Arc<dyn InputBytes>,
-    names: &NameTable,
+    names: &Arc<NameTable>,
     wrapped: &WrappedNames,
 ) -> Result<Scan, String> {
     check::check(view)?;
@@ -45,9 +47,10 @@ pub(super) fn scan(
         .iter()
         .map(|symbol| budget.take(|| view.symbol_name(symbol).unwrap_or_default()));
     let mut global_names = Vec::with_capacity(globals.len());
-    names.intern_from(input, own_names, &mut global_names);
+    let mut uses = NameUses::new(names);
+    uses.intern_from(input, own_names, &mut global_names);
     budget.check("symbols")?;
-    let groups = Groups::read(view, names, &global_names)?;
+    let groups = Groups::read(view, names, &mut uses, &global_names)?;
     let mut undefined = 0;
     for (name, symbol) in global_names.iter_mut().zip(globals) {
         if symbol.st_shndx.get(LE) == elf::SHN_UNDEF {
@@ -64,6 +67,7 @@ pub(super) fn scan(
         },
         global_names,
         groups,
+        uses,
     };
     let empty = names.intern(b"");
     for (symbol, index) in globals.iter().zip(view.first_global..) {
@@ -78,7 +82,7 @@ pub(super) fn scan(
         scan.add(view, index, symbol, name)?;
     }
     if view.is_in_symbol_names(b'@') {
-        scan.split_versions(view, names);
+        scan.split_versions(view);
     }
     scan.reject_slim_lto(names)?;
     Ok(scan)
@@ -146,15 +150,16 @@ impl Scan {
     ///
     /// "foo@@VER" defines `foo` and "foo@VER", the default version of `foo`; as a reference it means
     /// the latter. "foo@VER" is a name like any other: the session knows how to look it up.
-    fn split_versions(&mut self, view: &View<'_>, names: &NameTable) {
+    fn split_versions(&mut self, view: &View<'_>) {
         let first = view.first_global;
         let own: HashSet<NameId> = self.interface.definitions.iter().map(|d| d.name).collect();
         let mut versioned = Vec::new();
-        let split = |symbol: u32| {
+        let uses = &mut self.uses;
+        let mut split = |symbol: u32| {
             let name = view.symbol_name(view.symbols.get(symbol as usize)?)?;
             let at = default_version(name)?;
             let version = [&name[..at], &name[at + 1..]].concat();
-            Some((names.intern(&name[..at]), names.intern(&version)))
+            Some((uses.intern(&name[..at]), uses.intern(&version)))
         };
         for definition in &mut self.interface.definitions {
             let Some((plain, version)) = split(definition.symbol) else {

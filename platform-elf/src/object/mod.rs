@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use jit_core::cpu::Architecture;
 use jit_core::graph::{InputBytes, LinkGraph};
-use jit_core::name::{NameId, NameTable};
+use jit_core::name::{NameId, NameTable, NameUses};
 use jit_core::object::{Claims, ObjectError, ObjectFile, ObjectInterface};
 use object::LittleEndian as LE;
 use object::elf::SHN_UNDEF;
@@ -52,6 +52,8 @@ pub struct ElfObject {
     global_names: Vec<NameId>,
     groups: Groups,
     architecture: Architecture,
+    /// Dropped with the object: its names may leave the table then.
+    _uses: NameUses,
 }
 
 /// A text that a linker prints when something refers to the symbol (`.gnu.warning.SYMBOL`).
@@ -102,6 +104,7 @@ impl ElfObject {
                     interface,
                     global_names,
                     groups,
+                    uses,
                 },
             )) => Ok(Self {
                 architecture,
@@ -111,6 +114,7 @@ impl ElfObject {
                 interface,
                 global_names,
                 groups,
+                _uses: uses,
             }),
             Err(message) => Err(ObjectError {
                 object: name,

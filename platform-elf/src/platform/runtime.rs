@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jit_core::error::LinkError;
 use jit_core::executor::{AllocAction, AllocActionPair, ExecutorControl, ExecutorError};
+use jit_core::name::NameUses;
 use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects, Linkage, ObjectFile, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
@@ -411,7 +412,8 @@ fn lookup<const N: usize>(
     may_be_missing: bool,
 ) -> Result<[ExecutorAddr; N], LinkError> {
     let session = dylib.session();
-    let ids = names.map(|name| session.names().intern(name.as_bytes()));
+    let mut uses = NameUses::new(session.names());
+    let ids = names.map(|name| uses.intern(name.as_bytes()));
     let options = LookupOptions {
         names_may_be_missing: may_be_missing,
         ..LookupOptions::default()

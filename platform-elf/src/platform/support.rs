@@ -195,6 +195,7 @@ impl ObjectFile for SupportObject {
             displaced: Vec::new(),
             executable_stack: false,
             describe: None,
+            uses: None,
         })
     }
 }

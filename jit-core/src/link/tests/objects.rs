@@ -377,6 +377,7 @@ impl ObjectFile for Obj {
                 sections: self.section_names.clone(),
                 symbols: self.symbol_names.clone(),
             })),
+            uses: None,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::batch::{BatchHost, BatchUnit, DylibId, Resolution, TrackerId, UnitAdd
 use crate::error::LinkError;
 use crate::executor::Finalized;
 use crate::graph::SymbolId;
-use crate::name::NameId;
+use crate::name::{NameGuard, NameId};
 use crate::object::{ObjectFile, SymbolKind};
 
 use crate::session::batches::deferred::DeferredCalls;
@@ -36,6 +36,8 @@ pub(in crate::session) struct Host {
     of_libraries: Option<ProgramPart>,
     /// Whether the linker has said how it ended.
     finished: AtomicBool,
+    /// For as long as the linker has graphs with names.
+    _guard: Arc<NameGuard>,
 }
 
 impl Host {
@@ -57,6 +59,7 @@ impl Host {
             extras: std::mem::take(&mut resolver.extras),
             of_libraries: resolver.program.take(),
             finished: AtomicBool::new(false),
+            _guard: resolver.guard.clone(),
         }
     }
 

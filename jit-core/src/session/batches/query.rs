@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::batch::DylibId;
 use crate::error::LinkError;
 use crate::executor::api::{Import, ImportKind};
-use crate::name::NameId;
+use crate::name::{NameGuard, NameId};
 use crate::native::NativeSymbol;
 use crate::object::SymbolKind;
 use orc_shared::ExecutorAddr;
@@ -42,11 +42,14 @@ pub(in crate::session) struct Query {
     /// Batches to wait for. Changed under the session's lock only.
     remaining: AtomicUsize,
     then: Mutex<Option<Then>>,
+    /// Until it is told what the names have become.
+    _guard: Arc<NameGuard>,
 }
 
 impl Query {
-    pub(in crate::session) fn new(found: Vec<Found>, then: Then) -> Self {
+    pub(in crate::session) fn new(found: Vec<Found>, then: Then, guard: Arc<NameGuard>) -> Self {
         Self {
+            _guard: guard,
             found,
             remaining: AtomicUsize::new(0),
             then: Mutex::new(Some(then)),

@@ -6,7 +6,7 @@ use orc_shared::ExecutorAddr;
 use rayon::prelude::*;
 
 use crate::error::LinkError;
-use crate::name::NameId;
+use crate::name::{NameId, NameUses};
 use crate::native::NativeLibrary;
 use crate::object::{LazyObjects, Linkage, ObjectError, ObjectFile, Scope, SymbolKind};
 use crate::threads;
@@ -194,6 +194,23 @@ impl Tracker {
         Ok(())
     }
 
+    /// The use of the names of what is no object.
+    fn uses_of(&self, source: &Source) -> Option<NameUses> {
+        if let Source::Object(_) = source {
+            return None;
+        }
+        let mut uses = NameUses::new(&self.session.names);
+        for definition in &source.interface().definitions {
+            uses.keep(definition.name);
+        }
+        if let Source::Reexport(_, targets) = source {
+            for (_, name) in targets.iter() {
+                uses.keep(*name);
+            }
+        }
+        Some(uses)
+    }
+
     /// Adds a unit; with addresses, it is ready at once.
     pub(super) fn add_source(
         &self,
@@ -204,6 +221,7 @@ impl Tracker {
         state.live_tracker(self.id)?;
         let rank: LinkRank = (state.dylib_mut(self.dylib).next_rank(), 0);
         let mut unit = Unit::new(source.clone(), self.dylib, self.id, rank, None);
+        unit.names = self.uses_of(&source);
         if let Some(addresses) = addresses {
             unit.addresses = addresses;
             unit.state = UnitState::Ready;

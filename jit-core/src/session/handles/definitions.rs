@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::LinkError;
 use crate::executor::ExecutorControl;
 use crate::ids::{DylibId, TrackerId, UnitId};
-use crate::name::{NameId, NameTable};
+use crate::name::{NameGuard, NameId, NameTable};
 use crate::object::ObjectInterface;
 use crate::platform::Platform;
 use crate::session::batches::dispatcher::Dispatcher;
@@ -144,4 +144,6 @@ pub struct Responsibility {
     pub(in crate::session) who: Arc<str>,
     pub(in crate::session) requested: Vec<NameId>,
     pub(in crate::session) settled: bool,
+    /// Its names mean what they mean, even if the unit is removed.
+    pub(in crate::session) _guard: NameGuard,
 }

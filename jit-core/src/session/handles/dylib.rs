@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::batch::{DylibId, ProgramLink};
 use crate::error::LinkError;
-use crate::name::NameId;
+use crate::name::{NameId, NameUses};
 use crate::native::NativeLibrary;
 use crate::object::{LazyObjects, ObjectFile};
 
@@ -254,7 +254,8 @@ impl Dylib {
     /// # Errors
     /// As there.
     pub fn lookup_one(&self, name: &str) -> Result<Symbol, LinkError> {
-        let id = self.session.names.intern(name.as_bytes());
+        let mut uses = NameUses::new(&self.session.names);
+        let id = uses.intern(name.as_bytes());
         let mut symbols = self.lookup(&[id])?;
         symbols
             .pop()

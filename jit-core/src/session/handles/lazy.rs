@@ -10,7 +10,7 @@ use super::add::Reexport;
 use super::definitions::{CodeGuard, Dylib, Inner, Session, Symbol, Tracker};
 use crate::error::LinkError;
 use crate::ids::{DylibId, TrackerId};
-use crate::name::NameId;
+use crate::name::{NameId, NameUses};
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::tables::unit::Source;
 use crate::stubs::object::{StubName, StubSections, StubsObject};
@@ -113,9 +113,14 @@ impl Tracker {
             .filter_map(Behind::code)
             .chain(on_failure)
             .collect();
-        let set = Arc::new(StubSet::new(self.id, architecture, behind, on_failure));
+        let mut uses = NameUses::new(&self.session.names);
+        let set = StubSet::new(uses.table(), self.id, architecture, behind, on_failure);
+        let set = Arc::new(set);
+        for stub in &names {
+            uses.keep(stub.name);
+        }
         let object = StubsObject::new(
-            &self.session.names,
+            uses,
             architecture,
             StubSections::new(&*self.session.platform, &self.session.names),
             &names,

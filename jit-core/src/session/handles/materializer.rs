@@ -7,7 +7,7 @@ use orc_shared::{ExecutorAddr, listed};
 use crate::batch::{DylibId, TrackerId, UnitId};
 use crate::error::LinkError;
 use crate::executor::Finalized;
-use crate::name::NameId;
+use crate::name::{NameGuard, NameId};
 use crate::object::{Definition, Linkage, ObjectFile, ObjectInterface, Scope, SymbolKind};
 
 use crate::session::batches::deferred::{DeferredCalls, Garbage};
@@ -73,6 +73,7 @@ impl Responsibility {
                 who: who.clone(),
                 requested,
                 settled: false,
+                _guard: NameGuard::new(&session.names),
             };
             (responsibility, materializer.clone())
         };

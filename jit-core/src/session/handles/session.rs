@@ -78,6 +78,7 @@ impl Session {
     /// A session without dylibs.
     #[must_use]
     pub fn new(config: SessionConfig) -> Self {
+        config.names.session_starts();
         Self(Arc::new(Inner {
             executor: config.executor,
             platform: config.platform,
@@ -204,6 +205,7 @@ impl WeakSession {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.names.session_ends();
         let mut deferred = DeferredCalls::default();
         let state = self.state.get_mut();
         let called = state.called_by_threads();

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::batch::{Exported, ProgramLink, UnitId};
 use crate::ids::{DylibId, TrackerId};
-use crate::name::NameId;
+use crate::name::{NameId, NameUses};
 use crate::object::{Definition, Linkage, ObjectFile, Scope, SymbolKind};
 use crate::session::lookup::resolve::{Answer, Need, Resolver, User};
 use crate::session::tables::ids::{IdMap, IdSet};
@@ -275,13 +275,14 @@ impl Resolver<'_> {
     ) {
         let session = self.session;
         let names = &session.names;
+        let mut uses = NameUses::new(names);
         let mut functions: Vec<Wanted> = functions.into_values().collect();
         functions.sort_unstable_by_key(|wanted| wanted.definition.name);
         let stub = |wanted: &Wanted| {
             let shown = wanted.definition.name;
             let own = [b"<stub>", &*names.bytes(shown)].concat();
             StubName {
-                name: names.intern(&own),
+                name: uses.intern(&own),
                 shown,
                 linkage: Linkage::Strong,
                 scope: wanted.definition.scope,
@@ -290,10 +291,11 @@ impl Resolver<'_> {
         let stubs: Vec<StubName> = functions.iter().map(stub).collect();
         let behind = stubs.iter().map(|it| Behind::InForce(dylib, it.shown));
         let architecture = session.executor.architecture();
-        let set = Arc::new(StubSet::new(tracker, architecture, behind.collect(), None));
+        let set = StubSet::new(names, tracker, architecture, behind.collect(), None);
+        let set = Arc::new(set);
         let sections = StubSections::new(&*session.platform, names);
         let calls = session.lazy_calls.clone();
-        let object = StubsObject::new(names, architecture, sections, &stubs, set.clone(), calls);
+        let object = StubsObject::new(uses, architecture, sections, &stubs, set.clone(), calls);
         let rank: LinkRank = (state.dylib_mut(dylib).next_rank(), 0);
         let source = Source::Object(Arc::new(object));
         let mut unit = Unit::new(source, dylib, tracker, rank, None);

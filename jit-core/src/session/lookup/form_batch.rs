@@ -109,7 +109,7 @@ impl Resolver<'_> {
         let bodies = self.bodies.then(|| find(self, state));
         self.defer(state, may_wait);
         let found = bodies.unwrap_or_else(|| find(self, state));
-        let query = then.map(|then| Arc::new(Query::new(found, then)));
+        let query = then.map(|then| Arc::new(Query::new(found, then, self.guard.clone())));
         let doomed = match state.batches.get(&self.batch) {
             Some(batch) => batch.doomed.clone(),
             None => Some(LinkError::Internal("a forming batch vanished".to_owned())),

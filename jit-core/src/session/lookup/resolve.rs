@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::batch::{DylibId, NativeBinding, ProgramLink, Resolution, UnitId};
 use crate::error::LinkError;
-use crate::name::NameId;
+use crate::name::{NameGuard, NameId};
 use crate::name_pages::NamePages;
 use crate::object::Linkage;
 
@@ -143,6 +143,8 @@ pub(in crate::session) struct Want {
 pub(in crate::session) struct Resolver<'a> {
     pub(in crate::session) session: &'a Arc<Inner>,
     pub(in crate::session) batch: BatchKey,
+    /// Names mean what they mean until everything that the lookup leads to is done.
+    pub(in crate::session) guard: Arc<NameGuard>,
     /// Objects claimed so far.
     pub(in crate::session) units: Vec<UnitId>,
     /// Of these, the ones whose references are not wanted yet.
@@ -234,6 +236,7 @@ impl<'a> Resolver<'a> {
         Self {
             session,
             batch,
+            guard: Arc::new(NameGuard::new(&session.names)),
             units: Vec::new(),
             fresh: Vec::new(),
             referred: Vec::new(),

@@ -294,7 +294,8 @@ impl SymbolTable {
                 if entry.over_lazy {
                     forgotten.over_lazy.push(definition.name);
                 }
-                if entry.strength == Strength::Common {
+                if !self.commons.is_empty() {
+                    // A definition that has won over a common one may be among them.
                     self.commons.remove(&definition.name);
                 }
                 self.names.remove(definition.name);
@@ -464,6 +465,9 @@ impl Merging<'_> {
         if !self.merged.clashes.is_empty() {
             // Reversed, because a name may have been replaced twice by a malformed object.
             for (name, old) in self.undo.into_iter().rev() {
+                if old.is_none_or(|old| old.strength != Strength::Common) {
+                    self.table.commons.remove(&name);
+                }
                 *self.table.names.place(name) = old;
             }
             for signature in self.new_groups {

@@ -15,7 +15,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use crate::batch::{DylibId, TrackerId, UnitAddresses, UnitId};
-use crate::name::NameId;
+use crate::name::{NameId, NameUses};
 use crate::object::{Definition, ObjectFile, ObjectInterface};
 
 use crate::session::tables::ids::BatchKey;
@@ -90,6 +90,8 @@ pub(in crate::session) struct Unit {
     pub(in crate::session) is_of_batch: bool,
     /// Addresses of its definitions, once its batch is resolved.
     pub(in crate::session) addresses: UnitAddresses,
+    /// Its use of its names, if it is no object: those see to that themselves.
+    pub(in crate::session) names: Option<NameUses>,
 }
 
 impl Unit {
@@ -115,6 +117,7 @@ impl Unit {
             waits: false,
             is_of_batch: false,
             addresses: Vec::new(),
+            names: None,
         }
     }
 

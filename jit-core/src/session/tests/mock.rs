@@ -12,7 +12,7 @@ use crate::error::LinkError;
 use crate::executor::api::NativeKind;
 use crate::executor::{AllocActionPair, ExecutorError, ExecutorResult, Finalized};
 use crate::graph::LinkGraph;
-use crate::name::{NameId, NameTable};
+use crate::name::{NameId, NameTable, NameUses};
 use crate::native::{LibrarySymbol, NativeLibrary};
 use crate::object::{
     Claims, Definition, LazyObjects, Linkage, ObjectError, ObjectFile, ObjectInterface, Reference,
@@ -29,6 +29,8 @@ pub(super) struct FakeObject {
     pub(super) interface: ObjectInterface,
     /// How often the session read the symbol table, over all objects of a test.
     pub(super) reads: Arc<AtomicUsize>,
+    /// Dropped with it.
+    _uses: NameUses,
 }
 
 impl ObjectFile for FakeObject {
@@ -50,14 +52,14 @@ impl ObjectFile for FakeObject {
 }
 
 /// Builds fake objects of one session.
-pub(super) struct ObjectBuilder<'a> {
-    names: &'a NameTable,
+pub(super) struct ObjectBuilder {
+    names: NameUses,
     name: String,
     interface: ObjectInterface,
     reads: Arc<AtomicUsize>,
 }
 
-impl ObjectBuilder<'_> {
+impl ObjectBuilder {
     fn add(mut self, name: &str, linkage: Linkage, scope: Scope, group: Option<u32>) -> Self {
         let symbol = self.interface.definitions.len() as u32 + 10;
         self.interface.definitions.push(Definition {
@@ -129,6 +131,7 @@ impl ObjectBuilder<'_> {
             name: self.name,
             interface: self.interface,
             reads: self.reads,
+            _uses: self.names,
         })
     }
 }
@@ -460,9 +463,9 @@ impl Fixture {
         }
     }
 
-    pub(super) fn object(&self, name: &str) -> ObjectBuilder<'_> {
+    pub(super) fn object(&self, name: &str) -> ObjectBuilder {
         ObjectBuilder {
-            names: self.session.names(),
+            names: NameUses::new(self.session.names()),
             name: name.to_owned(),
             interface: ObjectInterface::default(),
             reads: self.reads.clone(),
@@ -489,7 +492,7 @@ impl Fixture {
         })
     }
 
-    pub(super) fn add(&self, object: ObjectBuilder<'_>) {
+    pub(super) fn add(&self, object: ObjectBuilder) {
         self.main.add_object(object.done()).expect("no clash");
     }
 

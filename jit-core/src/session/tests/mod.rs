@@ -8,6 +8,7 @@ mod linkage;
 mod messages;
 mod mock;
 mod mock_executor;
+mod names;
 mod removal;
 mod scale;
 mod threads;

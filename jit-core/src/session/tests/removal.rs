@@ -4,7 +4,7 @@ use super::mock::Fixture;
 use crate::error::LinkError;
 use crate::session::{Removal, Tracker};
 
-fn add(f: &Fixture, object: super::mock::ObjectBuilder<'_>) -> Tracker {
+fn add(f: &Fixture, object: super::mock::ObjectBuilder) -> Tracker {
     let tracker = f.main.new_tracker();
     tracker.add_object(object.done()).expect("no clash");
     tracker
