@@ -5,17 +5,24 @@
 //! process, at `exit()` called from anywhere, in forked children, not at `_exit` or `quick_exit`; and
 //! the C library's `__cxa_finalize` runs those of one dylib when it is closed. Each goes through a
 //! record, so that it can be taken back when code is freed without having been closed.
+//!
+//! The C library keeps what it was asked to call until the dylib is closed. A dylib may be open for ever while
+//! its parts come and go: a record whose handler has run then is *idle*, and once a dylib has some of them,
+//! they serve the handlers that come next. A call that comes runs the newest handler that its dylib has.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use orc_shared::{ExecutorAddr, ExecutorAddrRange, IDLE_CALLS_KEPT};
 
 use crate::host::{self, ExitFunction};
 use crate::registry::{self, Registry, WordMap};
 use crate::sync::ThreadId;
 use crate::thread_exit::Destructors;
 use crate::{addr, thunk};
+
+/// A handler of JIT'd code and its argument.
+type Handler = (ExitFunction, *mut c_void);
 
 /// A call that the C library was asked to make.
 #[repr(C)]
@@ -36,6 +43,8 @@ pub struct Record {
 pub struct Records {
     /// Exit handlers.
     pub at_exit: RecordMap,
+    /// Records that the C library will still pass, and that have no handler.
+    idle: RecordMap,
     /// Thread-local destructors, of all threads.
     pub at_thread_exit: Destructors,
 }
@@ -48,17 +57,64 @@ impl Records {
     pub const fn none() -> Self {
         Self {
             at_exit: RecordMap(WordMap::new()),
+            idle: RecordMap(WordMap::new()),
             at_thread_exit: Destructors::none(),
         }
     }
 
     /// Takes everything back without calling it: its code goes away.
     pub fn forget(&mut self) {
-        for record in core::mem::replace(&mut self.at_exit, RecordMap(WordMap::new())).iter() {
-            // SAFETY: the record was just taken out, so its call has not begun.
-            unsafe { record.neutralize() };
+        for records in [&mut self.at_exit, &mut self.idle] {
+            for record in core::mem::replace(records, RecordMap(WordMap::new())).iter() {
+                // SAFETY: the record was just taken out, so its call has not begun.
+                unsafe { record.neutralize() };
+            }
         }
         self.at_thread_exit.forget();
+    }
+
+    /// What the call for `record` runs, which was just taken out: the newest handler of its dylib. The record
+    /// of that one keeps the other's.
+    fn newest_instead(&mut self, record: RecordPtr) -> Handler {
+        // SAFETY: the record's call is under way, and the lock is held.
+        let Record {
+            function,
+            argument,
+            dylib,
+            sequence,
+            ..
+        } = *unsafe { record.get() };
+        // SAFETY: these are in the registry, whose lock is held.
+        let same = |other: &RecordPtr| unsafe { other.get().dylib == dylib };
+        let Some(newest) = self.at_exit.iter().rfind(same) else {
+            return (function, argument);
+        };
+        // SAFETY: as above.
+        let other = unsafe { newest.get() };
+        if other.sequence < sequence {
+            return (function, argument);
+        }
+        let due = (other.function, other.argument);
+        self.at_exit.remove(other.sequence);
+        // SAFETY: as above; the reference is used no more.
+        unsafe { newest.set((function, argument), sequence) };
+        self.at_exit.insert(sequence, newest);
+        due
+    }
+
+    /// A record of `dylib` without a handler, if there are enough of them.
+    fn take_idle(&mut self, dylib: ExecutorAddr) -> Option<RecordPtr> {
+        if self.idle.0.len() <= IDLE_CALLS_KEPT {
+            return None;
+        }
+        let record = self.idle.iter().next_back()?;
+        // SAFETY: the record is in the registry, whose lock the caller holds.
+        let kept = unsafe { record.get() };
+        if kept.dylib != dylib {
+            return None;
+        }
+        self.idle.remove(kept.sequence);
+        Some(record)
     }
 }
 
@@ -132,6 +188,19 @@ impl RecordPtr {
         unsafe { &*self.0 }
     }
 
+    /// Gives it another handler.
+    ///
+    /// # Safety
+    /// As for [`Self::get`]; the registry's lock is held, and no reference to it is in use.
+    unsafe fn set(self, (function, argument): Handler, sequence: u64) {
+        // SAFETY: the caller vouches for it. What the thunk reads is not touched.
+        unsafe {
+            (*self.0).function = function;
+            (*self.0).argument = argument;
+            (*self.0).sequence = sequence;
+        }
+    }
+
     /// Leaves nothing for the C library's call to do but to free the record.
     ///
     /// # Safety
@@ -163,6 +232,14 @@ pub fn register(
 ) -> Result<(), &'static str> {
     let mut registry = registry::lock();
     let sequence = registry.next_sequence();
+    let records = registry.records(dso);
+    if let Some(record) = records.take_idle(dso) {
+        let handler = (function, argument);
+        // SAFETY: it was idle, so the lock's holder alone has it.
+        unsafe { record.set(handler, sequence) };
+        records.at_exit.insert(sequence, record);
+        return Ok(());
+    }
     let record = RecordPtr::new(run_at_exit, function, argument, dso, sequence)
         .ok_or("no memory for an exit handler")?;
     registry.records(dso).at_exit.insert(sequence, record);
@@ -186,20 +263,22 @@ pub fn register(
 /// `argument` is a record that was registered and not yet called for.
 unsafe extern "C" fn run_at_exit(argument: *mut c_void) {
     let record = RecordPtr::from_argument(argument);
-    // SAFETY: until this call ends, the record exists.
-    let kept = unsafe { record.get() };
-    let Record {
-        function,
-        argument,
-        dylib,
-        sequence,
-        ..
-    } = *kept;
-    let pending = registry::lock().records(dylib).at_exit.remove(sequence);
+    let mut registry = registry::lock();
+    // SAFETY: until this call ends, the record exists, and the lock is held.
+    let (dylib, sequence) = unsafe { (record.get().dylib, record.get().sequence) };
+    let records = registry.records(dylib);
+    // If it was taken back by another thread in this very moment, its code may be gone.
+    let due = match records.at_exit.remove(sequence) {
+        true => Some(records.newest_instead(record)),
+        false => {
+            records.idle.remove(sequence);
+            None
+        }
+    };
+    drop(registry);
     // SAFETY: the C library calls once, and the record is out of the registry.
     unsafe { record.free() };
-    // If it was taken back by another thread in this very moment, its code may be gone.
-    if pending {
+    if let Some((function, argument)) = due {
         // SAFETY: JIT'd code registered this call, and the dylib is still there.
         unsafe { function(argument) };
     }
@@ -223,9 +302,9 @@ pub unsafe fn finalize_ranges(dylib: ExecutorAddr, ranges: &[ExecutorAddrRange])
             sequence,
             ..
         } = *kept;
-        registry.records(dylib).at_exit.remove(sequence);
-        // SAFETY: it was just taken out of the registry.
-        unsafe { record.neutralize() };
+        let records = registry.records(dylib);
+        records.at_exit.remove(sequence);
+        records.idle.insert(sequence, record);
         drop(registry);
         // SAFETY: JIT'd code registered this call, and its code is still there.
         unsafe { function(argument) };
