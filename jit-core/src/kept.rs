@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::cpu::Architecture;
 use crate::graph::LinkGraph;
-use crate::name::{NameId, NameTable};
+use crate::name::{NameId, NameTable, NameUses};
 use crate::object::{Claims, Computation, ObjectError, ObjectFile, ObjectInterface};
 
 /// An object with its graph and its own names.
@@ -39,7 +39,11 @@ impl KeptObject {
     /// The object for a session that has these names.
     #[must_use]
     pub fn give_to(self: &Arc<Self>, names: &Arc<NameTable>) -> GivenObject {
-        let mut meanings = Meanings::new(&self.names, names);
+        let mut meanings = Meanings {
+            from: Arc::clone(&self.names),
+            to: NameUses::new(names),
+            known: HashMap::new(),
+        };
         let mut interface = self.object.interface().clone();
         let definitions = interface.definitions.iter_mut().map(|it| &mut it.name);
         let references = interface.references.iter_mut().map(|it| &mut it.name);
@@ -50,13 +54,13 @@ impl KeptObject {
             kept: Arc::clone(self),
             interface,
             names: Arc::clone(names),
-            meanings: Mutex::new(meanings.known),
+            meanings: Mutex::new(meanings),
         }
     }
 
-    /// The object's own id of a name of a session.
-    fn own(&self, names: &NameTable, name: NameId) -> NameId {
-        self.names.intern(&names.bytes(name))
+    /// The object's own id of a name of a session, if it has the name.
+    fn own(&self, names: &NameTable, name: NameId) -> Option<NameId> {
+        self.names.find(&names.bytes(name))
     }
 }
 
@@ -65,8 +69,7 @@ pub struct GivenObject {
     kept: Arc<KeptObject>,
     interface: ObjectInterface,
     names: Arc<NameTable>,
-    /// The session's ids of the object's names, as far as they were asked for.
-    meanings: Mutex<HashMap<NameId, NameId>>,
+    meanings: Mutex<Meanings>,
 }
 
 impl ObjectFile for GivenObject {
@@ -83,22 +86,22 @@ impl ObjectFile for GivenObject {
     }
 
     fn spelling(&self, name: NameId) -> Option<Vec<u8>> {
-        self.kept.object.spelling(self.kept.own(&self.names, name))
+        let own = self.kept.own(&self.names, name)?;
+        self.kept.object.spelling(own)
     }
 
     fn uses(&self, names: &[NameId]) -> Vec<bool> {
         let own = names.iter().map(|name| self.kept.own(&self.names, *name));
-        self.kept.object.uses(&own.collect::<Vec<_>>())
+        let own: Vec<Option<NameId>> = own.collect();
+        let known: Vec<NameId> = own.iter().copied().flatten().collect();
+        let mut used = self.kept.object.uses(&known).into_iter();
+        let is_used = |name: &Option<NameId>| name.is_some() && used.next().unwrap_or(false);
+        own.iter().map(is_used).collect()
     }
 
     fn build_graph(&self, _: &Claims) -> Result<LinkGraph, ObjectError> {
         let mut graph = self.kept.graph.clone();
-        let mut known = self.meanings.lock();
-        let mut meanings = Meanings {
-            from: &self.kept.names,
-            to: &self.names,
-            known: std::mem::take(&mut *known),
-        };
+        let mut meanings = self.meanings.lock();
         for section in &mut graph.sections {
             meanings.translate(&mut section.output);
             section
@@ -112,7 +115,6 @@ impl ObjectFile for GivenObject {
             name.iter_mut().for_each(|name| meanings.translate(name));
             symbol.name = name;
         }
-        *known = meanings.known;
         Ok(graph)
     }
 
@@ -129,24 +131,16 @@ impl ObjectFile for GivenObject {
     }
 }
 
-/// What names of one table are in another one.
-struct Meanings<'a> {
-    from: &'a NameTable,
-    to: &'a NameTable,
+/// What names of one table are in another one, as far as it was asked for.
+struct Meanings {
+    from: Arc<NameTable>,
+    to: NameUses,
     known: HashMap<NameId, NameId>,
 }
 
-impl<'a> Meanings<'a> {
-    fn new(from: &'a NameTable, to: &'a NameTable) -> Self {
-        Self {
-            from,
-            to,
-            known: HashMap::new(),
-        }
-    }
-
+impl Meanings {
     fn translate(&mut self, name: &mut NameId) {
-        let (from, to) = (self.from, self.to);
+        let (from, to) = (&self.from, &mut self.to);
         let meaning = self.known.entry(*name);
         *name = *meaning.or_insert_with(|| to.intern(&from.bytes(*name)));
     }

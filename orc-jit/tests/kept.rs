@@ -85,3 +85,35 @@ fn one_graph_serves_sessions_and_dylibs_with_other_winners() {
     let fresh = read(&first, jit.session().names());
     assert_eq!(results(&jit, &fresh, &second), expected);
 }
+
+#[test]
+fn names_of_a_given_object_leave_with_it() {
+    let kept_names = Arc::new(NameTable::default());
+    let object = read(&compile(100, "first"), &kept_names);
+    let kept = Arc::new(KeptObject::new(object, Arc::clone(&kept_names)).expect("a good object"));
+    let count = kept_names.len();
+    let jit = Jit::new().expect("a session starts");
+    let app = jit.dylib("app").expect("a new name");
+    app.add_library("stdc++").expect("it is installed");
+    let use_once = || {
+        let tracker = app.tracker();
+        let given = Arc::new(kept.give_to(jit.session().names()));
+        let session_tracker = tracker.session_tracker();
+        session_tracker.add_object(given).expect("it is new");
+        assert_eq!(call(&app, "first"), 100 + 1 + 100);
+        tracker.remove().expect("goes");
+    };
+    use_once();
+    assert_eq!(jit.session().names().find(b"first"), None);
+    let before = jit.session().names().len();
+    use_once();
+    assert_eq!(jit.session().names().len(), before);
+    // A name that the session misses is none of the object's from then on.
+    let tracker = app.tracker().session_tracker();
+    let given = Arc::new(kept.give_to(jit.session().names()));
+    let missing = jit.session().names().intern(b"nobody_has_it");
+    assert_eq!(given.uses(&[missing]), [false]);
+    assert_eq!(given.spelling(missing), None);
+    tracker.add_object(given).expect("it is new");
+    assert_eq!(kept_names.len(), count);
+}
