@@ -15,6 +15,8 @@ pub enum LinkerDefined {
     SectionStart(String),
     /// First byte after the output section of this name.
     SectionEnd(String),
+    /// Size of the output section of this name in bytes, a number.
+    SectionSize(String),
     /// First byte after the text of the dylib (`etext`).
     TextEnd,
     /// First byte after initialized data (`edata`), which is where `.bss` starts.

@@ -389,6 +389,10 @@ fn classify<C: Cpu>(link: &Link, external: &External, extent: ExecutorAddrRange)
                 _ => TargetClass::Far,
             },
         },
+        // Some number: a section is as large as it likes.
+        (Bound::Linker, Resolution::Linker(LinkerDefined::SectionSize(_))) => {
+            classify_value::<C>(1, extent)
+        }
         (Bound::Linker, _) => next_to_it,
         _ => TargetClass::Far,
     }

@@ -307,7 +307,7 @@ pub(super) fn sections_in_order(group: &Group) -> Vec<(NameId, ExecutorAddrRange
         .collect()
 }
 
-/// The address of a symbol that the linker defines from the layout of a group; `None` for one that
+/// The value of a symbol that the linker defines from the layout of a group; `None` for one that
 /// the layout does not tell.
 pub(super) fn linker_defined(
     group: &Group,
@@ -340,6 +340,7 @@ pub(super) fn linker_defined(
     let address = match defined {
         L::SectionStart(name) => bounds(name).start,
         L::SectionEnd(name) => bounds(name).end,
+        L::SectionSize(name) => ExecutorAddr::new(bounds(name).size()),
         L::TextEnd => or_any(&segments[0], segments[0].size),
         L::DataEnd => or_any(&segments[2], segments[2].content_size),
         L::ImageEnd => or_any(&segments[2], segments[2].size),

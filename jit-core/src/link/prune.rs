@@ -250,7 +250,9 @@ impl<'a> Search<'a> {
         let external = &self.link.externals[part.external(symbol)? as usize];
         match &external.resolution {
             Resolution::Linker(
-                LinkerDefined::SectionStart(name) | LinkerDefined::SectionEnd(name),
+                LinkerDefined::SectionStart(name)
+                | LinkerDefined::SectionEnd(name)
+                | LinkerDefined::SectionSize(name),
             ) => Some((external.dylib, name.clone())),
             _ => None,
         }
@@ -318,7 +320,11 @@ fn node_of_external(link: &Link, first: &[u32], external: &External) -> Node {
         }
         (
             Bound::Linker,
-            Resolution::Linker(LinkerDefined::SectionStart(_) | LinkerDefined::SectionEnd(_)),
+            Resolution::Linker(
+                LinkerDefined::SectionStart(_)
+                | LinkerDefined::SectionEnd(_)
+                | LinkerDefined::SectionSize(_),
+            ),
         ) => Node::BOUND,
         _ => Node::NONE,
     }

@@ -82,7 +82,9 @@ fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Result<Vec<External>, LinkErr
 /// is one.
 fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolution {
     let Resolution::Linker(
-        LinkerDefined::SectionStart(section) | LinkerDefined::SectionEnd(section),
+        LinkerDefined::SectionStart(section)
+        | LinkerDefined::SectionEnd(section)
+        | LinkerDefined::SectionSize(section),
     ) = &resolution
     else {
         return resolution;
@@ -173,7 +175,10 @@ fn bind(link: &Link, name: NameId, resolution: &Resolution) -> Result<Binding, L
         Resolution::Linker(LinkerDefined::TlsModuleBase) | Resolution::Null => {
             Binding::of(Bound::Value(0), 0)
         }
-        Resolution::Linker(_) => Binding::of(Bound::Linker, 0),
+        Resolution::Linker(defined) => Binding {
+            number: matches!(defined, LinkerDefined::SectionSize(_)),
+            ..Binding::of(Bound::Linker, 0)
+        },
     })
 }
 

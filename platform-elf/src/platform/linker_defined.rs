@@ -53,7 +53,8 @@ fn output_section(name: &[u8]) -> Option<LinkerDefined> {
     start.or_else(|| inner(b"END(").map(LinkerDefined::SectionEnd))
 }
 
-/// `__start_X` and `__stop_X`, where X is a section name that is a C identifier.
+/// `__start_X` and `__stop_X`, where X is a section name that is a C identifier; `.startof.X` and `.sizeof.X` with
+/// any name.
 fn section_bound(name: &[u8]) -> Option<LinkerDefined> {
     let identifier = |section: &[u8]| -> Option<String> {
         let valid = section
@@ -62,7 +63,12 @@ fn section_bound(name: &[u8]) -> Option<LinkerDefined> {
         let starts_well = section.first().is_some_and(|b| !b.is_ascii_digit());
         (valid && starts_well).then(|| String::from_utf8_lossy(section).into_owned())
     };
-    if let Some(section) = name.strip_prefix(b"__start_") {
+    let any = |section: &[u8]| Some(String::from_utf8_lossy(section).into_owned());
+    if let Some(section) = name.strip_prefix(b".startof.") {
+        any(section).map(LinkerDefined::SectionStart)
+    } else if let Some(section) = name.strip_prefix(b".sizeof.") {
+        any(section).map(LinkerDefined::SectionSize)
+    } else if let Some(section) = name.strip_prefix(b"__start_") {
         identifier(section).map(LinkerDefined::SectionStart)
     } else if let Some(section) = name.strip_prefix(b"__stop_") {
         identifier(section).map(LinkerDefined::SectionEnd)
@@ -85,6 +91,9 @@ mod tests {
         assert_eq!(linker_defined(b"__start_9x"), None);
         assert_eq!(linker_defined(b"__stop_a.b"), None);
         assert_eq!(linker_defined(b"__init_array_end"), end(".init_array"));
+        assert_eq!(linker_defined(b".startof..data"), start(".data"));
+        let size = LinkerDefined::SectionSize("my_list".to_owned());
+        assert_eq!(linker_defined(b".sizeof.my_list"), Some(size));
     }
 
     #[test]
