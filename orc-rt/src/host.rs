@@ -50,6 +50,7 @@ impl HostFunction {
 static CXA_ATEXIT: HostFunction = HostFunction::new(c"__cxa_atexit");
 static CXA_FINALIZE: HostFunction = HostFunction::new(c"__cxa_finalize");
 static CXA_THREAD_ATEXIT: HostFunction = HostFunction::new(c"__cxa_thread_atexit_impl");
+static TLS_GET_ADDR: HostFunction = HostFunction::new(c"__tls_get_addr");
 static REGISTER_ATFORK: HostFunction = HostFunction::new(c"__register_atfork");
 
 /// The address of a C library function, or 0.
@@ -65,6 +66,21 @@ fn find_in_libc(name: &CStr) -> usize {
         };
         libc::dlsym(handle, name.as_ptr()).addr()
     }
+}
+
+/// Where the calling thread has the thread-locals of a loaded object, by the loader's number of it.
+///
+/// # Errors
+/// When the loader does not tell.
+pub fn thread_locals_of(module: usize) -> Result<u64, &'static str> {
+    type TlsGetAddr = unsafe extern "C" fn(*const [usize; 2]) -> *mut c_void;
+    let addr = TLS_GET_ADDR
+        .get()
+        .ok_or("the loader has no __tls_get_addr")?;
+    let start = [module, 0];
+    // SAFETY: this is the function's type, and the number is one of the loader's, which the caller has read in its list.
+    let block = unsafe { addr::to_function::<TlsGetAddr>(addr)(&raw const start) };
+    Ok(block.addr() as u64)
 }
 
 /// `__cxa_atexit`: has `function(argument)` called at exit, or by [`cxa_finalize`] for `dso`.

@@ -21,6 +21,7 @@ use core::ops::Range;
 use orc_shared::ExecutorAddr;
 
 use crate::arch;
+use crate::host;
 use crate::registry::{Arguments, Outcome};
 
 const AT_PHDR: usize = 3;
@@ -34,10 +35,21 @@ const READ_WRITE: u32 = 6;
 
 /// Thread-locals of one object, as the loader starts threads with them.
 struct ThreadLocals {
-    /// Distances of the first byte and of the end from the thread pointer.
-    place: Range<i64>,
+    /// The loader's number of the object.
+    module: usize,
+    size: u64,
     template: u64,
     file_size: u64,
+}
+
+impl ThreadLocals {
+    /// Distances of the first byte and of the end from the thread pointer. The loader is asked for them, because its list
+    /// has none for an object that was loaded after this thread last asked for variables.
+    fn place(&self, thread_pointer: u64) -> Outcome<Range<i64>> {
+        let block = host::thread_locals_of(self.module)?;
+        let start = block.wrapping_sub(thread_pointer).cast_signed();
+        Ok(start..start.saturating_add_unsigned(self.size))
+    }
 }
 
 /// What is found in the loader's list of objects.
@@ -73,7 +85,7 @@ pub fn hand_over(arguments: &Arguments, entry: ExecutorAddr) -> Outcome<()> {
     };
     // SAFETY: the function takes what the loader passes, and the pointer to `found`.
     unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut found).cast()) };
-    let template = template(&found.thread_locals)?;
+    let template = template(&found.thread_locals, found.thread_pointer)?;
     found.headers.push(template);
     found.headers.push(libc::Elf64_Phdr {
         p_type: libc::PT_GNU_STACK,
@@ -136,11 +148,10 @@ extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, found: *mut c
     for header in headers {
         // The executable's thread-locals, and those of objects that are made for linked code.
         let is_ours = found.is_first || name.to_bytes().starts_with(b"/proc/");
-        if header.p_type == libc::PT_TLS && is_ours && !info.dlpi_tls_data.is_null() {
-            let block = info.dlpi_tls_data.addr() as u64;
-            let start = block.wrapping_sub(found.thread_pointer).cast_signed();
+        if header.p_type == libc::PT_TLS && is_ours {
             found.thread_locals.push(ThreadLocals {
-                place: start..start.saturating_add_unsigned(header.p_memsz),
+                module: info.dlpi_tls_modid,
+                size: header.p_memsz,
                 template: at(header),
                 file_size: header.p_filesz,
             });
@@ -164,9 +175,10 @@ extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, found: *mut c
 }
 
 /// The header of a template that holds all of these at their distances.
-fn template(thread_locals: &[ThreadLocals]) -> Outcome<libc::Elf64_Phdr> {
-    let places = thread_locals.iter().map(|it| it.place.clone());
-    let (first, size, align) = arch::template_around(places);
+fn template(thread_locals: &[ThreadLocals], thread_pointer: u64) -> Outcome<libc::Elf64_Phdr> {
+    let places = thread_locals.iter().map(|it| it.place(thread_pointer));
+    let places = places.collect::<Outcome<Vec<Range<i64>>>>()?;
+    let (first, size, align) = arch::template_around(places.iter().cloned());
     let mut start = 0;
     if size != 0 {
         // SAFETY: new memory, which nobody else has.
@@ -183,9 +195,9 @@ fn template(thread_locals: &[ThreadLocals]) -> Outcome<libc::Elf64_Phdr> {
         if memory == libc::MAP_FAILED {
             return Err("no memory for the template of thread-locals".to_string());
         }
-        for it in thread_locals {
+        for (it, place) in thread_locals.iter().zip(places) {
             let from = core::ptr::with_exposed_provenance::<u8>(it.template as usize);
-            let at = it.place.start.wrapping_sub(first).cast_unsigned();
+            let at = place.start.wrapping_sub(first).cast_unsigned();
             if at.saturating_add(it.file_size) > size {
                 return Err("thread-locals lie where a static program has none".to_string());
             }
