@@ -46,7 +46,7 @@ impl<F: FunctionPointer> Function<F> {
     pub(crate) unsafe fn new(jit: Jit, symbol: Symbol) -> Self {
         let addr = symbol.addr().value() as usize;
         Self {
-            // SAFETY: the caller's promise.
+            // SAFETY: the symbol is a function of this type, by the `# Safety` above; `symbol` keeps its code.
             pointer: unsafe { F::from_addr(addr) },
             symbol,
             _jit: jit,
@@ -102,7 +102,7 @@ impl Dylib {
                 what,
             });
         }
-        // SAFETY: the caller says so.
+        // SAFETY: the caller vouches for the type, and the checks above for that it is a function in this process.
         Ok(unsafe { Function::new(self.jit.clone(), symbol) })
     }
 }
@@ -163,7 +163,7 @@ macro_rules! function_pointers {
             /// What the function itself requires.
             #[allow(non_snake_case, clippy::too_many_arguments)]
             pub unsafe fn call(&self, $($parameter: $parameter),*) -> R {
-                // SAFETY: the caller's promise.
+                // SAFETY: the code is there as long as `self.symbol`; the caller vouches for what the function requires.
                 unsafe { (self.pointer)($($parameter),*) }
             }
         }

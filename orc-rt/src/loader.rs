@@ -281,7 +281,7 @@ pub fn finalize(header: ExecutorAddr) {
     let sections = dylib.fini_sections.get(..due).unwrap_or_default().to_vec();
     drop(registry);
     if is_program {
-        // SAFETY: the dylib's code is still there.
+        // SAFETY: the program was open until now, and memory of a dylib is given back after it was closed.
         unsafe { host::cxa_finalize(header) };
     }
     for section in sections.into_iter().rev() {
@@ -384,7 +384,7 @@ pub fn shut_down() {
     registry.free_empty();
     drop(registry);
     // All exit handlers are forgotten: this takes back the handlers of `fork`.
-    // SAFETY: nothing of ours is left to be called.
+    // SAFETY: the records of all handlers were taken back above, so what is called does nothing but free them.
     unsafe { host::cxa_finalize(runtime_key()) };
     tls::shut_down(threads);
 }

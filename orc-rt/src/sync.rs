@@ -63,7 +63,7 @@ impl<T> Monitor<T> {
     /// # Safety
     /// The calling thread holds the lock and has no guard.
     pub unsafe fn raw_unlock(&self) {
-        // SAFETY: the caller holds the lock.
+        // SAFETY: this thread locked the mutex with `raw_lock`, by the `# Safety` above.
         unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
     }
 
@@ -100,14 +100,14 @@ impl<'a, T> Guard<'a, T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // SAFETY: the guard holds the lock.
+        // SAFETY: a guard is made with the lock held and gives it back when dropped, so no other thread has the value.
         unsafe { &*self.monitor.value.get() }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock.
+        // SAFETY: as for `deref`; the guard is borrowed mutably, so this thread has no other reference.
         unsafe { &mut *self.monitor.value.get() }
     }
 }

@@ -238,7 +238,8 @@ impl Destructors {
     /// How many there are; with ranges, of those that lead into one.
     pub fn count(&self, ranges: Option<&[ExecutorAddrRange]>) -> u64 {
         let all = self.newest_first();
-        // SAFETY: as below.
+        // SAFETY: what is in the list exists until it is taken out, for which the registry's lock is needed; who has
+        // `self` has that lock.
         all.filter(|it| ranges.is_none_or(|ranges| unsafe { (**it).leads_into(ranges) }))
             .count() as u64
     }
@@ -297,7 +298,7 @@ pub unsafe extern "C" fn __cxa_thread_atexit(
     if list.is_null() {
         return -1;
     }
-    // SAFETY: the list exists, and the lock is held.
+    // SAFETY: the list is not null (above), and is freed under the lock alone, which `registry` holds.
     let (call, is_new) = unsafe { a_call(list) };
     let sequence = registry.next_sequence();
     let destructor = if call.is_null() {
@@ -325,7 +326,8 @@ pub unsafe extern "C" fn __cxa_thread_atexit(
         }
         return -1;
     }
-    // SAFETY: both are new, or idle until now.
+    // SAFETY: neither is null (above). Each was made here or was idle, so nothing else has it while `registry` holds the
+    // lock.
     unsafe {
         (*call).destructor = destructor;
         (*list).add(destructor);

@@ -227,7 +227,7 @@ pub fn thread_state<'a>() -> Option<&'a mut ThreadState> {
     }));
     // SAFETY: as above; the value is given back to `free_thread_state`.
     if unsafe { libc::pthread_setspecific(key, state.cast_const().cast()) } != 0 {
-        // SAFETY: nobody else has the new state.
+        // SAFETY: `state` came from `Box::into_raw` above, and the failed call did not keep it.
         drop(unsafe { Box::from_raw(state) });
         return None;
     }

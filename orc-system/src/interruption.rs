@@ -105,7 +105,7 @@ fn block(signals: &libc::sigset_t) -> libc::sigset_t {
 }
 
 fn signal_descriptor(signals: &libc::sigset_t) -> io::Result<File> {
-    // SAFETY: the set is valid.
+    // SAFETY: the reference is to a set that `sigemptyset` or `pthread_sigmask` has filled; the call reads it alone.
     let number = unsafe { libc::signalfd(-1, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
     if number < 0 {
         return Err(io::Error::last_os_error());
@@ -137,7 +137,7 @@ fn wait_for_any(descriptors: [RawFd; 2]) -> Option<[bool; 2]> {
         events: libc::POLLIN,
         revents: 0,
     });
-    // SAFETY: there are that many valid entries.
+    // SAFETY: the pointer and the length are those of `polls`, which nothing else uses during the call.
     while unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, -1) } < 0 {
         if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
             return None;

@@ -72,7 +72,7 @@ fn is_stand_in(number: c_int) -> bool {
 
 /// How a descriptor was opened; `None` if it is closed.
 fn flags(number: c_int) -> Option<c_int> {
-    // SAFETY: asks about a number.
+    // SAFETY: `F_GETFL` takes any number, open or not, and changes nothing.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
     (flags >= 0).then_some(flags)
 }

@@ -53,13 +53,13 @@ pub unsafe fn publish_code(start: u64, size: usize) {
         // SAFETY: the line has mapped bytes; this changes none.
         unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack)) };
     }
-    // SAFETY: a barrier.
+    // SAFETY: `dsb` orders memory accesses, and changes neither memory nor registers.
     unsafe { asm!("dsb ish", options(nostack)) };
     for line in lines(instructions) {
-        // SAFETY: as above.
+        // SAFETY: the line has mapped bytes (`lines` goes from `start` to `end`); dropping it from the cache changes none.
         unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack)) };
     }
-    // SAFETY: barriers.
+    // SAFETY: `dsb` and `isb` order accesses and instructions, and change neither memory nor registers.
     unsafe { asm!("dsb ish", "isb", options(nostack)) };
 }
 
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn call_outermost(
 /// As for [`tls::tls_get_addr`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ___orc_rt_elfnix_tls_get_addr(index: *const tls::TlsIndex) -> *mut c_void {
-    // SAFETY: the caller's promise.
+    // SAFETY: `index` is what the callee asks for, by the `# Safety` above.
     unsafe { tls::tls_get_addr(index).cast() }
 }
 
