@@ -15,6 +15,7 @@ use crate::name::NameId;
 use crate::native::{NativeLibrary, NativeSymbol};
 use crate::object::{Claims, ObjectFile, SymbolKind};
 use crate::platform::LinkerDefined;
+use crate::statics::{KnownStatics, Statics};
 
 pub use crate::ids::{DylibId, TrackerId, UnitId};
 
@@ -34,6 +35,17 @@ pub struct BatchUnit {
     /// Symbols of its graph that have stubs, and the names of these: whatever in it takes such a symbol's
     /// address means the stub.
     pub stubs: Vec<(SymbolId, NameId)>,
+    /// What it takes so that it can be replaced, if that is wanted.
+    pub replaceable: Option<Replaceable>,
+}
+
+/// What a link has to do so that an object can be replaced while it runs: all references to its functions,
+/// its own calls among them, lead to stubs, and the places of its variables are written down.
+#[derive(Clone, Default)]
+pub struct Replaceable {
+    /// The variables of the version that runs, if the object replaces one: it uses them, and does not
+    /// initialize them again.
+    pub(crate) running: Option<Arc<KnownStatics>>,
 }
 
 /// How a batch meets the process's libraries.
@@ -186,6 +198,11 @@ pub trait BatchHost: Send + Sync {
 
     /// Publishes addresses, per unit of the batch: other batches may now refer to them.
     fn resolved(&self, addresses: Vec<UnitAddresses>);
+
+    /// Tells where the variables of its units are, as far as these can be replaced.
+    fn statics(&self, statics: Vec<Option<Arc<Statics>>>) {
+        let _ = statics;
+    }
 
     /// Calls `then` once every unit that the batch refers to is resolved; with the error if one
     /// of them failed. `then` may be called before this returns.

@@ -10,6 +10,7 @@ use orc_shared::listed;
 
 use crate::executor::ExecutorError;
 use crate::object::ObjectError;
+use crate::statics::StaticsChanged;
 
 use self::duplicates::DuplicateDefinitions;
 use self::missing::MissingSymbols;
@@ -85,6 +86,9 @@ pub enum LinkError {
     /// The process lacks what its libraries' files promise.
     #[error("{0}")]
     UnboundImports(Arc<UnboundImports>),
+    /// An object cannot replace the one that runs, because of its variables.
+    #[error("{0}")]
+    StaticsChanged(Arc<StaticsChanged>),
     /// The link would have worked; nothing more was asked for.
     #[error("the link was a rehearsal")]
     Rehearsed,

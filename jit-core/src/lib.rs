@@ -25,6 +25,7 @@ pub mod object;
 pub mod platform;
 pub mod remote;
 pub mod session;
+pub mod statics;
 pub mod stubs;
 pub mod symbol;
 pub mod symbolize;

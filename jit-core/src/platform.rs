@@ -120,6 +120,12 @@ pub trait Platform: Send + Sync {
     /// equal rank are ordered by first appearance.
     fn section_rank(&self, output: &[u8]) -> u32;
 
+    /// Whether an output section lists initializers or finalizers.
+    fn is_initializer_section(&self, output: &[u8]) -> bool {
+        let _ = output;
+        false
+    }
+
     /// Arrays of functions in a group of the program that are to be called before its libraries are
     /// initialized. What is returned here is not for `finalize_actions` to register.
     fn preinit_arrays(

@@ -96,6 +96,7 @@ mod needed;
 mod object_reader;
 mod platform;
 mod program;
+mod replace;
 mod stubs;
 mod symbolize;
 mod targets;
@@ -108,7 +109,9 @@ pub use function::{Function, FunctionPointer};
 pub use jit::{Builder, Jit};
 pub use jit_core::executor::Disconnect;
 pub use jit_core::object::ObjectFile;
-pub use jit_core::session::{Materializer, Removal, Responsibility, Symbol};
+pub use jit_core::session::{
+    Materializer, Removal, ReplaceOptions, Replaced, Responsibility, Symbol,
+};
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
 pub use needed::LoadWhen;
 pub use object_reader::{Files, ObjectReader, Watch};

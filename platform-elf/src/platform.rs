@@ -156,6 +156,10 @@ impl Platform for ElfPlatform {
         spelling::split_version(name)
     }
 
+    fn is_initializer_section(&self, output: &[u8]) -> bool {
+        initializers::SECTIONS.contains(&output)
+    }
+
     fn preinit_arrays(
         &self,
         group: &LaidOutGroup<'_>,

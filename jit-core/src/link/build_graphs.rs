@@ -5,6 +5,7 @@
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
+use super::keep_statics::keep_statics;
 use super::lead_to_stubs::lead_to_stubs;
 use super::state::{FrameBlock, Group, Link, Part, join_errors};
 use crate::batch::BatchUnit;
@@ -19,12 +20,12 @@ use crate::threads;
 /// groups.
 pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let groups = assign_groups(link);
-    let passes = &link.passes;
+    let (passes, context) = (&link.passes, &*link.context);
     let ours = link.context.architecture;
     let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
         let mut graph = unit.object.build_graph(&unit.claims)?;
         graph.apply(&unit.claims);
-        lead_to_stubs::<C>(&mut graph, &unit.stubs);
+        lead_to_stubs::<C>(&mut graph, &unit.stubs, unit.replaceable.is_some());
         for pass in passes.get(&unit.dylib).iter().flat_map(|p| &p.pre_prune) {
             pass(&mut graph)?;
         }
@@ -40,7 +41,15 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
                 message,
             })
         })?;
+        let statics = match &unit.replaceable {
+            None => None,
+            Some(it) => {
+                let running = it.running.as_deref();
+                Some(Box::new(keep_statics(&mut graph, context, running)?))
+            }
+        };
         let mut part = Part::new(graph, *group);
+        part.statics = statics;
         part.frame_blocks = frame_blocks(&part.graph);
         Ok(part)
     };

@@ -7,9 +7,13 @@ use crate::graph::{LinkGraph, Symbol, SymbolId, Target};
 use crate::name::NameId;
 use crate::object::{Scope, SymbolKind};
 
-/// Leads what takes the address of a symbol that has a stub to the stub. Calls stay, and so do frames, which
-/// describe the code itself.
-pub(super) fn lead_to_stubs<C: Cpu>(graph: &mut LinkGraph, stubs: &[(SymbolId, NameId)]) {
+/// Leads what takes the address of a symbol that has a stub to the stub; calls too, if the object can be
+/// `replaced`. Other calls stay, and so do frames, which describe the code itself.
+pub(super) fn lead_to_stubs<C: Cpu>(
+    graph: &mut LinkGraph,
+    stubs: &[(SymbolId, NameId)],
+    replaced: bool,
+) {
     if stubs.is_empty() {
         return;
     }
@@ -36,7 +40,7 @@ pub(super) fn lead_to_stubs<C: Cpu>(graph: &mut LinkGraph, stubs: &[(SymbolId, N
     for (edge, _) in edges.filter(|(_, in_frame)| !**in_frame) {
         let is_branch = C::Kind::from_edge(edge.kind).is_some_and(|kind| kind.facts().is_branch);
         if let Some(stub) = instead.get(&{ edge.target })
-            && !is_branch
+            && (replaced || !is_branch)
         {
             edge.target = *stub;
         }

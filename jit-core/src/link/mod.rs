@@ -5,7 +5,7 @@
 //!
 //! | phase | files | what is true after it |
 //! |---|---|---|
-//! | build graphs | `build_graphs` | every object is a checked graph |
+//! | build graphs | `build_graphs`, `keep_statics` | every object is a checked graph |
 //! | resolve | `resolve_externals`, `exports` | every name has a meaning |
 //! | prune | `prune`, `survey` | what is live stays so; how live edges use symbols is known |
 //! | lower | `large_data`, `bring_near` (with `ranges`), `lower` (with `tables`), `tls_words`, `resolver_table` | edges are fixups; all tables, stubs and copies exist |
@@ -34,6 +34,7 @@ pub mod timings;
 // Build graphs, resolve.
 mod build_graphs;
 mod exports;
+mod keep_statics;
 mod resolve_externals;
 
 // Prune.
@@ -125,6 +126,14 @@ impl ForCpu for LinkBatch<'_> {
             Err(error) => return host.failed(error),
         };
         host.resolved(values::unit_addresses(&link));
+        if link
+            .batch
+            .units
+            .iter()
+            .any(|unit| unit.replaceable.is_some())
+        {
+            host.statics(keep_statics::record_statics(&link));
+        }
         let then = Arc::clone(&host);
         host.when_dependencies_resolved(Box::new(move |resolved| {
             match resolved.and_then(|()| complete::<C>(link)) {

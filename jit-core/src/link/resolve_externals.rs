@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use rayon::prelude::*;
 
+use super::keep_statics::KeptSymbol;
 use super::parallel;
 use super::state::{Bound, External, Link, OWN, Uses, join_errors, table_of_symbols};
 use crate::batch::{DylibId, Resolution};
@@ -54,7 +55,43 @@ pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
         Ok(())
     })?;
     link.externals = ask(link, &externals.list)?;
+    add_kept(link)
+}
+
+/// Variables that are elsewhere already are externals, each with a place of its own.
+fn add_kept(link: &mut Link) -> Result<(), LinkError> {
+    let name = link.context.section(LinkerSection::Data);
+    for index in 0..link.parts.len() {
+        let dylib = link.dylib_of(index as u32);
+        let Some(statics) = link.parts[index].statics.take() else {
+            continue;
+        };
+        for kept in statics.kept() {
+            let resolution = address_of(kept);
+            let bound = bind(link, name, &resolution)?;
+            let number = link.externals.len() as u32;
+            let external = External::new(dylib, name, resolution, &bound);
+            link.externals.push(external);
+            link.parts[index].externals[kept.symbol.0 as usize] = number;
+        }
+        link.parts[index].statics = Some(statics);
+    }
     Ok(())
+}
+
+fn address_of(kept: &KeptSymbol) -> Resolution {
+    let (addr, kind) = (kept.addr, kept.kind);
+    Resolution::Address { addr, kind }
+}
+
+/// A variable of the batch that is elsewhere already is what it is there.
+fn where_it_is(link: &Link, resolution: Resolution) -> Resolution {
+    let Resolution::InBatch { unit, symbol } = resolution else {
+        return resolution;
+    };
+    let part = link.parts.get(unit as usize);
+    let kept = part.and_then(|part| part.kept(symbol));
+    kept.map_or(resolution, |kept| address_of(&kept))
 }
 
 /// Asks the session what each name is, and binds it.
@@ -63,6 +100,7 @@ fn ask(link: &Link, list: &[(DylibId, NameId)]) -> Result<Vec<External>, LinkErr
     let ask = |&(dylib, name): &(DylibId, NameId)| {
         let resolution = link.host.resolve(dylib, name);
         let resolution = null_if_absent(link, dylib, resolution);
+        let resolution = where_it_is(link, resolution);
         let bound = bind(link, name, &resolution).unwrap_or_else(|error| {
             errors.lock().push(error);
             Binding::of(Bound::Value(0), 0)

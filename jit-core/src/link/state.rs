@@ -13,6 +13,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::Mutex;
 
 use super::context::LinkContext;
+use super::keep_statics::PartStatics;
 use super::output_sections::{LARGE, Layout, Placement, SEGMENTS};
 use super::timings::Timings;
 use crate::batch::{Batch, BatchHost, DylibId, NativeBinding, Resolution, TrackerId};
@@ -61,6 +62,8 @@ pub(super) struct Part {
     pub(super) outputs: Vec<u32>,
     /// Per symbol: its value, once everything has an address.
     pub(super) values: Vec<u64>,
+    /// Its variables, if it can be replaced.
+    pub(super) statics: Option<Box<PartStatics>>,
 }
 
 /// A block that holds frames.
@@ -290,6 +293,7 @@ impl Part {
             placements: Vec::new(),
             outputs: Vec::new(),
             values: Vec::new(),
+            statics: None,
         }
     }
 

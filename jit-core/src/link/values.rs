@@ -65,6 +65,9 @@ pub(super) fn unit_addresses(link: &Link) -> Vec<UnitAddresses> {
             .map(|definition| {
                 let lost = unit.claims.lost_symbols.binary_search(&definition.symbol);
                 let value = part.values.get(definition.symbol as usize);
+                if let Some(kept) = part.kept(SymbolId(definition.symbol)) {
+                    return kept.addr;
+                }
                 match (lost, value) {
                     (Err(_), Some(&value)) => ExecutorAddr::new(value),
                     (Ok(_), _) => displaced_address(part, definition.symbol),

@@ -11,10 +11,10 @@
 //! | folder | what is in it | where to begin |
 //! |---|---|---|
 //! | `tables` | what a session knows, under its one lock | `unit` draws the states; `symbol_table` has the rules of linkers; `state` holds it all |
-//! | `batches` | the life of a batch: its work, answers for its link, who waits for it | `publish`; then `work`, `query`, `batch_host`; `removal` undoes; `deferred` has what is called once the lock is released |
-//! | `lookup` | from names to a batch | `resolve` has the waves: `probe` under the lock, `ask` without it; `commons` and `libraries` at their end; `form_batch` makes the batch |
+//! | `batches` | the life of a batch: its work, answers for its link, who waits for it | `publish`; then `work`, `query`, `batch_host`; `removal` undoes; `replacement` swaps; `deferred` has what is called once the lock is released |
+//! | `lookup` | from names to a batch | `resolve` has the waves: `probe` under the lock, `ask` without it; `commons` and `libraries` at their end; `defer` lets functions wait; `form_batch` makes the batch; `overlay` is for objects that nobody sees yet |
 //! | `messages` | errors of lookups and additions in words | `missing` with `hints` and `referrers`; `clash` |
-//! | `handles` | what clients hold and bring | `definitions`; then `session`, `dylib`, `tracker` with `add`, `symbol`, `materializer` |
+//! | `handles` | what clients hold and bring | `definitions`; then `session`, `dylib`, `tracker` with `add` and `replace`, `lazy`, `symbol`, `materializer` |
 //!
 //! - A failed lookup leaves nothing claimed: its units can be looked up again. Everyone who waited
 //!   for one of them gets the same error. (Archive members that it had loaded stay known, unlinked;
@@ -46,6 +46,7 @@ pub use handles::definitions::{
 pub use handles::dylib::{LookupOptions, ProgramOptions};
 pub use handles::lazy::LazyOptions;
 pub use handles::materializer::Promise;
+pub use handles::replace::{ReplaceOptions, Replaced};
 pub use handles::session::{JitLinker, SessionConfig};
 pub use handles::tracker::Removal;
 pub use linker::Linker;

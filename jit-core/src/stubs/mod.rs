@@ -27,9 +27,11 @@
 //! memory given back as other objects' is.
 
 pub mod object;
+mod redirect;
 mod registry;
 mod set;
 
+pub(crate) use redirect::{Redirection, redirect};
 pub(crate) use registry::LazyCalls;
 pub use set::StubSet;
 pub(crate) use set::{Behind, Bound, Resolved};

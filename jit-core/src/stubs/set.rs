@@ -34,7 +34,7 @@ pub struct StubSet {
 }
 
 /// What changes of a set.
-pub(crate) struct StubState {
+pub(super) struct StubState {
     places: Option<Places>,
     behind: Vec<Behind>,
 }
@@ -175,7 +175,7 @@ impl StubSet {
             Some(Behind::Code(other)) => Ok(Resolved::Otherwise(other.addr)),
             _ => {
                 state.write(&[(index, code.addr)], executor)?;
-                state.set(index, code);
+                state.set(index, Behind::Code(code));
                 Ok(Resolved::Now)
             }
         }
@@ -193,26 +193,32 @@ impl StubSet {
 
     /// Its state, for whoever changes several sets at a time. Calls of its functions that go through
     /// trampolines wait meanwhile.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, StubState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, StubState> {
         self.state.lock()
     }
 }
 
 impl StubState {
-    /// Says what code a stub stands for, and returns what it stood for.
-    pub(crate) fn set(&mut self, index: u32, code: Bound) -> Option<Behind> {
-        let behind = self.behind.get_mut(index as usize)?;
-        Some(std::mem::replace(behind, Behind::Code(code)))
+    /// The code that a stub stands for, if that is known.
+    pub(super) fn code(&self, index: u32) -> Option<Bound> {
+        self.behind.get(index as usize)?.code()
+    }
+
+    /// Says what a stub stands for.
+    pub(super) fn set(&mut self, index: u32, now: Behind) {
+        if let Some(behind) = self.behind.get_mut(index as usize) {
+            *behind = now;
+        }
     }
 
     /// The pointer of a stub, once it has one.
-    pub(crate) fn pointer(&self, index: u32) -> Option<ExecutorAddr> {
+    pub(super) fn pointer(&self, index: u32) -> Option<ExecutorAddr> {
         let places = self.places?;
         Some(places.pointers + POINTER_SIZE * u64::from(index))
     }
 
     /// The trampoline of a stub, once it has one.
-    pub(crate) fn trampoline(&self, set: &StubSet, index: u32) -> Option<ExecutorAddr> {
+    pub(super) fn trampoline(&self, set: &StubSet, index: u32) -> Option<ExecutorAddr> {
         let places = self.places?;
         Some(places.trampolines + set.trampoline_size * u64::from(index))
     }

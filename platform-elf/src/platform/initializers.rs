@@ -33,12 +33,19 @@ pub struct RuntimeFunctions {
     pub remove_ranges: Option<ExecutorAddr>,
 }
 
+/// The output sections that list initializers and finalizers.
+pub(super) const SECTIONS: [&[u8]; 3] = [PREINIT_ARRAY, INIT_ARRAY, FINI_ARRAY];
+
+const PREINIT_ARRAY: &[u8] = b".preinit_array";
+const INIT_ARRAY: &[u8] = b".init_array";
+const FINI_ARRAY: &[u8] = b".fini_array";
+
 /// The `.preinit_array` of a program's group.
 pub(super) fn preinit_arrays(
     group: &LaidOutGroup<'_>,
     names: &NameTable,
 ) -> Vec<ExecutorAddrRange> {
-    let Some(name) = names.find(b".preinit_array") else {
+    let Some(name) = names.find(PREINIT_ARRAY) else {
         return Vec::new();
     };
     let named = group.sections.iter().filter(|(n, _)| *n == name);
@@ -73,9 +80,9 @@ impl InitializerRanges {
         known: &InitializerNames,
     ) -> Self {
         let known = known.0.get_or_init(|| Names {
-            preinit_array: names.intern(b".preinit_array"),
-            init_array: names.intern(b".init_array"),
-            fini_array: names.intern(b".fini_array"),
+            preinit_array: names.intern(PREINIT_ARRAY),
+            init_array: names.intern(INIT_ARRAY),
+            fini_array: names.intern(FINI_ARRAY),
         });
         let of_name = |name: NameId| {
             let named = group.sections.iter().filter(move |(n, _)| *n == name);
@@ -160,10 +167,10 @@ mod tests {
     fn ranges_in_the_loaders_order() {
         let names = NameTable::default();
         let sections = [
-            (names.intern(b".init_array"), range(0x20, 0x30)),
-            (names.intern(b".fini_array"), range(0x30, 0x38)),
-            (names.intern(b".preinit_array"), range(0x10, 0x20)),
-            (names.intern(b".init_array"), range(0x40, 0x40)),
+            (names.intern(INIT_ARRAY), range(0x20, 0x30)),
+            (names.intern(FINI_ARRAY), range(0x30, 0x38)),
+            (names.intern(PREINIT_ARRAY), range(0x10, 0x20)),
+            (names.intern(INIT_ARRAY), range(0x40, 0x40)),
             (names.intern(b".data"), range(0x50, 0x60)),
         ];
         let group = LaidOutGroup {

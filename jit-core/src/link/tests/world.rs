@@ -239,6 +239,7 @@ impl World {
         self.host = Arc::new(host);
         let unit =
             |(index, (object, dylib, tracker)): (usize, &(Obj, DylibId, TrackerId))| BatchUnit {
+                replaceable: None,
                 id: UnitId(index as u32),
                 dylib: *dylib,
                 tracker: *tracker,

@@ -11,6 +11,7 @@ use crate::executor::Finalized;
 use crate::graph::SymbolId;
 use crate::name::{NameGuard, NameId};
 use crate::object::{ObjectFile, SymbolKind};
+use crate::statics::Statics;
 
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::query::Countdown;
@@ -137,6 +138,13 @@ impl BatchHost for Host {
         }
         let units = self.objects.iter().map(|(unit, _)| *unit);
         self.change(|state, deferred| state.resolved(self.batch, units.zip(addresses), deferred));
+    }
+
+    fn statics(&self, statics: Vec<Option<Arc<Statics>>>) {
+        let mut state = self.session.state.lock();
+        for ((unit, _), statics) in self.objects.iter().zip(statics) {
+            state.units[*unit].statics = statics;
+        }
     }
 
     fn when_dependencies_resolved(&self, then: Box<dyn FnOnce(Result<(), LinkError>) + Send>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::ids::{TrackerId, UnitId};
 use crate::session::batches::deferred::DeferredCalls;
-use crate::stubs::{Bound, StubSet};
+use crate::stubs::{Bound, Redirection, StubSet};
 
 use crate::session::tables::state::State;
 
@@ -20,6 +20,12 @@ impl State {
         }
     }
 
+    /// Whether a unit is an object of stubs.
+    pub(in crate::session) fn is_stubs(&self, unit: UnitId) -> bool {
+        let tracker = self.trackers.get(&self.units[unit].tracker);
+        tracker.is_some_and(|tracker| tracker.stubs.contains_key(&unit))
+    }
+
     /// A stub of a set leads to code.
     pub(in crate::session) fn bind(&mut self, set: &StubSet, code: Bound) {
         let from = set.tracker;
@@ -29,6 +35,15 @@ impl State {
         self.note_dependent(from, to, *unit);
         if let Some(tracker) = self.trackers.get_mut(&from) {
             *tracker.bound.entry(to).or_default() += 1;
+        }
+    }
+
+    /// Stubs are about to lead to code.
+    pub(in crate::session) fn bind_all(&mut self, redirections: &[Redirection]) {
+        for redirection in redirections {
+            if let Some(code) = redirection.behind.code() {
+                self.bind(&redirection.set, code);
+            }
         }
     }
 

@@ -7,4 +7,5 @@ pub(in crate::session) mod dispatcher;
 pub(in crate::session) mod publish;
 pub(in crate::session) mod query;
 pub(in crate::session) mod removal;
+pub(in crate::session) mod replacement;
 pub(in crate::session) mod work;

@@ -77,9 +77,12 @@ impl State {
         let dylib = tracker.dylib;
         let units = std::mem::take(&mut tracker.units);
         let providers = std::mem::take(&mut tracker.providers);
+        let replacement = std::mem::take(&mut tracker.replacement);
+        let handle = replacement.handle.unwrap_or(id);
+        tracker.replacement.handle = replacement.handle;
         let state = self.dylib_mut(dylib);
         state.trackers.remove(&id);
-        if state.default_tracker == Some(id) {
+        if state.default_tracker == Some(handle) {
             state.default_tracker = None;
         }
         for rank in providers {
@@ -104,6 +107,12 @@ impl State {
             }
         }
         self.release_if_unused(id, deferred);
+        if let Some(stubs) = replacement.stubs {
+            self.remove_tracker(stubs, deferred);
+        }
+        for earlier in replacement.earlier {
+            self.retire(earlier, deferred);
+        }
     }
 
     /// Removes everything that was added to a dylib. Returns what it was added through.
@@ -178,7 +187,7 @@ impl State {
     }
 
     /// Takes a unit out of its dylib, and notes what has to be repaired.
-    fn forget_unit(&mut self, id: UnitId, forgotten: &mut Forgotten) {
+    pub(in crate::session) fn forget_unit(&mut self, id: UnitId, forgotten: &mut Forgotten) {
         let unit = &self.units[id];
         let dylib = self.dylibs.get_mut(unit.dylib);
         dylib.units.remove(&unit.rank);
@@ -276,6 +285,9 @@ impl State {
                     continue;
                 };
                 deferred.releases.extend(tracker.allocations);
+                if let Some(handle) = tracker.replacement.handle {
+                    self.generations.remove(&handle);
+                }
                 self.tracker_is_gone(tracker.dylib, deferred);
                 let led_to = tracker.bound.into_keys();
                 for dependency in tracker.depends_on.into_iter().chain(led_to) {

@@ -84,9 +84,10 @@ impl Tracker {
     /// When the tracker was removed.
     pub fn add_archive(&self, archive: Arc<dyn LazyObjects>) -> Result<(), LinkError> {
         let mut state = self.session.state.lock();
-        state.live_tracker(self.id)?;
-        let rank = state.dylib_mut(self.dylib).add_archive(archive, self.id);
-        state.live_tracker(self.id)?.providers.push(rank);
+        let tracker = state.generation(self.id);
+        state.live_tracker(tracker)?;
+        let rank = state.dylib_mut(self.dylib).add_archive(archive, tracker);
+        state.live_tracker(tracker)?.providers.push(rank);
         Ok(())
     }
 
@@ -112,7 +113,8 @@ impl Tracker {
         load_bias: Option<ExecutorAddr>,
     ) -> Result<(), LinkError> {
         let mut state = self.session.state.lock();
-        state.live_tracker(self.id)?;
+        let tracker = state.generation(self.id);
+        state.live_tracker(tracker)?;
         let dylib = state.dylib_mut(self.dylib);
         let rank = dylib.next_rank();
         Arc::make_mut(&mut dylib.natives).push(Native {
@@ -120,7 +122,7 @@ impl Tracker {
             library,
             load_bias,
         });
-        state.live_tracker(self.id)?.providers.push(rank);
+        state.live_tracker(tracker)?.providers.push(rank);
         Ok(())
     }
 
@@ -218,9 +220,10 @@ impl Tracker {
         source: Source,
         addresses: Option<Vec<ExecutorAddr>>,
     ) -> Result<UnitId, LinkError> {
-        state.live_tracker(self.id)?;
+        let tracker = state.generation(self.id);
+        state.live_tracker(tracker)?;
         let rank: LinkRank = (state.dylib_mut(self.dylib).next_rank(), 0);
-        let mut unit = Unit::new(source.clone(), self.dylib, self.id, rank, None);
+        let mut unit = Unit::new(source.clone(), self.dylib, tracker, rank, None);
         unit.names = self.uses_of(&source);
         if let Some(addresses) = addresses {
             unit.addresses = addresses;

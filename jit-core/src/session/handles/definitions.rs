@@ -42,6 +42,8 @@ pub(in crate::session) struct Inner {
     pub(in crate::session) state: Mutex<State>,
     pub(in crate::session) progress: Progress,
     pub(in crate::session) lazy_calls: Arc<LazyCalls>,
+    /// One replacement at a time.
+    pub(in crate::session) replacing: Mutex<()>,
 }
 
 /// Wakes waiting threads when a lookup is answered or new work exists.

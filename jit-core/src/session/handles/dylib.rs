@@ -321,7 +321,16 @@ impl Dylib {
     pub fn link_lazily(&self) {
         let mut state = self.session.state.lock();
         state.dylib_mut(self.id).is_lazy = true;
-        state.has_lazy = true;
+        state.has_stubs = true;
+    }
+
+    /// Makes objects of this dylib that are linked from now on replaceable ([`Tracker::replace`]): all calls of
+    /// their functions that other objects see, their own calls included, go through stubs, and such a
+    /// function's address is its stub's.
+    pub fn allow_replacement(&self) {
+        let mut state = self.session.state.lock();
+        state.dylib_mut(self.id).is_replaceable = true;
+        state.has_stubs = true;
     }
 
     /// The objects that wait for a first call of one of their functions, by name, in link order.

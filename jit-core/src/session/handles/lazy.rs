@@ -1,7 +1,6 @@
 //! Functions with stubs: linked when they are first called, and led to other code at any time. See
 //! [`crate::stubs`].
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use orc_shared::ExecutorAddr;
@@ -9,12 +8,12 @@ use orc_shared::ExecutorAddr;
 use super::add::Reexport;
 use super::definitions::{CodeGuard, Dylib, Inner, Session, Symbol, Tracker};
 use crate::error::LinkError;
-use crate::ids::{DylibId, TrackerId};
+use crate::ids::DylibId;
 use crate::name::{NameId, NameUses};
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::tables::unit::Source;
 use crate::stubs::object::{StubName, StubSections, StubsObject};
-use crate::stubs::{Behind, Bound, Resolved, StubSet};
+use crate::stubs::{Behind, Bound, Redirection, Resolved, StubSet, redirect};
 use crate::symbol::{Linkage, Scope};
 
 /// What becomes of calls of lazy functions.
@@ -113,8 +112,9 @@ impl Tracker {
             .filter_map(Behind::code)
             .chain(on_failure)
             .collect();
+        let tracker = self.session.state.lock().generation(self.id);
         let mut uses = NameUses::new(&self.session.names);
-        let set = StubSet::new(uses.table(), self.id, architecture, behind, on_failure);
+        let set = StubSet::new(uses.table(), tracker, architecture, behind, on_failure);
         let set = Arc::new(set);
         for stub in &names {
             uses.keep(stub.name);
@@ -137,20 +137,6 @@ impl Tracker {
     }
 }
 
-/// A stub that is led elsewhere.
-struct Redirection {
-    set: Arc<StubSet>,
-    index: u32,
-    code: Bound,
-}
-
-impl Redirection {
-    /// What leads to which code.
-    fn led(&self) -> (TrackerId, Bound) {
-        (self.set.tracker, self.code)
-    }
-}
-
 impl Dylib {
     /// Leads functions of this dylib that have stubs to other code, all in one step: whoever has entered
     /// new code gets into no old one through their stubs. Calls that are under way go on in the old code;
@@ -163,24 +149,7 @@ impl Dylib {
     /// executor is gone.
     pub fn redirect(&self, functions: &[(NameId, Symbol)]) -> Result<(), LinkError> {
         let redirections = self.redirections(functions)?;
-        let outcome = self.write(&redirections);
-        let mut deferred = DeferredCalls::default();
-        let outcome = {
-            let mut state = self.session.state.lock();
-            let (unused, outcome) = match outcome {
-                Ok(old) => (old, Ok(())),
-                Err(error) => (
-                    redirections.iter().map(Redirection::led).collect(),
-                    Err(error),
-                ),
-            };
-            for (tracker, code) in unused {
-                state.unbind(tracker, code, &mut deferred);
-            }
-            outcome
-        };
-        deferred.run(&self.session);
-        outcome
+        self.session.lead_elsewhere(&redirections, || Ok(()))
     }
 
     /// Finds the stubs, and holds the new code for them.
@@ -206,52 +175,11 @@ impl Dylib {
                      led to other code",
                 ));
             };
-            redirections.push(Redirection { set, index, code });
+            let behind = Behind::Code(code);
+            redirections.push(Redirection { set, index, behind });
         }
-        for redirection in &redirections {
-            state.bind(&redirection.set, redirection.code);
-        }
+        state.bind_all(&redirections);
         Ok(redirections)
-    }
-
-    /// Leads the stubs to the new code; returns the code that they led to.
-    fn write(&self, redirections: &[Redirection]) -> Result<Vec<(TrackerId, Bound)>, LinkError> {
-        // In one order, whoever else does the same.
-        let mut sets: Vec<&Arc<StubSet>> = redirections.iter().map(|it| &it.set).collect();
-        sets.sort_by_key(|set| Arc::as_ptr(set));
-        sets.dedup_by_key(|set| Arc::as_ptr(set));
-        let position: HashMap<*const StubSet, usize> = sets
-            .iter()
-            .enumerate()
-            .map(|(at, set)| (Arc::as_ptr(set), at))
-            .collect();
-        let mut states: Vec<_> = sets.iter().map(|set| set.lock()).collect();
-        let mut back = Vec::new();
-        let mut on = Vec::new();
-        for redirection in redirections {
-            let state = &states[position[&Arc::as_ptr(&redirection.set)]];
-            let index = redirection.index;
-            let trampoline = state.trampoline(&redirection.set, index);
-            if let Some((place, trampoline)) = state.pointer(index).zip(trampoline) {
-                back.push((place, trampoline));
-                on.push((place, redirection.code.addr));
-            }
-        }
-        let executor = &*self.session.executor;
-        if on.len() > 1 {
-            executor.write_pointers(&back)?;
-        }
-        if !on.is_empty() {
-            executor.write_pointers(&on)?;
-        }
-        let mut old = Vec::new();
-        for redirection in redirections {
-            let state = &mut states[position[&Arc::as_ptr(&redirection.set)]];
-            let was = state.set(redirection.index, redirection.code);
-            let code = was.as_ref().and_then(Behind::code);
-            old.extend(code.map(|code| (redirection.set.tracker, code)));
-        }
-        Ok(old)
     }
 }
 
@@ -336,6 +264,32 @@ impl Session {
 }
 
 impl Inner {
+    /// Leads stubs to other code, which is bound to them already, in one step with `change`. What they
+    /// then lead to no more may go.
+    pub(super) fn lead_elsewhere(
+        self: &Arc<Self>,
+        redirections: &[Redirection],
+        change: impl FnOnce() -> Result<(), LinkError>,
+    ) -> Result<(), LinkError> {
+        let outcome = redirect(redirections, &*self.executor, change);
+        let (unused, outcome) = match outcome {
+            Ok(old) => (old, Ok(())),
+            Err(error) => (
+                redirections.iter().filter_map(Redirection::led).collect(),
+                Err(error),
+            ),
+        };
+        let mut deferred = DeferredCalls::default();
+        {
+            let mut state = self.state.lock();
+            for (tracker, code) in unused {
+                state.unbind(tracker, code, &mut deferred);
+            }
+        }
+        deferred.run(self);
+        outcome
+    }
+
     fn refused_stub(&self, name: NameId, problem: &str) -> LinkError {
         LinkError::Client {
             who: format!("stub of {}", self.names.readable(name)),

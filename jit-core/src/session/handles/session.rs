@@ -89,6 +89,7 @@ impl Session {
             state: Mutex::default(),
             progress: Progress::default(),
             lazy_calls: Arc::default(),
+            replacing: Mutex::default(),
         }))
     }
 

@@ -47,12 +47,14 @@ impl Tracker {
     /// When memory cannot be given back or an undo fails; its names are gone all the same.
     pub fn remove(&self) -> Result<Removal, LinkError> {
         let mut deferred = DeferredCalls::of_removal();
-        self.session
-            .state
-            .lock()
-            .remove_tracker(self.id, &mut deferred);
+        let id = {
+            let mut state = self.session.state.lock();
+            let id = state.generation(self.id);
+            state.remove_tracker(id, &mut deferred);
+            id
+        };
         let released = deferred.release(&self.session);
-        let removal = self.session.state.lock().removal(self.id);
+        let removal = self.session.state.lock().removal(id);
         deferred.run(&self.session);
         released?;
         Ok(removal)

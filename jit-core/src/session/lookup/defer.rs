@@ -39,8 +39,8 @@ pub(in crate::session) struct MayWait {
     units: IdSet<UnitId>,
     /// Names that a library may take from the program.
     by_libraries: Vec<NameId>,
-    /// Whether a dylib is lazy at all.
-    lazy: bool,
+    /// Whether any dylib of the session has stubs.
+    stubs: bool,
 }
 
 /// An object that a lookup has claimed.
@@ -62,7 +62,7 @@ impl Resolver<'_> {
         if self.is_whole {
             return MayWait::default();
         }
-        let Some((objects, dylibs)) = self.lazy_objects() else {
+        let Some((objects, dylibs)) = self.objects_with_stubs() else {
             return MayWait::default();
         };
         for dylib in dylibs {
@@ -83,33 +83,40 @@ impl Resolver<'_> {
         MayWait {
             units: units.into_iter().collect(),
             by_libraries: self.names_of_libraries(),
-            lazy: true,
+            stubs: true,
         }
     }
 
-    /// Objects of lazy dylibs that are claimed, and the dylibs that may get stubs. `None` if the session has
-    /// no lazy dylib.
-    fn lazy_objects(&self) -> Option<(Vec<ClaimedObject>, Vec<DylibId>)> {
+    /// Objects of lazy dylibs that are claimed, and the dylibs that may get stubs. `None` if no dylib of the
+    /// session has any.
+    fn objects_with_stubs(&self) -> Option<(Vec<ClaimedObject>, Vec<DylibId>)> {
         let state = self.session.state.lock();
-        if !state.has_lazy {
+        if !state.has_stubs {
             return None;
         }
         let mut dylibs = IdSet::default();
         let mut objects = Vec::new();
         for id in &self.units {
             let unit = &state.units[*id];
-            if state.dylib(unit.dylib).is_lazy {
-                dylibs.insert(unit.dylib);
-                if let Source::Object(object) = &unit.source {
-                    objects.push((*id, object.clone()));
-                }
+            let dylib = state.dylib(unit.dylib);
+            if !dylib.has_stubs() {
+                continue;
+            }
+            dylibs.insert(unit.dylib);
+            // Objects that replace others are linked at once: the others are.
+            if let Source::Object(object) = &unit.source
+                && dylib.is_lazy
+                && self.overlay.is_none()
+            {
+                objects.push((*id, object.clone()));
             }
         }
-        let deferred = self.slots.iter().filter_map(|slot| match slot.answer {
-            Answer::Deferred { dylib, .. } => Some(dylib),
+        let has_stubs = |id: &DylibId| state.dylib(*id).has_stubs();
+        let elsewhere = self.slots.iter().filter_map(|slot| match slot.answer {
+            Answer::Deferred { dylib, .. } | Answer::Other { dylib, .. } => Some(dylib),
             _ => None,
         });
-        dylibs.extend(deferred);
+        dylibs.extend(elsewhere.filter(has_stubs));
         Some((objects, dylibs.into_iter().collect()))
     }
 
@@ -129,7 +136,7 @@ impl Resolver<'_> {
 
     /// Lets go of what can wait, and leads references to stubs.
     pub(in crate::session) fn defer(&mut self, state: &mut State, mut may_wait: MayWait) {
-        if !may_wait.lazy {
+        if !may_wait.stubs {
             return;
         }
         let batch = state.batches.get(&self.batch);
@@ -211,30 +218,80 @@ impl Resolver<'_> {
         slots.dedup();
         for number in slots {
             let answer = self.slots[number as usize].answer;
-            let Some((unit, definition)) = function(state, answer) else {
+            let Some((unit, definition)) = self.function(state, answer) else {
                 continue;
             };
             let dylib = state.units[unit].dylib;
+            let is_replaceable = state.dylib(dylib).is_replaceable;
             if let Some(stub) = state.dylib(dylib).stubs.get(&definition.name) {
                 let name = stub.name;
                 self.slots[number as usize].answer = Answer::Other { dylib, name };
-            } else if waiting.contains(&unit) || state.units[unit].state == UnitState::NeverSearched
+            } else if is_replaceable
+                || waiting.contains(&unit)
+                || state.units[unit].state == UnitState::NeverSearched
             {
-                want_stub(state, &mut all, unit, definition)
-                    .slots
-                    .push(number);
+                let wanted = want_stub(state, &mut all, unit, definition);
+                wanted.slots.push(number);
             } else if let Answer::Deferred { dylib, name } = answer {
                 // Something else has claimed it meanwhile.
                 self.slots[number as usize].answer = match state.units[unit].state {
                     UnitState::InBatch(batch) if batch == self.batch => Answer::Mine {
                         unit,
-                        index: index_of(state, unit, name),
+                        index: self.index_of(state, unit, name),
                     },
                     _ => Answer::Other { dylib, name },
                 };
             }
         }
+        self.want_stubs_of_replaceable(state, waiting, &mut all);
         all
+    }
+
+    /// All functions of objects that can be replaced have stubs, whether others refer to them or not.
+    fn want_stubs_of_replaceable(
+        &self,
+        state: &State,
+        waiting: &IdSet<UnitId>,
+        all: &mut AllWanted,
+    ) {
+        for id in self.units.iter().filter(|id| !waiting.contains(*id)) {
+            let unit = &state.units[*id];
+            let dylib = state.dylib(unit.dylib);
+            if !dylib.is_replaceable || state.is_stubs(*id) {
+                continue;
+            }
+            for definition in &unit.source.interface().definitions {
+                let name = definition.name;
+                let defined = self.defined(state, unit.dylib, name);
+                let is_own = defined.is_some_and(|(definer, _)| definer == *id);
+                let is_function = definition.kind == SymbolKind::Function;
+                if is_own && is_function && !dylib.stubs.contains_key(&name) {
+                    want_stub(state, all, *id, *definition);
+                }
+            }
+        }
+    }
+
+    /// The function of a dylib with stubs that an answer means: what defines it, and how.
+    fn function(&self, state: &State, answer: Answer) -> Option<(UnitId, Definition)> {
+        let (unit, index) = match answer {
+            Answer::Mine { unit, index } => (unit, index),
+            Answer::Other { dylib, name } | Answer::Deferred { dylib, name } => {
+                let (unit, entry) = self.defined(state, dylib, name)?;
+                (unit, entry.index)
+            }
+            Answer::Open | Answer::NotYet | Answer::Extra(_) | Answer::Null => return None,
+        };
+        let has_stubs = state.dylib(state.units[unit].dylib).has_stubs();
+        let definition = state.units[unit].definition(index)?;
+        let is_function = definition.kind == SymbolKind::Function;
+        (has_stubs && is_function && !state.is_stubs(unit)).then_some((unit, *definition))
+    }
+
+    /// The place of a name among a unit's definitions.
+    fn index_of(&self, state: &State, unit: UnitId, name: NameId) -> u32 {
+        let entry = self.entry(state, state.units[unit].dylib, name);
+        entry.map_or(0, |entry| entry.index)
     }
 
     /// Objects go back to where they were before they were claimed. Nobody follows their references again
@@ -288,6 +345,7 @@ impl Resolver<'_> {
                 scope: wanted.definition.scope,
             }
         };
+        let tracker = state.stub_tracker(tracker);
         let stubs: Vec<StubName> = functions.iter().map(stub).collect();
         let behind = stubs.iter().map(|it| Behind::InForce(dylib, it.shown));
         let architecture = session.executor.architecture();
@@ -309,7 +367,7 @@ impl Resolver<'_> {
             let known = &mut state.dylib_mut(dylib).stubs;
             known.insert(stub.shown, DylibStub { unit: id, name });
             for slot in &wanted.slots {
-                let index = index_of(state, id, name);
+                let index = self.index_of(state, id, name);
                 self.slots[*slot as usize].answer = Answer::Mine { unit: id, index };
             }
         }
@@ -332,27 +390,6 @@ pub(in crate::session) fn must_be_whole(program: &ProgramLink) -> bool {
 fn is_function(state: &State, unit: UnitId, index: u32) -> bool {
     let definition = state.units[unit].definition(index);
     definition.is_some_and(|definition| definition.kind == SymbolKind::Function)
-}
-
-/// The function of a lazy dylib that an answer means: what defines it, and how.
-fn function(state: &State, answer: Answer) -> Option<(UnitId, Definition)> {
-    let (unit, index) = match answer {
-        Answer::Mine { unit, index } => (unit, index),
-        Answer::Other { dylib, name } | Answer::Deferred { dylib, name } => {
-            let (unit, entry) = state.dylib(dylib).defined(name)?;
-            (unit, entry.index)
-        }
-        Answer::Open | Answer::NotYet | Answer::Extra(_) | Answer::Null => return None,
-    };
-    let is_lazy = state.dylib(state.units[unit].dylib).is_lazy;
-    let definition = state.units[unit].definition(index)?;
-    (is_lazy && definition.kind == SymbolKind::Function).then_some((unit, *definition))
-}
-
-/// The place of a name among a unit's definitions.
-fn index_of(state: &State, unit: UnitId, name: NameId) -> u32 {
-    let table = &state.dylib(state.units[unit].dylib).table;
-    table.get(name).map_or(0, |entry| entry.index)
 }
 
 fn want_stub<'a>(

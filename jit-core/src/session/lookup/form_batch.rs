@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::batch::{Batch, BatchUnit, DylibId, NativeBinding, Resolution, TrackerId, UnitId};
+use crate::batch::{
+    Batch, BatchUnit, DylibId, NativeBinding, Replaceable, Resolution, TrackerId, UnitId,
+};
 use crate::error::LinkError;
 use crate::name::NameId;
 use crate::object::SymbolKind;
@@ -207,7 +209,8 @@ impl Resolver<'_> {
             let Source::Object(object) = &unit.source else {
                 return None;
             };
-            let mut claims = claims(unit, &state.dylib(unit.dylib).table);
+            let dylib = state.dylib(unit.dylib);
+            let mut claims = claims(unit, &dylib.table);
             if let Some(program) = &self.program {
                 program.give_up_commons(unit, &mut claims);
             }
@@ -217,9 +220,11 @@ impl Resolver<'_> {
                 tracker: unit.tracker,
                 object: object.clone(),
                 claims,
-                stubs: stubs_of(state, *id)
+                stubs: self
+                    .stubs_of(state, *id)
                     .map(|(symbol, stub)| (SymbolId(symbol), stub.name))
                     .collect(),
+                replaceable: self.replaceable(state, *id),
             })
         };
         self.units.iter().filter_map(unit).collect()
@@ -229,7 +234,7 @@ impl Resolver<'_> {
     fn wait_for_stubs(&self, state: &mut State) {
         let mut batches = IdSet::default();
         for unit in &self.units {
-            for (_, stub) in stubs_of(state, *unit) {
+            for (_, stub) in self.stubs_of(state, *unit) {
                 if let UnitState::InBatch(batch) = state.units[stub.unit].state {
                     batches.insert(batch);
                 }
@@ -259,21 +264,36 @@ impl Resolver<'_> {
             _ => Found::Nothing,
         }
     }
-}
 
-/// The symbols of a unit's functions in force that have stubs.
-fn stubs_of(state: &State, id: UnitId) -> impl Iterator<Item = (u32, &DylibStub)> {
-    let unit = &state.units[id];
-    let dylib = state.dylib(unit.dylib);
-    let definitions: &[Definition] = match dylib.stubs.is_empty() {
-        true => &[],
-        false => &unit.source.interface().definitions,
-    };
-    definitions.iter().filter_map(move |definition| {
-        let stub = dylib.stubs.get(&definition.name)?;
-        let in_force = dylib.defined_by(definition.name, id);
-        in_force.then_some((definition.symbol, stub))
-    })
+    /// The symbols of a unit's functions in force that have stubs.
+    fn stubs_of<'s>(
+        &'s self,
+        state: &'s State,
+        id: UnitId,
+    ) -> impl Iterator<Item = (u32, &'s DylibStub)> {
+        let unit = &state.units[id];
+        let dylib = state.dylib(unit.dylib);
+        let definitions: &[Definition] = match dylib.stubs.is_empty() {
+            true => &[],
+            false => &unit.source.interface().definitions,
+        };
+        definitions.iter().filter_map(move |definition| {
+            let stub = dylib.stubs.get(&definition.name)?;
+            let (definer, _) = self.defined(state, unit.dylib, definition.name)?;
+            (definer == id).then_some((definition.symbol, stub))
+        })
+    }
+
+    /// What a unit's link has to do so that the unit can be replaced.
+    fn replaceable(&self, state: &State, id: UnitId) -> Option<Replaceable> {
+        let unit = &state.units[id];
+        if !state.dylib(unit.dylib).is_replaceable || state.is_stubs(id) || self.is_whole {
+            return None;
+        }
+        let running = self.overlay.as_ref();
+        let running = running.and_then(|overlay| overlay.running(id));
+        Some(Replaceable { running })
+    }
 }
 
 /// What a definition outside the batch means: its address if that is known, and its tracker.

@@ -68,11 +68,10 @@ impl Resolver<'_> {
             };
             let dylib = state.dylib(at);
             let mut lazy = None;
-            if let Some(entry) = dylib.table.get(want.name) {
+            if let Some(&entry) = self.entry(state, at, want.name) {
                 match entry.unit() {
                     Some(unit) if entry.scope < Scope::Hidden || want.sees_hidden(at) => {
-                        let index = entry.index;
-                        match self.found(state, want, unit, index) {
+                        match self.found(state, want, unit, entry.index) {
                             Some(step) => return step,
                             // A reexport: the search goes on elsewhere.
                             None => continue,

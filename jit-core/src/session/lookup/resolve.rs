@@ -27,6 +27,7 @@ use crate::session::batches::work::Formed;
 use crate::session::batches::work::WithinBatch;
 use crate::session::handles::definitions::Inner;
 use crate::session::lookup::defer::must_be_whole;
+use crate::session::lookup::overlay::Overlay;
 use crate::session::lookup::program_part::ProgramPart;
 use crate::session::tables::ids::{BatchKey, IdMap, IdSet};
 use crate::session::tables::state::{Phase, State};
@@ -178,6 +179,8 @@ pub(in crate::session) struct Resolver<'a> {
     pub(in crate::session) produced: Option<UnitId>,
     /// What concerns the libraries of a program, if one is linked.
     pub(in crate::session) program: Option<ProgramPart>,
+    /// What names mean to objects that are about to replace others, if it is for such.
+    pub(in crate::session) overlay: Option<Overlay>,
 }
 
 /// A claimed unit whose references are wanted.
@@ -257,6 +260,7 @@ impl<'a> Resolver<'a> {
             has_deferred: false,
             produced: None,
             program: None,
+            overlay: None,
         }
     }
 
@@ -315,6 +319,26 @@ impl<'a> Resolver<'a> {
         }
         self.resolve();
         self.form(NativeBinding::Immediate, None, &[], None)
+    }
+
+    /// Links units that are about to replace others, which nobody else sees yet.
+    pub(in crate::session) fn link_overlay(
+        mut self,
+        overlay: Overlay,
+        units: &[UnitId],
+        then: Then,
+    ) -> Option<Formed> {
+        self.overlay = Some(overlay);
+        {
+            let session = self.session;
+            let mut state = session.state.lock();
+            for unit in units {
+                self.undefined_allowed |= state.dylib(state.units[*unit].dylib).undefined_allowed;
+                self.claim(&mut state, *unit);
+            }
+        }
+        self.resolve();
+        self.form(NativeBinding::Immediate, None, &[], Some(then))
     }
 
     fn claim_extra(&mut self, request: &Request) {

@@ -38,8 +38,10 @@ pub(in crate::session) struct State {
     pub(in crate::session) materializers: IdMap<UnitId, Arc<dyn Materializer>>,
     /// Removed trackers whose code other threads will still call.
     pub(in crate::session) waiting_for_threads: Vec<TrackerId>,
-    /// Whether any dylib links functions when they are first called.
-    pub(in crate::session) has_lazy: bool,
+    /// Whether any dylib has stubs of its functions: it is lazy, or can be replaced.
+    pub(in crate::session) has_stubs: bool,
+    /// Trackers whose objects were replaced, by what clients know them by.
+    pub(in crate::session) generations: IdMap<TrackerId, TrackerId>,
     next_tracker: u32,
     next_batch: u64,
     next_allocation: u64,
@@ -86,6 +88,8 @@ pub(in crate::session) struct DylibState {
     pub(in crate::session) trackers: IdSet<TrackerId>,
     /// Whether functions are linked when they are first called.
     pub(in crate::session) is_lazy: bool,
+    /// Whether objects can be replaced while they run.
+    pub(in crate::session) is_replaceable: bool,
     /// For those: whether references may stay undefined.
     pub(in crate::session) undefined_allowed: bool,
     /// The stubs of its functions that have some, by the functions' names.
@@ -132,6 +136,20 @@ pub(in crate::session) struct TrackerState {
     pub(in crate::session) dependents: IdMap<TrackerId, Arc<str>>,
     pub(in crate::session) removed: bool,
     pub(in crate::session) exits: Exits,
+    pub(in crate::session) replacement: Replacement,
+}
+
+/// What a tracker has to do with others, because its objects can be replaced.
+#[derive(Default)]
+pub(in crate::session) struct Replacement {
+    /// What clients know it by, if that is not its own id.
+    pub(in crate::session) handle: Option<TrackerId>,
+    /// The tracker of its functions' stubs, which stay when the objects are replaced.
+    pub(in crate::session) stubs: Option<TrackerId>,
+    /// Earlier versions that may still run.
+    pub(in crate::session) earlier: Vec<TrackerId>,
+    /// It was replaced and may still run: one of its guards is for that.
+    pub(in crate::session) may_run: bool,
 }
 
 /// What a removed tracker's code has left to be called later: exit handlers, destructors of
@@ -246,6 +264,7 @@ impl State {
                 stubs: IdMap::default(),
                 dependents: IdMap::default(),
                 removed: false,
+                replacement: Replacement::default(),
             },
         );
         let dylib = self.dylib_mut(dylib);
@@ -262,6 +281,31 @@ impl State {
         let tracker = self.add_tracker(dylib);
         self.dylib_mut(dylib).default_tracker = Some(tracker);
         tracker
+    }
+
+    /// The tracker that has what was added through a client's tracker, or what has replaced it.
+    pub(in crate::session) fn generation(&self, handle: TrackerId) -> TrackerId {
+        self.generations.get(&handle).copied().unwrap_or(handle)
+    }
+
+    /// The tracker of the stubs of a tracker's functions: in dylibs whose objects can be replaced, one of its
+    /// own.
+    pub(in crate::session) fn stub_tracker(&mut self, tracker: TrackerId) -> TrackerId {
+        let Some(state) = self.trackers.get(&tracker) else {
+            return tracker;
+        };
+        let dylib = state.dylib;
+        if state.removed || !self.dylib(dylib).is_replaceable {
+            return tracker;
+        }
+        if let Some(stubs) = state.replacement.stubs {
+            return stubs;
+        }
+        let stubs = self.add_tracker(dylib);
+        if let Some(state) = self.trackers.get_mut(&tracker) {
+            state.replacement.stubs = Some(stubs);
+        }
+        stubs
     }
 
     /// The tracker, if it can still be added to.
@@ -478,6 +522,11 @@ impl DylibState {
         }
     }
 
+    /// Whether some of its functions have stubs.
+    pub(in crate::session) fn has_stubs(&self) -> bool {
+        self.is_lazy || self.is_replaceable
+    }
+
     /// Whether a unit's definition of a name is in force.
     pub(in crate::session) fn defined_by(&self, name: NameId, unit: UnitId) -> bool {
         self.defined(name)
@@ -507,6 +556,7 @@ impl Default for DylibState {
             default_tracker: None,
             trackers: IdSet::default(),
             is_lazy: false,
+            is_replaceable: false,
             undefined_allowed: false,
             stubs: NameMap::default(),
             tracker_count: 0,

@@ -27,9 +27,9 @@ use orc_shared::ExecutorAddr;
 use crate::batch::UnitId;
 use crate::name::NameId;
 use crate::name_pages::NamePages;
-use crate::object::{Definition, Linkage, Scope};
+use crate::object::{Definition, Linkage, ObjectInterface, Scope};
 
-use crate::session::tables::ids::{BatchKey, NameMap};
+use crate::session::tables::ids::{BatchKey, IdSet, NameMap};
 use crate::session::tables::unit::{Unit, UnitState, Units};
 
 /// How a definition competes, without a common symbol's size.
@@ -118,6 +118,8 @@ pub(in crate::session) struct SymbolTable {
     commons: NameMap<(u64, u64)>,
     /// Of several strong definitions the first one wins (`-z muldefs`).
     pub(in crate::session) first_wins: bool,
+    /// Units that another table has ([`Self::seed`]): what they lose is noted there.
+    seeds: IdSet<UnitId>,
 }
 
 /// Why a definition cannot be taken in.
@@ -208,6 +210,35 @@ impl SymbolTable {
         if let Some(entry) = self.names.get_mut(name) {
             entry.owner = unit.0;
             entry.index = index;
+        }
+    }
+
+    /// Takes from another table what an object's definitions and groups compete with there, except for what
+    /// some units define.
+    pub(in crate::session) fn seed(
+        &mut self,
+        from: &Self,
+        interface: &ObjectInterface,
+        except: &IdSet<UnitId>,
+    ) {
+        self.first_wins = from.first_wins;
+        let stays = |unit: &UnitId| !except.contains(unit);
+        for definition in &interface.definitions {
+            let name = definition.name;
+            let Some(entry) = from.names.get(name) else {
+                continue;
+            };
+            if entry.unit().is_none_or(|unit| stays(&unit)) {
+                *self.names.place(name) = Some(*entry);
+                self.seeds.extend(entry.unit());
+                let size = from.commons.get(&name).map(|size| (name, *size));
+                self.commons.extend(size);
+            }
+        }
+        for signature in &interface.groups {
+            if let Some(kept) = from.groups.get(*signature).filter(|kept| stays(&kept.unit)) {
+                *self.groups.place(*signature) = Some(*kept);
+            }
         }
     }
 
@@ -476,6 +507,9 @@ impl Merging<'_> {
             return self.merged;
         }
         for (loser, index, allowed) in self.new_losers {
+            if self.table.seeds.contains(&loser) {
+                continue;
+            }
             let strong = self.units[loser].source.interface().definitions[index as usize].linkage
                 == Linkage::Strong
                 && !allowed;

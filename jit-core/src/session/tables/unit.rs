@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::batch::{DylibId, TrackerId, UnitAddresses, UnitId};
 use crate::name::{NameId, NameUses};
 use crate::object::{Definition, ObjectFile, ObjectInterface};
+use crate::statics::Statics;
 
 use crate::session::tables::ids::BatchKey;
 
@@ -92,6 +93,8 @@ pub(in crate::session) struct Unit {
     pub(in crate::session) addresses: UnitAddresses,
     /// Its use of its names, if it is no object: those see to that themselves.
     pub(in crate::session) names: Option<NameUses>,
+    /// Its variables, if it can be replaced.
+    pub(in crate::session) statics: Option<Arc<Statics>>,
 }
 
 impl Unit {
@@ -118,6 +121,7 @@ impl Unit {
             is_of_batch: false,
             addresses: Vec::new(),
             names: None,
+            statics: None,
         }
     }
 
