@@ -2,9 +2,15 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use orc_jit::{Dylib, Error, Jit, ObjectFile, Removal, ReplaceOptions, Replaced, Tracker};
+use orc_jit::{
+    Dylib, Error, Executor, Jit, ObjectFile, Removal, ReplaceOptions, Replaced, Tracker,
+};
+
+#[path = "replace/faults.rs"]
+mod faults;
+#[path = "replace/stress.rs"]
+mod stress;
 
 struct Fixture {
     scratch: tempfile::TempDir,
@@ -16,7 +22,11 @@ const SEPARATE: &[&str] = &["-O1", "-ffunction-sections", "-fdata-sections"];
 
 impl Fixture {
     fn new() -> Self {
-        let jit = Jit::new().unwrap();
+        Self::on(Executor::in_process())
+    }
+
+    fn on(executor: Executor) -> Self {
+        let jit = Jit::builder().executor(executor).build().unwrap();
         let app = jit.dylib("app").unwrap();
         app.allow_replacement();
         let scratch = tempfile::tempdir().unwrap();
@@ -382,71 +392,4 @@ fn an_objects_weak_definition_comes_back_when_the_new_version_has_none() {
         .replace(&app, &[("f.c", "int g(int x) { return x; }")])
         .unwrap();
     assert_eq!((it.call("f", 10), it.call("g", 3)), (11, 3));
-}
-
-#[test]
-fn no_thread_gets_back_into_an_old_version() {
-    const ROUNDS: i32 = 60;
-    const FUNCTIONS: usize = 12;
-    let it = Fixture::new();
-    let version = |version: i32| -> Vec<(String, String)> {
-        (0..FUNCTIONS)
-            .map(|n| {
-                let next = (n + 1) % FUNCTIONS;
-                let source = format!(
-                    "int f{next}(int); static int calls{n}; int f{n}(int x) {{ calls{n}++; \
-                       return x > 0 ? f{next}(x - 1) : {version}; }} int calls{n}_(int x) {{ return calls{n}; }}"
-                );
-                (format!("f{n}.c"), source)
-            })
-            .collect()
-    };
-    let borrowed = |version: &[(String, String)]| -> Vec<Arc<dyn ObjectFile>> {
-        version
-            .iter()
-            .map(|(name, source)| it.object(name, source))
-            .collect()
-    };
-    let first = version(0);
-    let sources: Vec<(&str, &str)> = first.iter().map(|(n, s)| (&n[..], &s[..])).collect();
-    let app = it.tracker(&sources);
-    let versions: Vec<_> = (1..=3).map(|n| borrowed(&version(n))).collect();
-    let functions: Vec<_> = (0..FUNCTIONS)
-        // SAFETY: the sources above.
-        .map(|n| unsafe { it.app.function::<Call>(&format!("f{n}")) }.unwrap())
-        .collect();
-    let (stop, newest) = (AtomicBool::new(false), AtomicI32::new(0));
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let (functions, stop, newest) = (&functions, &stop, &newest);
-            scope.spawn(move || {
-                let mut n = thread;
-                while !stop.load(Ordering::Relaxed) {
-                    let before = newest.load(Ordering::SeqCst);
-                    let mut last = -1;
-                    for _ in 0..8 {
-                        n = (n * 5 + 3) % FUNCTIONS;
-                        let seen = functions[n].call((n % 4) as i32);
-                        // Versions follow each other, modulo three.
-                        let ahead = (seen - last).rem_euclid(3);
-                        let within_one = before == newest.load(Ordering::SeqCst);
-                        let allowed = if before % 2 == 0 { 0 } else { 1 };
-                        assert!(last < 0 || !within_one || ahead <= allowed, "{last} {seen}");
-                        last = seen;
-                    }
-                }
-            });
-        }
-        let mut old = Vec::new();
-        for round in 0..ROUNDS {
-            let version = &versions[(round % 3) as usize];
-            newest.fetch_add(1, Ordering::SeqCst);
-            // SAFETY: the functions have one type.
-            let replaced = unsafe { app.replace(version, ReplaceOptions::default()) };
-            old.push(replaced.unwrap());
-            newest.fetch_add(1, Ordering::SeqCst);
-            assert!(it.app.symbol("f3").is_ok());
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
 }

@@ -254,6 +254,7 @@ impl State {
         let unit = &mut self.units[id];
         unit.state = UnitState::NeverSearched;
         unit.addresses = Vec::new();
+        unit.statics = None;
         let (tracker, replaces, is_of_batch) = (unit.tracker, unit.replaces, unit.is_of_batch);
         let mut removed = false;
         if let Some(tracker) = self.trackers.get_mut(&tracker) {

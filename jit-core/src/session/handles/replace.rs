@@ -16,7 +16,7 @@ use crate::session::batches::query::{Query, Then};
 use crate::session::lookup::overlay::Overlay;
 use crate::session::lookup::resolve::Resolver;
 use crate::session::messages::clash;
-use crate::session::tables::ids::{BatchKey, IdMap};
+use crate::session::tables::ids::{BatchKey, IdMap, IdSet};
 use crate::session::tables::state::State;
 use crate::session::tables::symbol_table::Clash;
 use crate::session::tables::unit::{LinkRank, Source, Unit, UnitState};
@@ -83,7 +83,7 @@ struct Attempt<'a> {
     old: TrackerId,
     out: Vec<UnitId>,
     /// Those of `out` that are linked.
-    linked: Vec<UnitId>,
+    linked: IdSet<UnitId>,
     new: TrackerId,
     into: Vec<UnitId>,
 }
@@ -99,7 +99,7 @@ impl Tracker {
     /// keep their values (see [`crate::statics`]), and initializers do not run again. A name that the new objects
     /// do not define is not found any more; who uses it already keeps the old one.
     ///
-    /// Replacements of one session are made one after another.
+    /// Replacements of one session are made one after another. A materializer must not make one.
     ///
     /// # Errors
     /// As for [`Tracker::add_object`] and [`crate::session::Dylib::lookup`];
@@ -159,8 +159,8 @@ impl<'a> Attempt<'a> {
             }
         })?;
         let linked = out.iter().copied();
-        let linked = linked.filter(|unit| state.units[*unit].state != UnitState::NeverSearched);
-        let linked: Vec<UnitId> = linked.collect();
+        let linked = linked.filter(|unit| state.units[*unit].state == UnitState::Ready);
+        let linked: IdSet<UnitId> = linked.collect();
         let new = state.add_tracker(handle.dylib);
         let mut attempt = Self {
             handle,
@@ -190,8 +190,9 @@ impl<'a> Attempt<'a> {
         objects: &[Arc<dyn ObjectFile>],
         options: ReplaceOptions,
     ) -> IdMap<UnitId, Arc<KnownStatics>> {
-        let linked = self.linked.iter();
-        let statics: Vec<Arc<Statics>> = linked
+        let statics = self.out.iter();
+        let statics: Vec<Arc<Statics>> = statics
+            .filter(|unit| self.linked.contains(*unit))
             .filter_map(|unit| state.units[*unit].statics.clone())
             .collect();
         let dylib = self.handle.dylib;
@@ -304,27 +305,32 @@ impl<'a> Attempt<'a> {
     /// that is found by the next call.
     fn of_others(&self, state: &State) -> Vec<Redirection> {
         let dylib = state.dylib(self.handle.dylib);
-        let defines = |unit: &UnitId, name: NameId| {
-            let interface = state.units[*unit].source.interface();
-            interface.definitions.iter().any(|it| it.name == name)
+        let names = |unit: &UnitId| {
+            let definitions = &state.units[*unit].source.interface().definitions;
+            definitions.iter().map(|definition| definition.name)
         };
-        let left = |name: &NameId| {
-            let contested = dylib
-                .defined(*name)
-                .is_some_and(|(_, entry)| entry.contested);
-            let others = dylib.units.values().filter(|unit| !self.out.contains(unit));
-            contested
-                && !self.into.iter().any(|unit| defines(unit, *name))
-                && others.into_iter().any(|unit| defines(unit, *name))
+        let new: IdSet<NameId> = self.into.iter().flat_map(names).collect();
+        let is_left = |name: &NameId| {
+            let entry = dylib.defined(*name);
+            let contested = entry.is_some_and(|(_, entry)| entry.contested);
+            contested && !new.contains(name) && dylib.stubs.contains_key(name)
         };
-        let names = self.out.iter().flat_map(|unit| state.names_in_force(*unit));
-        let names = names.filter(|name| dylib.stubs.contains_key(name));
-        names
-            .filter(left)
-            .filter_map(|name| {
-                let behind = Behind::InForce(self.handle.dylib, name);
-                self.redirection(state, name, behind)
-            })
+        let in_force = self.out.iter();
+        let in_force = in_force.flat_map(|unit| state.names_in_force(*unit));
+        let left: IdSet<NameId> = in_force.filter(is_left).collect();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        let out: IdSet<UnitId> = self.out.iter().copied().collect();
+        let others = dylib.units.values().filter(|unit| !out.contains(*unit));
+        let found: IdSet<NameId> = others
+            .flat_map(names)
+            .filter(|it| left.contains(it))
+            .collect();
+        let behind = |name| Behind::InForce(self.handle.dylib, name);
+        let found = found.into_iter();
+        found
+            .filter_map(|name| self.redirection(state, name, behind(name)))
             .collect()
     }
 
