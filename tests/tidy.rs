@@ -81,6 +81,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "calls of linked code through typed pointers",
     ),
     ("orc-jit/src/stubs.rs", "says what types functions have"),
+    ("orc-jit/src/replace.rs", "says what may replace what"),
     (
         "command/src/image/launcher.rs",
         "the bytes of code that the assembler made",
@@ -88,6 +89,10 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "command/src/run.rs",
         "takes mapped input files out of the program's sight",
+    ),
+    (
+        "command/src/watch.rs",
+        "replaces code of a running program, as the user asks",
     ),
     (
         "command/src/main.rs",

@@ -42,6 +42,8 @@ pub(super) struct Opened {
     pub(super) load: LoadWhen,
     /// Link the object only if something is taken from it.
     pub(super) lazy: bool,
+    /// The object may be replaced while the program runs.
+    pub(super) replaceable: bool,
 }
 
 /// Everything a command line names.
@@ -314,6 +316,7 @@ fn open_one(input: &Input, found: FoundInput) -> Opened {
             None => LoadWhen::DriverSays,
         },
         lazy: state.lazy,
+        replaceable: false,
         name: input.source.as_ref().map(|s| s.display().to_string()),
         found,
     }

@@ -34,6 +34,7 @@ mod surroundings;
 mod threads;
 mod timings;
 mod tuning;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -126,6 +127,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
     let first = args.get(1).and_then(|a| a.to_str()).unwrap_or("");
     match first {
         "run" => run::command(&args[2..]),
+        "watch" => watch::command(&args[2..]),
         image::SUBCOMMAND => run::image_command(&args[2..]),
         "explain" => explain::command(&args[2..]),
         "executor" => {
@@ -148,7 +150,7 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
             Err(Failure::Usage(format!("`{first}` is no subcommand")))
         }
         _ => {
-            let known = ["run", "explain", "executor", "help"];
+            let known = ["run", "watch", "explain", "executor", "help"];
             let meant = suggest::similar(first, known);
             let meant = meant.map(|known| format!("; did you mean `{known}`?"));
             let meant = meant.unwrap_or_default();

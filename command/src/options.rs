@@ -29,6 +29,8 @@ pub struct Options {
 pub enum Command {
     /// Link the inputs in memory and run the program
     Run(RunOptions),
+    /// Run the program, and replace in it what changes of its sources
+    Watch(WatchOptions),
     /// Tell who defines a symbol, who asked for it, and why an archive member was pulled
     Explain(ExplainOptions),
     /// Be an orc-executor, which runs code for another orc-jit: `orc-jit executor --help`
@@ -111,6 +113,20 @@ pub struct RunOptions {
     pub link_directory: Option<PathBuf>,
 }
 
+/// Options of `orc-jit watch`.
+#[derive(Parser, Debug, Default, Clone)]
+#[command(
+    name = "orc-jit watch",
+    about = "Run the program in a process of its own, and replace in it what changes of its sources",
+    override_usage = "orc-jit watch [OPTIONS] SOURCE... [INPUT...] [-- ARGS...]",
+    after_help = WATCH_HELP,
+)]
+pub struct WatchOptions {
+    /// The options of `orc-jit run`.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
 /// Options of `orc-jit explain`.
 #[derive(Parser, Debug, Default, Clone)]
 #[command(
@@ -136,6 +152,7 @@ Examples:
   orc-jit run -O2 main.cpp util.c                       sources are compiled on the way
   orc-jit run main.rs                                   so are Rust programs
   orc-jit run --executor=spawn main.o                   in a process of its own
+  orc-jit watch main.cpp util.cpp                       changed sources are replaced while it runs
   orc-jit executor --listen unix:/tmp/orc               where others can have it run
   rustc -C linker=orc-jit main.rs                       as a linker, from build tools
   orc-jit explain deflate main.o -lz                    where a symbol comes from
@@ -149,6 +166,16 @@ Inputs:
   *.c *.cpp *.f90 *.rs *.s   sources, compiled with $CC, $CXX, $FC, $RUSTC
   -lNAME, -L DIR             libraries, searched as the system linker does
   @FILE                      arguments read from FILE
+Everything after `--` goes to the program.";
+
+const WATCH_HELP: &str = "\
+C and C++ sources are compiled again when they, or headers that they include, are saved; what is linked
+from them is replaced in one step while the program runs. Calls get into the new functions from then
+on; a function that runs ends as it began, so what a loop calls is replaced, and the loop itself is not.
+Variables keep their values. If their layout has changed, the message shows how, and the old code goes
+on; so it does if the sources do not compile.
+
+On a terminal, `r` starts the program anew and `q` ends it, and its input is empty.
 Everything after `--` goes to the program.";
 
 const LINKER_HELP: &str = "\

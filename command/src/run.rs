@@ -35,6 +35,28 @@ use super::{
 
 /// `orc-jit run ARGS...`
 pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
+    let read = |options: &[OsString]| {
+        let name = OsString::from("orc-jit run");
+        RunOptions::try_parse_from([&name].into_iter().chain(options))
+    };
+    let Some((line, request)) = parse(args, read)? else {
+        return Ok(0);
+    };
+    let here: Arc<dyn Surroundings> = Arc::new(Here::default());
+    let executor = other_process::reach_if_unknown(&request.options)?;
+    let before = Before {
+        executor,
+        scratch: None,
+    };
+    run(line, &request, &here, before)
+}
+
+/// Reads a command line; `read` is for the options that are the command's own. Nothing if it was a question,
+/// which is answered.
+pub(super) fn parse(
+    args: &[OsString],
+    read: impl FnOnce(&[OsString]) -> Result<RunOptions, clap::Error>,
+) -> Result<Option<(LinkLine, Request)>, Failure> {
     let args = response_file::expand(args.iter().cloned())?;
     let split = args.iter().position(|arg| arg == "--");
     let (own, program_args) = match split {
@@ -48,9 +70,8 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         own.push(option.into());
         line = parse(&own).map_err(Failure::Usage)?;
     }
-    let name = OsString::from("orc-jit run");
     RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;
-    let options = RunOptions::try_parse_from([&name].into_iter().chain(&line.own_options))?;
+    let options = read(&line.own_options)?;
     let is_repeated = restart::is_repeated() || options.link_directory.is_some();
     for warning in line
         .warnings
@@ -63,7 +84,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     if let Some(question) = line.question
         && questions::answer(question, &line)?
     {
-        return Ok(0);
+        return Ok(None);
     }
     if let Some(other) = line.output_kind.other_than_a_program() {
         let message = format!("{other}, and `run` runs a program: leave it out");
@@ -85,15 +106,8 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     line.check_named_files()?;
     let argv0 = options.argv0.clone();
     let argv0 = argv0.unwrap_or_else(|| file.display().to_string());
-    let here: Arc<dyn Surroundings> = Arc::new(Here::default());
     let identity = identity::with_arguments(identity, argv0, program_args);
-    let executor = other_process::reach_if_unknown(&options)?;
-    let request = Request { options, identity };
-    let before = Before {
-        executor,
-        scratch: None,
-    };
-    run(line, &request, &here, before)
+    Ok(Some((line, Request { options, identity })))
 }
 
 /// `orc-jit run-image FILE NAME ARGS...`, as an [`image`] calls it: its path, and all of its arguments.
@@ -118,9 +132,9 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
 }
 
 /// What is to be run, beside a line.
-struct Request {
-    options: RunOptions,
-    identity: ProgramIdentity,
+pub(super) struct Request {
+    pub(super) options: RunOptions,
+    pub(super) identity: ProgramIdentity,
 }
 
 /// Why there is no program.
@@ -473,6 +487,7 @@ pub(super) fn prepare(
         whole_archive: opened.whole_archive,
         load: opened.load,
         lazy: opened.lazy,
+        replaceable: opened.replaceable,
     });
     program.add(opened.collect()).map_err(text)?;
     program.assign(line.assignments.iter().cloned());

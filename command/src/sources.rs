@@ -156,8 +156,7 @@ fn start(
         return Err("internal error: a library is no source file".to_owned());
     };
     check(source)?;
-    let stem = source.file_stem().unwrap_or(OsStr::new("source"));
-    let output = dir.join(format!("{at}-{}.o", stem.display()));
+    let output = output(source, at, dir);
     let words = language.command();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
@@ -192,6 +191,12 @@ fn start(
         command: words.join(" "),
         child,
     })
+}
+
+/// The object of a source, the input of this place, in a directory.
+pub(super) fn output(source: &Path, at: usize, dir: &Path) -> PathBuf {
+    let stem = source.file_stem().unwrap_or(OsStr::new("source"));
+    dir.join(format!("{at}-{}.o", stem.display()))
 }
 
 /// A command as a shell would read it.

@@ -200,9 +200,7 @@ pub trait BatchHost: Send + Sync {
     fn resolved(&self, addresses: Vec<UnitAddresses>);
 
     /// Tells where the variables of its units are, as far as these can be replaced.
-    fn statics(&self, statics: Vec<Option<Arc<Statics>>>) {
-        let _ = statics;
-    }
+    fn statics(&self, statics: Vec<Option<Arc<Statics>>>);
 
     /// Calls `then` once every unit that the batch refers to is resolved; with the error if one
     /// of them failed. `then` may be called before this returns.

@@ -19,6 +19,7 @@ use jit_core::executor::Finalized;
 use jit_core::name::{NameId, NameTable};
 use jit_core::native::{LibrarySymbol, NativeLibrary, NativeSymbol};
 use jit_core::session::{JitLinker, Linker};
+use jit_core::statics::Statics;
 use jit_core::symbolize::PlacedCode;
 use orc_shared::{ExecutorAddr, printable_text};
 
@@ -384,6 +385,10 @@ impl BatchHost for WithLibraries {
 
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
         self.host.own_definition(dylib, name)
+    }
+
+    fn statics(&self, statics: Vec<Option<Arc<Statics>>>) {
+        self.host.statics(statics);
     }
 
     fn resolved(&self, addresses: Vec<UnitAddresses>) {

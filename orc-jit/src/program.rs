@@ -141,7 +141,7 @@ pub enum Undefined {
 /// its own as a linked program does. A process has one.
 pub struct Program {
     jit: Jit,
-    dylib: jit_core::session::Dylib,
+    pub(crate) dylib: jit_core::session::Dylib,
     settings: ProgramSettings,
     /// What linker scripts and the client define.
     assignments: Mutex<Vec<Assignment>>,
@@ -149,6 +149,8 @@ pub struct Program {
     called: OnceLock<&'static str>,
     /// Where the default libraries are looked for.
     search: OnceLock<Arc<LibrarySearch>>,
+    /// What the objects that can be replaced are added through.
+    pub(crate) replaceable: OnceLock<jit_core::session::Tracker>,
 }
 
 /// A file of a program.
@@ -163,6 +165,8 @@ pub struct ProgramInput {
     pub load: LoadWhen,
     /// Link the object only if something is taken from it (`--start-lib`).
     pub lazy: bool,
+    /// The object is one of those that [`Program::replace`] replaces.
+    pub replaceable: bool,
 }
 
 impl Program {
@@ -193,6 +197,7 @@ impl Program {
             assignments: Mutex::default(),
             called: OnceLock::new(),
             search: OnceLock::new(),
+            replaceable: OnceLock::new(),
         })
     }
 
@@ -222,6 +227,7 @@ impl Program {
             assignments: Mutex::default(),
             called: OnceLock::new(),
             search: OnceLock::new(),
+            replaceable: OnceLock::new(),
         })
     }
 
@@ -238,6 +244,7 @@ impl Program {
             }
             outcome = read.and_then(|read| match read {
                 Read::Objects(objects) => Ok(tracker.add_objects(objects)?),
+                Read::Replaceable(object) => Ok(self.replaceable().add_object(object)?),
                 Read::Archive(archive) => Ok(tracker.add_archive(Arc::new(archive))?),
                 Read::Lazy(object) => Ok(tracker.add_archive(Arc::new(LazyObject::new(object)))?),
                 Read::Shared(library, load) => self.add_shared(library, load),
@@ -259,9 +266,10 @@ impl Program {
         Ok(match &input.found.content {
             FoundContent::Object(bytes) => {
                 let object = objects.object(name, bytes.clone())?;
-                match input.lazy {
-                    true => Read::Lazy(object),
-                    false => Read::Objects(vec![object]),
+                match (input.lazy, input.replaceable) {
+                    (true, _) => Read::Lazy(object),
+                    (false, true) => Read::Replaceable(object),
+                    (false, false) => Read::Objects(vec![object]),
                 }
             }
             FoundContent::Archive(bytes) => {
@@ -583,6 +591,7 @@ impl Program {
 /// An input that was read.
 enum Read {
     Objects(Vec<Arc<dyn ObjectFile>>),
+    Replaceable(Arc<dyn ObjectFile>),
     Archive(Archive),
     Lazy(Arc<dyn ObjectFile>),
     Shared(Arc<dyn NativeLibrary>, LoadWhen),

@@ -7,6 +7,7 @@ use jit_core::session::{ReplaceOptions, Replaced};
 
 use crate::dylib::{Dylib, Tracker};
 use crate::error::Error;
+use crate::program::Program;
 
 impl Dylib {
     /// Makes objects of this dylib that are linked from now on replaceable while they run
@@ -40,5 +41,32 @@ impl Tracker {
         options: ReplaceOptions,
     ) -> Result<Replaced, Error> {
         Ok(self.session_tracker().replace(objects, options)?)
+    }
+}
+
+impl Program {
+    /// The tracker of what can be replaced. From the first call on, the program allows that.
+    pub(crate) fn replaceable(&self) -> &jit_core::session::Tracker {
+        self.replaceable.get_or_init(|| {
+            self.dylib.allow_replacement();
+            self.dylib.new_tracker()
+        })
+    }
+
+    /// Puts objects in the place of those that were added as replaceable, while the program runs; as
+    /// [`Tracker::replace`] does. The program has to be linked with all its sections
+    /// ([`crate::ProgramSettings::gc_sections`]).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn replace(
+        &self,
+        objects: &[Arc<dyn ObjectFile>],
+        options: ReplaceOptions,
+    ) -> Result<Replaced, Error> {
+        Ok(self.replaceable().replace(objects, options)?)
     }
 }

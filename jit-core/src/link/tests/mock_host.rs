@@ -1,5 +1,7 @@
 //! A session that answers from a table and notes what the linker reports.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use orc_shared::ExecutorAddr;
 use parking_lot::Mutex;
@@ -9,6 +11,7 @@ use crate::batch::{BatchHost, DylibId, Resolution, TrackerId, UnitAddresses};
 use crate::error::LinkError;
 use crate::executor::Finalized;
 use crate::name::NameId;
+use crate::statics::Statics;
 
 #[derive(Default)]
 pub(super) struct MockHost {
@@ -57,6 +60,8 @@ impl BatchHost for MockHost {
             })
         })
     }
+
+    fn statics(&self, _: Vec<Option<Arc<Statics>>>) {}
 
     fn resolved(&self, addresses: Vec<UnitAddresses>) {
         self.outcome.lock().resolved = Some(addresses);

@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use crate::batch::NativeBinding;
 use crate::ids::{DylibId, UnitId};
 use crate::name::NameId;
+use crate::session::batches::query::Then;
+use crate::session::batches::work::Formed;
 use crate::session::lookup::resolve::Resolver;
 use crate::session::tables::ids::{IdMap, IdSet};
 use crate::session::tables::state::State;
@@ -60,6 +63,26 @@ impl Overlay {
 }
 
 impl Resolver<'_> {
+    /// Links units that are about to replace others, which nobody else sees yet.
+    pub(in crate::session) fn link_overlay(
+        mut self,
+        overlay: Overlay,
+        units: &[UnitId],
+        then: Then,
+    ) -> Option<Formed> {
+        self.overlay = Some(overlay);
+        {
+            let session = self.session;
+            let mut state = session.state.lock();
+            for unit in units {
+                self.undefined_allowed |= state.dylib(state.units[*unit].dylib).undefined_allowed;
+                self.claim(&mut state, *unit);
+            }
+        }
+        self.resolve();
+        self.form(NativeBinding::Immediate, None, &[], Some(then))
+    }
+
     /// What a dylib's table knows of a name, as this lookup sees it.
     pub(in crate::session) fn entry<'s>(
         &'s self,

@@ -321,26 +321,6 @@ impl<'a> Resolver<'a> {
         self.form(NativeBinding::Immediate, None, &[], None)
     }
 
-    /// Links units that are about to replace others, which nobody else sees yet.
-    pub(in crate::session) fn link_overlay(
-        mut self,
-        overlay: Overlay,
-        units: &[UnitId],
-        then: Then,
-    ) -> Option<Formed> {
-        self.overlay = Some(overlay);
-        {
-            let session = self.session;
-            let mut state = session.state.lock();
-            for unit in units {
-                self.undefined_allowed |= state.dylib(state.units[*unit].dylib).undefined_allowed;
-                self.claim(&mut state, *unit);
-            }
-        }
-        self.resolve();
-        self.form(NativeBinding::Immediate, None, &[], Some(then))
-    }
-
     fn claim_extra(&mut self, request: &Request) {
         let session = self.session;
         let mut guard = session.state.lock();
