@@ -255,6 +255,46 @@ fn a_program_that_does_not_compile_is_started_when_it_does() {
 }
 
 #[test]
+fn a_change_that_was_refused_comes_with_the_next_one() {
+    let folder = folder();
+    let source = |more: &str, value: &str| format!("#include \"by.h\"\n{more} int {value}");
+    folder.write(
+        "next.c",
+        source(
+            "int other(void); static int all;",
+            "next(int by) { all += by; return other() * 1000 + WIDTH; }",
+        ),
+    );
+    folder.write("other.c", source("", "other(void) { return WIDTH; }"));
+    folder.write("by.h", "#define BY 1\n#define WIDTH 1\n");
+    let it = Watching::start(&folder, &["main.c", "next.c", "other.c"]);
+    it.number(|number| number == 1001);
+    // Both get the new width, or none.
+    folder.write(
+        "by.h",
+        "#define BY 1\n#define WIDTH 2\n#define all all2[WIDTH / 0]\n",
+    );
+    it.message("goes on as it was");
+    folder.write("other.c", source("", "other(void) { return WIDTH + 5; }"));
+    it.message("goes on as it was");
+    assert_eq!(it.number(|_| true), 1001);
+    folder.write("by.h", "#define BY 1\n#define WIDTH 3\n");
+    let told = it.message("replaced in");
+    assert!(told.contains("main.c, next.c, other.c"), "{told}");
+    it.number(|number| number == 8003);
+}
+
+#[test]
+fn a_header_that_did_not_compile_at_the_start_is_noticed() {
+    let folder = folder();
+    folder.write("by.h", "#define BY 1\n#error on purpose\n");
+    let it = Watching::start(&folder, &["main.c", "next.c"]);
+    it.message("no program runs");
+    folder.write("by.h", "#define BY 1\n");
+    it.number(|number| number > 2);
+}
+
+#[test]
 fn what_cannot_be_watched_is_said() {
     let folder = Scratch::new();
     folder

@@ -7,6 +7,7 @@
 mod changes;
 mod terminal;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -132,6 +133,8 @@ struct Running {
     sources: Sources,
     /// Per watched source: its object.
     objects: Vec<PathBuf>,
+    /// Sources whose last change the program has not got: it comes with the next one.
+    behind: BTreeSet<usize>,
     _threads: LinkThreads,
 }
 
@@ -172,8 +175,8 @@ impl Watch {
     fn until_the_end(&self) -> Result<i32, Failure> {
         for number in 0.. {
             let started = Instant::now();
-            let sources = self.sources();
-            match self.start(number, sources) {
+            let mut sources = self.sources();
+            match self.start(number, sources.clone()) {
                 Ok(running) => {
                     let text = format_args!("started in {}", Milliseconds(started.elapsed()));
                     self.screen.say(Tone::Plain, text);
@@ -184,7 +187,10 @@ impl Watch {
                 }
                 Err(Failure::Failed(problem)) => {
                     self.screen.say(Tone::Bad, problem);
-                    if let Over::Left(status) = self.wait_for_a_reason(&self.sources(), 1)? {
+                    for source in 0..self.watched.len() {
+                        sources.suspect_headers(source);
+                    }
+                    if let Over::Left(status) = self.wait_for_a_reason(&sources, 1)? {
                         return Ok(status);
                     }
                 }
@@ -254,6 +260,7 @@ impl Watch {
             number,
             sources,
             objects,
+            behind: BTreeSet::new(),
             _threads: inputs.threads,
         };
         running.run(self.sender.clone())?;
@@ -341,35 +348,47 @@ impl Watch {
     /// Compiles sources that have changed, and replaces the program's objects. If that is not possible, says
     /// why, and the program goes on as it is.
     fn replace(&self, running: &mut Running, changed: &[usize], number: u32) {
-        let names = changed.iter();
-        let names: Vec<String> = names
-            .map(|at| printable_path(&source(&self.line.inputs[self.watched[*at]])).to_string())
-            .collect();
-        let names = names.join(", ");
+        running.behind.extend(changed);
         running.sources.stamp();
-        let begun = Instant::now();
-        let compiled = self.compile(running, changed, number);
-        let (compiled, began) = match compiled {
-            Ok(compiled) => (compiled, begun.elapsed()),
-            Err(problem) => {
-                let text = format_args!("{problem}\nthe program goes on as it was");
-                return self.screen.say(Tone::Bad, text);
-            }
-        };
-        let begun = Instant::now();
-        let compile_time = Milliseconds(began);
-        match running.replace(&self.line, &self.watched, &compiled) {
-            Ok(()) => {
-                running.objects = compiled;
-                let took = Milliseconds(begun.elapsed());
-                let text = format_args!("{names} replaced in {took}, compiled in {compile_time}");
-                self.screen.say(Tone::Good, text);
+        let outcome = self.try_to_replace(running, number);
+        match outcome {
+            Ok(done) => {
+                running.behind.clear();
+                self.screen.say(Tone::Good, done);
             }
             Err(problem) => {
                 let text = format_args!("{problem}\nthe program goes on as it was");
                 self.screen.say(Tone::Bad, text);
             }
         }
+    }
+
+    /// Returns what was done.
+    fn try_to_replace(&self, running: &mut Running, number: u32) -> Result<String, String> {
+        let changed: Vec<usize> = running.behind.iter().copied().collect();
+        let name = |at: &usize| {
+            let input = &self.line.inputs[self.watched[*at]];
+            printable_path(&source(input)).to_string()
+        };
+        let names: Vec<String> = changed.iter().map(name).collect();
+        let begun = Instant::now();
+        let compiled = self.compile(running, &changed, number);
+        if compiled.is_err() {
+            for at in &changed {
+                running.sources.suspect_headers(*at);
+            }
+            self.listener.listen(&running.sources.directories());
+        }
+        let compiled = compiled?;
+        let compile_time = Milliseconds(begun.elapsed());
+        let begun = Instant::now();
+        running.replace(&self.line, &self.watched, &compiled)?;
+        running.objects = compiled;
+        let took = Milliseconds(begun.elapsed());
+        let names = names.join(", ");
+        Ok(format!(
+            "{names} replaced in {took}, compiled in {compile_time}"
+        ))
     }
 
     /// Compiles sources anew. Returns all objects, those of other sources as they are.

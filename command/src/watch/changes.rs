@@ -30,8 +30,13 @@ impl Stamp {
     }
 }
 
+/// Extensions of files that sources may include.
+const INCLUDED: &[&str] = &[
+    "h", "hh", "hpp", "hxx", "h++", "inc", "inl", "ipp", "tpp", "def",
+];
+
 /// The sources of a program, with the files that each is compiled from.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Sources {
     /// Per source: its files, itself among them.
     files: Vec<BTreeSet<PathBuf>>,
@@ -60,11 +65,34 @@ impl Sources {
 
     /// Learns from what a compiler has written which files a source is compiled from.
     pub(super) fn learn(&mut self, source: usize, rule: &str) {
-        for file in prerequisites(rule) {
-            if !self.stamps.contains_key(&file) {
-                self.stamps.insert(file.clone(), Stamp::of(&file));
+        self.files[source] = prerequisites(rule).into_iter().collect();
+        self.stamp_new();
+    }
+
+    /// A source that does not compile may include any header that is beside it or others: a compiler that
+    /// fails tells nothing. This holds until more is learned.
+    pub(super) fn suspect_headers(&mut self, source: usize) {
+        let is_header = |path: &PathBuf| {
+            let extension = path.extension().and_then(|it| it.to_str());
+            extension.is_some_and(|it| INCLUDED.contains(&it))
+        };
+        for directory in self.directories() {
+            let there = fs::read_dir(&directory).into_iter().flatten().flatten();
+            let named = match directory == Path::new(".") {
+                true => |entry: fs::DirEntry| PathBuf::from(entry.file_name()),
+                false => |entry: fs::DirEntry| entry.path(),
+            };
+            self.files[source].extend(there.map(named).filter(is_header));
+        }
+        self.stamp_new();
+    }
+
+    /// Takes down how files are of which nothing is known.
+    fn stamp_new(&mut self) {
+        for file in self.files.iter().flatten() {
+            if !self.stamps.contains_key(file) {
+                self.stamps.insert(file.clone(), Stamp::of(file));
             }
-            self.files[source].insert(file);
         }
     }
 
@@ -201,5 +229,23 @@ mod tests {
         fs::write(path("b.c"), "int b;").unwrap();
         assert_eq!(sources.changed(), [1]);
         assert_eq!(sources.directories().len(), 1);
+    }
+
+    #[test]
+    fn a_source_that_does_not_compile_may_include_any_header() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["a.c", "a.h", "notes.txt"] {
+            fs::write(path(name), "").unwrap();
+        }
+        let mut sources = Sources::new(&[path("a.c")]);
+        sources.stamp();
+        sources.suspect_headers(0);
+        fs::write(path("notes.txt"), "text").unwrap();
+        assert!(sources.changed().is_empty());
+        fs::write(path("a.h"), "int x;").unwrap();
+        assert_eq!(sources.changed(), [0]);
+        sources.learn(0, &format!("a.o: {}", path("a.c").display()));
+        assert!(sources.changed().is_empty());
     }
 }
