@@ -91,6 +91,7 @@ mod function;
 mod jit;
 mod lazy_object;
 mod loaded_libraries;
+mod lookup;
 pub mod mapped;
 mod needed;
 mod object_reader;

@@ -18,7 +18,9 @@ use crate::session::handles::materializer::Promise;
 use crate::session::lookup::resolve::{Extra, Need, Request, Resolver};
 use crate::session::tables::ids::IdSet;
 use crate::session::tables::state::Native;
+use crate::session::tables::symbol_table::Entry;
 use crate::session::tables::unit::UnitState;
+use crate::symbol::Scope;
 
 /// What a lookup asks for, beside the names.
 #[derive(Clone, Debug, Default)]
@@ -232,6 +234,20 @@ impl Dylib {
     pub fn defines(&self, name: NameId) -> bool {
         let state = self.session.state.lock();
         state.dylib(self.id).table.get(name).is_some()
+    }
+
+    /// The names of its definitions that others may refer to, in no order. Names that archives offer are
+    /// not among them, nor stubs that the session has made.
+    #[must_use]
+    pub fn defined_names(&self) -> Vec<Vec<u8>> {
+        let state = self.session.state.lock();
+        let is_visible = |(name, entry): (NameId, &Entry)| {
+            let is_made = |unit| state.units[unit].is_of_batch;
+            let is_ours = entry.unit().is_some_and(|unit| !is_made(unit));
+            (is_ours && entry.scope < Scope::Hidden).then_some(name)
+        };
+        let names = state.dylib(self.id).table.iter().filter_map(is_visible);
+        names.map(|name| self.session.names.bytes(name)).collect()
     }
 
     /// Links what defines the names, with all it needs, and waits until it is ready. Names are looked
