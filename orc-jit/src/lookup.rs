@@ -70,9 +70,12 @@ impl Dylib {
     }
 }
 
+/// Where a name is, if the client knows it.
+type Find = dyn Fn(&str) -> Option<ExecutorAddr> + Send + Sync;
+
 /// A client's function as a source of definitions.
 struct SymbolLookup {
-    find: Box<dyn Fn(&str) -> Option<ExecutorAddr> + Send + Sync>,
+    find: Box<Find>,
 }
 
 impl Generator for SymbolLookup {

@@ -11,6 +11,8 @@ use orc_jit::{
 
 #[path = "lazy/dylibs.rs"]
 mod dylibs;
+#[path = "lazy/many.rs"]
+mod many;
 
 struct Fixture {
     scratch: tempfile::TempDir,
