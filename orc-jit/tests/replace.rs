@@ -282,6 +282,47 @@ fn sets_see_their_own_new_names_and_drop_old_ones() {
 }
 
 #[test]
+fn a_name_that_was_dropped_can_be_defined_by_another_tracker() {
+    let it = Fixture::new();
+    let first = it.tracker(&[(
+        "a.c",
+        "int f(int x) { return x; } int moved(int x) { return 1; }",
+    )]);
+    let user = "int moved(int); int user(int x) { return moved(x); }";
+    let _user = it.tracker(&[("user.c", user)]);
+    assert_eq!(it.call("user", 0), 1);
+    let replaced = it.replace(&first, &[("a.c", "int f(int x) { return x; }")]);
+    let _old = replaced.unwrap();
+    let _second = it.tracker(&[("b.c", "int moved(int x) { return 2; }")]);
+    assert_eq!(it.call("moved", 0), 2);
+    let _new_user = it.tracker(&[(
+        "new.c",
+        "int moved(int); int new_user(int x) { return moved(x); }",
+    )]);
+    assert_eq!(it.call("new_user", 0), 2);
+    // What was linked keeps to what it was linked with.
+    assert_eq!(it.call("user", 0), 1);
+    let _ = first.remove().unwrap();
+    assert_eq!((it.call("moved", 0), it.call("new_user", 0)), (2, 2));
+    assert_eq!(it.call("user", 0), 1);
+}
+
+#[test]
+fn a_new_name_of_a_replacement_that_failed_is_free() {
+    let it = Fixture::new();
+    let first = it.tracker(&[("a.c", "int n; int f(int x) { return n++; }")]);
+    assert_eq!(it.call("f", 0), 0);
+    let twice =
+        "int n; int f(int x) { return n++; } int extra(int x) { return nothing_at_all(x); }";
+    let twice = format!("int nothing_at_all(int); {twice}");
+    assert!(it.replace(&first, &[("a.c", &twice)]).is_err());
+    let _second = it.tracker(&[("b.c", "int extra(int x) { return 7; }")]);
+    assert_eq!(it.call("extra", 0), 7);
+    let _ = first.remove().unwrap();
+    assert_eq!(it.call("extra", 0), 7);
+}
+
+#[test]
 fn a_replacement_that_cannot_be_linked_changes_nothing() {
     let it = Fixture::new();
     let app = it.tracker(&[("f.c", "int n; int f(int x) { return x + n++; }")]);

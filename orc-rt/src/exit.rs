@@ -77,13 +77,9 @@ impl Records {
     /// of that one keeps the other's.
     fn newest_instead(&mut self, record: RecordPtr) -> Handler {
         // SAFETY: the record's call is under way, and the lock is held.
-        let Record {
-            function,
-            argument,
-            dylib,
-            sequence,
-            ..
-        } = *unsafe { record.get() };
+        let taken = unsafe { record.get() };
+        let (function, argument) = (taken.function, taken.argument);
+        let (dylib, sequence) = (taken.dylib, taken.sequence);
         // SAFETY: these are in the registry, whose lock is held.
         let same = |other: &RecordPtr| unsafe { other.get().dylib == dylib };
         let Some(newest) = self.at_exit.iter().rfind(same) else {

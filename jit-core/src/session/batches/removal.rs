@@ -195,7 +195,14 @@ impl State {
         let tracker = self.trackers.get(&unit.tracker);
         if let Some(stubs) = tracker.and_then(|tracker| tracker.stubs.get(&id)) {
             for function in &stubs.functions {
-                dylib.stubs.remove(function);
+                // The function may have got another one since.
+                if dylib
+                    .stubs
+                    .get(function)
+                    .is_some_and(|stub| stub.unit == id)
+                {
+                    dylib.stubs.remove(function);
+                }
             }
         }
         if let Some((archive, member)) = unit.pulled

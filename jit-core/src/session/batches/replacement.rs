@@ -1,10 +1,15 @@
 //! The moment in which objects take the place of others, under the session's lock.
 
 use crate::ids::{DylibId, TrackerId, UnitId};
+use crate::name::NameId;
 use crate::session::batches::deferred::DeferredCalls;
-use crate::session::tables::state::State;
-use crate::session::tables::symbol_table::{Clash, Forgotten};
+use crate::session::tables::state::{DylibStub, State};
+use crate::session::tables::symbol_table::{Clash, Entry, Forgotten};
 use crate::session::tables::unit::{Source, UnitState};
+
+/// Stubs that were taken from their names.
+#[derive(Default)]
+pub(in crate::session) struct ForgottenStubs(Vec<(NameId, DylibStub, Entry)>);
 
 impl State {
     /// Takes units out of a dylib, and puts others in their place, without anything in between: every name
@@ -64,6 +69,38 @@ impl State {
             self.units[*unit].state = unit_state;
         }
         outcome
+    }
+
+    /// Stubs of names that units define, and nothing in the dylib does any more, are no stubs of these names any
+    /// more: whoever defines such a name later gets one of his own. Code that refers to them keeps them.
+    pub(in crate::session) fn forget_stubs(
+        &mut self,
+        dylib: DylibId,
+        units: &[UnitId],
+    ) -> ForgottenStubs {
+        let dylib = self.dylibs.get_mut(dylib);
+        let mut forgotten = ForgottenStubs::default();
+        for unit in units {
+            for definition in &self.units[*unit].source.interface().definitions {
+                let name = definition.name;
+                if dylib.defined(name).is_none()
+                    && let Some(stub) = dylib.stubs.remove(&name)
+                    && let Some(entry) = dylib.table.forget_name(stub.unit, stub.name)
+                {
+                    forgotten.0.push((name, stub, entry));
+                }
+            }
+        }
+        forgotten
+    }
+
+    /// Takes back what [`Self::forget_stubs`] has done.
+    pub(in crate::session) fn remember_stubs(&mut self, dylib: DylibId, forgotten: ForgottenStubs) {
+        let dylib = self.dylibs.get_mut(dylib);
+        for (name, stub, entry) in forgotten.0 {
+            dylib.stubs.insert(name, stub);
+            dylib.table.remember_name(stub.name, entry);
+        }
     }
 
     /// A tracker's objects were replaced by those of `new`: clients' handles mean the new one, and what is

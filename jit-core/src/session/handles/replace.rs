@@ -1,6 +1,5 @@
 //! Objects that take the place of others while these run.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,7 +7,7 @@ use parking_lot::Mutex;
 use super::definitions::{Inner, Tracker};
 use super::tracker::Removal;
 use crate::error::LinkError;
-use crate::ids::{TrackerId, UnitId};
+use crate::ids::{DylibId, TrackerId, UnitId};
 use crate::name::{NameGuard, NameId};
 use crate::object::{ObjectError, ObjectFile, SymbolKind};
 use crate::session::batches::deferred::DeferredCalls;
@@ -41,7 +40,8 @@ pub struct Replaced {
 
 impl Replaced {
     /// Says that nobody runs the code any more and that nothing points to its constants. Its memory goes as
-    /// that of a removed tracker does: when nothing else uses it. New versions use variables that it has.
+    /// that of a removed tracker does: when nothing else uses it. While a newer version uses variables that
+    /// are in it, it stays.
     ///
     /// # Errors
     /// When memory cannot be given back.
@@ -128,14 +128,15 @@ impl Tracker {
                 }
             }
         }
-        Err(self.not_replaced("it changes all the time"))
+        let state = self.session.state.lock();
+        Err(refused(&state, self.dylib, "it changes all the time"))
     }
+}
 
-    fn not_replaced(&self, problem: &str) -> LinkError {
-        LinkError::Client {
-            who: format!("replacement in dylib \"{}\"", self.dylib().name()),
-            message: problem.to_owned(),
-        }
+fn refused(state: &State, dylib: DylibId, problem: &str) -> LinkError {
+    LinkError::Client {
+        who: format!("replacement in dylib \"{}\"", state.dylib(dylib).name),
+        message: problem.to_owned(),
     }
 }
 
@@ -151,13 +152,7 @@ impl<'a> Attempt<'a> {
         let state = &mut *guard;
         let old = state.generation(handle.id);
         let out = state.replaceable_objects(old);
-        let out = out.map_err(|problem| {
-            let name = state.dylib(handle.dylib).name.clone();
-            LinkError::Client {
-                who: format!("replacement in dylib \"{name}\""),
-                message: problem.to_owned(),
-            }
-        })?;
+        let out = out.map_err(|problem| refused(state, handle.dylib, problem))?;
         let linked = out.iter().copied();
         let linked = linked.filter(|unit| state.units[*unit].state == UnitState::Ready);
         let linked: IdSet<UnitId> = linked.collect();
@@ -244,39 +239,53 @@ impl<'a> Attempt<'a> {
     fn take_place(&self) -> Result<bool, LinkError> {
         let session = &self.handle.session;
         loop {
-            let (redirections, mut again) = {
+            let redirections = {
                 let mut state = session.state.lock();
+                let again = self.look(&state)?;
                 let redirections = self.redirections(&state);
-                state.bind_all(&redirections);
-                (redirections, self.look(&state)?)
-            };
-            let swapped = Cell::new(false);
-            let swap = || {
-                let mut state = session.state.lock();
-                again = again.or(self.look(&state)?);
                 if again.is_none() {
-                    let done = state.swap_units(self.handle.dylib, &self.out, &self.into);
-                    done.map_err(|clash| clash_error(session, &state, &clash))?;
-                    swapped.set(true);
-                    return Ok(());
+                    state.bind_all(&redirections);
                 }
-                Err(LinkError::Internal("a replacement has to wait".to_owned()))
+                again.map_or(Ok(redirections), Err)
             };
-            let outcome = session.lead_elsewhere(&redirections, swap);
-            match (again, outcome) {
-                (Some(Again::Wait(batch)), _) => self.wait_for_end(batch),
-                (Some(Again::Anew), _) => return Ok(false),
-                (None, Ok(())) => return Ok(true),
-                (None, Err(error)) => {
-                    if swapped.get() {
-                        let mut state = session.state.lock();
-                        // They were there before.
-                        let _ = state.swap_units(self.handle.dylib, &self.into, &self.out);
-                    }
-                    return Err(error);
-                }
+            let outcome = match redirections {
+                Ok(redirections) => self.lead(&redirections)?,
+                Err(again) => Some(again),
+            };
+            match outcome {
+                None => return Ok(true),
+                Some(Again::Wait(batch)) => self.wait_for_end(batch),
+                Some(Again::Anew) => return Ok(false),
             }
         }
+    }
+
+    /// Swaps the versions, and leads the stubs, unless the old version is another by now.
+    fn lead(&self, redirections: &[Redirection]) -> Result<Option<Again>, LinkError> {
+        let (session, dylib) = (&self.handle.session, self.handle.dylib);
+        let (mut again, mut swapped) = (None, None);
+        let swap = || {
+            let mut state = session.state.lock();
+            again = self.look(&state)?;
+            if again.is_some() {
+                return Err(LinkError::Internal("a replacement has to wait".to_owned()));
+            }
+            let done = state.swap_units(dylib, &self.out, &self.into);
+            done.map_err(|clash| clash_error(session, &state, &clash))?;
+            swapped = Some(state.forget_stubs(dylib, &self.out));
+            Ok(())
+        };
+        let outcome = session.lead_elsewhere(redirections, swap);
+        if again.is_some() {
+            return Ok(again);
+        }
+        if let (Err(_), Some(forgotten)) = (&outcome, swapped) {
+            let mut state = session.state.lock();
+            // They were there before.
+            let _ = state.swap_units(dylib, &self.into, &self.out);
+            state.remember_stubs(dylib, forgotten);
+        }
+        outcome.map(|()| None)
     }
 
     /// The stubs of the new functions, and where they are to lead.
@@ -407,6 +416,7 @@ impl<'a> Attempt<'a> {
             if let Some(tracker) = state.trackers.get_mut(&self.new) {
                 tracker.replacement.stubs = None;
             }
+            state.forget_stubs(self.handle.dylib, &self.into);
             state.remove_tracker(self.new, &mut deferred);
         }
         deferred.run(session);

@@ -242,6 +242,19 @@ impl SymbolTable {
         }
     }
 
+    /// Drops one name of a unit, which nobody else has defined. Returns what was known of it.
+    pub(in crate::session) fn forget_name(&mut self, unit: UnitId, name: NameId) -> Option<Entry> {
+        let entry = self.names.get(name).copied();
+        let entry = entry.filter(|entry| entry.unit() == Some(unit))?;
+        self.names.remove(name);
+        Some(entry)
+    }
+
+    /// Takes back what [`Self::forget_name`] has dropped.
+    pub(in crate::session) fn remember_name(&mut self, name: NameId, entry: Entry) {
+        *self.names.place(name) = Some(entry);
+    }
+
     /// Applies the linkage rules to all definitions and groups of `id`, and notes in the units which
     /// definitions lost. May be repeated for a unit: what is in force stays. If there is a clash,
     /// nothing is changed. `forming` is the batch that pulls the unit, if an archive member is
