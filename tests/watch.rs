@@ -308,6 +308,12 @@ fn what_cannot_be_watched_is_said() {
     assert!(refused(&["main.rs"]).contains("main.rs: only sources in C and C++ can be watched"));
     assert!(refused(&["a.o"]).contains("nothing to watch: name sources in C or C++"));
     assert!(refused(&[]).contains("no input files"));
+    folder.write("a.c", "int main(void) { return 0; }");
+    let once = refused(&["--no-exec", "a.c"]);
+    assert!(
+        once.contains("--no-exec is an option of `orc-jit run`"),
+        "{once}"
+    );
     let help = command(&folder, &["--help"]).output().unwrap();
     assert!(
         String::from_utf8(help.stdout)

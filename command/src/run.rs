@@ -138,11 +138,20 @@ pub(super) struct Request {
 }
 
 /// Why there is no program.
-enum Stopped {
+pub(super) enum Stopped {
     /// The command's part failed.
     Command(Failure),
     /// Linking failed, or the process is gone.
     Link(orc_jit::Error),
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Command(failure) => failure,
+            Stopped::Link(error) => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl From<orc_jit::Error> for Stopped {
@@ -261,7 +270,7 @@ fn run(
 }
 
 /// Links the inputs to a program, and enters it into its process.
-fn link(
+pub(super) fn link(
     jit: &Jit,
     line: &LinkLine,
     surroundings: &Arc<dyn Surroundings>,

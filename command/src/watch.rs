@@ -5,6 +5,7 @@
 //! after another: a file was written, a key was typed, the program ended.
 
 mod changes;
+mod end;
 mod terminal;
 
 use std::collections::BTreeSet;
@@ -17,22 +18,23 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use jit_core::executor::{Disconnect, signal_name};
 use jit_core::object::ObjectFile;
 use jit_core::remote::Place;
 use orc_inputs::input::printable_path;
 use orc_jit::{Executor, Jit, Program, ReplaceOptions};
 
 use self::changes::{Listener, Sources};
+use self::end::End;
 use self::terminal::{Keys, Screen, Tone};
 use super::link_line::{Input, InputName, LinkLine};
-use super::options::WatchOptions;
+use super::options::{RunOptions, WatchOptions};
 use super::run::{self, Moment, Request};
 use super::scratch::Scratch;
 use super::sources::{self, Language};
 use super::surroundings::{Here, Surroundings};
 use super::threads::{self, LinkThreads};
-use super::{Failure, identity, inputs, other_process};
+use super::timings::Timings;
+use super::{Failure, inputs, other_process, preload, restart};
 
 /// What makes each function and each variable something that can be replaced or kept by itself, and what
 /// tells which headers a source is compiled from.
@@ -49,6 +51,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         return Ok(0);
     };
     let watched = watched(&line).map_err(Failure::Usage)?;
+    refuse(&request.options).map_err(Failure::Usage)?;
     // What nothing refers to may be referred to by a new version.
     line.gc_sections = Some(false);
     line.compile_flags.extend(COMPILE_WITH.map(str::to_owned));
@@ -57,6 +60,20 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
     let keys = Keys::take().map_err(|error| format!("the terminal: {error}"))?;
     let watch = Watch::new(line, request, watched, keys)?;
     watch.until_the_end()
+}
+
+/// Refuses options that are about a single link.
+fn refuse(options: &RunOptions) -> Result<(), String> {
+    let given = [
+        ("--no-exec", options.no_exec),
+        ("--show-graph", options.show_graph),
+        ("--timings", options.timings),
+        ("--orc-runtime", options.orc_runtime.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(format!("{name} is an option of `orc-jit run`")),
+        None => Ok(()),
+    }
 }
 
 /// The inputs that are watched: those that are compiled here.
@@ -94,12 +111,6 @@ enum Event {
     Key(u8),
     /// The program of this number has ended, this way.
     Ended(u64, End),
-}
-
-/// How a program has ended.
-struct End {
-    status: Option<i32>,
-    text: String,
 }
 
 /// Why there is no program any more.
@@ -236,23 +247,17 @@ impl Watch {
             .collect();
         self.learn(&mut sources, objects.iter().enumerate());
 
-        let options = &self.request.options;
-        let executor = other_process::start(options, Vec::new())?;
+        let preloaded = preload::libraries(&line, &self.surroundings, &inputs);
+        let start_with = restart::variables(&preloaded);
+        let executor = other_process::start(&self.request.options, start_with)?;
         let executor =
             executor.ok_or("watched programs run in a process of their own".to_owned())?;
         let builder = run::jit(&line, &self.surroundings, None, Moment::Placed(false))?;
         let builder = builder.executor(executor.clone());
         let jit = builder.build().map_err(|error| error.to_string())?;
-        let identity = identity::in_executor(&self.request.identity, jit.executor());
-        let args = identity.args.clone();
-        let program = run::prepare(&jit, &line, &self.surroundings, inputs.opened, args, None)?;
-        run::use_default_libraries(&program, &line, inputs.search, &inputs.languages)?;
-        if options.lazy {
-            program.link_lazily();
-        }
-        jit.session().executor().set_program(&identity);
-        let missing = program.link().map_err(|error| error.to_string())?;
-        run::warn_of_missing(&line, missing.as_deref());
+        let mut timings = Timings::start();
+        let (around, request) = (&self.surroundings, &self.request);
+        let (program, threads) = run::link(&jit, &line, around, inputs, request, &mut timings)?;
         let running = Running {
             program: Arc::new(program),
             jit,
@@ -261,7 +266,7 @@ impl Watch {
             sources,
             objects,
             behind: BTreeSet::new(),
-            _threads: inputs.threads,
+            _threads: threads,
         };
         running.run(self.sender.clone())?;
         Ok(running)
@@ -383,7 +388,11 @@ impl Watch {
         let compile_time = Milliseconds(begun.elapsed());
         let begun = Instant::now();
         running.replace(&self.line, &self.watched, &compiled)?;
-        running.objects = compiled;
+        let old = std::mem::replace(&mut running.objects, compiled);
+        for gone in old.iter().filter(|it| !running.objects.contains(it)) {
+            // What cannot be removed goes with the folder it is in.
+            let _ = fs::remove_file(gone);
+        }
         let took = Milliseconds(begun.elapsed());
         let names = names.join(", ");
         Ok(format!(
@@ -451,30 +460,6 @@ impl Running {
         // What ran may still run, for as long as the program does.
         drop(replaced.map_err(|error| error.to_string())?);
         Ok(())
-    }
-}
-
-impl End {
-    fn of_status(status: i32) -> Self {
-        Self {
-            status: Some(status),
-            text: format!("has ended with status {status}"),
-        }
-    }
-
-    fn new(executor: &Executor, error: &orc_jit::Error) -> Self {
-        let text = match executor.lost() {
-            Some(Disconnect::Ended(status, _)) if !status.signaled => {
-                return Self::of_status(status.value);
-            }
-            Some(Disconnect::Ended(status, crash)) => {
-                let crash = crash.map(|crash| crash.to_string()).unwrap_or_default();
-                format!("was ended by {}{crash}", signal_name(status.value))
-            }
-            Some(lost) => format!("is gone: {lost}"),
-            None => format!("cannot run: {error}"),
-        };
-        Self { status: None, text }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use jit_core::error::LinkError;
+use jit_core::name::NameUses;
 use jit_core::session::{AbsoluteSymbol, Generator, LookupOptions, Symbol, Wanted};
 use jit_core::symbol::SymbolKind;
 use orc_shared::ExecutorAddr;
@@ -17,11 +18,9 @@ impl Dylib {
     /// # Errors
     /// With all that is missing. Nothing is linked then.
     pub fn symbols(&self, names: &[&str]) -> Result<Vec<Symbol>, Error> {
-        let table = self.jit.0.session.names();
-        let ids: Vec<_> = names
-            .iter()
-            .map(|name| table.intern(name.as_bytes()))
-            .collect();
+        let mut uses = NameUses::new(self.jit.0.session.names());
+        let ids = names.iter().map(|name| uses.intern(name.as_bytes()));
+        let ids: Vec<_> = ids.collect();
         let symbols = self.session_dylib().lookup(&ids)?;
         self.jit.0.runtime.initialize(self.session_dylib())?;
         Ok(symbols)

@@ -13,7 +13,7 @@ use super::context::LinkContext;
 use super::parallel;
 use super::state::{Link, Part};
 use crate::error::LinkError;
-use crate::graph::{BlockId, LinkGraph, SectionKind, SymbolId, Target};
+use crate::graph::{Block, BlockId, LinkGraph, SectionKind, SymbolId, Target};
 use crate::object::{Scope, SymbolKind};
 use crate::statics::{
     ChangedBlock, Known, KnownStatics, PlacedBlock, StaticBlock, Statics, StaticsChanged, Variable,
@@ -89,7 +89,7 @@ pub(super) fn keep_statics(
         }
     }
     let reached = take_initializers(graph, context);
-    let new = statics.own.iter().filter(|(id, _)| reached.contains(id));
+    let new = statics.own.iter().filter(|(id, _)| reached[id.0 as usize]);
     let new = new.flat_map(|(_, block)| block.variables.iter().map(|it| it.name.clone()));
     changed.initialized.extend(new);
     if !changed.blocks.is_empty() || !changed.initialized.is_empty() {
@@ -142,10 +142,10 @@ fn is_written(kind: SectionKind) -> bool {
     }
 }
 
-/// Takes the object's initializers and finalizers out. Returns the blocks that the initializers refer to,
-/// they themselves and local code that they call.
-fn take_initializers(graph: &mut LinkGraph, context: &LinkContext) -> Vec<BlockId> {
-    let is_initializers = |block: &crate::graph::Block| {
+/// Takes the object's initializers and finalizers out. Returns, per block, whether they refer to it: they
+/// themselves, or local code that they call.
+fn take_initializers(graph: &mut LinkGraph, context: &LinkContext) -> Vec<bool> {
+    let is_initializers = |block: &Block| {
         let output = graph.sections[block.section.0 as usize].output;
         let output = context.names.bytes(output);
         block.live && context.platform.is_initializer_section(&output)
@@ -154,11 +154,9 @@ fn take_initializers(graph: &mut LinkGraph, context: &LinkContext) -> Vec<BlockI
     let lists: Vec<BlockId> = lists
         .filter_map(|(id, block)| is_initializers(block).then_some(BlockId(id)))
         .collect();
-    let mut seen = vec![false; graph.blocks.len()];
-    let mut reached = Vec::new();
-    let mut next = lists.clone();
-    while let Some(id) = next.pop() {
-        let of_list = lists.contains(&id);
+    let mut reached = vec![false; graph.blocks.len()];
+    let mut next: Vec<(BlockId, bool)> = lists.iter().map(|id| (*id, true)).collect();
+    while let Some((id, of_list)) = next.pop() {
         for edge in graph.edges_of(id) {
             let symbol = graph.symbols[edge.target.0 as usize];
             let Target::Defined { block, .. } = symbol.target else {
@@ -166,18 +164,15 @@ fn take_initializers(graph: &mut LinkGraph, context: &LinkContext) -> Vec<BlockI
             };
             let section = graph.blocks[block.0 as usize].section;
             let is_code = graph.sections[section.0 as usize].kind == SectionKind::Text;
-            if std::mem::replace(&mut seen[block.0 as usize], true) {
+            if std::mem::replace(&mut reached[block.0 as usize], true) {
                 continue;
             }
-            reached.push(block);
             if is_code && (of_list || symbol.scope == Scope::Local) {
-                next.push(block);
+                next.push((block, false));
             }
         }
     }
-    for id in &lists {
-        drop_block(graph, *id);
-    }
+    drop_blocks(graph, lists.into_iter());
     reached
 }
 
@@ -211,17 +206,18 @@ fn lead_elsewhere(
             addr: *addr + offset,
         });
     }
-    for id in elsewhere.keys() {
-        drop_block(graph, *id);
-    }
+    drop_blocks(graph, elsewhere.keys().copied());
     kept
 }
 
-fn drop_block(graph: &mut LinkGraph, id: BlockId) {
-    let block = &mut graph.blocks[id.0 as usize];
-    block.live = false;
-    block.edges.end = block.edges.start;
-    graph.retained.retain(|retained| *retained != id);
+fn drop_blocks(graph: &mut LinkGraph, dropped: impl Iterator<Item = BlockId>) {
+    let blocks = &mut graph.blocks;
+    for id in dropped {
+        let block = &mut blocks[id.0 as usize];
+        block.live = false;
+        block.edges.end = block.edges.start;
+    }
+    graph.retained.retain(|id| blocks[id.0 as usize].live);
 }
 
 /// Where the variables of every unit are that can be replaced. Needs addresses.

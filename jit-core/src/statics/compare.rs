@@ -3,14 +3,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::ids::TrackerId;
+
 use super::{PlacedBlock, StaticBlock, Statics, Variable};
 
-/// The variables of the version that runs, as an object of the new one sees them.
-#[derive(Debug)]
-pub(crate) struct KnownStatics {
+/// The variables of a version that runs: a set of objects.
+#[derive(Debug, Default)]
+pub(crate) struct RunningStatics {
     blocks: Vec<PlacedBlock>,
-    /// Per name that the object would mean: its block.
-    by_name: HashMap<String, usize>,
+    /// Per object, by its name: the blocks of its variables, by theirs.
+    own: HashMap<Arc<str>, HashMap<String, usize>>,
+    /// The blocks of variables that all objects see.
+    global: HashMap<String, usize>,
+}
+
+/// The same, as an object of the new version sees them.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownStatics {
+    running: Arc<RunningStatics>,
+    /// The object that it stands for.
+    object: Option<Arc<str>>,
 }
 
 /// What is there of a block of a new version.
@@ -24,60 +36,60 @@ pub(crate) enum Known<'a> {
     Changed(&'a PlacedBlock),
 }
 
-/// Names that compilers number: `counter.0` is the first `counter` of some function.
-fn is_numbered(name: &str) -> bool {
-    let number = name.rsplit_once('.').map(|(_, number)| number);
-    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
+impl RunningStatics {
+    /// Those of these objects.
+    pub(crate) fn new(objects: &[Arc<Statics>]) -> Self {
+        let mut all = Self::default();
+        for statics in objects {
+            let own = all.own.entry(statics.object.clone()).or_default();
+            for block in &statics.blocks {
+                let at = all.blocks.len();
+                all.blocks.push(block.clone());
+                for variable in &block.block.variables {
+                    own.insert(variable.name.clone(), at);
+                    if variable.is_global {
+                        all.global.entry(variable.name.clone()).or_insert(at);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// What memory the variables are in belongs to, repeatedly perhaps.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = TrackerId> {
+        self.blocks.iter().map(|block| block.owner)
+    }
 }
 
 impl KnownStatics {
     /// What an object of that name sees: its own variables, and those of others that are visible. An object
     /// that is alone stands for the one that was alone, whatever its name.
-    pub(crate) fn new(object: &str, is_alone: bool, running: &[Arc<Statics>]) -> Self {
-        let mut known = Self {
-            blocks: Vec::new(),
-            by_name: HashMap::new(),
-        };
-        let is_own =
-            |statics: &Statics| &*statics.object == object || (is_alone && running.len() == 1);
-        for statics in running {
-            for block in &statics.blocks {
-                known.add(block, is_own(statics));
-            }
-        }
-        known
-    }
-
-    fn add(&mut self, block: &PlacedBlock, is_own: bool) {
-        let at = self.blocks.len();
-        let seen = |variable: &&Variable| is_own || variable.is_global;
-        let mut any = false;
-        for variable in block.block.variables.iter().filter(seen) {
-            any = true;
-            match is_own {
-                // Its own come before others', whatever the order.
-                true => _ = self.by_name.insert(variable.name.clone(), at),
-                false => _ = self.by_name.entry(variable.name.clone()).or_insert(at),
-            }
-        }
-        if any {
-            self.blocks.push(block.clone());
+    pub(crate) fn new(running: &Arc<RunningStatics>, object: &str, is_alone: bool) -> Self {
+        let objects = &running.own;
+        let named = objects.get_key_value(object).map(|(name, _)| name);
+        let only = objects.keys().next();
+        let only = only.filter(|_| is_alone && objects.len() == 1);
+        Self {
+            object: named.or(only).cloned(),
+            running: running.clone(),
         }
     }
 
     /// The block that `new` stands for.
     pub(crate) fn find(&self, new: &StaticBlock) -> Known<'_> {
-        let known = |variable: &Variable| self.by_name.get(&variable.name);
+        let running = &*self.running;
+        let own = self.object.as_ref().and_then(|it| running.own.get(it));
+        let known = |variable: &Variable| {
+            let own = own.and_then(|own| own.get(&variable.name));
+            own.or_else(|| running.global.get(&variable.name))
+        };
         let Some(at) = new.variables.iter().find_map(known) else {
             return Known::New;
         };
-        let placed = &self.blocks[*at];
-        if placed.block.has_layout_of(new) {
-            return Known::Same(placed);
-        }
-        match new.variables.iter().all(|it| is_numbered(&it.name)) {
-            // Another one of that name, perhaps in another function.
-            true => Known::New,
+        let placed = &running.blocks[*at];
+        match placed.block.has_layout_of(new) {
+            true => Known::Same(placed),
             false => Known::Changed(placed),
         }
     }
@@ -85,14 +97,13 @@ impl KnownStatics {
 
 impl StaticBlock {
     fn has_layout_of(&self, other: &Self) -> bool {
-        let place = |it: &Variable| (it.offset, it.size, it.name.clone());
+        fn place(it: &Variable) -> (u64, u64, &str) {
+            (it.offset, it.size, &it.name)
+        }
+        let (mine, others) = (self.variables.iter(), other.variables.iter());
         self.size == other.size
             && self.is_thread_local == other.is_thread_local
-            && self
-                .variables
-                .iter()
-                .map(place)
-                .eq(other.variables.iter().map(place))
+            && mine.map(place).eq(others.map(place))
     }
 }
 
@@ -101,7 +112,6 @@ mod tests {
     use orc_shared::ExecutorAddr;
 
     use super::*;
-    use crate::ids::TrackerId;
     use crate::statics::{ChangedBlock, StaticsChanged};
 
     fn block(section: &str, size: u64, variables: &[(&str, u64, u64)]) -> StaticBlock {
@@ -117,6 +127,11 @@ mod tests {
             is_thread_local: false,
             variables: variables.iter().map(variable).collect(),
         }
+    }
+
+    /// What an object sees of others.
+    fn seen_by(object: &str, is_alone: bool, running: &[Arc<Statics>]) -> KnownStatics {
+        KnownStatics::new(&Arc::new(RunningStatics::new(running)), object, is_alone)
     }
 
     fn statics(object: &str, blocks: Vec<StaticBlock>) -> Arc<Statics> {
@@ -141,7 +156,7 @@ mod tests {
             ],
         );
         let b = statics("b.o", vec![block(".bss", 4, &[("n", 0, 4)])]);
-        let known = KnownStatics::new("b.o", false, &[a, b]);
+        let known = seen_by("b.o", false, &[a, b]);
         let addr = |block: &StaticBlock| match known.find(block) {
             Known::Same(placed) => Some(placed.addr.value()),
             Known::New | Known::Changed(_) => None,
@@ -152,7 +167,7 @@ mod tests {
             known.find(&block(".bss", 4, &[("m", 0, 4)])),
             Known::New
         ));
-        let other = KnownStatics::new(
+        let other = seen_by(
             "c.o",
             false,
             &[statics("a.o", vec![block(".bss", 4, &[("n", 0, 4)])])],
@@ -166,7 +181,7 @@ mod tests {
     #[test]
     fn an_object_that_is_alone_stands_for_the_one_that_was_alone() {
         let running = [statics("v1.o", vec![block(".bss", 4, &[("n", 0, 4)])])];
-        let known = KnownStatics::new("v2.o", true, &running);
+        let known = seen_by("v2.o", true, &running);
         assert!(matches!(
             known.find(&block(".bss", 4, &[("n", 0, 4)])),
             Known::Same(_)
@@ -176,7 +191,7 @@ mod tests {
     #[test]
     fn a_changed_layout_is_told_with_both() {
         let old = block(".bss", 8, &[("a", 0, 4), ("b", 4, 4)]);
-        let known = KnownStatics::new("x.o", true, &[statics("x.o", vec![old])]);
+        let known = seen_by("x.o", true, &[statics("x.o", vec![old])]);
         let after = block(".bss", 16, &[("a", 0, 8), ("c", 8, 8)]);
         let Known::Changed(placed) = known.find(&after) else {
             panic!("its layout has changed");
@@ -197,22 +212,5 @@ mod tests {
              no more\n  c: is new, 8 bytes at .bss+0x8\n  .bss: was 8 bytes, is 16 bytes\n  compile with \
              -fdata-sections, so that each variable stands for itself\n  or start the program anew"
         );
-    }
-
-    #[test]
-    fn variables_that_compilers_number_may_be_others() {
-        let known = KnownStatics::new(
-            "x.o",
-            true,
-            &[statics("x.o", vec![block(".bss.n.0", 4, &[("n.0", 0, 4)])])],
-        );
-        assert!(matches!(
-            known.find(&block(".bss.n.0", 4, &[("n.0", 0, 4)])),
-            Known::Same(_)
-        ));
-        assert!(matches!(
-            known.find(&block(".bss.n.0", 8, &[("n.0", 0, 8)])),
-            Known::New
-        ));
     }
 }

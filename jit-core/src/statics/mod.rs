@@ -6,6 +6,9 @@
 //! layout: the same variables at the same offsets with the same sizes. Compilers that give each variable
 //! a section of its own (`-fdata-sections`) make every variable a block.
 //!
+//! Names that compilers number, as gcc does with C's function-local variables (`n.0`, `n.1`, in the order of the
+//! source), are taken as they are: a new `n` in front of another takes over its value.
+//!
 //! A block whose layout has changed cannot be kept: whoever has a pointer into it would see something
 //! else. That is refused, with both layouts ([`StaticsChanged`]). What is read-only is no variable: each version
 //! has its own.
@@ -14,7 +17,7 @@ mod changed;
 mod compare;
 
 pub use changed::{ChangedBlock, StaticsChanged};
-pub(crate) use compare::{Known, KnownStatics};
+pub(crate) use compare::{Known, KnownStatics, RunningStatics};
 
 use std::sync::Arc;
 

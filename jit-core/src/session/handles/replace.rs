@@ -19,7 +19,7 @@ use crate::session::tables::ids::{BatchKey, IdMap, IdSet};
 use crate::session::tables::state::State;
 use crate::session::tables::symbol_table::Clash;
 use crate::session::tables::unit::{LinkRank, Source, Unit, UnitState};
-use crate::statics::{KnownStatics, Statics};
+use crate::statics::{KnownStatics, RunningStatics, Statics};
 use crate::stubs::{Behind, Bound, Redirection};
 
 /// How objects are replaced.
@@ -190,6 +190,7 @@ impl<'a> Attempt<'a> {
             .filter(|unit| self.linked.contains(*unit))
             .filter_map(|unit| state.units[*unit].statics.clone())
             .collect();
+        let statics = Arc::new(RunningStatics::new(&statics));
         let dylib = self.handle.dylib;
         let mut running = IdMap::default();
         for object in objects {
@@ -199,14 +200,13 @@ impl<'a> Attempt<'a> {
             let id = state.units.add(unit);
             self.into.push(id);
             if !options.fresh_statics {
-                let known = KnownStatics::new(object.name(), objects.len() == 1, &statics);
+                let known = KnownStatics::new(&statics, object.name(), objects.len() == 1);
                 running.insert(id, Arc::new(known));
             }
         }
         // The memory of variables stays as long as the new version.
-        let owners = statics.iter().flat_map(|statics| &statics.blocks);
         if let Some(first) = self.into.first().filter(|_| !options.fresh_statics) {
-            for owner in owners.map(|block| block.owner) {
+            for owner in statics.owners() {
                 state.add_tracker_dependency(self.new, owner, *first);
             }
         }
