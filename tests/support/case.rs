@@ -377,7 +377,7 @@ pub const EXECUTORS: &[Executor] = &[
     },
     // Functions are linked when they are first called.
     Executor {
-        name: "lazy",
+        name: "lazy-in-process",
         flags: &["--lazy"],
     },
     Executor {
