@@ -1,7 +1,8 @@
-//! A command that starts itself again does no work twice, and leaves nothing behind.
+//! A command that starts itself again does no work twice, and leaves nothing behind; one that cannot says why.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use tests::command::{Ending, Invocation};
 use tests::compare::orc_jit;
@@ -21,8 +22,7 @@ fn counting_compiler(scratch: &Scratch) -> String {
         "#!/bin/sh\ncase \" $* \" in *' -c '*) echo \"$*\" >> {};; esac\nexec {compiler} \"$@\"\n",
         log.display()
     );
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&path, &text);
     path.display().to_string()
 }
 
@@ -64,4 +64,67 @@ fn so_they_are_for_another_process() {
 #[test]
 fn a_sanitizers_program_is_compiled_once() {
     assert_compiled_once(&["-fsanitize=address"]);
+}
+
+/// The command under a name of its own, whose file is taken away while it compiles. What lies where the system
+/// says that it was is `left`.
+fn run_without_a_file(flags: &[&str], left: Option<&str>) -> Option<String> {
+    let command = orc_jit()?;
+    let scratch = Scratch::new();
+    fs::write(scratch.file("a.c"), SOURCE).unwrap();
+    let own = scratch.file("own-orc-jit");
+    fs::copy(command, &own).unwrap();
+    if let Some(text) = left {
+        executable(&scratch.file("own-orc-jit (deleted)"), text);
+    }
+    let compiler = scratch.file("removing-cc");
+    let text = format!(
+        "#!/bin/sh\nrm -f {}\nexec {} \"$@\"\n",
+        own.display(),
+        compilers()[0].cc.display()
+    );
+    executable(&compiler, &text);
+    let words = [own.as_os_str().to_owned(), "run".into()];
+    let words = words.into_iter().chain(flags.iter().map(Into::into));
+    let mut invocation = Invocation::new(words.chain(["a.c".into()]));
+    invocation.env = vec![("CC".into(), compiler.display().to_string())];
+    let ran = invocation.run_in(scratch.path()).expect("can be started");
+    let message = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.ending, Ending::Exit(1), "{message}");
+    assert!(ran.stdout.is_empty(), "{message}");
+    Some(message)
+}
+
+fn executable(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_cannot_be_started_again_is_named_with_the_cause() {
+    for (flags, variable) in [
+        (&[][..], "GLIBC_TUNABLES=glibc.rtld.optional_static_tls="),
+        (&["-fsanitize=address"], "LD_PRELOAD="),
+    ] {
+        // As a script it would print this, and succeed.
+        let left = Some("echo a shell got this\n");
+        let Some(message) = run_without_a_file(flags, left) else {
+            return;
+        };
+        let expected = format!("own-orc-jit (deleted) again, with {variable}");
+        assert!(message.contains(&expected), "{message}");
+        assert!(message.contains("Exec format error"), "{message}");
+    }
+}
+
+#[test]
+fn a_command_whose_file_has_gone_says_that_it_has_to_stay() {
+    let Some(message) = run_without_a_file(&[], None) else {
+        return;
+    };
+    assert!(message.contains("orc-jit has to stay where"), "{message}");
+    assert!(
+        message.contains("orc-jit: error: "),
+        "the link's: {message}"
+    );
 }

@@ -11,14 +11,17 @@
 //! variables of our own, and put back first of all.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
+use orc_inputs::input::printable_path;
+use orc_shared::printable;
 use orc_shared::remote::token::VARIABLE;
+use orc_system::succession::become_program;
 use orc_target_process::host::thread_locals::SETTING;
+use rustix::io::Errno;
 
 use super::kept_objects;
 
@@ -105,12 +108,12 @@ pub(super) fn next_surplus(wanted: Option<u64>) -> Option<u64> {
     (more <= LIBRARIES_MAX).then_some(more)
 }
 
-/// Starts the command again with that much surplus. Returns if that fails. No destructor is run.
-pub(super) fn with_surplus(surplus: u64) {
+/// Starts the command again with that much surplus. Returns what is in the way. No destructor is run.
+pub(super) fn with_surplus(surplus: u64) -> String {
     again(&Start {
         surplus,
         ..started_with()
-    });
+    })
 }
 
 /// Whether the command was started again with libraries that take part from the start.
@@ -118,12 +121,13 @@ pub(super) fn is_preloaded() -> bool {
     started_with().preload.is_some()
 }
 
-/// Starts the command again with these libraries taking part from the start. No destructor is run.
-pub(super) fn preloading(libraries: &[PathBuf]) {
+/// Starts the command again with these libraries taking part from the start. Returns what is in the way. No
+/// destructor is run.
+pub(super) fn preloading(libraries: &[PathBuf]) -> String {
     again(&Start {
         preload: preload(libraries),
         ..started_with()
-    });
+    })
 }
 
 /// Libraries as the loader reads them: separated by spaces, so that what is ours ends before the first `:`.
@@ -140,51 +144,75 @@ pub(super) fn refused_library(message: &str) -> Option<&str> {
 }
 
 /// Starts the command again so that `library` is there when the program's process starts: this one, or
-/// an executor that it starts. Returns if that was so already.
-pub(super) fn preloading_too(library: &Path, in_this_process: bool) {
+/// an executor that it starts. Returns if that was so already, or with what is in the way.
+pub(super) fn preloading_too(library: &Path, in_this_process: bool) -> Option<String> {
     let mut start = started_with();
     let list = start.preload.unwrap_or_default();
     let mut known = list.as_bytes().split(|&byte| byte == LIST_SEPARATOR);
     if known.any(|name| name == library.as_os_str().as_bytes()) {
-        return;
+        return None;
     }
     start.preload = Some(joined(Some(&list), library.as_os_str(), " "));
-    if in_this_process {
-        again(&start);
-    } else {
-        again_with(&start, |variable| variable != PRELOAD);
-    }
+    Some(match in_this_process {
+        true => again(&start),
+        false => again_with(&start, |variable| variable != PRELOAD),
+    })
 }
 
-fn again(start: &Start) {
-    again_with(start, |_| true);
+fn again(start: &Start) -> String {
+    again_with(start, |_| true)
 }
 
-/// Starts the command again with those of the loader's variables changed that are meant.
-fn again_with(start: &Start, is_meant: impl Fn(&str) -> bool) {
-    let Ok(command) = std::env::current_exe() else {
-        return;
+/// Starts the command again with those of the loader's variables changed that are meant. Returns what is in
+/// the way.
+fn again_with(start: &Start, is_meant: impl Fn(&str) -> bool) -> String {
+    let command = match std::env::current_exe() {
+        Ok(command) => command,
+        Err(error) => {
+            return format!("cannot start orc-jit again, because its file is unknown: {error}");
+        }
     };
-    let mut args = std::env::args_os();
-    let name = args.next().unwrap_or_default();
-    let mut command = Command::new(command);
-    command.arg0(name).args(args);
+    let mut environment = std::env::vars_os().collect();
+    let mut wanted = Vec::new();
     for (place, ours, value) in changes(start) {
         let (saved, variable) = SAVED[place];
         let before = std::env::var_os(variable);
-        command.env(saved, format(&ours, before.as_deref()));
+        set(&mut environment, saved, format(&ours, before.as_deref()));
+        wanted.push(format!("{variable}={}", printable(value.as_bytes())));
         if is_meant(variable) {
-            command.env(variable, value);
+            set(&mut environment, variable, value);
         }
     }
     if let Some(list) = kept_objects::hand_over() {
-        command.env(OBJECTS, list);
+        set(&mut environment, OBJECTS, list);
     }
     if let Some(token) = super::other_process::token() {
-        command.env(VARIABLE, token);
+        set(&mut environment, VARIABLE, token);
     }
-    // Where it fails, the error of the link is what the user should see.
-    let _ = command.exec();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let error = become_program(&command, &arguments, &environment);
+    let (file, wanted) = (printable_path(&command), wanted.join(" "));
+    let advice = advice(&error);
+    format!("cannot start {file} again, with {wanted}, which this program needs: {error}{advice}")
+}
+
+/// What can be done when the command's file cannot be started.
+fn advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOENT) => "; orc-jit has to stay where it was when it was started",
+        Some(Errno::NOEXEC) => {
+            "; where an emulator runs orc-jit, the system has to know it for such files (binfmt_misc)"
+        }
+        _ => "",
+    }
+}
+
+/// Sets a variable where it is, or at the end: a program sees the order.
+fn set(environment: &mut Vec<(OsString, OsString)>, name: &str, value: OsString) {
+    match environment.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => *old = value,
+        None => environment.push((name.into(), value)),
+    }
 }
 
 /// What a process is to find in its environment to be started so: places in [`SAVED`], what is ours
@@ -260,6 +288,21 @@ mod tests {
             let saved = format(OsStr::new("1234"), before.as_deref());
             assert_eq!(parse(&saved), (OsString::from("1234"), before));
         }
+    }
+
+    #[test]
+    fn variables_stay_in_their_order() {
+        let variables = |list: &[(&str, &str)]| -> Vec<(OsString, OsString)> {
+            let pair = |&(name, value): &(&str, &str)| (name.into(), value.into());
+            list.iter().map(pair).collect()
+        };
+        let mut environment = variables(&[("b", "1"), ("a", "2")]);
+        set(&mut environment, "b", "3".into());
+        set(&mut environment, "c", "4".into());
+        assert_eq!(
+            environment,
+            variables(&[("b", "3"), ("a", "2"), ("c", "4")])
+        );
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn run(
     if options.executor.is_some() || !restart::is_preloaded() {
         let preloaded = preload::libraries(&line, surroundings, &inputs);
         if options.executor.is_none() && !preloaded.is_empty() {
-            restart::preloading(&preloaded);
+            return Err(restart::preloading(&preloaded).into());
         }
         start_with = restart::variables(&preloaded);
     }
@@ -234,8 +234,10 @@ fn run(
                 Stopped::Command(failure) => return Err(failure),
                 Stopped::Link(error) => error,
             };
-            restart_if_it_helps(&jit);
-            restart_with_refused_library(options, &line, executor.as_ref(), &error);
+            let in_the_way = restart_if_it_helps(&jit).or_else(|| {
+                restart_with_refused_library(options, &line, executor.as_ref(), &error)
+            });
+            in_the_way.iter().for_each(say::warning);
             return other_process::status(executor.as_ref(), &error);
         }
     };
@@ -344,32 +346,31 @@ pub(super) fn needed_libraries(
     Ok(program.needed_libraries())
 }
 
-/// Starts the command again if it was the process's room for thread-locals that was in the way.
-fn restart_if_it_helps(jit: &Jit) {
+/// Starts the command again if it was the process's room for thread-locals that was in the way. Returns if it
+/// was not, or with what is in the way of another start.
+fn restart_if_it_helps(jit: &Jit) -> Option<String> {
     let executor = jit.executor();
     let wanted = executor.control().wanted_surplus();
-    if let Some(surplus) = restart::next_surplus(wanted) {
-        executor.end();
-        restart::with_surplus(surplus);
-    }
+    let surplus = restart::next_surplus(wanted)?;
+    executor.end();
+    Some(restart::with_surplus(surplus))
 }
 
 /// Starts the command again if the program has a library that may only be loaded when a process starts.
+/// Returns as [`restart_if_it_helps`].
 fn restart_with_refused_library(
     options: &RunOptions,
     line: &LinkLine,
     executor: Option<&Executor>,
     error: &orc_jit::Error,
-) {
+) -> Option<String> {
     let message = error.to_string();
-    let Some(name) = restart::refused_library(&message) else {
-        return;
-    };
+    let name = restart::refused_library(&message)?;
     if let Some(executor) = executor {
         executor.end();
     }
     let library = run_path::find(line, name);
-    restart::preloading_too(&library, options.executor.is_none());
+    restart::preloading_too(&library, options.executor.is_none())
 }
 
 /// When a link's graphs are looked at.

@@ -1,5 +1,5 @@
 //! What both halves of a JIT ask of the system about their own process, and the command does: closed
-//! standard streams, signals that would end it, memory to share, limits, and waiting.
+//! standard streams, signals that would end it, memory to share, limits, waiting, and becoming another program.
 //!
 //! It runs no linked code: a controller that only speaks to other processes needs this, and no
 //! executor.
@@ -9,4 +9,5 @@ pub mod interruption;
 pub mod limits;
 pub mod shared_memory;
 pub mod standard_streams;
+pub mod succession;
 pub mod waiting;
