@@ -1,6 +1,10 @@
 //! What an object format's platform adds to links and to the life of a dylib.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
+use parking_lot::RwLock;
 
 use crate::error::LinkError;
 use crate::executor::{AllocActionPair, ExecutorControl, ExecutorResult};
@@ -166,5 +170,47 @@ pub trait Platform: Send + Sync {
     /// A dylib was closed, and its memory is given back.
     fn forget_dylib(&self, dylib: DylibId) {
         let _ = dylib;
+    }
+}
+
+/// The platforms of a session: each dylib has one, for objects of one format. What concerns the executor's
+/// loader, such as versions in names of libraries' symbols, is the usual one's.
+pub struct Platforms {
+    usual: Arc<dyn Platform>,
+    /// Those of dylibs that have another one.
+    others: RwLock<HashMap<DylibId, Arc<dyn Platform>>>,
+}
+
+impl Platforms {
+    /// All dylibs have this platform, until another is chosen.
+    #[must_use]
+    pub fn new(usual: Arc<dyn Platform>) -> Arc<Self> {
+        Arc::new(Self {
+            usual,
+            others: RwLock::default(),
+        })
+    }
+
+    /// The platform of dylibs for which none was chosen.
+    #[must_use]
+    pub fn usual(&self) -> &dyn Platform {
+        &*self.usual
+    }
+
+    /// The platform of a dylib.
+    #[must_use]
+    pub fn of(&self, dylib: DylibId) -> Arc<dyn Platform> {
+        let others = self.others.read();
+        others.get(&dylib).unwrap_or(&self.usual).clone()
+    }
+
+    /// Gives a dylib another platform. Call it before anything is linked into the dylib.
+    pub fn choose(&self, dylib: DylibId, platform: Arc<dyn Platform>) {
+        self.others.write().insert(dylib, platform);
+    }
+
+    /// A dylib is gone.
+    pub(crate) fn forget(&self, dylib: DylibId) {
+        self.others.write().remove(&dylib);
     }
 }

@@ -148,17 +148,15 @@ impl Builder {
             platform.add_passes(add);
         }
         let platform = Arc::new(platform);
-        let context = Arc::new(LinkContext::new(
-            executor.clone(),
-            platform.clone(),
-            names.clone(),
-        ));
+        let mut config = SessionConfig::new(executor.clone(), platform.clone(), names.clone());
+        let platforms = config.platforms.clone();
+        let context = LinkContext::new(executor.clone(), platforms, names.clone());
+        let context = Arc::new(context);
         let needed = Arc::new(NeededLibraries::default());
         let times = context.times.clone();
         if self.time_phases {
             times.measure();
         }
-        let mut config = SessionConfig::new(executor.clone(), platform.clone(), names.clone());
         config.linker = Arc::new(ProgramLinker::new(
             JitLinker(context),
             needed.clone(),

@@ -49,7 +49,7 @@ pub(super) fn imports(link: &Link) -> Imports {
 }
 
 fn import(link: &Link, native: &NativeSymbol, kind: ImportKind) -> Import {
-    let (name, spelled) = link.context.platform.split_version(&native.name);
+    let (name, spelled) = link.context.platforms.usual().split_version(&native.name);
     let version = native.library.as_ref().and_then(|library| {
         let version = library.version(&native.name);
         let version = version.or_else(|| spelled.map(<[u8]>::to_vec))?;
@@ -167,7 +167,8 @@ fn preinit_arrays(link: &Link) -> Vec<ExecutorAddrRange> {
     let of_group = |group| {
         let sections = layout::sections_in_order(group);
         let group = finalize::laid_out(link, group, &sections);
-        context.platform.preinit_arrays(&group, &context.names)
+        let platform = context.platforms.of(group.dylib);
+        platform.preinit_arrays(&group, &context.names)
     };
     link.groups.iter().flat_map(of_group).collect()
 }

@@ -236,7 +236,8 @@ fn make_copies(link: &mut Link, copies: Vec<(Variable, u32, u32)>) -> Result<(),
             ),
             false => (LinkerSection::Copies, SectionKind::ReadWrite),
         };
-        let name = link.context.section(name);
+        let dylib = link.groups[group as usize].dylib;
+        let name = link.context.section(dylib, name);
         let section = linker_part::section(link, group, name, kind);
         let block = NewBlock::zeros(section, native.symbol.size, native.symbol.align);
         let (part, symbol) = linker_part::define(link, group, block, SymbolKind::Data);
@@ -312,7 +313,8 @@ fn needs_canonical_stub(link: &Link, external: &External, extent: ExecutorAddrRa
 /// libraries see the same address.
 fn make_canonical_stub<C: Cpu>(link: &mut Link, group: u32, external: usize) {
     let real = linker_part::add_external(link, group, external as u32);
-    let name = link.context.section(LinkerSection::Stubs);
+    let dylib = link.groups[group as usize].dylib;
+    let name = link.context.section(dylib, LinkerSection::Stubs);
     let section = linker_part::section(link, group, name, SectionKind::Text);
     let block =
         NewBlock::bytes(section, C::STUB.code, C::STUB.align).with_edges(C::STUB.requests, real);

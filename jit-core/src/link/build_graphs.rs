@@ -45,7 +45,9 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
             None => None,
             Some(it) => {
                 let running = it.running.as_deref();
-                Some(Box::new(keep_statics(&mut graph, context, running)?))
+                Some(Box::new(keep_statics(
+                    &mut graph, context, unit.dylib, running,
+                )?))
             }
         };
         let mut part = Part::new(graph, *group);
@@ -85,9 +87,8 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
         of_units.push(group);
         link.passes.entry(unit.dylib).or_insert_with(|| {
             let mut passes = Passes::default();
-            link.context
-                .platform
-                .configure_passes(unit.dylib, &mut passes);
+            let platform = link.context.platforms.of(unit.dylib);
+            platform.configure_passes(unit.dylib, &mut passes);
             passes
         });
     }

@@ -9,7 +9,7 @@ use crate::executor::ExecutorControl;
 use crate::executor::api::TlsAccess;
 use crate::ids::DylibId;
 use crate::name::{NameId, NameTable};
-use crate::platform::{LinkerSection, Platform};
+use crate::platform::{LinkerSection, Platforms};
 use crate::symbolize::PlacedCode;
 
 /// What every link of a session shares. Make it with [`LinkContext::new`].
@@ -18,8 +18,8 @@ pub struct LinkContext {
     pub executor: Arc<dyn ExecutorControl>,
     /// The executor's CPU.
     pub architecture: Architecture,
-    /// The object format's part of every link.
-    pub platform: Arc<dyn Platform>,
+    /// The object formats' part of every link.
+    pub platforms: Arc<Platforms>,
     /// The session's names.
     pub names: Arc<NameTable>,
     /// How long the phases of the session's links took.
@@ -36,13 +36,13 @@ impl LinkContext {
     #[must_use]
     pub fn new(
         executor: Arc<dyn ExecutorControl>,
-        platform: Arc<dyn Platform>,
+        platforms: Arc<Platforms>,
         names: Arc<NameTable>,
     ) -> Self {
         Self {
             architecture: executor.architecture(),
             executor,
-            platform,
+            platforms,
             names,
             times: Arc::default(),
             placed: Arc::default(),
@@ -51,15 +51,15 @@ impl LinkContext {
         }
     }
 
-    /// The name of an output section that the linker makes.
-    pub(super) fn section(&self, section: LinkerSection) -> NameId {
-        self.names
-            .intern(self.platform.section_name(section).as_bytes())
+    /// The name of an output section that the linker makes in a dylib.
+    pub(super) fn section(&self, dylib: DylibId, section: LinkerSection) -> NameId {
+        let name = self.platforms.of(dylib).section_name(section);
+        self.names.intern(name.as_bytes())
     }
 
     /// A name without its version.
     pub(super) fn plain_name<'a>(&self, name: &'a [u8]) -> &'a [u8] {
-        self.platform.split_version(name).0
+        self.platforms.usual().split_version(name).0
     }
 
     /// Forgets what is known of a dylib that was removed.

@@ -83,11 +83,8 @@ fn request<C: Cpu>(
     let laid_out = laid_out(link, group, &sections);
     let mut actions: Vec<AllocActionPair> = run_resolvers::<C>(link, group).into_iter().collect();
     let context = &link.context;
-    actions.extend(
-        context
-            .platform
-            .finalize_actions(&laid_out, &context.names)?,
-    );
+    let platform = context.platforms.of(group.dylib);
+    actions.extend(platform.finalize_actions(&laid_out, &context.names)?);
     Ok(FinalizeRequest {
         frames,
         eh_frame: eh_frame(group),

@@ -14,6 +14,7 @@ use super::parallel;
 use super::state::{Link, Part};
 use crate::error::LinkError;
 use crate::graph::{Block, BlockId, LinkGraph, SectionKind, SymbolId, Target};
+use crate::ids::DylibId;
 use crate::object::{Scope, SymbolKind};
 use crate::statics::{
     ChangedBlock, Known, KnownStatics, PlacedBlock, StaticBlock, Statics, StaticsChanged, Variable,
@@ -51,13 +52,14 @@ impl PartStatics {
     }
 }
 
-/// Looks at a graph's variables, and leads those to `running` that are there already.
+/// Looks at the variables of a graph for `dylib`, and leads those to `running` that are there already.
 ///
 /// # Errors
 /// [`LinkError::StaticsChanged`].
 pub(super) fn keep_statics(
     graph: &mut LinkGraph,
     context: &LinkContext,
+    dylib: DylibId,
     running: Option<&KnownStatics>,
 ) -> Result<PartStatics, LinkError> {
     let blocks = blocks_of_variables(graph);
@@ -88,7 +90,7 @@ pub(super) fn keep_statics(
             }),
         }
     }
-    let reached = take_initializers(graph, context);
+    let reached = take_initializers(graph, context, dylib);
     let new = statics.own.iter().filter(|(id, _)| reached[id.0 as usize]);
     let new = new.flat_map(|(_, block)| block.variables.iter().map(|it| it.name.clone()));
     changed.initialized.extend(new);
@@ -144,11 +146,12 @@ fn is_written(kind: SectionKind) -> bool {
 
 /// Takes the object's initializers and finalizers out. Returns, per block, whether they refer to it: they
 /// themselves, or local code that they call.
-fn take_initializers(graph: &mut LinkGraph, context: &LinkContext) -> Vec<bool> {
+fn take_initializers(graph: &mut LinkGraph, context: &LinkContext, dylib: DylibId) -> Vec<bool> {
+    let platform = context.platforms.of(dylib);
     let is_initializers = |block: &Block| {
         let output = graph.sections[block.section.0 as usize].output;
         let output = context.names.bytes(output);
-        block.live && context.platform.is_initializer_section(&output)
+        block.live && platform.is_initializer_section(&output)
     };
     let lists = (0u32..).zip(&graph.blocks);
     let lists: Vec<BlockId> = lists

@@ -29,8 +29,9 @@ pub(super) fn lay_out(link: &mut Link) -> Result<(), LinkError> {
         part.placements = placements(part);
         Ok(())
     })?;
-    let (names, platform) = (&link.context.names, &*link.context.platform);
+    let (names, platforms) = (&link.context.names, &link.context.platforms);
     for group in &mut link.groups {
+        let platform = platforms.of(group.dylib);
         let mut layout = Layout::default();
         let mut known = HashMap::new();
         for &part in &group.parts {

@@ -37,12 +37,24 @@ pub(super) struct Shared<'a> {
     large_apart: Vec<bool>,
     /// Per group: the class of its thread-locals.
     thread_local: Vec<TargetClass>,
+    /// Per group: the names of the sections that lowering makes.
+    tables: Vec<TableNames>,
+}
+
+/// The names of the sections that lowering makes in a group.
+#[derive(Clone, Copy)]
+pub(super) struct TableNames {
     pub(super) got: NameId,
     writable_got: NameId,
     pub(super) plt: NameId,
 }
 
 impl Shared<'_> {
+    /// The names of the sections that are made in a part.
+    pub(super) fn tables_of(&self, part: &Part) -> TableNames {
+        self.tables[part.group as usize]
+    }
+
     /// The group in whose code an external is defined; none for what is no code of the batch.
     fn group_of_code(&self, external: &External) -> u32 {
         match external.bound {
@@ -110,9 +122,13 @@ pub(super) fn lower_all<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
         groups: link.parts.iter().map(|part| part.group).collect(),
         large_apart: link.groups.iter().map(|g| g.large_apart).collect(),
         thread_local: link.groups.iter().map(bring_near::thread_local).collect(),
-        got: context.section(LinkerSection::Addresses),
-        writable_got: context.section(LinkerSection::WritableAddresses),
-        plt: context.section(LinkerSection::Stubs),
+        tables: (link.groups.iter())
+            .map(|group| TableNames {
+                got: context.section(group.dylib, LinkerSection::Addresses),
+                writable_got: context.section(group.dylib, LinkerSection::WritableAddresses),
+                plt: context.section(group.dylib, LinkerSection::Stubs),
+            })
+            .collect(),
     };
     parallel::each_part(&mut link.parts, |_, part| {
         make_ifunc_stubs::<C>(part, &shared);
@@ -140,8 +156,9 @@ fn make_ifunc_stubs<C: Cpu>(part: &mut Part, shared: &Shared<'_>) {
     if indirect.is_empty() {
         return;
     }
-    let slots = push_section(part, shared.writable_got, SectionKind::ReadWrite);
-    let stubs_section = push_section(part, shared.plt, SectionKind::Text);
+    let names = shared.tables_of(part);
+    let slots = push_section(part, names.writable_got, SectionKind::ReadWrite);
+    let stubs_section = push_section(part, names.plt, SectionKind::Text);
     let mut made: Vec<(Target, Target)> = Vec::new();
     for index in indirect {
         let resolver_target = part.graph.symbols[index].target;

@@ -336,7 +336,8 @@ fn add_resolver_code<C: Cpu>(link: &mut Link) {
             .any(|&part| !link.parts[part as usize].ifuncs.is_empty());
         if any {
             let group = index as u32;
-            let name = link.context.section(LinkerSection::Code);
+            let dylib = link.groups[index].dylib;
+            let name = link.context.section(dylib, LinkerSection::Code);
             let section = linker_part::section(link, group, name, SectionKind::Text);
             let block = NewBlock::bytes(section, C::RUN_RESOLVERS, C::STUB.align);
             let code = linker_part::define(link, group, block, SymbolKind::Function);

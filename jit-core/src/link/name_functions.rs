@@ -20,10 +20,11 @@ use crate::threads;
 
 /// Makes room for the names of all live functions.
 pub(super) fn name_functions(link: &mut Link) -> Result<(), LinkError> {
-    let section = link.context.section(LinkerSection::FunctionNames);
     let context = &link.context;
+    let section = |group: &Group| context.section(group.dylib, LinkerSection::FunctionNames);
+    let sections: Vec<NameId> = link.groups.iter().map(section).collect();
     parallel::each_part(&mut link.parts, |_, part| {
-        name_part(context, part, section);
+        name_part(context, part, sections[part.group as usize]);
         Ok(())
     })
 }

@@ -60,12 +60,12 @@ pub(super) fn resolve_externals(link: &mut Link) -> Result<(), LinkError> {
 
 /// Variables that are elsewhere already are externals, each with a place of its own.
 fn add_kept(link: &mut Link) -> Result<(), LinkError> {
-    let name = link.context.section(LinkerSection::Data);
     for index in 0..link.parts.len() {
-        let dylib = link.dylib_of(index as u32);
         let Some(statics) = link.parts[index].statics.take() else {
             continue;
         };
+        let dylib = link.dylib_of(index as u32);
+        let name = link.context.section(dylib, LinkerSection::Data);
         for kept in statics.kept() {
             let resolution = address_of(kept);
             let bound = bind(link, name, &resolution)?;
@@ -127,10 +127,8 @@ fn null_if_absent(link: &Link, dylib: DylibId, resolution: Resolution) -> Resolu
     else {
         return resolution;
     };
-    let table = link
-        .context
-        .platform
-        .section_name(LinkerSection::ResolverTable);
+    let platform = link.context.platforms.of(dylib);
+    let table = platform.section_name(LinkerSection::ResolverTable);
     if section == table && link.has_own_c_library() {
         // It comes later.
         return resolution;

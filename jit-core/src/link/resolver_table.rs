@@ -16,8 +16,12 @@ const SIZE: usize = 24;
 
 /// Adds each part's entries to the part.
 pub(super) fn add<C: Cpu>(link: &mut Link) {
-    let output = link.context.section(LinkerSection::ResolverTable);
     for part in &mut link.parts {
+        if part.ifuncs.is_empty() {
+            continue;
+        }
+        let dylib = link.groups[part.group as usize].dylib;
+        let output = link.context.section(dylib, LinkerSection::ResolverTable);
         for ifunc in std::mem::take(&mut part.ifuncs) {
             add_entry::<C>(part, output, ifunc);
         }

@@ -405,7 +405,7 @@ impl Link {
 
     /// The address of a dylib's header, if it has one.
     pub(super) fn header(&self, dylib: DylibId) -> Option<ExecutorAddr> {
-        let name = self.context.platform.header_name();
+        let name = self.context.platforms.of(dylib).header_name();
         let name = self.context.names.find(name.as_bytes())?;
         match self.host.own_definition(dylib, name)? {
             Resolution::InBatch { unit, symbol } => {

@@ -233,7 +233,11 @@ impl Tables {
                 push(&mut edges, EdgeKind::POINTER64, (word, 0));
             }
         }
-        let section = push_section(part, shared.got, SectionKind::RelocatedReadOnly);
+        let section = push_section(
+            part,
+            shared.tables_of(part).got,
+            SectionKind::RelocatedReadOnly,
+        );
         let block = add_table(part, section, &vec![0; words * 8], 8, edges);
         place(part, block, &places, SymbolKind::Data);
     }
@@ -284,7 +288,7 @@ fn define_stubs<C: Cpu>(part: &mut Part, shared: &Shared<'_>, stubs: &[(SymbolId
         .zip(stubs)
         .map(|(number, &(stub, _))| (stub, number * size as u64))
         .collect();
-    let section = push_section(part, shared.plt, SectionKind::Text);
+    let section = push_section(part, shared.tables_of(part).plt, SectionKind::Text);
     let bytes = C::STUB.code.repeat(stubs.len());
     let block = add_table(part, section, &bytes, C::STUB.align, edges);
     place(part, block, &places, SymbolKind::Function);

@@ -22,8 +22,8 @@ pub(super) struct ExternalValue {
 
 /// Fills the values of all symbols that graphs define, and the GOT bases.
 pub(super) fn set_own_values(link: &mut Link) -> Result<(), LinkError> {
-    let got = link.context.section(LinkerSection::Addresses);
     for group in &mut link.groups {
+        let got = (link.context).section(group.dylib, LinkerSection::Addresses);
         let section = group.layout.section(got);
         let segments = group.layout.segments[..LARGE].iter();
         let anchor = segments.rev().find(|s| s.size > 0).map(|s| s.address);

@@ -18,7 +18,7 @@ use crate::link::{LinkContext, link_batch};
 use crate::name::NameTable;
 use crate::native::{LibrarySymbol, NativeLibrary, NativeSymbol};
 use crate::object::Claims;
-use crate::platform::{LaidOutGroup, LinkerDefined, LinkerSection, Platform};
+use crate::platform::{LaidOutGroup, LinkerDefined, LinkerSection, Platform, Platforms};
 
 pub(super) const DYLIB: DylibId = DylibId(0);
 
@@ -130,7 +130,7 @@ impl World {
         executor.0.lock().architecture = Some(architecture);
         let context = LinkContext::new(
             Arc::new(executor.clone()),
-            Arc::new(Plain),
+            Platforms::new(Arc::new(Plain)),
             Arc::clone(&names),
         );
         Self {

@@ -92,9 +92,8 @@ impl DeferredCalls {
             } in leaving
             {
                 let executor = &*session.executor;
-                let pending = session
-                    .platform
-                    .before_release(executor, dylib, &ranges, self.cause);
+                let platform = session.platforms.of(dylib);
+                let pending = platform.before_release(executor, dylib, &ranges, self.cause);
                 let pending = pending.unwrap_or_else(|error| {
                     failures.push(error);
                     0
@@ -104,8 +103,9 @@ impl DeferredCalls {
         }
         failures.extend(self.give_back().err());
         for dylib in self.gone.drain(..) {
-            session.platform.forget_dylib(dylib);
+            session.platforms.of(dylib).forget_dylib(dylib);
             session.linker.forget_dylib(dylib);
+            session.platforms.forget(dylib);
         }
         ExecutorError::joined(failures)
     }

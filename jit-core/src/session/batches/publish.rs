@@ -77,15 +77,13 @@ impl State {
 
     /// The header of a dylib, by which the runtime knows it, stays as long as any of its code.
     fn keep_headers(&mut self, session: &Inner, trackers: &[TrackerId]) {
-        let Some(name) = session
-            .names
-            .find(session.platform.header_name().as_bytes())
-        else {
-            return;
-        };
         for id in trackers {
             let dylib = self.trackers.get(id).map(|tracker| tracker.dylib);
-            let header = dylib.and_then(|dylib| self.dylib(dylib).defined(name));
+            let header = dylib.and_then(|dylib| {
+                let name = session.platforms.of(dylib).header_name();
+                let name = session.names.find(name.as_bytes())?;
+                self.dylib(dylib).defined(name)
+            });
             if let Some(unit) = header.map(|(unit, _)| unit) {
                 let users = self.trackers.get(id).map(|tracker| &tracker.units);
                 let user = users.and_then(|units| units.first()).copied();

@@ -212,7 +212,7 @@ fn bind_natives(
 }
 
 fn import_of(session: &Inner, native: &NativeSymbol) -> Import {
-    let (name, _) = session.platform.split_version(&native.name);
+    let (name, _) = session.platforms.usual().split_version(&native.name);
     let version = native.library.as_ref().and_then(|library| {
         let version = library.version(&native.name)?;
         Some((version, library.loader_name().as_bytes().to_vec()))

@@ -14,7 +14,7 @@ use crate::executor::ExecutorControl;
 use crate::ids::{DylibId, TrackerId, UnitId};
 use crate::name::{NameGuard, NameId, NameTable};
 use crate::object::ObjectInterface;
-use crate::platform::Platform;
+use crate::platform::Platforms;
 use crate::session::batches::dispatcher::Dispatcher;
 use crate::session::linker::Linker;
 use crate::session::tables::ids::BatchKey;
@@ -34,7 +34,7 @@ pub struct WeakSession(pub(in crate::session) Weak<Inner>);
 /// What all handles of a session share.
 pub(in crate::session) struct Inner {
     pub(in crate::session) executor: Arc<dyn ExecutorControl>,
-    pub(in crate::session) platform: Arc<dyn Platform>,
+    pub(in crate::session) platforms: Arc<Platforms>,
     pub(in crate::session) names: Arc<NameTable>,
     pub(in crate::session) linker: Arc<dyn Linker>,
     pub(in crate::session) dispatcher: Arc<dyn Dispatcher>,

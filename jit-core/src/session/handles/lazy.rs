@@ -119,10 +119,11 @@ impl Tracker {
         for stub in &names {
             uses.keep(stub.name);
         }
+        let platform = self.session.platforms.of(self.dylib);
         let object = StubsObject::new(
             uses,
             architecture,
-            StubSections::new(&*self.session.platform, &self.session.names),
+            StubSections::new(&*platform, &self.session.names),
             &names,
             set.clone(),
             self.session.lazy_calls.clone(),

@@ -10,7 +10,7 @@ use crate::executor::ExecutorControl;
 use crate::ids::DylibId;
 use crate::link::{LinkContext, link_batch};
 use crate::name::NameTable;
-use crate::platform::Platform;
+use crate::platform::{Platform, Platforms};
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::batches::dispatcher::{Dispatcher, InlineDispatcher};
 use crate::session::handles::definitions::{
@@ -41,8 +41,8 @@ impl Linker for JitLinker {
 pub struct SessionConfig {
     /// The process that runs the code.
     pub executor: Arc<dyn ExecutorControl>,
-    /// The object format's part.
-    pub platform: Arc<dyn Platform>,
+    /// The object formats' part. Its linker has to have the same.
+    pub platforms: Arc<Platforms>,
     /// The names; share it with what reads the objects.
     pub names: Arc<NameTable>,
     /// What links batches.
@@ -62,10 +62,11 @@ impl SessionConfig {
         platform: Arc<dyn Platform>,
         names: Arc<NameTable>,
     ) -> Self {
-        let context = LinkContext::new(executor.clone(), platform.clone(), names.clone());
+        let platforms = Platforms::new(platform);
+        let context = LinkContext::new(executor.clone(), platforms.clone(), names.clone());
         Self {
             executor,
-            platform,
+            platforms,
             names,
             linker: Arc::new(JitLinker(Arc::new(context))),
             dispatcher: Arc::new(InlineDispatcher::default()),
@@ -81,7 +82,7 @@ impl Session {
         config.names.session_starts();
         Self(Arc::new(Inner {
             executor: config.executor,
-            platform: config.platform,
+            platforms: config.platforms,
             names: config.names,
             linker: config.linker,
             dispatcher: config.dispatcher,
@@ -105,10 +106,10 @@ impl Session {
         &self.0.executor
     }
 
-    /// The object format's part.
+    /// The object formats' part.
     #[must_use]
-    pub fn platform(&self) -> &Arc<dyn Platform> {
-        &self.0.platform
+    pub fn platforms(&self) -> &Platforms {
+        &self.0.platforms
     }
 
     /// A new dylib, whose link order is itself. Names of dylibs are for messages and [`Self::find_dylib`].
@@ -119,6 +120,14 @@ impl Session {
             placed.name_dylib(id, name);
         }
         self.dylib(id)
+    }
+
+    /// A new dylib, as [`Self::add_dylib`] makes it, for objects of another platform than the usual one.
+    #[must_use]
+    pub fn add_dylib_for(&self, name: &str, platform: Arc<dyn Platform>) -> Dylib {
+        let dylib = self.add_dylib(name);
+        self.0.platforms.choose(dylib.id, platform);
+        dylib
     }
 
     /// The oldest dylib of that name that was not closed.

@@ -11,6 +11,7 @@ use crate::in_order::in_order;
 use crate::name::NameId;
 use crate::native::NativeSymbol;
 use crate::object::{LazyObjects, ObjectFile};
+use crate::platform::Platform;
 use crate::threads;
 
 use crate::session::handles::definitions::{Dylib, Wanted};
@@ -27,6 +28,13 @@ const PARALLEL_MIN: usize = 4;
 /// An archive member: dylib, archive's rank, member.
 pub(in crate::session) type Member = (DylibId, u32, u32);
 
+/// What is behind a dylib's own symbols and archives.
+struct Surroundings {
+    dylib: DylibId,
+    natives: Arc<Vec<Native>>,
+    platform: Arc<dyn Platform>,
+}
+
 impl Resolver<'_> {
     /// Asks everything that a wave left to ask. Names that are still open are wanted again.
     pub(in crate::session) fn ask(&mut self, asked: Asked) {
@@ -39,11 +47,11 @@ impl Resolver<'_> {
         if wants.is_empty() {
             return;
         }
-        let libraries = self.libraries(&wants);
+        let surroundings = self.surroundings(&wants);
         let this = &*self;
         let ask = |(want, dylib, limit): &(Want, DylibId, u32)| {
-            let natives = &libraries.iter().find(|(d, _)| d == dylib)?.1;
-            this.ask_one(want, natives, *limit)
+            let around = surroundings.iter().find(|it| it.dylib == *dylib)?;
+            this.ask_one(want, around, *limit)
         };
         let answers: Vec<Option<Resolution>> = if wants.len() < 64 * PARALLEL_MIN {
             wants.iter().map(ask).collect()
@@ -58,20 +66,24 @@ impl Resolver<'_> {
         }
     }
 
-    fn libraries(&self, wants: &[(Want, DylibId, u32)]) -> Vec<(DylibId, Arc<Vec<Native>>)> {
-        let mut libraries: Vec<(DylibId, Arc<Vec<Native>>)> = Vec::new();
+    fn surroundings(&self, wants: &[(Want, DylibId, u32)]) -> Vec<Surroundings> {
+        let mut surroundings = Vec::new();
         let state = self.session.state.lock();
         let mut seen = IdSet::default();
-        for (_, dylib, _) in wants {
-            if seen.insert(*dylib) {
-                libraries.push((*dylib, state.dylib(*dylib).natives.clone()));
+        for &(_, dylib, _) in wants {
+            if seen.insert(dylib) {
+                surroundings.push(Surroundings {
+                    dylib,
+                    natives: state.dylib(dylib).natives.clone(),
+                    platform: self.session.platforms.of(dylib),
+                });
             }
         }
-        libraries
+        surroundings
     }
 
     /// What the linker or a library before `limit` gives for a name.
-    fn ask_one(&self, want: &Want, natives: &[Native], limit: u32) -> Option<Resolution> {
+    fn ask_one(&self, want: &Want, around: &Surroundings, limit: u32) -> Option<Resolution> {
         let slot = &self.slots[want.slot as usize];
         let name = self.session.names.bytes(want.name);
         // The linker's own names come after archives and before libraries: several libraries
@@ -80,11 +92,11 @@ impl Resolver<'_> {
             && want.at == 0
             && want.at_home
             && limit == u32::MAX
-            && let Some(defined) = self.session.platform.linker_defined(&name)
+            && let Some(defined) = around.platform.linker_defined(&name)
         {
             return Some(Resolution::Linker(defined));
         }
-        let before = natives.iter().filter(|native| native.rank < limit);
+        let before = around.natives.iter().filter(|native| native.rank < limit);
         let mut found = before.filter_map(|native| Some((native, native.library.find(&name)?)));
         let (native, symbol) = found.next()?;
         let native = NativeSymbol {

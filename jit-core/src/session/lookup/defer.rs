@@ -351,7 +351,7 @@ impl Resolver<'_> {
         let architecture = session.executor.architecture();
         let set = StubSet::new(names, tracker, architecture, behind.collect(), None);
         let set = Arc::new(set);
-        let sections = StubSections::new(&*session.platform, names);
+        let sections = StubSections::new(&*session.platforms.of(dylib), names);
         let calls = session.lazy_calls.clone();
         let object = StubsObject::new(uses, architecture, sections, &stubs, set.clone(), calls);
         let rank: LinkRank = (state.dylib_mut(dylib).next_rank(), 0);

@@ -1,6 +1,8 @@
 //! What a lookup links, and what it answers.
 
-use super::mock::Fixture;
+use std::sync::Arc;
+
+use super::mock::{FakePlatform, Fixture};
 use crate::batch::{Resolution, UnitId};
 use crate::error::LinkError;
 use crate::graph::SymbolId;
@@ -55,6 +57,35 @@ fn answers_refer_into_the_batch_or_to_addresses() {
         Resolution::Linker(LinkerDefined::ImageEnd)
     ));
     assert!(matches!(f.meaning("nowhere"), Resolution::Null));
+}
+
+#[test]
+fn each_dylib_has_its_platform() {
+    let f = Fixture::new();
+    let other = Arc::new(FakePlatform("image_end"));
+    let other = f.session.add_dylib_for("other", other);
+    let object = f.object("o.o").strong("o").needs("image_end");
+    let added = other.add_object(object.may_use("_end").done());
+    added.expect("nothing is defined twice");
+    other.lookup_one("o").expect("links");
+    assert!(matches!(
+        f.meaning("image_end"),
+        Resolution::Linker(LinkerDefined::ImageEnd)
+    ));
+    assert!(matches!(f.meaning("_end"), Resolution::Null));
+    f.add(
+        f.object("m.o")
+            .strong("m")
+            .needs("_end")
+            .may_use("image_end"),
+    );
+    f.find("m").expect("links");
+    assert!(matches!(
+        f.meaning("_end"),
+        Resolution::Linker(LinkerDefined::ImageEnd)
+    ));
+    assert!(matches!(f.meaning("image_end"), Resolution::Null));
+    f.session.close_dylib(&other).expect("it is closed");
 }
 
 #[test]

@@ -385,12 +385,12 @@ fn host_pending(meanings: &[(String, Resolution)]) -> Vec<(crate::batch::DylibId
         .collect()
 }
 
-/// Defines `_end`.
-struct FakePlatform;
+/// Defines this symbol, as the end of the image.
+pub(super) struct FakePlatform(pub(super) &'static str);
 
 impl Platform for FakePlatform {
     fn linker_defined(&self, name: &[u8]) -> Option<LinkerDefined> {
-        (name == b"_end").then_some(LinkerDefined::ImageEnd)
+        (name == self.0.as_bytes()).then_some(LinkerDefined::ImageEnd)
     }
 
     fn section_rank(&self, _: &[u8]) -> u32 {
@@ -445,7 +445,8 @@ impl Fixture {
             next: AtomicUsize::new(0),
             memory: Arc::default(),
         });
-        let mut config = SessionConfig::new(executor.clone(), Arc::new(FakePlatform), names);
+        let mut config =
+            SessionConfig::new(executor.clone(), Arc::new(FakePlatform("_end")), names);
         config.linker = linker.clone();
         let errors: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = errors.clone();
