@@ -61,6 +61,8 @@ pub enum LinkerSection {
     ResolverTable,
     /// Names of functions, for backtraces.
     FunctionNames,
+    /// How to unwind through code (an `.eh_frame`).
+    Frames,
 }
 
 /// A pass: reads and changes one graph.

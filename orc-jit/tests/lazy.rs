@@ -13,6 +13,8 @@ use orc_jit::{
 mod dylibs;
 #[path = "lazy/many.rs"]
 mod many;
+#[path = "lazy/unwinding.rs"]
+mod unwinding;
 
 struct Fixture {
     scratch: tempfile::TempDir,

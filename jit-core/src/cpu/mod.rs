@@ -66,6 +66,9 @@ pub trait Cpu: 'static {
     /// knows it by the return address (LLVM 22, `ReentryTrampolineContent`).
     const TRAMPOLINE: Stub;
 
+    /// How to unwind from [`Self::STUB`] and [`Self::TRAMPOLINE`].
+    const FRAMES: FrameRules;
+
     /// The addend of a branch to the very start of its target.
     const BRANCH_ADDEND: i64;
 
@@ -328,6 +331,23 @@ pub enum FixupError {
     OutsideBlock,
     /// A request reached the fixups.
     NotLowered,
+}
+
+/// How to unwind from code that the linker makes: call frame instructions (DWARF 5, section 6.4.2) and
+/// the numbers that they need.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameRules {
+    /// Number of the register, or column, that has the return address.
+    pub return_address: u8,
+    /// What `DW_CFA_advance_loc` counts in, in bytes.
+    pub code_align: u8,
+    /// The state at the entry of a function, with offsets in units of -8 bytes. In a stub, it holds everywhere.
+    pub entry: &'static [u8],
+    /// The changes from the start of a trampoline to its end, where the state is that of an entry again. Empty if
+    /// that holds everywhere.
+    pub trampoline: &'static [u8],
+    /// The kind of a distance of 32 bits from its place.
+    pub distance: EdgeKind,
 }
 
 /// A reference in a stub: offset of the place, kind and addend.

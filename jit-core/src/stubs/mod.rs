@@ -23,9 +23,10 @@
 //! session: whoever has entered a new body cannot get into an old one any more through these stubs.
 //!
 //! Stubs, trampolines and pointers of functions that are added together are one object
-//! ([`object::StubsObject`]) with three blocks, linked like any other: near its callers, with the
+//! ([`object::StubsObject`]), with a block each and one of frames for unwinders, linked like any other: near its callers, with the
 //! memory given back as other objects' is.
 
+mod frames;
 pub mod object;
 mod redirect;
 mod registry;

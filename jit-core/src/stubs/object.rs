@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use orc_shared::ExecutorAddr;
 
+use super::frames::{Frames, Places};
 use super::registry::LazyCalls;
 use super::set::{POINTER_SIZE, StubSet};
 use crate::cpu::{Architecture, Cpu, ForCpu, Stub};
@@ -23,9 +24,10 @@ use crate::platform::{LinkerSection, Platform};
 pub(crate) const REENTER: &[u8] = b"__orc_rt_reenter";
 
 /// The blocks, each in a section of its own number.
-const STUBS: BlockId = BlockId(0);
-const TRAMPOLINES: BlockId = BlockId(1);
+pub(super) const STUBS: BlockId = BlockId(0);
+pub(super) const TRAMPOLINES: BlockId = BlockId(1);
 const POINTERS: BlockId = BlockId(2);
+const FRAMES: BlockId = BlockId(3);
 
 /// A function that gets a stub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,13 +42,15 @@ pub struct StubName {
     pub scope: Scope,
 }
 
-/// Output sections of stubs and of their pointers.
+/// Output sections of stubs, of their pointers and of their frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StubSections {
     /// Code.
     pub code: NameId,
     /// Writable data.
     pub data: NameId,
+    /// How to unwind through the code.
+    pub frames: NameId,
 }
 
 impl StubSections {
@@ -56,6 +60,7 @@ impl StubSections {
         Self {
             code: name(LinkerSection::Code),
             data: name(LinkerSection::Data),
+            frames: name(LinkerSection::Frames),
         }
     }
 }
@@ -196,6 +201,16 @@ impl ForCpu for BuildGraph<'_> {
         tables.add(POINTER, count, |index| {
             (trampolines, trampoline_size * index)
         });
+        let frames = Frames::new::<C>(
+            count,
+            &Places {
+                block: FRAMES,
+                first_edge: tables.edges.len() as u32,
+                stubs: SymbolId(count + 3),
+                trampolines,
+            },
+        );
+        tables.add_frames(&frames);
         let functions = (0..count).zip(&object.starts);
         let functions = functions.map(|(index, name)| NamedFunction {
             symbol: SymbolId(index),
@@ -211,7 +226,7 @@ impl ForCpu for BuildGraph<'_> {
             functions: functions.collect(),
             symbols,
             edges: tables.edges,
-            frames: Vec::new(),
+            frames: frames.frames,
             retained: [STUBS, POINTERS, TRAMPOLINES].to_vec(),
             groups: Vec::new(),
             commons: Vec::new(),
@@ -224,7 +239,8 @@ impl ForCpu for BuildGraph<'_> {
 }
 
 impl BuildGraph<'_> {
-    /// The functions, the tables' starts, and what trampolines call.
+    /// The functions, the tables' starts, what trampolines call, and the start of all stubs, whatever becomes of
+    /// the first function's name.
     fn symbols(&self, stub_size: u64) -> Vec<Symbol> {
         let object = self.object;
         let count = object.count();
@@ -253,7 +269,18 @@ impl BuildGraph<'_> {
         };
         let definitions = object.interface.definitions.iter().map(of_definition);
         let references = object.interface.references.iter().map(of_reference);
-        definitions.chain(references).collect()
+        let stubs = Symbol {
+            name: None,
+            target: Target::Defined {
+                block: STUBS,
+                offset: 0,
+            },
+            size: 0,
+            scope: Scope::Local,
+            kind: SymbolKind::None,
+            weak: false,
+        };
+        definitions.chain(references).chain([stubs]).collect()
     }
 }
 
@@ -271,6 +298,7 @@ impl StubSections {
             section(self.code, SectionKind::Text),
             section(self.code, SectionKind::Text),
             section(self.data, SectionKind::ReadWrite),
+            section(self.frames, SectionKind::ReadOnly),
         ]
     }
 }
@@ -307,12 +335,29 @@ impl Tables {
                 kind,
             }));
         }
+        let size = u64::from(size) * u64::from(count);
+        self.push(content, size, piece.align, first);
+    }
+
+    /// Adds the block of frames, and says which are whose.
+    fn add_frames(&mut self, frames: &Frames) {
+        let (content, first) = (self.owned.len(), self.edges.len() as u32);
+        self.owned.extend_from_slice(&frames.bytes);
+        self.edges.extend_from_slice(&frames.edges);
+        self.push(content, frames.bytes.len() as u64, 8, first);
+        let all = frames.frames.len() as u32;
+        self.blocks[STUBS.0 as usize].frames = 0..frames.of_stubs;
+        self.blocks[TRAMPOLINES.0 as usize].frames = frames.of_stubs..all;
+    }
+
+    /// Adds a block, in the section of its own number: what was added to `owned` and `edges` last.
+    fn push(&mut self, content: usize, size: u64, align: u64, first_edge: u32) {
         self.blocks.push(Block {
             section: SectionId(self.blocks.len() as u32),
             content: Content::Owned(content..self.owned.len()),
-            size: u64::from(size) * u64::from(count),
-            align: piece.align,
-            edges: first..self.edges.len() as u32,
+            size,
+            align,
+            edges: first_edge..self.edges.len() as u32,
             frames: 0..0,
             live: true,
             address: ExecutorAddr::NULL,

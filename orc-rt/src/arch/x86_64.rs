@@ -291,6 +291,7 @@ pub unsafe extern "C" fn __orc_rt_sysv_reenter() {
         restore_registers!(),
         "leave",
         ".cfi_def_cfa rsp, 16",
+        ".cfi_restore rbp",
         "add rsp, 8",
         ".cfi_def_cfa_offset 8",
         "jmp r11",

@@ -14,6 +14,7 @@ pub(super) fn section_name(section: LinkerSection) -> &'static str {
         LinkerSection::ReadOnlyCopies => ".bss.rel.ro",
         LinkerSection::ResolverTable => ".rela.iplt",
         LinkerSection::FunctionNames => ".orc.function_names",
+        LinkerSection::Frames => ".eh_frame",
     }
 }
 

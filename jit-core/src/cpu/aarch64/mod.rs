@@ -9,7 +9,9 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
-use super::{Cpu, FixupError, Kinds, Lowered, Place, Refusal, Stub, TargetClass, Terms};
+use super::{
+    Cpu, FixupError, FrameRules, Kinds, Lowered, Place, Refusal, Stub, TargetClass, Terms,
+};
 use crate::graph::Edge;
 
 pub use kinds::{Field, Fits, Kind, Rewrite, Row, Value};
@@ -27,6 +29,7 @@ impl Cpu for Aarch64 {
     const VENEER: Stub = stubs::VENEER;
 
     const TRAMPOLINE: Stub = stubs::TRAMPOLINE;
+    const FRAMES: FrameRules = stubs::FRAMES;
     const BRANCH_ADDEND: i64 = 0;
     // `R_AARCH64_IRELATIVE`.
     const IRELATIVE: u64 = 1032;

@@ -1,7 +1,7 @@
 //! Machine code that the linker itself adds.
 
 use super::kinds::Kind;
-use crate::cpu::Stub;
+use crate::cpu::{FrameRules, Stub};
 
 /// What a gap in code holds: four of them are `udf #0`, which no program executes.
 pub const CODE_GAP: u8 = 0;
@@ -49,6 +49,25 @@ pub const TRAMPOLINE: Stub = Stub {
     align: 8,
     edges: &[(4, Kind::Branch26.edge(), 0)],
     requests: &[],
+};
+
+/// A stub has the frame of its caller from the first byte to the last. Between the two instructions of a
+/// trampoline, the caller's registers are on the stack.
+pub const FRAMES: FrameRules = FrameRules {
+    return_address: 30,
+    code_align: 4,
+    entry: &[0x0c, 31, 0], // DW_CFA_def_cfa: sp
+    trampoline: &[
+        0x41, // DW_CFA_advance_loc: to the call
+        0x0e, 16, // DW_CFA_def_cfa_offset
+        0x9d, 2, // DW_CFA_offset: x29 at CFA - 16
+        0x9e, 1,    // DW_CFA_offset: x30 at CFA - 8
+        0x41, // DW_CFA_advance_loc: to the next trampoline
+        0x0e, 0,    // DW_CFA_def_cfa_offset
+        0xdd, // DW_CFA_restore: x29
+        0xde, // DW_CFA_restore: x30
+    ],
+    distance: Kind::Delta32.edge(),
 };
 
 /// The bytes in front of the pairs that [`RUN_RESOLVERS`] takes.

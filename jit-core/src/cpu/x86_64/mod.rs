@@ -9,7 +9,7 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
-use super::{Cpu, FixupError, Lowered, Place, Refusal, Stub, TargetClass, Terms};
+use super::{Cpu, FixupError, FrameRules, Lowered, Place, Refusal, Stub, TargetClass, Terms};
 use crate::graph::Edge;
 
 pub use kinds::{Kind, Value};
@@ -28,6 +28,7 @@ impl Cpu for X86_64 {
     const VENEER: Stub = stubs::STUB;
 
     const TRAMPOLINE: Stub = stubs::TRAMPOLINE;
+    const FRAMES: FrameRules = stubs::FRAMES;
     const BRANCH_ADDEND: i64 = lower::BRANCH_ADDEND;
     // `R_X86_64_IRELATIVE`.
     const IRELATIVE: u64 = 37;

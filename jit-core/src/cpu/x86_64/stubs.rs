@@ -1,7 +1,7 @@
 //! Machine code that the linker itself adds.
 
 use super::kinds::Kind;
-use crate::cpu::Stub;
+use crate::cpu::{FrameRules, Stub};
 
 /// An instruction that does nothing.
 pub const NOP: u8 = 0x90;
@@ -28,6 +28,19 @@ pub const TRAMPOLINE: Stub = Stub {
     align: 8,
     edges: &[(1, Kind::Branch32.edge(), -4)],
     requests: &[],
+};
+
+/// A stub has the frame of its caller from the first byte to the last, and so has a trampoline: the address that
+/// its call pushes belongs to the frame of what it calls.
+pub const FRAMES: FrameRules = FrameRules {
+    return_address: 16,
+    code_align: 1,
+    entry: &[
+        0x0c, 7, 8, // DW_CFA_def_cfa: rsp + 8
+        0x90, 1, // DW_CFA_offset: the return address at CFA - 8
+    ],
+    trampoline: &[],
+    distance: Kind::Delta32.edge(),
 };
 
 /// A wrapper function that runs IFUNC resolvers: its argument bytes are pairs of 64-bit addresses

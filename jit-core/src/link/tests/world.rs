@@ -49,6 +49,7 @@ impl Platform for Plain {
             LinkerSection::ReadOnlyCopies => ".bss.rel.ro",
             LinkerSection::ResolverTable => ".rela.iplt",
             LinkerSection::FunctionNames => ".names",
+            LinkerSection::Frames => ".eh_frame",
         }
     }
 
