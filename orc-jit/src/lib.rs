@@ -90,6 +90,7 @@ mod executor;
 mod function;
 mod jit;
 mod lazy_object;
+mod lazy_program;
 mod loaded_libraries;
 mod lookup;
 pub mod mapped;

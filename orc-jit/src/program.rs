@@ -21,6 +21,7 @@ use crate::defaults::{self, StaticArchives, StaticParts, UnopenedLibrary};
 use crate::error::Error;
 use crate::jit::Jit;
 use crate::lazy_object::LazyObject;
+use crate::lazy_program::Ahead;
 use crate::needed::{CandidateLibrary, FoundDependency, LoadWhen, Role};
 use crate::platform::{ProgramCall, ProgramStart};
 
@@ -140,7 +141,7 @@ pub enum Undefined {
 /// A program: a dylib whose libraries are loaded with it, and which replaces their definitions by
 /// its own as a linked program does. A process has one.
 pub struct Program {
-    jit: Jit,
+    pub(crate) jit: Jit,
     pub(crate) dylib: jit_core::session::Dylib,
     settings: ProgramSettings,
     /// What linker scripts and the client define.
@@ -149,6 +150,8 @@ pub struct Program {
     called: OnceLock<&'static str>,
     /// Where the default libraries are looked for.
     search: OnceLock<Arc<LibrarySearch>>,
+    /// Functions that do not wait for their first calls.
+    pub(crate) ahead: Ahead,
     /// What the objects that can be replaced are added through.
     pub(crate) replaceable: OnceLock<jit_core::session::Tracker>,
 }
@@ -197,6 +200,7 @@ impl Program {
             assignments: Mutex::default(),
             called: OnceLock::new(),
             search: OnceLock::new(),
+            ahead: Ahead::default(),
             replaceable: OnceLock::new(),
         })
     }
@@ -227,6 +231,7 @@ impl Program {
             assignments: Mutex::default(),
             called: OnceLock::new(),
             search: OnceLock::new(),
+            ahead: Ahead::default(),
             replaceable: OnceLock::new(),
         })
     }
@@ -393,18 +398,6 @@ impl Program {
         assignments.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The objects that wait for a first call of one of their functions, by name.
-    #[must_use]
-    pub fn waiting_objects(&self) -> Vec<String> {
-        self.dylib.waiting_objects()
-    }
-
-    /// Has functions linked when they are first called; see
-    /// [`link_lazily`](jit_core::session::Dylib::link_lazily). To be said before [`Self::link`].
-    pub fn link_lazily(&self) {
-        self.dylib.link_lazily();
-    }
-
     /// Links the program and enters it into the process: its libraries are loaded and bound. What
     /// is missing is returned where [`ProgramSettings::undefined`] says that it may be.
     ///
@@ -448,6 +441,7 @@ impl Program {
             drop_unreachable: self.settings.gc_sections,
             keep: keep.map(intern).collect(),
             undefined_allowed: false,
+            ahead: self.ahead.names(),
         };
         let missing = match self.dylib.link_program(&roots, options.clone()) {
             Ok(_) | Err(LinkError::Rehearsed) => return Ok(None),

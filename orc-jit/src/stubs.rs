@@ -2,7 +2,7 @@
 
 use jit_core::name::{NameId, NameUses};
 use jit_core::object::Linkage;
-use jit_core::session::{LazyOptions, Reexport, Symbol};
+use jit_core::session::{LazyCounts, LazyOptions, Reexport, Symbol};
 
 use crate::dylib::{Dylib, Tracker};
 use crate::error::Error;
@@ -68,6 +68,25 @@ impl Dylib {
     /// whose function cannot be linked ends the process with the reason.
     pub fn link_lazily(&self) {
         self.session_dylib().link_lazily();
+    }
+
+    /// Links functions that wait for a first call now, as one batch. Those that nothing defines are left
+    /// alone; returns how many these were. Which functions were called, and in which order, says
+    /// [`jit_core::session::Session::first_calls`].
+    ///
+    /// # Errors
+    /// When they cannot be linked: then they are as before, and each is tried again when it is called.
+    pub fn link_ahead(&self, functions: &[&str]) -> Result<usize, Error> {
+        let mut names = NameUses::new(self.jit.0.session.names());
+        let functions = functions.iter();
+        let functions: Vec<NameId> = functions.map(|it| names.intern(it.as_bytes())).collect();
+        Ok(self.session_dylib().link_ahead(&functions)?)
+    }
+
+    /// How much of the dylib has waited for a first call, and how much of that is linked by now.
+    #[must_use]
+    pub fn lazy_counts(&self) -> LazyCounts {
+        self.session_dylib().lazy_counts()
     }
 
     /// Leads functions that were added as lazy or redirectable to other code, all in one step: a thread

@@ -9,6 +9,8 @@ use orc_jit::{
     Dylib, Error, Jit, Materializer, ObjectReader, Removal, Responsibility, Symbol, Tracker,
 };
 
+#[path = "lazy/ahead.rs"]
+mod ahead;
 #[path = "lazy/dylibs.rs"]
 mod dylibs;
 #[path = "lazy/many.rs"]

@@ -12,14 +12,14 @@ use orc_jit::{Dylib, ExecutorAddr, Removal};
 use super::{Call, Fixture, call};
 
 /// A lazy dylib.
-fn lazy(it: &Fixture) -> Dylib {
+pub fn lazy(it: &Fixture) -> Dylib {
     let dylib = it.jit.dylib("lazy").unwrap();
     dylib.link_lazily();
     dylib
 }
 
 /// Whether an object is there beyond its stubs.
-fn is_linked(dylib: &Dylib, object: &str) -> bool {
+pub fn is_linked(dylib: &Dylib, object: &str) -> bool {
     !dylib
         .session_dylib()
         .waiting_objects()

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::ids::{TrackerId, UnitId};
+use crate::ids::{DylibId, TrackerId, UnitId};
+use crate::name::NameId;
 use crate::session::batches::deferred::DeferredCalls;
 use crate::stubs::{Bound, Redirection, StubSet};
 
@@ -24,6 +25,19 @@ impl State {
     pub(in crate::session) fn is_stubs(&self, unit: UnitId) -> bool {
         let tracker = self.trackers.get(&self.units[unit].tracker);
         tracker.is_some_and(|tracker| tracker.stubs.contains_key(&unit))
+    }
+
+    /// The stub of a function of a lazy dylib, if it has one.
+    pub(in crate::session) fn stub_of(
+        &self,
+        dylib: DylibId,
+        name: NameId,
+    ) -> Option<(Arc<StubSet>, u32)> {
+        let dylib = self.dylib(dylib);
+        let stub = dylib.stubs.get(&name)?;
+        let tracker = self.trackers.get(&self.units[stub.unit].tracker)?;
+        let (_, place) = dylib.defined(stub.name)?;
+        Some((tracker.stubs.get(&stub.unit)?.clone(), place.index))
     }
 
     /// A stub of a set leads to code.

@@ -17,6 +17,7 @@ use crate::object::ObjectInterface;
 use crate::platform::Platforms;
 use crate::session::batches::dispatcher::Dispatcher;
 use crate::session::linker::Linker;
+use crate::session::tables::first_calls::FirstCalls;
 use crate::session::tables::ids::BatchKey;
 use crate::session::tables::state::State;
 use crate::stubs::LazyCalls;
@@ -44,6 +45,7 @@ pub(in crate::session) struct Inner {
     pub(in crate::session) lazy_calls: Arc<LazyCalls>,
     /// One replacement at a time.
     pub(in crate::session) replacing: Mutex<()>,
+    pub(in crate::session) first_calls: FirstCalls,
 }
 
 /// Wakes waiting threads when a lookup is answered or new work exists.

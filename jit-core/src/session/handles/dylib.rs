@@ -44,6 +44,9 @@ pub struct ProgramOptions {
     pub keep: Vec<NameId>,
     /// References that nothing defines get a null address instead of being an error.
     pub undefined_allowed: bool,
+    /// Functions that are linked with the program, though they could wait for a first call
+    /// ([`Dylib::link_lazily`]). Those that are no part of the program are left alone.
+    pub ahead: Vec<NameId>,
 }
 
 impl Dylib {
@@ -328,6 +331,7 @@ impl Dylib {
             roots: options.drop_unreachable.then_some(roots),
             undefined_allowed: options.undefined_allowed,
             bodies: true,
+            ahead: options.ahead,
         })
     }
 
@@ -361,12 +365,15 @@ impl Dylib {
             .collect()
     }
 
-    /// Links a function that a stub stands for, and gives the function itself.
-    pub(in crate::session) fn link_body(&self, name: NameId) -> Result<Vec<Symbol>, LinkError> {
+    /// Links functions that stubs stand for, and gives the functions themselves.
+    pub(in crate::session) fn link_bodies(
+        &self,
+        names: &[NameId],
+    ) -> Result<Vec<Symbol>, LinkError> {
         let options = LookupOptions::default();
         self.wait(Request {
             bodies: true,
-            ..self.request(&[name], &options)
+            ..self.request(names, &options)
         })
     }
 
@@ -390,6 +397,7 @@ impl Dylib {
             roots: None,
             undefined_allowed: options.undefined_allowed,
             bodies: false,
+            ahead: Vec::new(),
         }
     }
 

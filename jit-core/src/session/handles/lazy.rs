@@ -184,6 +184,23 @@ impl Dylib {
     }
 }
 
+/// Where a stub leads after it was to be led somewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Led {
+    /// There.
+    First(ExecutorAddr),
+    /// Where somebody else had led it before.
+    Before(ExecutorAddr),
+}
+
+impl Led {
+    fn addr(self) -> ExecutorAddr {
+        match self {
+            Self::First(addr) | Self::Before(addr) => addr,
+        }
+    }
+}
+
 impl Session {
     /// The code that the stub with the trampoline at `trampoline` stands for: looks it up, if that was not
     /// done, has its dylib initialized, and leads the stub there. Handlers of the runtime's
@@ -203,21 +220,30 @@ impl Session {
         let executor = &*self.0.executor;
         let name = |name: NameId| self.0.names.readable(name);
         let behind = set.behind(index, executor);
-        let (body, found) = match behind.map_err(|error| error.to_string())? {
+        let (dylib, body, found) = match behind.map_err(|error| error.to_string())? {
             Some(Behind::Code(bound)) => return Ok(bound.addr),
             Some(Behind::Name(dylib, body)) => {
-                let dylib = self.dylib(dylib);
-                let found = dylib.lookup(&[body]).and_then(|symbols| {
-                    initialize(&dylib)?;
+                let of = self.dylib(dylib);
+                let found = of.lookup(&[body]).and_then(|symbols| {
+                    initialize(&of)?;
                     Ok(symbols)
                 });
-                (body, found)
+                (dylib, body, found)
             }
             // Objects with initializers do not wait, so there is nothing to initialize.
-            Some(Behind::InForce(dylib, body)) => (body, self.body_of(&set, dylib, body)),
+            Some(Behind::InForce(dylib, body)) => (dylib, body, self.body_of(&set, dylib, body)),
             None => return Err("it is none of a function".into()),
         };
-        let outcome = found.and_then(|symbols| self.lead(&set, index, symbols.first()));
+        let outcome = found.and_then(|symbols| {
+            let symbol = symbols.first();
+            let symbol =
+                symbol.ok_or_else(|| LinkError::Internal("a lookup gave no symbol".into()))?;
+            let led = self.lead(&set, index, symbol)?;
+            if let Led::First(_) = led {
+                self.0.note_first_call(dylib, body);
+            }
+            Ok(led.addr())
+        });
         outcome.or_else(|error| {
             (self.0.on_error)(&error);
             let handler = set.on_failure.map(|handler| handler.addr);
@@ -237,22 +263,21 @@ impl Session {
                 what: format!("{}, before its first call,", self.0.names.readable(body)),
             });
         }
-        self.dylib(dylib).link_body(body)
+        self.dylib(dylib).link_bodies(&[body])
     }
 
     /// Leads a stub to what was looked up for it.
-    fn lead(
+    pub(super) fn lead(
         &self,
         set: &Arc<StubSet>,
         index: u32,
-        symbol: Option<&Symbol>,
-    ) -> Result<ExecutorAddr, LinkError> {
-        let symbol = symbol.ok_or_else(|| LinkError::Internal("a lookup gave no symbol".into()))?;
+        symbol: &Symbol,
+    ) -> Result<Led, LinkError> {
         let code = Bound::of(symbol);
         self.0.state.lock().bind(set, code);
         let outcome = match set.resolve(index, code, &*self.0.executor) {
-            Ok(Resolved::Now) => return Ok(code.addr),
-            Ok(Resolved::Otherwise(addr)) => Ok(addr),
+            Ok(Resolved::Now) => return Ok(Led::First(code.addr)),
+            Ok(Resolved::Otherwise(addr)) => Ok(Led::Before(addr)),
             Err(error) => Err(error.into()),
         };
         let mut deferred = DeferredCalls::default();

@@ -3,6 +3,7 @@
 pub(in crate::session) mod add;
 pub(in crate::session) mod definitions;
 pub(in crate::session) mod dylib;
+pub(in crate::session) mod first_calls;
 pub(in crate::session) mod lazy;
 pub(in crate::session) mod materializer;
 pub(in crate::session) mod replace;

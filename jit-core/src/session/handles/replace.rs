@@ -345,15 +345,8 @@ impl<'a> Attempt<'a> {
 
     /// The stub of a function, if it has one.
     fn redirection(&self, state: &State, name: NameId, behind: Behind) -> Option<Redirection> {
-        let dylib = state.dylib(self.handle.dylib);
-        let stub = dylib.stubs.get(&name)?;
-        let tracker = state.trackers.get(&state.units[stub.unit].tracker)?;
-        let (_, place) = dylib.defined(stub.name)?;
-        Some(Redirection {
-            set: tracker.stubs.get(&stub.unit)?.clone(),
-            index: place.index,
-            behind,
-        })
+        let (set, index) = state.stub_of(self.handle.dylib, name)?;
+        Some(Redirection { set, index, behind })
     }
 
     /// Whether the old version is as it was, and nothing of it is being linked.

@@ -18,6 +18,7 @@ use crate::session::handles::definitions::{
 };
 use crate::session::handles::tracker::Removal;
 use crate::session::linker::Linker;
+use crate::session::tables::first_calls::FirstCalls;
 use crate::symbolize::PlacedCode;
 
 /// The JIT linker of [`crate::link`].
@@ -91,6 +92,7 @@ impl Session {
             progress: Progress::default(),
             lazy_calls: Arc::default(),
             replacing: Mutex::default(),
+            first_calls: FirstCalls::default(),
         }))
     }
 

@@ -152,7 +152,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Takes those out that the client asks for, that libraries may take something from, and whose data is
+    /// Takes those out that the client asks for now or ahead, that libraries may take something from, and whose data is
     /// needed now.
     ///
     /// Libraries call what they take from the program while they are loaded, before a lookup can be answered:
@@ -181,7 +181,13 @@ impl Resolver<'_> {
             let names = may_wait.by_libraries.iter();
             names.filter_map(move |name| state.dylib(dylib).defined(*name))
         });
-        now.extend(taken.filter_map(|(unit, _)| waiting.take(&unit)));
+        let ahead = self.ahead.iter();
+        let ahead = ahead.filter_map(|(dylib, name)| state.dylib(*dylib).defined(*name));
+        now.extend(
+            taken
+                .chain(ahead)
+                .filter_map(|(unit, _)| waiting.take(&unit)),
+        );
         while let Some(unit) = now.pop() {
             for slot in slots_of.get(&unit).into_iter().flatten() {
                 if let Answer::Mine { unit, index } = self.slots[*slot as usize].answer

@@ -77,6 +77,8 @@ pub(in crate::session) struct Request {
     pub(in crate::session) undefined_allowed: bool,
     /// Whether the names mean functions themselves, where stubs stand for them.
     pub(in crate::session) bodies: bool,
+    /// Names of the dylib that do not wait for a first call, if they are part of the lookup.
+    pub(in crate::session) ahead: Vec<NameId>,
 }
 
 /// What a name was found to mean.
@@ -171,6 +173,8 @@ pub(in crate::session) struct Resolver<'a> {
     pub(in crate::session) client_slots: Vec<u32>,
     /// Whether those mean functions themselves, where stubs stand for them.
     pub(in crate::session) bodies: bool,
+    /// The definitions of these do not wait for a first call.
+    pub(in crate::session) ahead: Vec<(DylibId, NameId)>,
     /// Whether it cannot be linked in parts, so that nothing waits for its first call.
     pub(in crate::session) is_whole: bool,
     /// Whether something of it waits for its first call.
@@ -256,6 +260,7 @@ impl<'a> Resolver<'a> {
             asked_for: Vec::new(),
             client_slots: Vec::new(),
             bodies: false,
+            ahead: Vec::new(),
             is_whole: false,
             has_deferred: false,
             produced: None,
@@ -269,6 +274,8 @@ impl<'a> Resolver<'a> {
     pub(in crate::session) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
         self.undefined_allowed = request.undefined_allowed;
         self.bodies = request.bodies;
+        let ahead = request.ahead.iter();
+        self.ahead = ahead.map(|name| (request.dylib, *name)).collect();
         self.is_whole = request.program.as_ref().is_some_and(must_be_whole);
         let is_there = {
             let mut state = self.session.state.lock();
