@@ -1,6 +1,7 @@
 //! The `orc-jit` command.
 
 mod as_ld;
+mod call_order;
 mod driver_defaults;
 mod driver_libraries;
 mod explain;

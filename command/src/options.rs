@@ -1,7 +1,7 @@
 //! The command's own options, and its help.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser};
 use jit_core::remote::Place;
@@ -67,6 +67,15 @@ pub struct RunOptions {
     /// themselves
     #[arg(long)]
     pub lazy: bool,
+
+    /// With --lazy, write the functions that the program calls to FILE when it ends, in the order of their
+    /// first calls
+    #[arg(long, value_name = "FILE", requires = "lazy")]
+    pub record_order: Option<PathBuf>,
+
+    /// With --lazy, link the functions in FILE before the program starts
+    #[arg(long, value_name = "FILE", requires = "lazy")]
+    pub order: Option<PathBuf>,
 
     /// Link everything, but run nothing, no library's constructor either
     #[arg(long)]
@@ -225,6 +234,15 @@ signal that ends it ends the command. Status 1 also means that linking failed, a
 line was wrong; the message says which.";
 
 impl RunOptions {
+    /// A file of these options, seen from where the command line was written.
+    #[must_use]
+    pub fn place_of(&self, file: &Path) -> PathBuf {
+        match &self.link_directory {
+            Some(directory) => directory.join(file),
+            None => file.to_owned(),
+        }
+    }
+
     /// Refuses the first option that neither this command nor a linker or driver has.
     ///
     /// # Errors

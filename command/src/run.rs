@@ -18,7 +18,9 @@ use orc_jit::mapped::{hide_all, hide_later};
 use orc_jit::{
     Builder, Entry, Executor, Files, Jit, Program, ProgramInput, ProgramSettings, Undefined,
 };
+use orc_system::at_exit;
 
+use super::call_order::{CallOrder, Record};
 use super::inputs::{self, Inputs, Opened};
 use super::link_line::{Input, InputName, LinkLine};
 use super::map_file::LinkReport;
@@ -27,7 +29,7 @@ use super::scratch::Scratch;
 use super::sources::Language;
 use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
-use super::timings::Timings;
+use super::timings::{self, Timings};
 use super::{
     Failure, driver_defaults, identity, image, kept_objects, lto, other_process, preload,
     questions, response_file, restart, run_path, say, scratch, show_graph, threads,
@@ -107,7 +109,13 @@ pub(super) fn parse(
     let argv0 = options.argv0.clone();
     let argv0 = argv0.unwrap_or_else(|| file.display().to_string());
     let identity = identity::with_arguments(identity, argv0, program_args);
-    Ok(Some((line, Request { options, identity })))
+    let order = CallOrder::wanted(&options)?;
+    let request = Request {
+        options,
+        identity,
+        order,
+    };
+    Ok(Some((line, request)))
 }
 
 /// `orc-jit run-image FILE NAME ARGS...`, as an [`image`] calls it: its path, and all of its arguments.
@@ -127,6 +135,7 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
     let request = Request {
         options: RunOptions::default(),
         identity,
+        order: CallOrder::default(),
     };
     run(line, &request, &surroundings, Before::default())
 }
@@ -135,6 +144,8 @@ pub(super) fn image_command(args: &[OsString]) -> Result<i32, Failure> {
 pub(super) struct Request {
     pub(super) options: RunOptions,
     pub(super) identity: ProgramIdentity,
+    /// Functions that do not wait for their first calls.
+    pub(super) order: CallOrder,
 }
 
 /// Why there is no program.
@@ -221,6 +232,7 @@ fn run(
     }
     timings.done("start the runtime");
 
+    let record = Record::start(options, &jit)?;
     let linked = link(&jit, &line, surroundings, inputs, request, &mut timings);
     let (program, threads) = match linked {
         Ok(linked) => linked,
@@ -250,13 +262,17 @@ fn run(
     threads.end();
     if options.timings {
         say::tell(&timings.report(jit.phase_times()))?;
-        if options.lazy {
-            let waiting = program.waiting_objects().len();
-            say::tell(&format!("{waiting} objects wait for a first call\n"))?;
-        }
     }
+    let order = request.order.in_program(&program, options);
     if options.no_exec {
         return Ok(0);
+    }
+    let program = Arc::new(program);
+    if let Some(record) = record {
+        record.write_at_exit(order);
+    }
+    if options.timings && options.lazy {
+        timings::tell_at_exit(&program);
     }
     other_process::stand_aside(options, executor.as_ref());
     match program.run() {
@@ -267,7 +283,10 @@ fn run(
             }
             std::process::exit(status)
         }
-        Err(error) => other_process::status(executor.as_ref(), &error),
+        Err(error) => {
+            at_exit::do_now();
+            other_process::status(executor.as_ref(), &error)
+        }
     }
 }
 
@@ -295,6 +314,7 @@ pub(super) fn link(
         .map_err(|error| Stopped::Command(error.into()))?;
     if request.options.lazy {
         program.link_lazily();
+        request.order.link_ahead(&program);
     }
     // The name is data of the C library, which the program may take a copy of.
     jit.session().executor().set_program(&identity);

@@ -1,9 +1,31 @@
 //! `--timings`: where the time went, as a tree of phases.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jit_core::link::timings::{PhaseTimes, processor_time};
+use jit_core::session::LazyCounts;
+use orc_jit::Program;
+use orc_system::at_exit::at_exit;
+
+use super::say;
+
+/// Says at the end of the program how much of it was linked of what has waited for a first call.
+pub(super) fn tell_at_exit(program: &Arc<Program>) {
+    let program = program.clone();
+    at_exit(move || {
+        // The program may have closed the stream, and has ended either way.
+        let _ = say::tell(&linked(&program.lazy_counts()));
+    });
+}
+
+fn linked(counts: &LazyCounts) -> String {
+    format!(
+        "{} of {} functions that waited for a first call were linked, in {} of {} objects\n",
+        counts.linked_functions, counts.functions, counts.linked_objects, counts.objects
+    )
+}
 
 /// Times the phases of one run of the command.
 pub(super) struct Timings {

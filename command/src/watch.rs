@@ -68,6 +68,8 @@ fn refuse(options: &RunOptions) -> Result<(), String> {
         ("--no-exec", options.no_exec),
         ("--show-graph", options.show_graph),
         ("--timings", options.timings),
+        ("--record-order", options.record_order.is_some()),
+        ("--order", options.order.is_some()),
         ("--orc-runtime", options.orc_runtime.is_some()),
     ];
     match given.into_iter().find(|(_, given)| *given) {
