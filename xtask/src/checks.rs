@@ -1,15 +1,14 @@
 //! What must hold before a change goes in.
 
-use crate::command::{cargo, root, run_cargo, run_in};
+use crate::command::run_cargo;
 use crate::conformance;
+use crate::failures::test_workspace;
 
 /// Everything, in the order in which it fails fastest.
 pub fn all(_: &[String]) -> Result<(), String> {
     lint(&[])?;
-    let lines = conformance::setting(&conformance::fresh(conformance::HERE)?);
-    let cargo = cargo().to_string_lossy().into_owned();
-    let words = [&lines, &cargo, "test", "--workspace", "--no-fail-fast"];
-    run_in(&root(), "env", &words)?;
+    let lines = conformance::fresh(conformance::HERE)?;
+    test_workspace((conformance::VARIABLE, &lines.to_string_lossy()))?;
     conformance::check()?;
     optional_features()?;
     crate::tour::run(&[])

@@ -5,6 +5,7 @@ mod checks;
 mod command;
 mod conformance;
 mod cross;
+mod failures;
 mod faults;
 mod fuzz;
 mod runtime;
