@@ -22,6 +22,7 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
     let groups = assign_groups(link);
     let (passes, context) = (&link.passes, &*link.context);
     let ours = link.context.architecture;
+    let allowed = allowed_kinds::<C>();
     let build = |(unit, group): (&BatchUnit, &u32)| -> Result<Part, LinkError> {
         let mut graph = unit.object.build_graph(&unit.claims)?;
         graph.apply(&unit.claims);
@@ -35,7 +36,7 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
             let name = &graph.name;
             return Err(ObjectError::for_another_cpu(name, architecture, ours).into());
         }
-        check::<C>(&graph).map_err(|message| {
+        check(&graph, &allowed).map_err(|message| {
             LinkError::Object(ObjectError {
                 object: graph.name.clone(),
                 message,
@@ -96,8 +97,7 @@ fn assign_groups(link: &mut Link) -> Vec<u32> {
 }
 
 /// Refuses a graph whose ids or offsets are out of bounds.
-fn check<C: Cpu>(graph: &LinkGraph) -> Result<(), String> {
-    let allowed = allowed_kinds::<C>();
+fn check(graph: &LinkGraph, allowed: &AllowedKinds) -> Result<(), String> {
     let symbols = graph.symbols.len() as u32;
     for (index, block) in graph.blocks.iter().enumerate() {
         let name = || graph.block_name(BlockId(index as u32));
@@ -171,7 +171,10 @@ enum Meets {
     Difference,
 }
 
-fn allowed_kinds<C: Cpu>() -> [Meets; 256] {
+/// By the number of the kind.
+type AllowedKinds = [Meets; 256];
+
+fn allowed_kinds<C: Cpu>() -> AllowedKinds {
     let mut allowed = [Meets::Never; 256];
     for &kind in C::Kind::ALL {
         let facts = kind.facts();

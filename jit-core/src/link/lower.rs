@@ -39,6 +39,7 @@ pub(super) struct Shared<'a> {
     thread_local: Vec<TargetClass>,
     /// Per group: the names of the sections that lowering makes.
     tables: Vec<TableNames>,
+    simple: Simple,
 }
 
 /// The names of the sections that lowering makes in a group.
@@ -129,6 +130,7 @@ pub(super) fn lower_all<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
                 plt: context.section(group.dylib, LinkerSection::Stubs),
             })
             .collect(),
+        simple: Simple::of::<C>(),
     };
     parallel::each_part(&mut link.parts, |_, part| {
         make_ifunc_stubs::<C>(part, &shared);
@@ -280,7 +282,6 @@ fn lower_part<C: Cpu>(part: &mut Part, shared: &Shared<'_>) -> Result<(), LinkEr
         part,
         shared,
         facts,
-        simple: Simple::of::<C>(),
         tables: Tables::new(part),
         in_modules,
         one_module: Vec::new(),
@@ -315,7 +316,6 @@ struct Lowering<'a, C> {
     part: &'a Part,
     shared: &'a Shared<'a>,
     facts: Vec<Facts>,
-    simple: Simple,
     tables: Tables,
     /// Whether it refers to thread-locals that are, or may be, in modules of their own.
     in_modules: bool,
@@ -340,7 +340,7 @@ impl<C: Cpu> Lowering<'_, C> {
                 continue;
             }
             if kind != SectionKind::ThreadLocal
-                && let Some(simple) = self.simple.get(target.class, edge.kind)
+                && let Some(simple) = self.shared.simple.get(target.class, edge.kind)
             {
                 edges[at - 1].kind = simple;
                 if target.outside {
