@@ -74,6 +74,12 @@ impl Printable<'_> {
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nearly all of them.
+        if let Ok(text) = str::from_utf8(self.text)
+            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        {
+            return f.write_str(text);
+        }
         for chunk in self.text.utf8_chunks() {
             let mut rest = chunk.valid();
             while let Some(at) = rest.find(|letter| !self.is_plain(letter)) {
