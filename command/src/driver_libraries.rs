@@ -15,6 +15,7 @@ use super::inputs::Opened;
 use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
 use super::response_file;
+use super::run_path;
 use super::surroundings::{Surroundings, c_compiler};
 
 /// A library that stands for what the user names. Nobody looks for it.
@@ -202,8 +203,6 @@ fn take(line: &mut LinkLine, plain: &LinkLine, full: LinkLine) {
             first.push(input);
         }
     }
-    line.inputs.splice(0..0, first);
-    line.inputs.extend(last);
     let more = |to: &mut Vec<String>, plain: &[String], full: Vec<String>| {
         to.extend(full.into_iter().filter(|word| !plain.contains(word)));
     };
@@ -213,6 +212,9 @@ fn take(line: &mut LinkLine, plain: &LinkLine, full: LinkLine) {
     more(&mut line.wrapped, &plain.wrapped, full.wrapped);
     more(&mut line.exported, &plain.exported, full.exported);
     more(&mut line.run_path, &plain.run_path, full.run_path);
+    run_path::of_driver(&mut line.run_path, first.iter().chain(&last));
+    line.inputs.splice(0..0, first);
+    line.inputs.extend(last);
     line.export_lists.extend(full.export_lists);
     line.export_dynamic |= full.export_dynamic && !plain.export_dynamic;
 }

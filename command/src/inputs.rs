@@ -1,9 +1,9 @@
 //! From a command line to opened files, in order.
 
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use orc_inputs::input::printable_path;
 use orc_inputs::library_search::{FoundContent, FoundInput, LibraryChoice, LibrarySearch};
 use orc_jit::LoadWhen;
@@ -69,9 +69,7 @@ pub(super) fn open(
 ) -> Result<Inputs, String> {
     line.check_cpu(link_cpu::get())?;
     let languages = compile(line, &**surroundings, dir, limit)?;
-    let named = line.inputs.clone();
     driver_libraries::add(line, &**surroundings)?;
-    run_path::of_driver(line, &named);
     let mut search =
         LibrarySearch::for_cpu(link_cpu::get(), orc_jit::formats(), surroundings.clone());
     if let Some(root) = &line.sysroot {
@@ -155,7 +153,7 @@ impl<'a> Names<'a> {
         let mut first = Vec::new();
         let of_input = inputs.iter().map(|input| {
             *places
-                .entry((&input.name, choice(input, is_static)))
+                .entry((input.name.bytes(), choice(input, is_static)))
                 .or_insert_with(|| {
                     first.push(input);
                     first.len() - 1
@@ -169,16 +167,18 @@ impl<'a> Names<'a> {
     /// counts at its first place, from which names are taken, and at its last, where it serves all
     /// libraries before it.
     fn opened(&self, inputs: &[Input], found: &[Vec<FoundInput>]) -> Vec<Opened> {
-        let mentions = || self.of_input.iter().zip(inputs);
+        let mentions = || self.of_input.iter().zip(inputs).enumerate();
+        let has_library = |name: usize| found[name].iter().any(is_library);
         let mut last = HashMap::new();
-        for (at, (name, input)) in mentions().enumerate() {
+        for (at, (name, input)) in mentions().filter(|(_, (name, _))| has_library(**name)) {
             last.insert((name, options(input)), at);
         }
         let mut told = HashSet::new();
-        let mut opened = Vec::new();
-        for (at, (name, input)) in mentions().enumerate() {
+        let mut opened = Vec::with_capacity(inputs.len());
+        for (at, (name, input)) in mentions() {
             let mention = (name, options(input));
-            let counts = told.insert(mention) || last.get(&mention) == Some(&at);
+            let counts =
+                !has_library(*name) || told.insert(mention) || last.get(&mention) == Some(&at);
             for found in &found[*name] {
                 let one = open_one(input, found.clone());
                 if counts || !one.may_be_repeated() {
@@ -188,6 +188,14 @@ impl<'a> Names<'a> {
         }
         opened
     }
+}
+
+/// Whether a link takes from it what it needs, if it is not told to take all.
+fn is_library(found: &FoundInput) -> bool {
+    matches!(
+        found.content,
+        FoundContent::Archive(_) | FoundContent::Shared(_)
+    )
 }
 
 /// What must be the same of two mentions of one library for them to be one.
@@ -230,11 +238,7 @@ impl Opened {
 
     /// Whether it means no more when it is named twice.
     fn may_be_repeated(&self) -> bool {
-        match self.found.content {
-            FoundContent::Archive(_) => !self.whole_archive,
-            FoundContent::Shared(_) => true,
-            FoundContent::Object(_) | FoundContent::Names(_) => false,
-        }
+        is_library(&self.found) && !self.whole_archive
     }
 }
 

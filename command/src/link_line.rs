@@ -146,6 +146,17 @@ pub enum InputName {
     Library(String),
 }
 
+impl InputName {
+    /// What tells it from other names: which of the two it is, and its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> (bool, &[u8]) {
+        match self {
+            Self::File(path) => (false, path.as_os_str().as_encoded_bytes()),
+            Self::Library(name) => (true, name.as_bytes()),
+        }
+    }
+}
+
 /// Options that hold from their place on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct InputState {

@@ -31,22 +31,17 @@ pub(super) fn expand(line: &mut LinkLine) {
     }
 }
 
-/// Has the loader find the shared libraries that the driver names by their paths, beside what the user
-/// has `named`: clang's runtimes, which stand for archives here.
-pub(super) fn of_driver(line: &mut LinkLine, named: &[Input]) {
-    if line.inputs.len() == named.len() {
-        return;
-    }
-    let mut dirs = Vec::new();
-    for input in line.inputs.iter().filter(|input| !named.contains(input)) {
+/// Has the loader find the shared libraries that the driver `added` by their paths: clang's runtimes,
+/// which stand for archives here.
+pub(super) fn of_driver<'a>(run_path: &mut Vec<String>, added: impl Iterator<Item = &'a Input>) {
+    for input in added {
         if let InputName::File(path) = &input.name
             && path.extension().is_some_and(|extension| extension == "so")
             && let Some(dir) = path.parent().and_then(Path::to_str)
         {
-            dirs.push(dir.to_owned());
+            run_path.push(dir.to_owned());
         }
     }
-    line.run_path.extend(dirs);
 }
 
 /// Where what the program's libraries need is looked for first, in the order of GNU `ld`.
