@@ -1,7 +1,7 @@
 //! Which program the process is to be: its arguments, its file, and how it is run again.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use jit_core::executor::api::ProgramIdentity;
@@ -26,13 +26,13 @@ pub(super) fn of_command_line(
     let path = directory.join(file).into_os_string().into_vec();
     let again = std::env::current_exe().map(|command| {
         let start = [
-            command.into_os_string(),
-            "run".into(),
-            "--link-directory".into(),
+            command.as_os_str(),
+            "run".as_ref(),
+            "--link-directory".as_ref(),
         ];
-        let words = start.into_iter().chain([directory.into_os_string()]);
+        let words = start.into_iter().chain([directory.as_os_str()]);
         let words = words.chain(without_running(own));
-        words.map(OsString::into_vec).collect()
+        words.map(OsStr::as_bytes).collect()
     });
     ProgramIdentity {
         path: Some(path),
@@ -75,7 +75,7 @@ pub(super) fn of_file(file: &Path) -> ProgramIdentity {
 }
 
 /// Arguments without the command's own options that concern one run.
-fn without_running(own: &[OsString]) -> Vec<OsString> {
+fn without_running(own: &[OsString]) -> Vec<&OsStr> {
     let mut kept = Vec::new();
     let mut rest = own.iter();
     while let Some(word) = rest.next() {
@@ -83,7 +83,7 @@ fn without_running(own: &[OsString]) -> Vec<OsString> {
             .to_str()
             .and_then(|text| Some((text, RunOptions::is_own(text)?)));
         let Some((text, takes_next)) = option else {
-            kept.push(word.clone());
+            kept.push(word.as_os_str());
             continue;
         };
         let value = rest.as_slice().first().filter(|_| takes_next);
@@ -92,8 +92,8 @@ fn without_running(own: &[OsString]) -> Vec<OsString> {
         }
         let name = text.split_once('=').map_or(text, |(name, _)| name);
         if KEPT.contains(&name) {
-            kept.push(word.clone());
-            kept.extend(value.cloned());
+            kept.push(word);
+            kept.extend(value.map(OsString::as_os_str));
         }
     }
     kept
@@ -111,7 +111,11 @@ mod tests {
              --link-directory /elsewhere -o out",
         );
         let identity = of_command_line(&own, Some(Path::new("/there")), Path::new("out"));
-        let again: Vec<OsString> = identity.again.into_iter().map(OsString::from_vec).collect();
+        let again: Vec<OsString> = identity
+            .again
+            .iter()
+            .map(|word| OsString::from_vec(word.to_bytes().to_vec()))
+            .collect();
         assert_eq!(
             again[1..],
             words("run --link-directory /there a.o --threads 3 -Wl,--as-needed -lz -o out")

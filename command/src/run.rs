@@ -1,5 +1,6 @@
 //! `orc-jit run`: from a command line to a running program.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,11 +66,11 @@ pub(super) fn parse(
         Some(at) => (&args[..at], &args[at + 1..]),
         None => (&args[..], &[][..]),
     };
-    let mut own = own.to_vec();
+    let mut own = Cow::Borrowed(own);
     let parse = |own: &[OsString]| LinkLine::parse(own.iter().cloned(), &RunOptions::is_own);
     let mut line = parse(&own).map_err(Failure::Usage)?;
     if let Some(option) = run_path::option_from_environment(&line) {
-        own.push(option.into());
+        own.to_mut().push(option.into());
         line = parse(&own).map_err(Failure::Usage)?;
     }
     RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;

@@ -8,7 +8,7 @@ mod wire;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{AllocActionPair, ExecutorAddr, ExecutorAddrRange};
+use crate::{AllocActionPair, ExecutorAddr, ExecutorAddrRange, Words};
 
 /// Where in the address space a range should lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -322,7 +322,7 @@ pub struct ProgramIdentity {
     pub path: Option<Vec<u8>>,
     /// A command that runs the program again, if the file is not there: `--argv0 NAME -- ARGUMENTS` is
     /// to follow.
-    pub again: Vec<Vec<u8>>,
+    pub again: Words,
 }
 
 /// What the program is to the loader: a synthesized shared object made of this is opened

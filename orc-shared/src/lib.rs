@@ -19,6 +19,7 @@ mod opening_order;
 mod printable;
 pub mod remote;
 pub mod sps;
+mod words;
 mod wrapper_result;
 
 pub use action::{AllocAction, AllocActionPair};
@@ -27,6 +28,7 @@ pub use exit_services::{ExitServices, IDLE_CALLS_KEPT, ThreadCall};
 pub use flags::{ExecutorSymbolDef, SymbolFlags};
 pub use opening_order::{DylibNeeds, opening_order};
 pub use printable::{Printable, listed, printable, printable_lines, printable_text};
+pub use words::Words;
 pub use wrapper_result::{
     CWrapperFunctionData, CWrapperFunctionResult, OutOfBandError, WrapperAllocator,
     WrapperFunctionResult,

@@ -98,7 +98,7 @@ fn the_process_takes_the_programs_name() {
                 b"argument".to_vec(),
             ],
             path: Some(b"/bin/a-program".to_vec()),
-            again: Vec::new(),
+            again: orc_shared::Words::default(),
         });
         let shown = std::fs::read("/proc/self/cmdline").expect("is shown");
         assert_eq!(shown, b"./bin/a-program-with-a-long-name\0argument\0");

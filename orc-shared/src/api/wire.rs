@@ -10,7 +10,9 @@ use super::{
     TlsBlock, TlsPlace, TlsRequest, TlsRoom,
 };
 use crate::sps::{SpsDecode, SpsDecodeError, SpsEncode, SpsReader, SpsResult};
-use crate::{AllocActionPair, ExecutorAddr, ExecutorAddrRange, impl_sps_enum, impl_sps_struct};
+use crate::{
+    AllocActionPair, ExecutorAddr, ExecutorAddrRange, Words, impl_sps_enum, impl_sps_struct,
+};
 
 impl_sps_enum!(Placement {
     NearLibraries = 0,
@@ -24,7 +26,7 @@ impl_sps_enum!(ImportKind { Address = 0, TlsModuleAndOffset = 1, TpOffset = 2 })
 impl_sps_struct!(ProgramIdentity {
     args: Vec<Vec<u8>>,
     path: Option<Vec<u8>>,
-    again: Vec<Vec<u8>>,
+    again: Words,
 });
 impl_sps_struct!(SegmentRequest {
     kind: SegmentKind,

@@ -22,7 +22,7 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Name of a symbol in the setup message: the process's [`ExitServices`](crate::ExitServices). Null if it
 /// has none.

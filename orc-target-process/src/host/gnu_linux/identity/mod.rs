@@ -14,6 +14,7 @@ use std::io;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use orc_shared::Words;
 use orc_shared::api::ProgramIdentity;
 
 use crate::host::loader::{lookup, tables};
@@ -24,7 +25,7 @@ pub(crate) struct OwnFile {
     /// Its absolute path.
     pub(crate) path: CString,
     /// See [`ProgramIdentity::again`]. Empty if the file is there, and can be run.
-    pub(crate) again: Vec<CString>,
+    pub(crate) again: Words,
 }
 
 static OWN_FILE: AtomicPtr<OwnFile> = AtomicPtr::new(null_mut());
@@ -40,8 +41,7 @@ pub(crate) fn own_file() -> Option<&'static OwnFile> {
 ///
 /// What the system does not allow stays as it is: nothing but looks depend on it.
 pub fn set_program(identity: &ProgramIdentity) {
-    let strings = |all: &[Vec<u8>]| -> Vec<CString> { all.iter().map(|it| c_string(it)).collect() };
-    let args = strings(&identity.args);
+    let args: Vec<CString> = identity.args.iter().map(|it| c_string(it)).collect();
     if let Some(name) = args.first() {
         set_name(name);
     }
@@ -55,7 +55,7 @@ pub fn set_program(identity: &ProgramIdentity) {
     arguments::replace(&vector);
     let _ignored = kernel::show(&vector);
     let own = path.map_or(null_mut(), |path| {
-        let again = strings(&identity.again);
+        let again = identity.again.clone();
         Box::into_raw(Box::new(OwnFile { path, again }))
     });
     OWN_FILE.store(own, Ordering::Release);

@@ -111,7 +111,7 @@ fn script(own: &OwnFile, close_on_exec: bool) -> io::Result<File> {
     // SAFETY: the descriptor is new and nobody else's.
     let mut file = unsafe { File::from_raw_fd(file) };
     let mut text = b"#!/bin/sh\nexec".to_vec();
-    for word in &own.again {
+    for word in own.again.iter() {
         text.extend(b" '");
         for &byte in word.to_bytes() {
             match byte {
@@ -139,7 +139,7 @@ mod tests {
         let word = |text: &str| CString::new(text).expect("no zero");
         let own = OwnFile {
             path: word("/there"),
-            again: ["/bin/echo", "it's", "$HOME"].map(word).to_vec(),
+            again: ["/bin/echo", "it's", "$HOME"].into_iter().collect(),
         };
         let mut text = String::new();
         let mut file = script(&own, true).expect("can be made");

@@ -1,6 +1,6 @@
 //! Starting the program's file.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr::null;
 
 use super::is_own;
@@ -34,7 +34,7 @@ unsafe fn instead<R>(
 ) -> Option<R> {
     // SAFETY: the caller's promise.
     let own = unsafe { is_own(path) }?;
-    let Some(command) = own.again.first() else {
+    let Some(command) = own.again.iter().next() else {
         return Some(start(own.path.as_ptr(), argv));
     };
     // SAFETY: the caller's promise.
@@ -47,7 +47,7 @@ unsafe fn instead<R>(
 /// # Safety
 /// The arguments are C strings and a null, or there is null instead.
 unsafe fn command_line(own: &OwnFile, argv: Words) -> Vec<*const c_char> {
-    let mut words: Vec<*const c_char> = own.again.iter().map(|word| word.as_ptr()).collect();
+    let mut words: Vec<*const c_char> = own.again.iter().map(CStr::as_ptr).collect();
     let mut at = argv;
     // SAFETY: the caller's promise: what is read lies before the null, or is it.
     let mut next = || unsafe {
