@@ -110,7 +110,7 @@ pub(super) fn open(
         return Err(listed(errors, "\n", ERRORS_MAX));
     }
     let found: Vec<Vec<FoundInput>> = found.into_iter().flatten().collect();
-    let opened = names.opened(&line.inputs, &found);
+    let opened = names.opened(&line.inputs, found);
     if line.is_static {
         let refused: Vec<String> = opened.iter().filter_map(Opened::refuse_shared).collect();
         if !refused.is_empty() {
@@ -166,21 +166,30 @@ impl<'a> Names<'a> {
     /// The files of the line, given what is found for each name. A library that is named again and again
     /// counts at its first place, from which names are taken, and at its last, where it serves all
     /// libraries before it.
-    fn opened(&self, inputs: &[Input], found: &[Vec<FoundInput>]) -> Vec<Opened> {
+    fn opened(&self, inputs: &[Input], mut found: Vec<Vec<FoundInput>>) -> Vec<Opened> {
         let mentions = || self.of_input.iter().zip(inputs).enumerate();
-        let has_library = |name: usize| found[name].iter().any(is_library);
-        let mut last = HashMap::new();
-        for (at, (name, input)) in mentions().filter(|(_, (name, _))| has_library(**name)) {
-            last.insert((name, options(input)), at);
+        let libraries = found.iter().map(|found| found.iter().any(is_library));
+        let libraries: Vec<bool> = libraries.collect();
+        let (mut last, mut left) = (HashMap::new(), vec![0; found.len()]);
+        for (at, (name, input)) in mentions() {
+            left[*name] += 1;
+            if libraries[*name] {
+                last.insert((name, options(input)), at);
+            }
         }
         let mut told = HashSet::new();
         let mut opened = Vec::with_capacity(inputs.len());
         for (at, (name, input)) in mentions() {
             let mention = (name, options(input));
             let counts =
-                !has_library(*name) || told.insert(mention) || last.get(&mention) == Some(&at);
-            for found in &found[*name] {
-                let one = open_one(input, found.clone());
+                !libraries[*name] || told.insert(mention) || last.get(&mention) == Some(&at);
+            left[*name] -= 1;
+            let files = match left[*name] {
+                0 => std::mem::take(&mut found[*name]),
+                _ => found[*name].clone(),
+            };
+            for file in files {
+                let one = open_one(input, file);
                 if counts || !one.may_be_repeated() {
                     opened.push(one);
                 }

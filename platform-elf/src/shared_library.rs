@@ -111,15 +111,32 @@ impl SharedLibrary {
         self.input.bytes().read_at(start).ok()
     }
 
+    /// The symbol table's entries from the first that is no null, as many as the file has.
+    fn symbols(&self) -> &[Sym64<LE>] {
+        const SIZE: u64 = size_of::<Sym64<LE>>() as u64;
+        let bytes = self.input.bytes();
+        let start = self.tables.symbols.saturating_add(SIZE);
+        let there = (bytes.len() as u64).saturating_sub(start) / SIZE;
+        let count = u64::from(self.tables.symbol_count.saturating_sub(1)).min(there);
+        let read = bytes.read_slice_at(start, usize::try_from(count).unwrap_or(0));
+        read.unwrap_or_default()
+    }
+
     /// A symbol's name, empty if its offset is bad.
     fn name_of(&self, symbol: &Sym64<LE>) -> &[u8] {
         self.tables
             .string(self.input.bytes(), symbol.st_name.get(LE))
     }
 
-    /// A symbol's name, as long as names of the library have taken no more than they may.
-    fn next_name(&self, symbol: &Sym64<LE>, budget: &mut NameBudget) -> Option<&[u8]> {
-        let name = budget.take(|| self.name_of(symbol));
+    /// A symbol's name in the library's `bytes`, as long as names of the library have taken no more than
+    /// they may.
+    fn next_name<'a>(
+        &self,
+        bytes: &'a [u8],
+        symbol: &Sym64<LE>,
+        budget: &mut NameBudget,
+    ) -> Option<&'a [u8]> {
+        let name = budget.take(|| self.tables.string(bytes, symbol.st_name.get(LE)));
         if budget.is_exceeded() {
             self.has_too_much.store(true, Ordering::Relaxed);
             return None;
@@ -230,15 +247,13 @@ impl NativeLibrary for SharedLibrary {
 
     fn for_each_alias(&self, file_addr: u64, each: &mut dyn FnMut(&[u8])) {
         let mut budget = self.budget();
-        for index in 1..self.tables.symbol_count {
-            let Some(symbol) = self.symbol(index) else {
-                break;
-            };
+        let bytes = self.input.bytes();
+        for (index, symbol) in (1..).zip(self.symbols()) {
             let same = symbol.st_value.get(LE) == file_addr
                 && symbol.st_shndx.get(LE) != elf::SHN_UNDEF
                 && matches!(symbol.st_type(), elf::STT_OBJECT | elf::STT_NOTYPE);
             if same && Self::takes_part(symbol) && self.is_default_version(index) {
-                let Some(name) = self.next_name(symbol, &mut budget) else {
+                let Some(name) = self.next_name(bytes, symbol, &mut budget) else {
                     return;
                 };
                 each(name);
@@ -248,13 +263,11 @@ impl NativeLibrary for SharedLibrary {
 
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
         let mut budget = self.budget();
-        for index in 1..self.tables.symbol_count {
-            let Some(symbol) = self.symbol(index) else {
-                break;
-            };
+        let bytes = self.input.bytes();
+        for symbol in self.symbols() {
             let bound_inside = symbol.st_visibility() != elf::STV_DEFAULT;
             if symbol.st_bind() != elf::STB_LOCAL && !bound_inside {
-                let Some(name) = self.next_name(symbol, &mut budget) else {
+                let Some(name) = self.next_name(bytes, symbol, &mut budget) else {
                     return;
                 };
                 each(name);
@@ -272,14 +285,12 @@ impl NativeLibrary for SharedLibrary {
             .map(|table| table.first_symbol);
         let end = hashed.unwrap_or(u32::MAX).min(self.tables.symbol_count);
         let versions = self.needed_versions();
-        for index in 1..end {
-            let Some(symbol) = self.symbol(index) else {
-                break;
-            };
+        let bytes = self.input.bytes();
+        for (index, symbol) in (1..end).zip(self.symbols()) {
             if symbol.st_shndx.get(LE) != elf::SHN_UNDEF || symbol.st_bind() != elf::STB_GLOBAL {
                 continue;
             }
-            let Some(name) = self.next_name(symbol, &mut budget) else {
+            let Some(name) = self.next_name(bytes, symbol, &mut budget) else {
                 return;
             };
             let version = self.version_index(index);
