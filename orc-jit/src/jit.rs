@@ -12,7 +12,7 @@ use jit_core::graph::InputBytes;
 use jit_core::link::LinkContext;
 use jit_core::link::timings::PhaseTimes;
 use jit_core::name::NameTable;
-use jit_core::session::{JitLinker, Removal, Session, SessionConfig, Symbol};
+use jit_core::session::{JitLinker, Removal, Session, SessionConfig, Speculation, Symbol};
 use orc_inputs::archive::Archive;
 use orc_inputs::format::ReadObjects;
 use orc_inputs::input::InputOpener as _;
@@ -72,6 +72,7 @@ pub struct Builder {
     wrapped: Vec<String>,
     files: Files,
     time_phases: bool,
+    speculation: Option<Speculation>,
 }
 
 impl Builder {
@@ -121,6 +122,14 @@ impl Builder {
         self
     }
 
+    /// Links functions of lazy dylibs before they are called, in a thread of low priority:
+    /// [`jit_core::session::Session::speculate`].
+    #[must_use]
+    pub fn speculate(mut self, how_far: Speculation) -> Self {
+        self.speculation = Some(how_far);
+        self
+    }
+
     /// Uses this table of names, which others may have filled already.
     #[must_use]
     pub fn names(mut self, names: Arc<NameTable>) -> Self {
@@ -163,6 +172,9 @@ impl Builder {
             names.clone(),
         ));
         let session = Session::new(config);
+        if let Some(how_far) = self.speculation {
+            session.speculate(how_far);
+        }
         crash::watch(&*executor, &session);
         let loaded = load_runtime_needs(&*executor, self.runtime.as_deref())?;
         let cpu = executor.architecture();
@@ -343,6 +355,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.session.end_speculation();
         let dylibs = self.dylibs.get_mut();
         let dylibs = std::mem::take(dylibs.unwrap_or_else(PoisonError::into_inner));
         let mut dylibs: Vec<_> = dylibs.by_age.into_values().rev().collect();

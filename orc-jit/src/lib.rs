@@ -112,7 +112,7 @@ pub use jit::{Builder, Jit};
 pub use jit_core::executor::Disconnect;
 pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{
-    Materializer, Removal, ReplaceOptions, Replaced, Responsibility, Symbol,
+    Materializer, Removal, ReplaceOptions, Replaced, Responsibility, Speculation, Symbol,
 };
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
 pub use needed::LoadWhen;

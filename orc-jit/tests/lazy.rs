@@ -15,6 +15,8 @@ mod ahead;
 mod dylibs;
 #[path = "lazy/many.rs"]
 mod many;
+#[path = "lazy/speculation.rs"]
+mod speculation;
 #[path = "lazy/unwinding.rs"]
 mod unwinding;
 

@@ -6,6 +6,7 @@
 
 pub mod at_exit;
 pub mod bystander;
+pub mod idle_thread;
 pub mod interruption;
 pub mod limits;
 pub mod shared_memory;

@@ -14,7 +14,7 @@
 //! | `batches` | the life of a batch: its work, answers for its link, who waits for it | `publish`; then `work`, `query`, `batch_host`; `removal` undoes; `replacement` swaps; `deferred` has what is called once the lock is released |
 //! | `lookup` | from names to a batch | `resolve` has the waves: `probe` under the lock, `ask` without it; `commons` and `libraries` at their end; `defer` lets functions wait; `form_batch` makes the batch; `overlay` is for objects that nobody sees yet |
 //! | `messages` | errors of lookups and additions in words | `missing` with `hints` and `referrers`; `clash` |
-//! | `handles` | what clients hold and bring | `definitions`; then `session`, `dylib`, `tracker` with `add` and `replace`, `lazy`, `first_calls`, `symbol`, `materializer` |
+//! | `handles` | what clients hold and bring | `definitions`; then `session`, `dylib`, `tracker` with `add` and `replace`, `lazy`, `first_calls`, `speculation`, `symbol`, `materializer` |
 //!
 //! - A failed lookup leaves nothing claimed: its units can be looked up again. Everyone who waited
 //!   for one of them gets the same error. (Archive members that it had loaded stay known, unlinked;
@@ -51,3 +51,4 @@ pub use handles::session::{JitLinker, SessionConfig};
 pub use handles::tracker::Removal;
 pub use linker::Linker;
 pub use tables::first_calls::{FirstCall, LazyCounts};
+pub use tables::speculation::Speculation;

@@ -19,6 +19,7 @@ use crate::session::batches::dispatcher::Dispatcher;
 use crate::session::linker::Linker;
 use crate::session::tables::first_calls::FirstCalls;
 use crate::session::tables::ids::BatchKey;
+use crate::session::tables::speculation::Speculator;
 use crate::session::tables::state::State;
 use crate::stubs::LazyCalls;
 use crate::symbol::SymbolKind;
@@ -46,6 +47,7 @@ pub(in crate::session) struct Inner {
     /// One replacement at a time.
     pub(in crate::session) replacing: Mutex<()>,
     pub(in crate::session) first_calls: FirstCalls,
+    pub(in crate::session) speculator: Arc<Speculator>,
 }
 
 /// Wakes waiting threads when a lookup is answered or new work exists.

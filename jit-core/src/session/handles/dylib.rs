@@ -332,6 +332,7 @@ impl Dylib {
             undefined_allowed: options.undefined_allowed,
             bodies: true,
             ahead: options.ahead,
+            depth: 0,
         })
     }
 
@@ -370,9 +371,19 @@ impl Dylib {
         &self,
         names: &[NameId],
     ) -> Result<Vec<Symbol>, LinkError> {
+        self.link_bodies_ahead(names, 0)
+    }
+
+    /// The same, so many calls ahead.
+    pub(in crate::session) fn link_bodies_ahead(
+        &self,
+        names: &[NameId],
+        depth: u32,
+    ) -> Result<Vec<Symbol>, LinkError> {
         let options = LookupOptions::default();
         self.wait(Request {
             bodies: true,
+            depth,
             ..self.request(names, &options)
         })
     }
@@ -398,6 +409,7 @@ impl Dylib {
             undefined_allowed: options.undefined_allowed,
             bodies: false,
             ahead: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -414,7 +426,9 @@ impl Dylib {
             formed.start();
         }
         self.session.run_own_tasks();
-        self.session.work_until(batch, || slot.lock().take())
+        let outcome = self.session.work_until(batch, || slot.lock().take());
+        self.session.wake_speculation();
+        outcome
     }
 }
 

@@ -79,7 +79,13 @@ impl Dylib {
         name: NameId,
         body: &Symbol,
     ) -> Result<(), LinkError> {
-        let found = self.session.state.lock().stub_of(self.id, name);
+        let found = {
+            let state = self.session.state.lock();
+            let stub = state.dylib(self.id).stubs.get(&name);
+            // Before that, its pointer is not there to be written.
+            let is_ready = stub.is_some_and(|it| state.units[it.unit].state == UnitState::Ready);
+            state.stub_of(self.id, name).filter(|_| is_ready)
+        };
         match found {
             Some((set, index)) => self.session().lead(&set, index, body).map(drop),
             None => Ok(()),

@@ -217,6 +217,7 @@ impl Session {
         let Some((set, index)) = self.0.lazy_calls.find(trampoline) else {
             return Err("no function of this session has it, or its memory was given back".into());
         };
+        let _goes_first = self.0.speculator.call();
         let executor = &*self.0.executor;
         let name = |name: NameId| self.0.names.readable(name);
         let behind = set.behind(index, executor);

@@ -8,5 +8,6 @@ pub(in crate::session) mod lazy;
 pub(in crate::session) mod materializer;
 pub(in crate::session) mod replace;
 pub(in crate::session) mod session;
+pub(in crate::session) mod speculation;
 pub(in crate::session) mod symbol;
 pub(in crate::session) mod tracker;

@@ -93,6 +93,7 @@ impl Session {
             lazy_calls: Arc::default(),
             replacing: Mutex::default(),
             first_calls: FirstCalls::default(),
+            speculator: Arc::default(),
         }))
     }
 
@@ -217,6 +218,7 @@ impl WeakSession {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.speculator.stop();
         self.names.session_ends();
         let mut deferred = DeferredCalls::default();
         let state = self.state.get_mut();

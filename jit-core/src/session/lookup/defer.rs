@@ -377,6 +377,12 @@ impl Resolver<'_> {
                 self.slots[*slot as usize].answer = Answer::Mine { unit: id, index };
             }
         }
+        let waits = |name: &NameId| {
+            let found = self.defined(state, dylib, *name);
+            found.is_some_and(|(unit, _)| state.units[unit].state == UnitState::NeverSearched)
+        };
+        let waiting = stubs.iter().map(|stub| stub.shown).filter(waits);
+        session.speculator.note(dylib, self.depth, waiting);
         state.keep_stubs(id, set);
         state.claim(self.batch, id);
         self.units.push(id);

@@ -79,6 +79,8 @@ pub(in crate::session) struct Request {
     pub(in crate::session) bodies: bool,
     /// Names of the dylib that do not wait for a first call, if they are part of the lookup.
     pub(in crate::session) ahead: Vec<NameId>,
+    /// How many calls ahead it is made; 0 if somebody needs it now.
+    pub(in crate::session) depth: u32,
 }
 
 /// What a name was found to mean.
@@ -175,6 +177,8 @@ pub(in crate::session) struct Resolver<'a> {
     pub(in crate::session) bodies: bool,
     /// The definitions of these do not wait for a first call.
     pub(in crate::session) ahead: Vec<(DylibId, NameId)>,
+    /// How many calls ahead the lookup is made.
+    pub(in crate::session) depth: u32,
     /// Whether it cannot be linked in parts, so that nothing waits for its first call.
     pub(in crate::session) is_whole: bool,
     /// Whether something of it waits for its first call.
@@ -261,6 +265,7 @@ impl<'a> Resolver<'a> {
             client_slots: Vec::new(),
             bodies: false,
             ahead: Vec::new(),
+            depth: 0,
             is_whole: false,
             has_deferred: false,
             produced: None,
@@ -274,6 +279,7 @@ impl<'a> Resolver<'a> {
     pub(in crate::session) fn lookup(mut self, request: Request, then: Then) -> Option<Formed> {
         self.undefined_allowed = request.undefined_allowed;
         self.bodies = request.bodies;
+        self.depth = request.depth;
         let ahead = request.ahead.iter();
         self.ahead = ahead.map(|name| (request.dylib, *name)).collect();
         self.is_whole = request.program.as_ref().is_some_and(must_be_whole);
