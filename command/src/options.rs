@@ -77,6 +77,11 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE", requires = "lazy")]
     pub order: Option<PathBuf>,
 
+    /// With --lazy, link functions before they are called, in a thread of low priority: those that linked
+    /// code refers to
+    #[arg(long, requires = "lazy")]
+    pub speculate: bool,
+
     /// Link everything, but run nothing, no library's constructor either
     #[arg(long)]
     pub no_exec: bool,

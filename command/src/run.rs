@@ -11,7 +11,7 @@ use jit_core::error::LinkError;
 use jit_core::executor::api::ProgramIdentity;
 use jit_core::name::NameTable;
 use jit_core::native::NativeLibrary;
-use jit_core::session::MissingSymbols;
+use jit_core::session::{MissingSymbols, Speculation};
 use orc_inputs::input::printable_path;
 use orc_inputs::library_search::{FoundContent, LibrarySearch};
 use orc_inputs::symbol_list::SymbolPatterns;
@@ -20,6 +20,7 @@ use orc_jit::{
     Builder, Entry, Executor, Files, Jit, Program, ProgramInput, ProgramSettings, Undefined,
 };
 use orc_system::at_exit;
+use orc_target_process::host::process::begin_own_work;
 
 use super::call_order::{CallOrder, Record};
 use super::inputs::{self, Inputs, Opened};
@@ -227,6 +228,12 @@ fn run(
     if options.timings {
         jit = jit.time_phases();
     }
+    if options.speculate && !options.no_exec {
+        jit = jit.speculate(Speculation {
+            thread_starts: begin_own_work,
+            ..Speculation::default()
+        });
+    }
     let jit = jit.build().map_err(|e| e.to_string())?;
     if let Some(report) = &mut report {
         report.files(&inputs.opened);
@@ -273,7 +280,11 @@ fn run(
         record.write_at_exit(order);
     }
     if options.timings && options.lazy {
-        timings::tell_at_exit(&program);
+        timings::tell_at_exit(&program, jit.session());
+    }
+    if options.speculate {
+        let session = jit.session().clone();
+        at_exit::at_exit(move || session.stop_speculation());
     }
     other_process::stand_aside(options, executor.as_ref());
     match program.run() {

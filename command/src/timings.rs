@@ -5,26 +5,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jit_core::link::timings::{PhaseTimes, processor_time};
-use jit_core::session::LazyCounts;
+use jit_core::session::{LazyCounts, Session};
 use orc_jit::Program;
 use orc_system::at_exit::at_exit;
 
 use super::say;
 
 /// Says at the end of the program how much of it was linked of what has waited for a first call.
-pub(super) fn tell_at_exit(program: &Arc<Program>) {
-    let program = program.clone();
+pub(super) fn tell_at_exit(program: &Arc<Program>, session: &Session) {
+    let (program, session) = (program.clone(), session.clone());
     at_exit(move || {
         // The program may have closed the stream, and has ended either way.
-        let _ = say::tell(&linked(&program.lazy_counts()));
+        let _ = say::tell(&linked(&program.lazy_counts(), session.linked_ahead()));
     });
 }
 
-fn linked(counts: &LazyCounts) -> String {
-    format!(
+fn linked(counts: &LazyCounts, ahead: usize) -> String {
+    let said = format!(
         "{} of {} functions that waited for a first call were linked, in {} of {} objects\n",
         counts.linked_functions, counts.functions, counts.linked_objects, counts.objects
-    )
+    );
+    match ahead {
+        0 => said,
+        ahead => format!("{said}{ahead} functions were linked ahead of their calls\n"),
+    }
 }
 
 /// Times the phases of one run of the command.

@@ -68,6 +68,7 @@ fn refuse(options: &RunOptions) -> Result<(), String> {
         ("--no-exec", options.no_exec),
         ("--show-graph", options.show_graph),
         ("--timings", options.timings),
+        ("--speculate", options.speculate),
         ("--record-order", options.record_order.is_some()),
         ("--order", options.order.is_some()),
         ("--orc-runtime", options.orc_runtime.is_some()),
