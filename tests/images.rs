@@ -77,8 +77,7 @@ fn devices_and_pipes_stay_what_they_are() {
     assert_linked(&linked);
     let there = fs::symlink_metadata(&pipe).unwrap().file_type();
     assert!(there.is_fifo(), "{there:?}");
-    scratch.write("read", reader.join().unwrap());
-    fs::set_permissions(scratch.file("read"), fs::Permissions::from_mode(0o755)).unwrap();
+    scratch.write_executable("read", reader.join().unwrap());
     assert_runs(&scratch, "read");
 }
 

@@ -1,8 +1,6 @@
 //! A command that starts itself again does no work twice, and leaves nothing behind; one that cannot says why.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use tests::command::{Ending, Invocation};
 use tests::compare::orc_jit;
@@ -15,15 +13,14 @@ const SOURCE: &str = "__thread char block[300000] = {1};\n\
 
 /// A compiler that notes its calls.
 fn counting_compiler(scratch: &Scratch) -> String {
-    let path = scratch.file("counting-cc");
     let log = scratch.file("calls");
     let compiler = compilers()[0].cc.display();
     let text = format!(
         "#!/bin/sh\ncase \" $* \" in *' -c '*) echo \"$*\" >> {};; esac\nexec {compiler} \"$@\"\n",
         log.display()
     );
-    executable(&path, &text);
-    path.display().to_string()
+    scratch.write_executable("counting-cc", text);
+    scratch.file("counting-cc").display().to_string()
 }
 
 fn assert_compiled_once(flags: &[&str]) {
@@ -73,17 +70,17 @@ fn run_without_a_file(flags: &[&str], left: Option<&str>) -> Option<String> {
     let scratch = Scratch::new();
     fs::write(scratch.file("a.c"), SOURCE).unwrap();
     let own = scratch.file("own-orc-jit");
-    fs::copy(command, &own).unwrap();
+    scratch.write_executable("own-orc-jit", fs::read(command).unwrap());
     if let Some(text) = left {
-        executable(&scratch.file("own-orc-jit (deleted)"), text);
+        scratch.write_executable("own-orc-jit (deleted)", text);
     }
-    let compiler = scratch.file("removing-cc");
     let text = format!(
         "#!/bin/sh\nrm -f {}\nexec {} \"$@\"\n",
         own.display(),
         compilers()[0].cc.display()
     );
-    executable(&compiler, &text);
+    scratch.write_executable("removing-cc", text);
+    let compiler = scratch.file("removing-cc");
     let words = [own.as_os_str().to_owned(), "run".into()];
     let words = words.into_iter().chain(flags.iter().map(Into::into));
     let mut invocation = Invocation::new(words.chain(["a.c".into()]));
@@ -93,11 +90,6 @@ fn run_without_a_file(flags: &[&str], left: Option<&str>) -> Option<String> {
     assert_eq!(ran.ending, Ending::Exit(1), "{message}");
     assert!(ran.stdout.is_empty(), "{message}");
     Some(message)
-}
-
-fn executable(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]

@@ -36,10 +36,9 @@ impl Compiling {
     fn start(name: &str, prefix: &str, arguments: &[&str]) -> Self {
         let scratch = Scratch::new();
         scratch
-            .write("slow", COMPILER)
+            .write_executable("slow", COMPILER)
             .write("main.c", "int main(void) { return 0; }");
         fs::create_dir(scratch.file("tmp")).expect("a folder");
-        shell(&scratch, "chmod +x slow", &[]);
         let value = format!("{name}-{}", std::process::id());
         // Whoever runs the tests may ignore signals, as `nohup` does.
         let mut child = Command::new("env");

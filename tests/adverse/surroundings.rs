@@ -48,8 +48,7 @@ pub fn temporary_files_find_another_place() {
         prints(&behaviour, "main 2 one\n");
     }
     let named = "mkdir place && TMPDIR=$PWD/place CC=./cc \"$@\"";
-    scratch.write("cc", "#!/bin/sh\necho $TMPDIR >place-was\nexec cc \"$@\"\n");
-    shell(&scratch, "chmod +x cc", &[]);
+    scratch.write_executable("cc", "#!/bin/sh\necho $TMPDIR >place-was\nexec cc \"$@\"\n");
     prints(
         &with_orc_jit(&scratch, named, &["run", "main.c"]),
         "main 1\n",

@@ -44,6 +44,17 @@ impl Scratch {
         self
     }
 
+    /// Writes a file that can be run. Another process writes it: what a thread forks meanwhile would keep
+    /// it open, and nobody can run a file that somebody writes to.
+    pub fn write_executable(&self, name: &str, bytes: impl Into<Vec<u8>>) -> &Self {
+        let script = "cat >\"$0\" && chmod +x \"$0\"";
+        let mut invocation = Invocation::new(["sh", "-c", script, name]);
+        invocation.stdin = bytes.into();
+        let written = invocation.run_in(self.path()).expect("a shell starts");
+        assert_eq!(written.ending, Ending::Exit(0), "{written:?}");
+        self
+    }
+
     /// Reads a file.
     pub fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.file(name)).expect("the file is there")
