@@ -32,6 +32,11 @@ fn main() -> ExitCode {
         memcheck_finds_what_a_program_does_wrong,
         memcheck_has_nothing_to_say_of_a_correct_program,
     );
+    add_tests!(
+        tests,
+        [],
+        a_leak_checker_reads_what_a_program_has_and_no_more,
+    );
     tests.run(&Arguments::from_args())
 }
 
@@ -75,4 +80,29 @@ fn memcheck_has_nothing_to_say_of_a_correct_program() {
         message.contains("ERROR SUMMARY: 0 errors"),
         "a process may have had other reasons to end well: {message}"
     );
+}
+
+/// Each page that LeakSanitizer reads costs a page fault, and the address space that linked code lies in has
+/// a quarter of a million of them.
+fn a_leak_checker_reads_what_a_program_has_and_no_more() {
+    let scratch = Scratch::new();
+    let leak = "#include <stdlib.h>\nint main(void) { return malloc(10) == 0; }\n";
+    scratch.compile_with("leak.o", leak, &["-fsanitize=address"]);
+    let Some(command) = orc_jit() else {
+        return;
+    };
+    // A shell has faults of its children counted: the 11th word, the second being its name.
+    let script = "\"$@\"; echo $? $(cut -d' ' -f 11 /proc/$$/stat)";
+    let words = ["sh", "-c", script, "sh"].map(Into::into);
+    let link = ["run", "-fsanitize=address", "leak.o"].map(Into::into);
+    let words = words.into_iter().chain([command.into_os_string()]);
+    let invocation = Invocation::new(words.chain(link));
+    let behaviour = invocation.run_in(scratch.path()).expect("a shell starts");
+    let said = String::from_utf8_lossy(&behaviour.stderr).into_owned();
+    assert!(said.contains("10 byte(s) leaked"), "{said}");
+    let output = String::from_utf8_lossy(&behaviour.stdout).into_owned();
+    let (code, faults) = output.trim().split_once(' ').expect("two numbers");
+    let faults: u32 = faults.parse().expect("a number");
+    assert_eq!(code, "1", "{said}");
+    assert!(faults < 60_000, "{faults} page faults");
 }
