@@ -105,8 +105,10 @@ const OF_AARCH64: &[(u32, &str)] = &[
     (313, "R_AARCH64_LD64_GOTPAGE_LO15"),
     (314, "R_AARCH64_PLT32"),
     (315, "R_AARCH64_GOTPCREL32"),
+    (512, "R_AARCH64_TLSGD_ADR_PREL21"),
     (513, "R_AARCH64_TLSGD_ADR_PAGE21"),
     (514, "R_AARCH64_TLSGD_ADD_LO12_NC"),
+    (517, "R_AARCH64_TLSLD_ADR_PREL21"),
     (518, "R_AARCH64_TLSLD_ADR_PAGE21"),
     (519, "R_AARCH64_TLSLD_ADD_LO12_NC"),
     (523, "R_AARCH64_TLSLD_MOVW_DTPREL_G2"),
@@ -144,6 +146,8 @@ const OF_AARCH64: &[(u32, &str)] = &[
     (557, "R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC"),
     (558, "R_AARCH64_TLSLE_LDST64_TPREL_LO12"),
     (559, "R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC"),
+    (560, "R_AARCH64_TLSDESC_LD_PREL19"),
+    (561, "R_AARCH64_TLSDESC_ADR_PREL21"),
     (562, "R_AARCH64_TLSDESC_ADR_PAGE21"),
     (563, "R_AARCH64_TLSDESC_LD64_LO12"),
     (564, "R_AARCH64_TLSDESC_ADD_LO12"),
@@ -156,11 +160,11 @@ const OF_AARCH64: &[(u32, &str)] = &[
 
 /// Thread-local models, and the relocations by which an object that uses one is known: x86-64's, AArch64's.
 const MODELS: &[(&str, &[u32], &[u32])] = &[
-    ("general dynamic", &[19], &[513]),
-    ("local dynamic", &[20], &[518]),
+    ("general dynamic", &[19], &[512, 513]),
+    ("local dynamic", &[20], &[517, 518]),
     ("initial exec", &[22], &[541, 543]),
     ("local exec", &[23], &[544, 545, 546, 547, 549, 550, 551]),
-    ("TLS descriptors", &[34], &[562]),
+    ("TLS descriptors", &[34], &[560, 562]),
     ("APX forms", &[44, 45, 50], &[]),
 ];
 

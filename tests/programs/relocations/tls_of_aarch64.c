@@ -10,7 +10,7 @@
 extern __thread uint64_t first[2], second[2];
 typedef void *way(void);
 way general, local, initial, initial_literal, descriptor, exec_add, exec_moves, exec_small_moves;
-way local_moves;
+way local_moves, general_tiny, local_tiny, descriptor_tiny;
 struct values { uint64_t byte, half, word, two_words; };
 void exec_loads(struct values *), local_loads(struct values *);
 static void show(void (*load)(struct values *)) {
@@ -20,7 +20,8 @@ static void show(void (*load)(struct values *)) {
 }
 static void *run(void *number) {
     second[0] += (uint64_t)number;
-    way *ways[] = {general, local, initial, initial_literal, descriptor, exec_add, exec_moves, exec_small_moves, local_moves};
+    way *ways[] = {general, local, initial, initial_literal, descriptor, exec_add, exec_moves, exec_small_moves, local_moves, general_tiny,
+                   local_tiny, descriptor_tiny};
     for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++)
         printf("%d", ways[i]() == second);
     printf("\n");
@@ -102,6 +103,29 @@ way descriptor
     adrp x0, :tlsdesc:second
     ldr x1, [x0, #:tlsdesc_lo12:second]
     add x0, x0, #:tlsdesc_lo12:second
+    .tlsdesccall second
+    blr x1
+    mrs x1, tpidr_el0
+    add x0, x0, x1
+    returns
+way general_tiny
+    calls
+    adr x0, :tlsgd:second
+    bl __tls_get_addr
+    nop
+    returns
+way local_tiny
+    calls
+    adr x0, :tlsldm:second
+    bl __tls_get_addr
+    nop
+    add x0, x0, #:dtprel_hi12:second, lsl #12
+    add x0, x0, #:dtprel_lo12_nc:second
+    returns
+way descriptor_tiny
+    calls
+    ldr x1, :tlsdesc:second
+    adr x0, :tlsdesc:second
     .tlsdesccall second
     blr x1
     mrs x1, tpidr_el0

@@ -91,6 +91,10 @@ fn write(field: Field, block: &mut [u8], at: usize, value: i64) -> Fixed {
             let shift = if bits == 26 { 0 } else { 5 };
             insert(block, at, scaled(value, 2)?, shift, bits)
         }
+        Field::TwoAdds => {
+            insert(block, at + 4, value >> 12, 10, 12)?;
+            insert(block, at + 8, value, 10, 12)
+        }
         Field::Move(part) => insert(block, at, value >> (16 * part), 5, 16),
         Field::MoveSigned(part) => {
             // Bit 30 tells `movz` (1) from `movn` (0).
@@ -130,6 +134,10 @@ const NOP: u32 = 0xd503_201f;
 const MRS_X0_THREAD_POINTER: u32 = 0xd53b_d040;
 const MRS_X1_THREAD_POINTER: u32 = 0xd53b_d041;
 const ADD_X0_X1_X0: u32 = 0x8b00_0020;
+const ADD_X0_X1_HIGH: u32 = 0x9140_0020; // add x0, x1, #0, lsl #12
+const ADD_X0_X0: u32 = 0x9100_0000; // add x0, x0, #0
+const MOVZ_X0_HIGH: u32 = 0xd2a0_0000; // movz x0, #0, lsl #16
+const MOVK_X0: u32 = 0xf280_0000; // movk x0, #0
 
 fn rewrite(rewrite: Rewrite, block: &mut [u8], at: usize) -> Fixed {
     let destination = |word: u32| word & 0x1f;
@@ -144,7 +152,7 @@ fn rewrite(rewrite: Rewrite, block: &mut [u8], at: usize) -> Fixed {
         Rewrite::Nop => put(block, at, NOP),
         Rewrite::ThreadPointer => put(block, at, MRS_X0_THREAD_POINTER),
         Rewrite::GeneralDynamicCall => {
-            put(block, at, 0xf280_0000)?; // movk x0, #…
+            put(block, at, MOVK_X0)?;
             put(block, at + 4, MRS_X1_THREAD_POINTER)?;
             put(block, at + 8, ADD_X0_X1_X0)
         }
@@ -152,6 +160,17 @@ fn rewrite(rewrite: Rewrite, block: &mut [u8], at: usize) -> Fixed {
             put(block, at, NOP)?;
             put(block, at + 4, NOP)
         }
+        Rewrite::GeneralDynamicAdr => {
+            put(block, at, MRS_X1_THREAD_POINTER)?;
+            put(block, at + 4, ADD_X0_X1_HIGH)?;
+            put(block, at + 8, ADD_X0_X0)
+        }
+        Rewrite::LocalDynamicAdr => {
+            put(block, at, MRS_X0_THREAD_POINTER)?;
+            put(block, at + 4, NOP)
+        }
+        Rewrite::DescriptorHigh => put(block, at, MOVZ_X0_HIGH),
+        Rewrite::DescriptorLow => put(block, at, MOVK_X0),
     }
 }
 

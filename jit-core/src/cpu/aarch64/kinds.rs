@@ -65,7 +65,10 @@ pub enum Field {
     Words(u8),
     /// Bits `16 n` and up, as the immediate of a `movz`, `movk` or `movn`.
     Move(u8),
-    /// The same; the instruction becomes `movz`, or `movn` of the inverted value if that is negative.
+    /// Bits 12 to 23 as the shifted immediate of the `add` that follows, and bits 0 to 11 as that of
+    /// the one behind it.
+    TwoAdds,
+    /// As [`Self::Move`]; the instruction becomes `movz`, or `movn` of the inverted value if that is negative.
     MoveSigned(u8),
 }
 
@@ -103,6 +106,14 @@ pub enum Rewrite {
     GeneralDynamicCall,
     /// `add x0, x0, …; bl __tls_get_addr` → `nop; nop`.
     LocalDynamicCall,
+    /// `adr x0, …; bl __tls_get_addr; nop` → `mrs x1, tpidr_el0; add x0, x1, #…, lsl #12; add x0, x0, #…`.
+    GeneralDynamicAdr,
+    /// `adr x0, …; bl __tls_get_addr` → `mrs x0, tpidr_el0; nop`.
+    LocalDynamicAdr,
+    /// `ldr x1, …` → `movz x0, #…, lsl #16`.
+    DescriptorHigh,
+    /// `adr x0, …` → `movk x0, #…`.
+    DescriptorLow,
 }
 
 /// One row of the table of kinds.
@@ -307,6 +318,12 @@ kinds! {
         /// General dynamic: low bits of the pair's address, in `add` before the call
         /// (`R_AARCH64_TLSGD_ADD_LO12_NC`).
         TlsPairLow12 = Absolute, Low12(0), Any, Kept;
+        /// General dynamic, tiny code model: distance of the pair, in `adr` before the call
+        /// (`R_AARCH64_TLSGD_ADR_PREL21`).
+        TlsPairAdr21 = Delta, Adr, Signed(21), Kept;
+        /// Local dynamic, tiny code model: distance of the module's pair, in `adr` before the call
+        /// (`R_AARCH64_TLSLD_ADR_PREL21`).
+        TlsModuleAdr21 = Delta, Adr, Signed(21), Kept;
         /// Local dynamic: page of the module's GOT pair, in `adrp` (`R_AARCH64_TLSLD_ADR_PAGE21`).
         TlsModulePage21 = PageDelta, Adrp, Signed(33), Kept;
         /// Local dynamic: low bits of the pair's address, in `add` before the call
@@ -328,6 +345,11 @@ kinds! {
         TlsDescriptorLoad = Nothing, Nothing, Any, Kept;
         /// Low bits of the descriptor's address, in `add` (`R_AARCH64_TLSDESC_ADD_LO12`).
         TlsDescriptorAdd = Nothing, Nothing, Any, Kept;
+        /// Tiny code model: distance of the descriptor, in the load of its function
+        /// (`R_AARCH64_TLSDESC_LD_PREL19`).
+        TlsDescriptorLiteral19 = Nothing, Nothing, Any, Kept;
+        /// Tiny code model: distance of the descriptor, in `adr` (`R_AARCH64_TLSDESC_ADR_PREL21`).
+        TlsDescriptorAdr21 = Nothing, Nothing, Any, Kept;
         /// Marks the call through a descriptor, `blr x1` (`R_AARCH64_TLSDESC_CALL`).
         TlsDescriptorCall = Nothing, Nothing, Any, Kept;
     }
@@ -352,6 +374,14 @@ kinds! {
         LocalDynamicToThreadPointer = Nothing, Nothing, Any, ThreadPointer;
         /// Local dynamic: the `add` and the call behind it → `nop; nop`.
         LocalDynamicCallToNops = Nothing, Nothing, Any, LocalDynamicCall;
+        /// General dynamic of the tiny code model: the `adr` and the call behind it → local exec.
+        GeneralDynamicAdrToLocalExec = Absolute, TwoAdds, Unsigned(24), GeneralDynamicAdr;
+        /// Local dynamic of the tiny code model: the `adr` and the call behind it → `mrs x0, tpidr_el0; nop`.
+        LocalDynamicAdrToThreadPointer = Nothing, Nothing, Any, LocalDynamicAdr;
+        /// A descriptor of the tiny code model: `ldr x1, …` → `movz x0, #:tprel_g1:x, lsl #16`.
+        DescriptorToTpHigh = Absolute, Move(1), Unsigned(32), DescriptorHigh;
+        /// A descriptor of the tiny code model: `adr x0, …` → `movk x0, #:tprel_g0_nc:x`.
+        DescriptorToTpLow = Absolute, Move(0), Any, DescriptorLow;
     }
 }
 

@@ -64,6 +64,8 @@ pub fn lower(
         Kind::GotDelta32 => Lowered::via(Kind::Delta32, Via::Got),
         Kind::TlsPairPage21 => tls::general_dynamic_page(class)?,
         Kind::TlsPairLow12 => tls::general_dynamic_low(edge, class, place)?,
+        Kind::TlsPairAdr21 => tls::general_dynamic_adr(edge, class, place)?,
+        Kind::TlsModuleAdr21 => tls::local_dynamic_adr(edge, place)?,
         Kind::TlsModulePage21 => Lowered::direct(Kind::LocalDynamicToThreadPointer),
         Kind::TlsModuleLow12 => tls::local_dynamic_low(edge, place)?,
         Kind::TlsOffsetPage21 => tls::initial_exec_page(edge, class, place)?,
@@ -71,6 +73,8 @@ pub fn lower(
         Kind::TlsOffsetLiteral19 => tls::initial_exec_literal(class)?,
         Kind::TlsDescriptorPage21 => tls::descriptor(Kind::ToTpHigh, class)?,
         Kind::TlsDescriptorLoad => tls::descriptor(Kind::ToTpLow, class)?,
+        Kind::TlsDescriptorLiteral19 => tls::descriptor_literal(edge, class, place)?,
+        Kind::TlsDescriptorAdr21 => tls::descriptor_adr(edge, class, place)?,
         Kind::TlsDescriptorAdd | Kind::TlsDescriptorCall => tls::descriptor(Kind::ToNop, class)?,
         _ => Lowered::direct(kind),
     })

@@ -13,6 +13,10 @@
 //!   __tls_get_addr; nop`.
 //! - **Local dynamic**: the same for the module, and `:dtprel_…:` offsets from what is returned.
 //!
+//! In the tiny code model, where all of a program lies within 1 MiB, one instruction leads to a pair or a
+//! descriptor: `ldr x0, :gottprel:x`, `ldr x1, :tlsdesc:x; adr x0, :tlsdesc:x; blr x1`, `adr x0, :tlsgd:x; bl
+//! __tls_get_addr; nop`.
+//!
 //! JIT'd variables have an offset that is known at fixup, so every model becomes local exec: the
 //! offset is made with `movz` and `movk`, 32 bits of it. The base of the module is the thread pointer
 //! itself, so `x@dtprel` is `x@tprel`.
@@ -107,19 +111,67 @@ pub(super) fn local_dynamic_low(edge: &Edge, place: &Place<'_>) -> Lowering {
     })
 }
 
+/// `adr x0, :tlsgd:x`, and behind it `bl __tls_get_addr; nop`. A library's variable keeps its call.
+pub(super) fn general_dynamic_adr(edge: &Edge, class: TargetClass, place: &Place<'_>) -> Lowering {
+    require_thread_local(class)?;
+    if class == TargetClass::NativeThreadLocal {
+        return Ok(Lowered::via(Kind::Adr21, Via::GotTlsPair));
+    }
+    if !calls_behind_adr(edge, place) || place.instruction(edge.offset as usize + 8) != Some(NOP) {
+        return Err(UNKNOWN_SEQUENCE);
+    }
+    Ok(Lowered {
+        drop_next: true,
+        ..Lowered::direct(Kind::GeneralDynamicAdrToLocalExec)
+    })
+}
+
+/// `adr x0, :tlsldm:x; bl __tls_get_addr`.
+pub(super) fn local_dynamic_adr(edge: &Edge, place: &Place<'_>) -> Lowering {
+    if !calls_behind_adr(edge, place) {
+        return Err(UNKNOWN_SEQUENCE);
+    }
+    Ok(Lowered {
+        drop_next: true,
+        ..Lowered::direct(Kind::LocalDynamicAdrToThreadPointer)
+    })
+}
+
 const NOP: u32 = 0xd503_201f;
-const ADD_X0_X0: u32 = 0x9100_0000;
 const BL: u32 = 0x9400_0000;
+
+/// `add x0, x0, #…`
+const fn is_add_x0_x0(word: u32) -> bool {
+    word & 0xffc0_03ff == 0x9100_0000
+}
+
+/// `adr x0, …`
+const fn is_adr_x0(word: u32) -> bool {
+    word & 0x9f00_001f == 0x1000_0000
+}
+
+/// `ldr x1, …` of a literal.
+const fn is_literal_x1(word: u32) -> bool {
+    word & 0xff00_001f == 0x5800_0001
+}
 
 /// Whether an `add x0, x0, #…` stands at the edge's place, and a `bl` with an edge behind it.
 fn calls_behind(edge: &Edge, place: &Place<'_>) -> bool {
+    call_behind(edge, place).is_some_and(is_add_x0_x0)
+}
+
+/// The same of `adr x0, …`.
+fn calls_behind_adr(edge: &Edge, place: &Place<'_>) -> bool {
+    call_behind(edge, place).is_some_and(is_adr_x0)
+}
+
+/// The instruction at the edge's place, if a `bl` with an edge stands behind it.
+fn call_behind(edge: &Edge, place: &Place<'_>) -> Option<u32> {
     let call = place.next.is_some_and(|next| {
         next.offset == edge.offset + 4 && Kind::from_edge(next.kind) == Some(Kind::Branch26)
     });
-    let Some([add, bl]) = place.instructions(edge.offset as usize, 0) else {
-        return false;
-    };
-    call && add & 0xffc0_03ff == ADD_X0_X0 && bl & 0xfc00_0000 == BL
+    let [first, bl] = place.instructions(edge.offset as usize, 0)?;
+    (call && bl & 0xfc00_0000 == BL).then_some(first)
 }
 
 /// `adrp xN, :gottprel:x`.
@@ -151,4 +203,25 @@ pub(super) fn initial_exec_literal(class: TargetClass) -> Lowering {
 pub(super) fn descriptor(to: Kind, class: TargetClass) -> Lowering {
     require_thread_local(class)?;
     Ok(Lowered::direct(to))
+}
+
+/// `ldr x1, :tlsdesc:x`, and behind it `adr x0, :tlsdesc:x`: the first half of the offset goes to the
+/// second one's register.
+pub(super) fn descriptor_literal(edge: &Edge, class: TargetClass, place: &Place<'_>) -> Lowering {
+    require_descriptor(edge, place, 0)?;
+    descriptor(Kind::DescriptorToTpHigh, class)
+}
+
+/// `adr x0, :tlsdesc:x`, and before it `ldr x1, :tlsdesc:x`.
+pub(super) fn descriptor_adr(edge: &Edge, class: TargetClass, place: &Place<'_>) -> Lowering {
+    require_descriptor(edge, place, 4)?;
+    descriptor(Kind::DescriptorToTpLow, class)
+}
+
+/// Fails unless the instruction at the edge's place is `back` bytes from a descriptor's two in their order.
+fn require_descriptor(edge: &Edge, place: &Place<'_>, back: usize) -> Result<(), Refusal> {
+    match place.instructions(edge.offset as usize, back) {
+        Some([load, adr]) if is_literal_x1(load) && is_adr_x0(adr) => Ok(()),
+        _ => Err(UNKNOWN_SEQUENCE),
+    }
 }

@@ -32,6 +32,7 @@ fn unit(field: Field) -> i128 {
         | Field::Data(_)
         | Field::Adr
         | Field::High12
+        | Field::TwoAdds
         | Field::Move(_)
         | Field::MoveSigned(_) => 1,
     }

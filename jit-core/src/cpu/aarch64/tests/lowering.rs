@@ -199,6 +199,60 @@ fn initial_exec_into_one_register_becomes_local_exec() {
 }
 
 #[test]
+fn descriptors_of_the_tiny_model_become_local_exec() {
+    let sequence = [
+        0x5800_0001, // ldr x1, :tlsdesc:x
+        0x1000_0000, // adr x0, :tlsdesc:x
+        0xd63f_0020, // blr x1
+    ];
+    let edges = [
+        (0, Kind::TlsDescriptorLiteral19),
+        (4, Kind::TlsDescriptorAdr21),
+        (8, Kind::TlsDescriptorCall),
+    ];
+    // movz x0, #0x12, lsl #16; movk x0, #0x3458; nop
+    let expected = [0xd2a0_0240, 0xf286_8b00, NOP];
+    assert_eq!(run(&sequence, &edges, 0x12_3458), expected);
+    // In another order, or with other registers, the halves would not meet.
+    let edges = [
+        (0, Kind::TlsDescriptorAdr21),
+        (4, Kind::TlsDescriptorLiteral19),
+    ];
+    for others in [[0x1000_0000, 0x5800_0001], [0x5800_0002, 0x1000_0000]] {
+        for at in [0, 1] {
+            assert!(lowered(&code(&others), &edges, at, TargetClass::ThreadLocal).is_err());
+        }
+    }
+}
+
+#[test]
+fn general_dynamic_of_the_tiny_model_becomes_local_exec() {
+    let sequence = [
+        0x1000_0000, // adr x0, :tlsgd:x
+        0x9400_0000, // bl __tls_get_addr
+        NOP,
+    ];
+    let edges = [(0, Kind::TlsPairAdr21), (4, Kind::Branch26)];
+    // mrs x1, tpidr_el0; add x0, x1, #0x123, lsl #12; add x0, x0, #0x458
+    let expected = [0xd53b_d041, 0x9144_8c20, 0x9111_6000];
+    assert_eq!(run(&sequence, &edges, 0x12_3458), expected);
+    let native = lowered(&code(&sequence), &edges, 0, TargetClass::NativeThreadLocal);
+    assert_eq!(native, Ok(Lowered::via(Kind::Adr21, Via::GotTlsPair)));
+    let without_nop = code(&[0x1000_0000, 0x9400_0000, 0xd65f_03c0]);
+    assert!(lowered(&without_nop, &edges, 0, TargetClass::ThreadLocal).is_err());
+}
+
+#[test]
+fn local_dynamic_of_the_tiny_model_becomes_the_thread_pointer() {
+    let sequence = [0x1000_0000, 0x9400_0000, 0x9100_0400];
+    let edges = [(0, Kind::TlsModuleAdr21), (4, Kind::Branch26)];
+    // mrs x0, tpidr_el0; nop; what follows stays
+    assert_eq!(run(&sequence, &edges, 0), [0xd53b_d040, NOP, 0x9100_0400]);
+    let other = code(&[0x1000_0001, 0x9400_0000]);
+    assert!(lowered(&other, &edges, 0, TargetClass::ThreadLocal).is_err());
+}
+
+#[test]
 fn thread_local_accesses_to_other_symbols_are_refused() {
     let code = code(&[0x9100_0000]);
     for kind in [Kind::TpHigh12, Kind::TlsDescriptorAdd, Kind::TlsOffsetLow12] {
