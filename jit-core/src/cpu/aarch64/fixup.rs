@@ -31,7 +31,7 @@ fn value(row: &Row, terms: Terms) -> i64 {
     let minus = |from: u64| absolute.wrapping_sub(from).cast_signed();
     match row.value {
         Value::Nothing => 0,
-        Value::Absolute => absolute.cast_signed(),
+        Value::Absolute | Value::Offset => absolute.cast_signed(),
         Value::Delta | Value::Difference => minus(terms.p),
         Value::PageDelta => page(absolute).wrapping_sub(page(terms.p)).cast_signed(),
         Value::FromGot => minus(terms.got),

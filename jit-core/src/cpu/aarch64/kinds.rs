@@ -28,8 +28,10 @@ use crate::graph::EdgeKind;
 pub enum Value {
     /// Nothing: the bytes do not depend on the target.
     Nothing,
-    /// `S + A`, or `TP + A` of a thread-local variable.
+    /// `S + A`.
     Absolute,
+    /// `TP + A` of a thread-local variable.
+    Offset,
     /// `S + A - P`.
     Delta,
     /// `Page(S + A) - Page(P)`.
@@ -258,43 +260,43 @@ kinds! {
         FromGotPage15 = FromGotPage, Low15, Unsigned(15), Kept;
         /// `TP + A`, bits 12 to 23, in `add` (`R_AARCH64_TLSLE_ADD_TPREL_HI12`, and
         /// `TLSLD_ADD_DTPREL_HI12`: the module's base is the thread pointer itself).
-        TpHigh12 = Absolute, High12, Unsigned(24), Kept;
+        TpHigh12 = Offset, High12, Unsigned(24), Kept;
         /// `TP + A`, bits 0 to 11, in `add` (`R_AARCH64_TLSLE_ADD_TPREL_LO12`).
-        TpLow12 = Absolute, Low12(0), Unsigned(12), Kept;
+        TpLow12 = Offset, Low12(0), Unsigned(12), Kept;
         /// The same without a check (`R_AARCH64_TLSLE_ADD_TPREL_LO12_NC`).
-        TpLow12Unchecked = Absolute, Low12(0), Any, Kept;
+        TpLow12Unchecked = Offset, Low12(0), Any, Kept;
         /// `TP + A` in a load or store of a byte (`R_AARCH64_TLSLE_LDST8_TPREL_LO12`).
-        TpAccess8 = Absolute, Low12(0), Unsigned(12), Kept;
+        TpAccess8 = Offset, Low12(0), Unsigned(12), Kept;
         /// The same without a check (`R_AARCH64_TLSLE_LDST8_TPREL_LO12_NC`).
-        TpAccess8Unchecked = Absolute, Low12(0), Any, Kept;
+        TpAccess8Unchecked = Offset, Low12(0), Any, Kept;
         /// The same of 2 bytes (`R_AARCH64_TLSLE_LDST16_TPREL_LO12`).
-        TpAccess16 = Absolute, Low12(1), Unsigned(12), Kept;
+        TpAccess16 = Offset, Low12(1), Unsigned(12), Kept;
         /// The same without a check (`R_AARCH64_TLSLE_LDST16_TPREL_LO12_NC`).
-        TpAccess16Unchecked = Absolute, Low12(1), Any, Kept;
+        TpAccess16Unchecked = Offset, Low12(1), Any, Kept;
         /// The same of 4 bytes (`R_AARCH64_TLSLE_LDST32_TPREL_LO12`).
-        TpAccess32 = Absolute, Low12(2), Unsigned(12), Kept;
+        TpAccess32 = Offset, Low12(2), Unsigned(12), Kept;
         /// The same without a check (`R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC`).
-        TpAccess32Unchecked = Absolute, Low12(2), Any, Kept;
+        TpAccess32Unchecked = Offset, Low12(2), Any, Kept;
         /// The same of 8 bytes (`R_AARCH64_TLSLE_LDST64_TPREL_LO12`).
-        TpAccess64 = Absolute, Low12(3), Unsigned(12), Kept;
+        TpAccess64 = Offset, Low12(3), Unsigned(12), Kept;
         /// The same without a check (`R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC`).
-        TpAccess64Unchecked = Absolute, Low12(3), Any, Kept;
+        TpAccess64Unchecked = Offset, Low12(3), Any, Kept;
         /// The same of 16 bytes (`R_AARCH64_TLSLE_LDST128_TPREL_LO12`).
-        TpAccess128 = Absolute, Low12(4), Unsigned(12), Kept;
+        TpAccess128 = Offset, Low12(4), Unsigned(12), Kept;
         /// The same without a check (`R_AARCH64_TLSLE_LDST128_TPREL_LO12_NC`).
-        TpAccess128Unchecked = Absolute, Low12(4), Any, Kept;
+        TpAccess128Unchecked = Offset, Low12(4), Any, Kept;
         /// `TP + A`, bits 0 to 15, signed (`R_AARCH64_TLSLE_MOVW_TPREL_G0`).
-        TpMove0 = Absolute, MoveSigned(0), Signed(17), Kept;
+        TpMove0 = Offset, MoveSigned(0), Signed(17), Kept;
         /// The same without a check, in a `movk` (`R_AARCH64_TLSLE_MOVW_TPREL_G0_NC`).
-        TpMove0Unchecked = Absolute, Move(0), Any, Kept;
+        TpMove0Unchecked = Offset, Move(0), Any, Kept;
         /// `TP + A`, bits 16 to 31, signed (`R_AARCH64_TLSLE_MOVW_TPREL_G1`).
-        TpMove1 = Absolute, MoveSigned(1), Signed(33), Kept;
+        TpMove1 = Offset, MoveSigned(1), Signed(33), Kept;
         /// The same without a check, in a `movk` (`R_AARCH64_TLSLE_MOVW_TPREL_G1_NC`).
-        TpMove1Unchecked = Absolute, Move(1), Any, Kept;
+        TpMove1Unchecked = Offset, Move(1), Any, Kept;
         /// `TP + A`, bits 32 to 47, signed (`R_AARCH64_TLSLE_MOVW_TPREL_G2`).
-        TpMove2 = Absolute, MoveSigned(2), Signed(49), Kept;
+        TpMove2 = Offset, MoveSigned(2), Signed(49), Kept;
         /// `TP + A`, 64 bits of data (a GOT entry).
-        TpOffset64 = Absolute, Data(8), Any, Kept;
+        TpOffset64 = Offset, Data(8), Any, Kept;
     }
     Request {
         /// `S + A - P` in `b` or `bl`, to the target or to a stub (`R_AARCH64_CALL26`,
@@ -363,25 +365,25 @@ kinds! {
         /// An undefined weak symbol's use that is never executed: nothing is written.
         UnreachedNull = Nothing, Nothing, Any, Kept;
         /// A first instruction of two → `movz xD, #:tprel_g1:x, lsl #16`.
-        ToTpHigh = Absolute, Move(1), Unsigned(32), MoveHigh;
+        ToTpHigh = Offset, Move(1), Unsigned(32), MoveHigh;
         /// A second instruction of two → `movk xD, #:tprel_g0_nc:x`.
-        ToTpLow = Absolute, Move(0), Any, MoveLow;
+        ToTpLow = Offset, Move(0), Any, MoveLow;
         /// An instruction of a rewritten sequence that is not needed any more → `nop`.
         ToNop = Nothing, Nothing, Any, Nop;
         /// General dynamic: the `add` and the call behind it → local exec.
-        GeneralDynamicToLocalExec = Absolute, Move(0), Any, GeneralDynamicCall;
+        GeneralDynamicToLocalExec = Offset, Move(0), Any, GeneralDynamicCall;
         /// Local dynamic: `adrp x0, …` → `mrs x0, tpidr_el0`.
         LocalDynamicToThreadPointer = Nothing, Nothing, Any, ThreadPointer;
         /// Local dynamic: the `add` and the call behind it → `nop; nop`.
         LocalDynamicCallToNops = Nothing, Nothing, Any, LocalDynamicCall;
         /// General dynamic of the tiny code model: the `adr` and the call behind it → local exec.
-        GeneralDynamicAdrToLocalExec = Absolute, TwoAdds, Unsigned(24), GeneralDynamicAdr;
+        GeneralDynamicAdrToLocalExec = Offset, TwoAdds, Unsigned(24), GeneralDynamicAdr;
         /// Local dynamic of the tiny code model: the `adr` and the call behind it → `mrs x0, tpidr_el0; nop`.
         LocalDynamicAdrToThreadPointer = Nothing, Nothing, Any, LocalDynamicAdr;
         /// A descriptor of the tiny code model: `ldr x1, …` → `movz x0, #:tprel_g1:x, lsl #16`.
-        DescriptorToTpHigh = Absolute, Move(1), Unsigned(32), DescriptorHigh;
+        DescriptorToTpHigh = Offset, Move(1), Unsigned(32), DescriptorHigh;
         /// A descriptor of the tiny code model: `adr x0, …` → `movk x0, #:tprel_g0_nc:x`.
-        DescriptorToTpLow = Absolute, Move(0), Any, DescriptorLow;
+        DescriptorToTpLow = Offset, Move(0), Any, DescriptorLow;
     }
 }
 
@@ -447,15 +449,15 @@ impl Kind {
 
     /// Whether the kind holds an absolute address in less than 48 bits.
     const fn needs_low(self) -> bool {
-        matches!(
-            self,
-            Kind::Pointer32
-                | Kind::Pointer16
-                | Kind::MoveUnsigned0
-                | Kind::MoveUnsigned1
-                | Kind::MoveSigned0
-                | Kind::MoveSigned1
-        )
+        let row = self.row();
+        let is_address =
+            matches!(row.value, Value::Absolute) && matches!(row.group, KindGroup::Fixup);
+        match row.fits {
+            Fits::Any => false,
+            Fits::Signed(bits) | Fits::Unsigned(bits) | Fits::Either(bits) => {
+                is_address && bits < 48
+            }
+        }
     }
 }
 

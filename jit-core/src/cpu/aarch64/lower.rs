@@ -34,9 +34,6 @@ pub fn lower(
     class: TargetClass,
     place: &Place<'_>,
 ) -> Result<Lowered<Kind>, Refusal> {
-    if tls::is_offset(kind) {
-        return tls::offset(kind, class);
-    }
     Ok(match kind {
         Kind::Branch26 => branch(edge, Kind::Delta26, class)?,
         Kind::Branch32 => branch(edge, Kind::Delta32, class)?,
@@ -76,7 +73,79 @@ pub fn lower(
         Kind::TlsDescriptorLiteral19 => tls::descriptor_literal(edge, class, place)?,
         Kind::TlsDescriptorAdr21 => tls::descriptor_adr(edge, class, place)?,
         Kind::TlsDescriptorAdd | Kind::TlsDescriptorCall => tls::descriptor(Kind::ToNop, class)?,
-        _ => Lowered::direct(kind),
+        Kind::TpHigh12
+        | Kind::TpLow12
+        | Kind::TpLow12Unchecked
+        | Kind::TpAccess8
+        | Kind::TpAccess8Unchecked
+        | Kind::TpAccess16
+        | Kind::TpAccess16Unchecked
+        | Kind::TpAccess32
+        | Kind::TpAccess32Unchecked
+        | Kind::TpAccess64
+        | Kind::TpAccess64Unchecked
+        | Kind::TpAccess128
+        | Kind::TpAccess128Unchecked
+        | Kind::TpMove0
+        | Kind::TpMove0Unchecked
+        | Kind::TpMove1
+        | Kind::TpMove1Unchecked
+        | Kind::TpMove2
+        | Kind::TpOffset64 => tls::offset(kind, class)?,
+        Kind::None
+        | Kind::Pointer64
+        | Kind::Pointer32
+        | Kind::Pointer16
+        | Kind::Delta64
+        | Kind::Delta32
+        | Kind::Delta16
+        | Kind::FromGot64
+        | Kind::FromGot32
+        | Kind::Adr21
+        | Kind::Page21
+        | Kind::Page21Unchecked
+        | Kind::AddLow12
+        | Kind::Access8Low12
+        | Kind::Access16Low12
+        | Kind::Access32Low12
+        | Kind::Access64Low12
+        | Kind::Access128Low12
+        | Kind::Literal19
+        | Kind::ConditionalBranch19
+        | Kind::TestBranch14
+        | Kind::Delta26
+        | Kind::MoveUnsigned0
+        | Kind::Move0
+        | Kind::MoveUnsigned1
+        | Kind::Move1
+        | Kind::MoveUnsigned2
+        | Kind::Move2
+        | Kind::Move3
+        | Kind::MoveSigned0
+        | Kind::MoveSigned1
+        | Kind::MoveSigned2
+        | Kind::MoveDelta0
+        | Kind::MoveDelta0Unchecked
+        | Kind::MoveDelta1
+        | Kind::MoveDelta1Unchecked
+        | Kind::MoveDelta2
+        | Kind::MoveDelta2Unchecked
+        | Kind::MoveDelta3
+        | Kind::FromGotPage15
+        | Kind::GotLoadToAdd
+        | Kind::AddressToZero
+        | Kind::BranchToNop
+        | Kind::UnreachedNull
+        | Kind::ToTpHigh
+        | Kind::ToTpLow
+        | Kind::ToNop
+        | Kind::GeneralDynamicToLocalExec
+        | Kind::LocalDynamicToThreadPointer
+        | Kind::LocalDynamicCallToNops
+        | Kind::GeneralDynamicAdrToLocalExec
+        | Kind::LocalDynamicAdrToThreadPointer
+        | Kind::DescriptorToTpHigh
+        | Kind::DescriptorToTpLow => Lowered::direct(kind),
     })
 }
 

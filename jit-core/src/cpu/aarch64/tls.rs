@@ -21,9 +21,9 @@
 //! offset is made with `movz` and `movk`, 32 bits of it. The base of the module is the thread pointer
 //! itself, so `x@dtprel` is `x@tprel`.
 
-use super::kinds::Kind;
+use super::kinds::{Kind, Value};
 use super::lower::is_load_pair;
-use crate::cpu::{Kinds, Lowered, NEEDS_FIXED_OFFSET, Place, Refusal, TargetClass, Via};
+use crate::cpu::{KindGroup, Kinds, Lowered, NEEDS_FIXED_OFFSET, Place, Refusal, TargetClass, Via};
 use crate::graph::Edge;
 
 const UNKNOWN_SEQUENCE: Refusal = "a thread-local access in an instruction sequence that the ABI \
@@ -35,28 +35,7 @@ type Lowering = Result<Lowered<Kind>, Refusal>;
 
 /// Whether the kind's formula has `TP` in it as it stands.
 pub(super) const fn is_offset(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::TpHigh12
-            | Kind::TpLow12
-            | Kind::TpLow12Unchecked
-            | Kind::TpAccess8
-            | Kind::TpAccess8Unchecked
-            | Kind::TpAccess16
-            | Kind::TpAccess16Unchecked
-            | Kind::TpAccess32
-            | Kind::TpAccess32Unchecked
-            | Kind::TpAccess64
-            | Kind::TpAccess64Unchecked
-            | Kind::TpAccess128
-            | Kind::TpAccess128Unchecked
-            | Kind::TpMove0
-            | Kind::TpMove0Unchecked
-            | Kind::TpMove1
-            | Kind::TpMove1Unchecked
-            | Kind::TpMove2
-            | Kind::TpOffset64
-    )
+    matches!(kind.row().value, Value::Offset) && matches!(kind.group(), KindGroup::Fixup)
 }
 
 /// Local exec and module-relative offsets: any variable's offset is known at fixup.

@@ -42,7 +42,7 @@ fn unit(field: Field) -> i128 {
 fn target(value_of: Value, value: i128) -> (u64, Terms) {
     let (p, got) = (1 << 50, 3 << 50);
     let from = match value_of {
-        Value::Nothing | Value::Absolute => 0,
+        Value::Nothing | Value::Absolute | Value::Offset => 0,
         Value::Delta | Value::Difference | Value::PageDelta => p,
         Value::FromGot | Value::FromGotPage => got,
     };
@@ -198,6 +198,18 @@ fn facts_follow_from_the_rows() {
     assert_eq!(Kind::Page21.facts().reach, Reach::Bits(33));
     assert!(Kind::Page21.facts().direct && Kind::Page21.facts().has_place);
     assert!(Kind::Pointer32.facts().needs_low && !Kind::Pointer32.facts().has_place);
+    let low: Vec<Kind> = (Kind::ALL.iter().copied())
+        .filter(|kind| kind.facts().needs_low)
+        .collect();
+    let expected = [
+        Kind::Pointer32,
+        Kind::Pointer16,
+        Kind::MoveUnsigned0,
+        Kind::MoveUnsigned1,
+        Kind::MoveSigned0,
+        Kind::MoveSigned1,
+    ];
+    assert_eq!(low, expected);
     assert!(!Kind::AddLow12.facts().direct);
     assert_eq!(Kind::Pointer64.facts().reach, Reach::All);
     assert!(Kind::ALL.len() <= 128, "sets of kinds are 128-bit masks");
