@@ -38,7 +38,7 @@ mod global {
     unsafe impl GlobalAlloc for Malloc {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             if layout.align() <= MALLOC_ALIGN {
-                // SAFETY: any size is allowed.
+                // SAFETY: `malloc` may be called with any size.
                 return unsafe { libc::malloc(layout.size()) }.cast();
             }
             let mut block: *mut c_void = core::ptr::null_mut();

@@ -124,7 +124,7 @@ impl Calls {
             if !call.was_made() {
                 return Some(call);
             }
-            // SAFETY: it was made.
+            // SAFETY: `was_made` says that its thread is done with it, and it is in no list any more.
             unsafe { call.free() };
         }
         None
@@ -133,7 +133,7 @@ impl Calls {
     fn free_made(&mut self) {
         for calls in self.threads.values_mut() {
             for call in calls.extract_if(.., |call| call.was_made()) {
-                // SAFETY: it was made.
+                // SAFETY: `was_made` says that its thread is done with it, and it is in no list any more.
                 unsafe { call.free() };
             }
         }
@@ -183,7 +183,7 @@ mod tests {
         let (thread, other) = (u64::MAX, u64::MAX - 1);
         let calls: Vec<_> = (0..IDLE_CALLS_KEPT + 2).map(|_| call()).collect();
         for &call in &calls {
-            // SAFETY: nobody else has the call.
+            // SAFETY: `call()` has made it, and this is the first to get it.
             unsafe { (services.keep)(call, thread) };
         }
         assert_eq!((services.take)(other), std::ptr::null_mut());
@@ -198,7 +198,7 @@ mod tests {
         let mut kept = Calls::none();
         for number in 0..10 * KEPT_AT_FIRST as u64 {
             let call = call();
-            // SAFETY: the call is new.
+            // SAFETY: `call()` has just made it, and nothing else knows its address.
             unsafe { (*call).made.store(1, Ordering::Relaxed) };
             kept.add(Kept(call), number);
         }

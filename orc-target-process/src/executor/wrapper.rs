@@ -91,7 +91,7 @@ mod tests {
 
     fn call(function: WrapperFunction, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
         let addr = ExecutorAddr::new(function as *const () as u64);
-        // SAFETY: the functions above.
+        // SAFETY: `reverse` and `refuse` above are wrapper functions.
         unsafe { call_wrapper(addr, arguments) }
     }
 
@@ -104,7 +104,7 @@ mod tests {
             call(refuse, b""),
             Err(CallError::OutOfBand("refused".into()))
         );
-        // SAFETY: address 0 is refused.
+        // SAFETY: `call_wrapper` refuses address 0 and calls nothing.
         let null = unsafe { call_wrapper(ExecutorAddr::NULL, b"") };
         assert_eq!(null, Err(CallError::NullFunction));
     }

@@ -61,7 +61,7 @@ impl Buffer {
             self.0.copy_within(used..filled, 0);
             filled -= used;
         }
-        // SAFETY: opened above.
+        // SAFETY: this function has opened the descriptor, and gives it to nobody.
         unsafe { libc::close(file) };
     }
 }

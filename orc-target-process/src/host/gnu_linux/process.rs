@@ -247,7 +247,7 @@ pub unsafe fn take_variable(name: &str) -> Option<OsString> {
     // SAFETY: the entry is as long as it was measured, and writable: the initial stack, which is what
     // the kernel shows, or memory of whoever has set it.
     unsafe { std::ptr::write_bytes(value, 0, taken.len()) };
-    // SAFETY: as for `getenv`.
+    // SAFETY: as for `getenv`: the caller promises that no other thread looks at the environment.
     unsafe { libc::unsetenv(name.as_ptr()) };
     Some(OsString::from_vec(taken))
 }

@@ -187,7 +187,7 @@ impl SignalMask {
     }
 
     fn set(&self) {
-        // SAFETY: a set that the system made.
+        // SAFETY: the set was filled by `pthread_sigmask`; it is read alone.
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
         };

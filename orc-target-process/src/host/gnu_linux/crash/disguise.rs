@@ -79,13 +79,13 @@ pub unsafe extern "C" fn sysv_signal(signal: c_int, new: libc::sighandler_t) -> 
 /// # Safety
 /// `new` is a handler, or a constant that stands for an action.
 unsafe fn set(signal: c_int, new: libc::sighandler_t, flags: c_int) -> libc::sighandler_t {
-    // SAFETY: integers and pointers.
+    // SAFETY: the record consists of integers and a pointer that may be null: all zeros are a value.
     let (mut action, mut old): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     action.sa_sigaction = new;
     action.sa_flags = flags;
     if flags & libc::SA_NODEFER == 0 {
-        // SAFETY: the set lies in the record.
+        // SAFETY: the set lies in `action`, which is zeroed: an empty set.
         unsafe { libc::sigaddset(&raw mut action.sa_mask, signal) };
     }
     // SAFETY: two complete records; the handler is the caller's.

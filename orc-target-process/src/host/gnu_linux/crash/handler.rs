@@ -65,9 +65,9 @@ pub fn report_to(sink: &'static dyn Sink) -> io::Result<()> {
         return Ok(());
     }
     for signal in SIGNALS {
-        // SAFETY: integers and pointers.
+        // SAFETY: the record consists of integers and a pointer that may be null: all zeros are a value.
         let mut known: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: asks only.
+        // SAFETY: without a new action the call changes nothing; `known` is a place for the old one.
         check(unsafe { libc::sigaction(signal, null(), &raw mut known) })?;
         if known.sa_sigaction == libc::SIG_DFL {
             // SAFETY: a complete record, and a handler of the type that its flags promise.
@@ -102,11 +102,11 @@ pub(super) fn is_active() -> bool {
 pub(super) fn action() -> &'static libc::sigaction {
     static ACTION: OnceLock<libc::sigaction> = OnceLock::new();
     ACTION.get_or_init(|| {
-        // SAFETY: integers and pointers.
+        // SAFETY: the record consists of integers and a pointer that may be null: all zeros are a value.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = address();
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        // SAFETY: the set lies in the record.
+        // SAFETY: the set lies in `action`, and the call fills it.
         unsafe { libc::sigfillset(&raw mut action.sa_mask) };
         action
     })
@@ -173,14 +173,14 @@ unsafe fn collect(context: *mut libc::ucontext_t) {
         )
     };
     let (mut is_code, mut has_stack) = (false, false);
-    // SAFETY: the reporter's memory.
+    // SAFETY: the caller is the thread in `REPORTER`, which alone uses the workspace.
     let map = unsafe { &mut *WORKSPACE.map.get() };
     map.for_each(|mapping| {
         is_code |= mapping.executable && mapping.range.contains(&counter);
         has_stack |= mapping.readable && mapping.range.contains(&stack);
     });
     set_blocked(libc::SIG_UNBLOCK, &[libc::SIGSEGV, libc::SIGBUS]);
-    // SAFETY: the reporter's memory.
+    // SAFETY: the caller is the thread in `REPORTER`, which alone uses the workspace.
     let frames = unsafe { &mut *WORKSPACE.frames.get() };
     if is_code {
         frames::follow(frames, counter);
@@ -297,7 +297,7 @@ fn thread_name(buffer: &mut [u8; 16]) -> &[u8] {
 /// # Safety
 /// Called in the handler, with what the kernel passed to it.
 unsafe fn end(signal: c_int, info: *mut libc::siginfo_t) {
-    // SAFETY: the kernel's record.
+    // SAFETY: the caller passes the record that the kernel has made for this call of the handler.
     let was_raised = unsafe { (*info).si_code } > 0;
     if registers::RAISES_AGAIN && was_raised {
         set_default(signal);

@@ -104,7 +104,7 @@ fn environment() -> Vec<*const c_char> {
 /// The vector that the process was started with, and the number of its arguments.
 fn first_vector() -> Option<(u64, usize)> {
     let variable = lookup(c"_dl_argv", None)?;
-    // SAFETY: glibc's `char **_dl_argv`.
+    // SAFETY: the symbol is glibc's, a `char **` of the loader that lives as long as the process.
     let vector: u64 = unsafe { tables::read(variable) };
     if vector == 0 {
         return None;
@@ -137,7 +137,7 @@ fn auxiliary_vector_at() -> Option<u64> {
         }
     }
     // Somebody may have put another vector there. A pair that everybody has tells.
-    // SAFETY: asks for a number.
+    // SAFETY: `getauxval` has no precondition: it looks a number up.
     let page = unsafe { libc::getauxval(libc::AT_PAGESZ) };
     // SAFETY: as above.
     let words: &[u64] = unsafe { tables::table(at, 2 * 8) };

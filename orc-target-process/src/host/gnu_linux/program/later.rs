@@ -140,7 +140,7 @@ fn open(running: &Running, path: &CStr, mode: c_int, caller: u64) -> Option<*mut
     if mode & special != 0 || name.is_empty() || name.contains('$') {
         return None;
     }
-    // SAFETY: asks only.
+    // SAFETY: with `RTLD_NOLOAD` nothing is loaded, so no code runs; the path is a C string.
     let loaded = unsafe { dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
     if !loaded.is_null() {
         // SAFETY: gives back the reference just taken.
@@ -166,7 +166,7 @@ fn open(running: &Running, path: &CStr, mode: c_int, caller: u64) -> Option<*mut
     // SAFETY: the context outlives the call; the program asks for the library's constructors.
     let helper = unsafe { OpenImage::open(&image.ok()?.bytes, flags) }.ok()?;
     // The loader knows the library by the name that the helper needed it by.
-    // SAFETY: as the program asked.
+    // SAFETY: the program has asked for this call of `dlopen`, with this path and mode.
     let handle = unsafe { dlopen(path.as_ptr(), mode) };
     helper.close();
     (!handle.is_null()).then_some(handle)

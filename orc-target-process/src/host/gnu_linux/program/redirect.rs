@@ -201,7 +201,7 @@ impl Targets<'_> {
         if !range.contains(&slot) {
             return None;
         }
-        // SAFETY: a slot of a loaded object.
+        // SAFETY: the slot lies in `range`, which the loader has mapped for the object (checked above).
         let old: u64 = unsafe { tables::read(slot) };
         let target = match self.moved(old.wrapping_sub(addend)) {
             Some(target) => target,

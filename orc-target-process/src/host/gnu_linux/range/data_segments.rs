@@ -103,7 +103,7 @@ impl DataSegments {
     }
 
     fn long(&self, field: Field, index: usize) -> &AtomicU64 {
-        // SAFETY: as in `word`.
+        // SAFETY: as in `word`; the 8-byte fields of a program header are aligned to 8.
         unsafe { AtomicU64::from_ptr(self.place(field, index) as *mut u64) }
     }
 

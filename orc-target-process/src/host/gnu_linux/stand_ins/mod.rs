@@ -46,7 +46,7 @@ fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
 
 /// Whether an address lies in the C library.
 fn is_of_c_library(addr: u64) -> bool {
-    // SAFETY: pointers and integers.
+    // SAFETY: the records consist of pointers that may be null.
     let mut found: [libc::Dl_info; 2] = unsafe { std::mem::zeroed() };
     let known = libc::abort as *const ();
     for (info, addr) in found.iter_mut().zip([known.addr(), addr as usize]) {

@@ -33,6 +33,9 @@ extern "C" fn look_at_start() {
 }
 
 /// A forked child has one thread of the program, whatever its parent had.
+///
+/// # Safety
+/// None is needed; the type is that of `pthread_atfork`.
 unsafe extern "C" fn look_in_child() {
     // A thread that was looking when another one forked is not there any more.
     if let Some(mut known) = KNOWN.try_lock() {

@@ -178,7 +178,7 @@ mod tests {
             send.send(unsafe { libc::gettid() }).expect("received");
             wait.recv().expect("sent");
             let at = crate::host::arch::threads::thread_pointer().wrapping_add_signed(tp_offset);
-            // SAFETY: this thread's copy.
+            // SAFETY: `tp_offset` is that of a block in the static thread-locals, which every thread has.
             let value = unsafe { crate::host::loader::tables::read::<u64>(at) };
             // SAFETY: blocks the signals of this thread only.
             unsafe {

@@ -24,7 +24,7 @@ pub(crate) fn flush_instruction_cache(range: Range<u64>) {
         unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack)) };
         line += data_line;
     }
-    // SAFETY: a barrier.
+    // SAFETY: a barrier orders memory accesses, and changes no memory and no register.
     unsafe { asm!("dsb ish", options(nostack)) };
     let mut line = range.start & !(instruction_line - 1);
     while line < range.end {
@@ -32,7 +32,7 @@ pub(crate) fn flush_instruction_cache(range: Range<u64>) {
         unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack)) };
         line += instruction_line;
     }
-    // SAFETY: barriers.
+    // SAFETY: as of the barrier above.
     unsafe { asm!("dsb ish", "isb", options(nostack)) };
 }
 

@@ -172,7 +172,7 @@ unsafe extern "C" fn realpath(path: *const c_char, buffer: *mut c_char) -> *mut 
     let path = own.path.as_c_str();
     if buffer.is_null() {
         // The C library's own `malloc`, or the program's if it has one.
-        // SAFETY: a C string.
+        // SAFETY: `path` is a `CStr`, and the call copies it.
         return unsafe { libc::strdup(path.as_ptr()) };
     }
     let bytes = path.to_bytes_with_nul();
