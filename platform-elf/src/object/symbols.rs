@@ -206,7 +206,7 @@ impl Reader<'_> {
     }
 }
 
-/// Section symbols of thread-local sections stand for thread-local variables.
+/// Section symbols of thread-local sections stand for thread-local variables; marks of what is data do not.
 pub(super) fn mark_thread_locals(
     view: &View<'_>,
     symbols: &mut [Symbol],
@@ -220,7 +220,9 @@ pub(super) fn mark_thread_locals(
         return;
     }
     for (symbol, elf) in symbols.iter_mut().zip(view.symbols) {
-        if elf.st_type() == STT_SECTION
+        if is_mark(view, elf) {
+            symbol.kind = SymbolKind::None;
+        } else if elf.st_type() == STT_SECTION
             && let Target::Defined { block, .. } = symbol.target
             && let Some(block) = blocks.get(block.0 as usize)
             && sections[block.section.0 as usize].kind == SectionKind::ThreadLocal
@@ -228,6 +230,18 @@ pub(super) fn mark_thread_locals(
             symbol.kind = SymbolKind::ThreadLocal;
         }
     }
+}
+
+/// Whether the symbol marks where data begins (AAELF64, "Mapping symbols"): `$d`, or `$d.` and more. Assemblers
+/// give all symbols of a thread-local section its type, these too.
+fn is_mark(view: &View<'_>, symbol: &Sym64<LE>) -> bool {
+    symbol.st_type() == STT_TLS
+        && symbol.st_bind() == STB_LOCAL
+        && symbol.st_size.get(LE) == 0
+        && view.symbol_name(symbol).is_some_and(|name| {
+            let rest = name.strip_prefix(b"$d");
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+        })
 }
 
 /// The number of the next symbol of `symbols`.

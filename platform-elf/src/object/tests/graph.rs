@@ -99,6 +99,19 @@ fn sections_have_permissions_and_content() {
 }
 
 #[test]
+fn marks_of_what_is_data_are_no_thread_locals() {
+    // As assemblers for AArch64 leave them, with the type of the section's symbols.
+    let loaded = Loaded::new(assemble(
+        ".section .tdata,\"awT\",@progbits\n\"$d\": \"$d.1\":\neach: .long 3\n.size each, 4\n",
+    ));
+    let graph = loaded.graph();
+    // In their order, behind the null symbol.
+    let kinds: Vec<SymbolKind> = graph.symbols[1..4].iter().map(|it| it.kind).collect();
+    let expected = [SymbolKind::None, SymbolKind::None, SymbolKind::ThreadLocal];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
 fn symbols_keep_their_numbers() {
     let loaded = Loaded::new(assemble(
         ".text\nnop\n.globl f\nf: ret\nl: call e\n.globl a\na = 42\n\
