@@ -219,7 +219,10 @@ fn libraries_of_the_compiler_are_found() {
         .unwrap();
     assert_eq!(call(&app, "f").unwrap(), 12);
     // Of libgcc.a alone.
-    let source = "int g(void) { __builtin_cpu_init(); return !!__builtin_cpu_supports(\"sse2\"); }";
+    let source = match cfg!(target_arch = "x86_64") {
+        true => "int g(void) { __builtin_cpu_init(); return !!__builtin_cpu_supports(\"sse2\"); }",
+        false => "int x = 1; int g(void) { return __atomic_exchange_n(&x, 2, __ATOMIC_RELAXED); }",
+    };
     app.add_object_bytes("g.o", c(source)).unwrap();
     assert_eq!(call(&app, "g").unwrap(), 1);
 }

@@ -9,6 +9,7 @@ use orc_jit::{
     Dylib, Error, Jit, Materializer, ObjectReader, Removal, Responsibility, Symbol, Tracker,
 };
 
+mod again;
 #[path = "lazy/ahead.rs"]
 mod ahead;
 #[path = "lazy/dylibs.rs"]
@@ -152,19 +153,32 @@ fn the_address_of_a_lazy_function_is_the_same_before_and_after_its_first_call() 
     assert_eq!(call(&app, "same", 4), 1);
 }
 
+/// Whether the processor has the registers that the test below is about.
+#[cfg(target_arch = "x86_64")]
+fn has_wide_registers() -> bool {
+    std::arch::is_x86_feature_detected!("avx")
+}
+
+/// Every processor of the others does.
+#[cfg(not(target_arch = "x86_64"))]
+fn has_wide_registers() -> bool {
+    true
+}
+
 #[test]
 fn every_argument_reaches_a_lazy_function_at_its_first_call() {
-    const TYPES: &str = "typedef double v4 __attribute__((vector_size(32)));\n";
+    // The widest that a register for arguments holds.
+    const TYPES: &str = "#ifdef __x86_64__\n\
+        #pragma GCC target(\"avx\")\n typedef double v4 __attribute__((vector_size(32)));\n\
+        #else\n typedef float v4 __attribute__((vector_size(16)));\n#endif\n";
     let it = Fixture::new();
     let (app, bodies) = it.dylibs();
     let body = format!(
-        "{TYPES} #pragma GCC target(\"avx\")\n\
-         double sum(int a, long b, long c, long d, long e, long f, long g, double h, float i, v4 v) \
+        "{TYPES} double sum(int a, long b, long c, long d, long e, long f, long g, double h, float i, v4 v) \
          {{ return a + b + c + d + e + f + g + h + i + v[0] + v[1] + v[2] + v[3]; }}"
     );
     let caller = format!(
-        "{TYPES} #pragma GCC target(\"avx\")\n\
-         double sum(int, long, long, long, long, long, long, double, float, v4);\n\
+        "{TYPES} double sum(int, long, long, long, long, long, long, double, float, v4);\n\
          double variadic(int, ...);\n\
          int call(int x) {{ v4 v = {{1, 2, 3, x}}; return sum(1, 2, 3, 4, 5, 6, 7, 8.5, 9.5f, v); }}\n\
          int call_variadic(int x) {{ return variadic(3, 1.5, 2.5, (double)x); }}"
@@ -176,7 +190,7 @@ fn every_argument_reaches_a_lazy_function_at_its_first_call() {
     add_lazy(&app, &bodies, &["sum", "variadic"]);
     it.add(&app, "caller.c", &caller);
     for x in [4, 5] {
-        if std::arch::is_x86_feature_detected!("avx") {
+        if has_wide_registers() {
             assert_eq!(call(&app, "call", x), 52 + x);
         }
         assert_eq!(call(&app, "call_variadic", x), 4 + x);
@@ -258,8 +272,7 @@ fn a_function_that_cannot_be_linked_ends_the_process_with_the_reason() {
         unreachable!("the call ends the process");
     }
     let name = "a_function_that_cannot_be_linked_ends_the_process_with_the_reason";
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let output = child
+    let output = again::this_program()
         .args(["--exact", name])
         .env(CHILD, "1")
         .output()

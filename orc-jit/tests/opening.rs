@@ -7,6 +7,8 @@ use std::process::Command;
 
 use orc_jit::{Dylib, ExecutorAddr, Jit, Removal};
 
+mod again;
+
 struct Fixture {
     scratch: tempfile::TempDir,
     jit: Jit,
@@ -251,7 +253,7 @@ fn a_destructor_without_a_constructor_runs_at_exit() {
         std::process::exit(0);
     }
     let name = "a_destructor_without_a_constructor_runs_at_exit";
-    let mut again = Command::new(std::env::current_exe().unwrap());
+    let mut again = again::this_program();
     again.args(["--exact", name, "--nocapture"]).env(EXITS, "1");
     let output = again.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
