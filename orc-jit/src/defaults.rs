@@ -22,11 +22,11 @@ use crate::object_reader::ObjectReader;
 pub(crate) const LIBC: &str = "libc.so.6";
 
 /// Shared libraries, in the order in which they are asked: that which most names are found in comes
-/// first, then the loader, which every process has, and which defines `__tls_get_addr` and `_r_debug`.
+/// first. The loader itself defines `__tls_get_addr`.
 #[must_use]
 pub const fn default_libraries(cpu: Architecture) -> [&'static str; 5] {
     let loader = loader(cpu);
-    [LIBC, loader, "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6"]
+    [LIBC, "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", loader]
 }
 
 /// The default libraries in the order in which a driver names them, which is that of loading.
