@@ -57,6 +57,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "tests/benches/remote.rs",
         "calls a wrapper function of its own making",
     ),
+    (
+        "tests/benches/sessions.rs",
+        "says what types compiled functions have",
+    ),
     ("tests/remote.rs", "calls wrapper functions of known types"),
     (
         "tests/support/processes.rs",

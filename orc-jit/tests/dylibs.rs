@@ -215,7 +215,7 @@ fn libraries_of_the_compiler_are_found() {
              try { throw std::runtime_error(\"12\"); }
              catch (const std::exception &e) { return std::stoi(e.what()); }
          }";
-    app.add_object_bytes("f.o", compile("c++", source, &[]))
+    app.add_object_bytes("f.o", compile("c++", source, &["-fPIC"]))
         .unwrap();
     assert_eq!(call(&app, "f").unwrap(), 12);
     // Of libgcc.a alone.

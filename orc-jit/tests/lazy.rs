@@ -55,10 +55,15 @@ fn compile(scratch: &Path, name: &str, source: &str) -> Vec<u8> {
     let file = scratch.join(name);
     std::fs::write(&file, source).unwrap();
     let object = file.with_extension("o");
-    let compiler = if name.ends_with(".cpp") { "c++" } else { "cc" };
+    // A dylib has no copies of what it takes from the C++ library, which may be loaded far away.
+    let (compiler, pic): (_, &[&str]) = match name.ends_with(".cpp") {
+        true => ("c++", &["-fPIC"]),
+        false => ("cc", &[]),
+    };
     let mut compiler = Command::new(compiler);
     let done = compiler
         .args(["-O1", "-c"])
+        .args(pic)
         .arg(&file)
         .arg("-o")
         .arg(&object);

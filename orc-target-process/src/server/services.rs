@@ -310,7 +310,7 @@ impl Services {
 
 fn unknown_allocation(id: u64) -> Failure {
     Failure(format!(
-        "allocation {id} does not exist, or is in another state"
+        "allocation {id} does not exist in the executor, or is in another state"
     ))
 }
 
