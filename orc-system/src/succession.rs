@@ -1,6 +1,6 @@
 //! Becoming another program.
 //!
-//! `execvp` runs a file that is no program as a script of `sh`, and [`std::process::Command::exec`] does what it
+//! `execvp` runs a file that is no program as a script of `sh`, and `exec` of `std::process::Command` does what it
 //! does. Who means a certain file wants to hear that it cannot be run.
 
 use std::ffi::{CString, OsString, c_char};
