@@ -45,8 +45,10 @@ pub enum LinkerDefined {
 pub enum LinkerSection {
     /// Code that runs IFUNC resolvers, and stubs of lazy calls.
     Code,
-    /// Pointers that stubs of lazy calls jump through.
+    /// Writable data.
     Data,
+    /// Pointers that stubs of lazy calls jump through: writable, and the session's alone to write.
+    StubPointers,
     /// Addresses of what code refers to, read-only once they are written (a GOT).
     Addresses,
     /// Such addresses that stay writable, because the program's own start-up code writes them.
@@ -87,6 +89,8 @@ pub struct LaidOutGroup<'a> {
     pub dylib: DylibId,
     /// Every output section with its name and place, in address order.
     pub sections: &'a [(NameId, ExecutorAddrRange)],
+    /// Data that code of the group may write, in no order.
+    pub writable: &'a [ExecutorAddrRange],
     /// Address of the dylib's header (`__dso_handle`), if the batch or an earlier one defined it.
     pub header: Option<ExecutorAddr>,
     /// Whether the batch is the process's program.

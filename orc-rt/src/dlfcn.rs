@@ -82,7 +82,12 @@ pub unsafe extern "C" fn __orc_rt_elfnix_jit_dlsym(
 /// What went wrong last on this thread, once; then null.
 #[unsafe(no_mangle)]
 pub extern "C" fn __orc_rt_elfnix_jit_dlerror() -> *const c_char {
-    let Some(state) = tls::thread_state() else {
+    take_error()
+}
+
+/// The message of this thread's last call that failed, once; it stays there until the next is taken.
+pub fn take_error() -> *const c_char {
+    let Some(state) = tls::known_thread_state() else {
         return core::ptr::null();
     };
     state.returned_error = state.error.take();
@@ -90,6 +95,13 @@ pub extern "C" fn __orc_rt_elfnix_jit_dlerror() -> *const c_char {
         .returned_error
         .as_ref()
         .map_or(core::ptr::null(), |error| error.as_ptr())
+}
+
+/// The message of an earlier call of this thread is gone.
+pub fn forget_error() {
+    if let Some(state) = tls::known_thread_state() {
+        state.error = None;
+    }
 }
 
 /// Asks the controller for the address of a symbol, and has it linked.
@@ -105,7 +117,7 @@ pub fn lookup(header: ExecutorAddr, name: &str) -> Outcome<ExecutorAddr> {
 
 /// The value of `outcome`, or `failure` with the message left for `dlerror`: this thread's, and the
 /// wrapper's, which is called from any thread.
-fn report<T>(outcome: Outcome<T>, failure: T) -> T {
+pub fn report<T>(outcome: Outcome<T>, failure: T) -> T {
     let message = match outcome {
         Ok(value) => return value,
         Err(message) => message,

@@ -50,6 +50,35 @@ wrapper_functions! {
         Ok(())
     }
 
+    /// `Error(Addr header, Seq<Range>)`: the dylib has data there, which has its first values.
+    fn __orc_rt_ext_elfnix_register_data(
+        header: ExecutorAddr,
+        sections: Vec<ExecutorAddrRange>,
+    ) => error {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        if !dylib.stays_open {
+            for section in sections {
+                // SAFETY: the controller says that data is there, until it takes that back.
+                unsafe { dylib.data.add(section, dylib.opened_at.is_some()) };
+            }
+        }
+        Ok(())
+    }
+
+    /// `Error(Addr header, Seq<Range>)`: these data go away.
+    fn __orc_rt_ext_elfnix_deregister_data(
+        header: ExecutorAddr,
+        sections: Vec<ExecutorAddrRange>,
+    ) => error {
+        let mut registry = registry::lock();
+        let dylib = registry.dylib(header)?;
+        for section in sections {
+            dylib.data.remove(section.start);
+        }
+        Ok(())
+    }
+
     /// `Error(Seq<Addr header>)`: opens dylibs in this order. Everything they need is linked and
     /// registered. Those that are open get their new initializers run.
     fn __orc_rt_ext_elfnix_initialize(headers: Vec<ExecutorAddr>) => error {

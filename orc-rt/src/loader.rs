@@ -16,7 +16,7 @@ use crate::arch;
 use crate::elfnix::__orc_rt_elfnix_push_initializers_tag;
 use crate::exit;
 use crate::host;
-use crate::registry::{self, Arguments, LoaderOwner, Outcome};
+use crate::registry::{self, Arguments, LoaderOwner, Outcome, WordMap};
 use crate::sync::ThreadId;
 use crate::{call, tls};
 
@@ -54,6 +54,45 @@ impl Loader {
         let header = registry::lock().header_of(name)?;
         self.open_linked_by_controller(header)?;
         Ok(header)
+    }
+
+    /// Opens a dylib as `dlopen` does with this mode. Nothing if it shall be opened only if it is open.
+    ///
+    /// # Errors
+    /// As [`Self::open_by_name`].
+    pub fn open(&self, header: ExecutorAddr, mode: c_int) -> Outcome<Option<()>> {
+        let is_open = registry::lock().dylib(header)?.opened_at.is_some();
+        if mode & libc::RTLD_NOLOAD != 0 && !is_open {
+            return Ok(None);
+        }
+        self.open_linked_by_controller(header)?;
+        if mode & libc::RTLD_NODELETE != 0 {
+            registry::lock().dylib(header)?.stays_open = true;
+        }
+        Ok(Some(()))
+    }
+
+    /// Runs initializers of a dylib, and of those that it needs, that were linked since they were opened.
+    ///
+    /// # Errors
+    /// When no dylib has this header.
+    pub fn initialize_new(&self, header: ExecutorAddr) -> Outcome<()> {
+        let (mut waiting, mut seen) = (Vec::from([header]), WordMap::new());
+        let mut new = Vec::new();
+        let mut registry = registry::lock();
+        while let Some(header) = waiting.pop() {
+            if seen.insert(header.value(), (0, 0)).is_some() {
+                continue;
+            }
+            let dylib = registry.dylib(header)?;
+            waiting.extend(&dylib.dependencies);
+            if dylib.opened_at.is_some() && dylib.init_sections_run < dylib.init_sections.len() {
+                new.push(header);
+            }
+        }
+        drop(registry);
+        // What was needed was found last.
+        new.into_iter().rev().try_for_each(run_initializers)
     }
 
     /// Opens a dylib whose initializers the controller still has to link.
@@ -96,7 +135,7 @@ impl Loader {
             return Err(format!("JIT dylib '{}' is not open", dylib.name));
         }
         dylib.open_count -= 1;
-        if dylib.open_count > 0 {
+        if dylib.open_count > 0 || dylib.stays_open {
             return Ok(());
         }
         let stands_alone = dylib.dependencies.is_empty() && dylib.holders == 0;
@@ -148,7 +187,7 @@ pub fn open_linked(header: ExecutorAddr) -> Outcome<bool> {
     let is_new = {
         let mut registry = registry::lock();
         let dylib = registry.dylib(header)?;
-        dylib.open_count = dylib.open_count.max(1);
+        dylib.stays_open = true;
         dylib.opened_at.is_none()
     };
     run_initializers(header)?;
@@ -162,7 +201,8 @@ pub fn open_linked(header: ExecutorAddr) -> Outcome<bool> {
 pub fn close(header: ExecutorAddr) -> Outcome<()> {
     {
         let mut registry = registry::lock();
-        registry.dylib(header)?.open_count = 0;
+        let dylib = registry.dylib(header)?;
+        (dylib.open_count, dylib.stays_open) = (0, false);
         registry.let_go_of_dependencies(header);
     }
     finalize(header);
@@ -189,7 +229,11 @@ fn run_initializers(header: ExecutorAddr) -> Outcome<()> {
         let mut registry = registry::lock();
         let sequence = registry.next_sequence();
         let dylib = registry.dylib(header)?;
-        dylib.opened_at.get_or_insert(sequence);
+        if dylib.opened_at.is_none() {
+            dylib.opened_at = Some(sequence);
+            // SAFETY: it was not open until now, so nothing of it runs.
+            unsafe { dylib.data.reset(dylib.stays_open) };
+        }
         let done = core::mem::replace(&mut dylib.init_sections_run, dylib.init_sections.len());
         let new = dylib.init_sections.get(done..).unwrap_or_default().to_vec();
         let due = core::mem::replace(&mut dylib.fini_sections_due, dylib.fini_sections.len());

@@ -12,6 +12,7 @@ use core::ffi::{c_char, c_int};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 
 use crate::exit::Records;
+use crate::saved_data::SavedData;
 use crate::sync::{Guard, Monitor, ThreadId};
 use crate::thread_exit::Threads;
 use crate::tls::TlsRegistry;
@@ -63,14 +64,18 @@ pub struct Dylib {
     pub fini_sections_due: usize,
     /// Arrays of finalizers that have run, because their code is about to go away.
     pub fini_sections_run: Vec<ExecutorAddrRange>,
-    /// How often it was opened by users and not yet closed.
+    /// How often it was opened by linked code and not yet closed.
     pub open_count: usize,
+    /// Whether the controller has opened it, or linked code for ever: only the controller closes it then.
+    pub stays_open: bool,
     /// How many open dylibs it was opened for.
     pub holders: usize,
     /// When it was opened, among all openings; `None` while its finalizers have nothing to undo.
     pub opened_at: Option<u64>,
     /// Dylibs opened for it.
     pub dependencies: Vec<ExecutorAddr>,
+    /// Its data, if it can be opened anew.
+    pub data: SavedData,
     /// Calls that the C library was asked to make for it.
     pub records: Records,
 }
@@ -178,9 +183,11 @@ impl Registry {
             fini_sections_due: 0,
             fini_sections_run: Vec::new(),
             open_count: 0,
+            stays_open: false,
             holders: 0,
             opened_at: None,
             dependencies: Vec::new(),
+            data: SavedData::none(),
             records: Records::none(),
         };
         self.dylibs.insert(index, (header, Box::new(dylib)));
@@ -220,6 +227,16 @@ impl Registry {
             .find(|(_, dylib)| dylib.name == name)
             .map(|(header, _)| *header)
             .ok_or_else(|| format!("no JIT dylib is named '{name}'"))
+    }
+
+    /// The header of the library with this name: of a dylib that is neither the program nor the runtime.
+    pub fn library_named(&self, name: &[u8]) -> Option<ExecutorAddr> {
+        let is_library =
+            |header| header != self.platform && self.program.is_none_or(|it| it != header);
+        let named = |(header, dylib): &&(ExecutorAddr, Box<Dylib>)| {
+            dylib.name.as_bytes() == name && is_library(*header)
+        };
+        self.dylibs.iter().find(named).map(|(header, _)| *header)
     }
 
     /// The records of the dylib with this header, or of nobody in particular.
@@ -276,7 +293,7 @@ impl Registry {
     /// dylib that a user has open; the one opened last first.
     pub fn unused_dylibs(&self) -> Vec<ExecutorAddr> {
         let mut used = WordMap::new();
-        let opened = |dylib: &Dylib| dylib.open_count > 0;
+        let opened = |dylib: &Dylib| dylib.open_count > 0 || dylib.stays_open;
         let in_use = self.dylibs.iter().filter(|(_, dylib)| opened(dylib));
         let mut waiting: Vec<ExecutorAddr> = in_use.map(|(header, _)| *header).collect();
         while let Some(header) = waiting.pop() {

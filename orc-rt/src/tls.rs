@@ -209,6 +209,16 @@ fn copy_section(start: u64, end: u64) -> *mut u8 {
     memory.cast()
 }
 
+/// The calling thread's state, if it has one.
+pub fn known_thread_state<'a>() -> Option<&'a mut ThreadState> {
+    let known = THREAD_KEY.load(Ordering::Acquire);
+    let key = libc::pthread_key_t::try_from(known.checked_sub(1)?).ok()?;
+    // SAFETY: the key is a live pthread key, whose values are null or `ThreadState`s.
+    let known: *mut ThreadState = unsafe { libc::pthread_getspecific(key) }.cast();
+    // SAFETY: only the thread itself uses its state, in one place at a time.
+    unsafe { known.as_mut() }
+}
+
 /// The calling thread's state, made if it has none; nothing if the process has no pthread key left.
 pub fn thread_state<'a>() -> Option<&'a mut ThreadState> {
     let key = thread_key()?;

@@ -82,8 +82,13 @@ pub mod elf {
     ];
 }
 
-/// What only our runtime has, for the ELF platform. All are wrappers.
+/// What only our runtime has, for the ELF platform. All are wrappers, but for the last two.
 pub mod ext_elf {
+    /// `Error(Addr header, Seq<Range>)`: where a dylib has data, which has its first values now: it has them again
+    /// when linked code closes the dylib and opens it again.
+    pub const REGISTER_DATA: &str = "__orc_rt_ext_elfnix_register_data";
+    /// `Error(Addr header, Seq<Range>)`: its undo.
+    pub const DEREGISTER_DATA: &str = "__orc_rt_ext_elfnix_deregister_data";
     /// `Error(Addr header, Seq<Range>)`: `.fini_array` pieces in memory order. An empty range marks
     /// the place of the compiler's own entry, which runs the dylib's `__cxa_atexit` handlers.
     pub const REGISTER_FINI_SECTIONS: &str = "__orc_rt_ext_elfnix_register_fini_sections";
@@ -113,4 +118,16 @@ pub mod ext_elf {
     pub const RUN_MAIN: &str = "__orc_rt_ext_elfnix_run_main";
     /// `int(main, int argc, char **argv, …)`: the C library's `__libc_start_main` for such an entry.
     pub const LIBC_START_MAIN: &str = "__orc_rt_elfnix_libc_start_main";
+
+    /// Functions of `<dlfcn.h>`, and the runtime's that know JIT'd dylibs besides libraries. `dlupdate` links what was
+    /// added to an open dylib.
+    pub const DLFCN: &[(&str, &str)] = &[
+        ("dlopen", "__orc_rt_ext_dlopen"),
+        ("dlsym", "__orc_rt_ext_dlsym"),
+        ("dlvsym", "__orc_rt_ext_dlvsym"),
+        ("dlclose", "__orc_rt_ext_dlclose"),
+        ("dlinfo", "__orc_rt_ext_dlinfo"),
+        ("dlerror", "__orc_rt_ext_dlerror"),
+        ("dlupdate", "__orc_rt_ext_dlupdate"),
+    ];
 }

@@ -173,9 +173,9 @@ impl Platform for ElfPlatform {
         group: &LaidOutGroup<'_>,
         names: &NameTable,
     ) -> Result<Vec<AllocActionPair>, LinkError> {
-        let ranges = InitializerRanges::of(group, names, &self.names);
+        let mut ranges = InitializerRanges::of(group, names, &self.names);
         let Some(header) = group.header else {
-            if ranges == InitializerRanges::default() {
+            if !ranges.has_functions() {
                 return Ok(Vec::new());
             }
             let message = "initializers in a dylib without a header";
@@ -190,7 +190,11 @@ impl Platform for ElfPlatform {
             }
             state.header_of.insert(group.dylib, header);
         }
-        let has_own = !ranges.init.is_empty() || !ranges.fini.is_empty();
+        // What the client has opened is not closed before it goes; a program is opened once.
+        if !group.is_program && !state.waiting.is_open(group.dylib) {
+            ranges.data = group.writable.to_vec();
+        }
+        let has_own = ranges.has_functions();
         state.waiting.linked(group.dylib, holds_header, has_own);
         let name = state.dylib_names.get(&group.dylib).cloned();
         let known = KnownGroup {

@@ -166,7 +166,7 @@ fn preinit_arrays(link: &Link) -> Vec<ExecutorAddrRange> {
     let context = &link.context;
     let of_group = |group| {
         let sections = layout::sections_in_order(group);
-        let group = finalize::laid_out(link, group, &sections);
+        let group = finalize::laid_out(link, group, &sections, &[]);
         let platform = context.platforms.of(group.dylib);
         platform.preinit_arrays(&group, &context.names)
     };

@@ -16,7 +16,7 @@ use crate::executor::api::FrameEntry;
 use crate::executor::{AllocAction, AllocActionPair, FinalizeRequest, Finalized};
 use crate::graph::{Block, Frame};
 use crate::name::NameId;
-use crate::platform::LaidOutGroup;
+use crate::platform::{LaidOutGroup, LinkerSection};
 use crate::threads;
 
 /// What the session owns once a batch is in memory.
@@ -80,7 +80,11 @@ fn request<C: Cpu>(
 ) -> Result<FinalizeRequest, LinkError> {
     let group = &link.groups[index];
     let sections = layout::sections_in_order(group);
-    let laid_out = laid_out(link, group, &sections);
+    let stub_pointers = link
+        .context
+        .section(group.dylib, LinkerSection::StubPointers);
+    let writable = layout::writable(group, stub_pointers);
+    let laid_out = laid_out(link, group, &sections, &writable);
     let mut actions: Vec<AllocActionPair> = run_resolvers::<C>(link, group).into_iter().collect();
     let context = &link.context;
     let platform = context.platforms.of(group.dylib);
@@ -99,10 +103,12 @@ pub(super) fn laid_out<'a>(
     link: &Link,
     group: &Group,
     sections: &'a [(NameId, ExecutorAddrRange)],
+    writable: &'a [ExecutorAddrRange],
 ) -> LaidOutGroup<'a> {
     LaidOutGroup {
         dylib: group.dylib,
         sections,
+        writable,
         header: link.header(group.dylib),
         is_program: matches!(link.batch.binding, NativeBinding::Program(_)),
     }

@@ -308,6 +308,20 @@ pub(super) fn sections_in_order(group: &Group) -> Vec<(NameId, ExecutorAddrRange
         .collect()
 }
 
+/// The data of a group that its code may write: not pointers of stubs.
+pub(super) fn writable(group: &Group, stub_pointers: NameId) -> Vec<ExecutorAddrRange> {
+    let outputs = group.layout.outputs.iter();
+    let is_written = |output: &&Output| {
+        let kind = output.kind;
+        let is_writable = kind == SectionKind::ReadWrite || kind == SectionKind::LargeReadWrite;
+        is_writable && output.size > 0 && output.name != stub_pointers
+    };
+    outputs
+        .filter(is_written)
+        .map(|output| ExecutorAddrRange::from_size(output.address, output.size))
+        .collect()
+}
+
 /// The value of a symbol that the linker defines from the layout of a group; `None` for one that
 /// the layout does not tell.
 pub(super) fn linker_defined(

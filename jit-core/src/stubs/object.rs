@@ -59,7 +59,7 @@ impl StubSections {
         let name = |section| names.intern(platform.section_name(section).as_bytes());
         Self {
             code: name(LinkerSection::Code),
-            data: name(LinkerSection::Data),
+            data: name(LinkerSection::StubPointers),
             frames: name(LinkerSection::Frames),
         }
     }

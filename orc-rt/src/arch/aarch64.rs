@@ -21,7 +21,7 @@ use core::arch::{asm, naked_asm};
 use core::ffi::{c_char, c_int, c_void};
 use core::ops::Range;
 
-use crate::{lazy, tls};
+use crate::{dl_calls, lazy, tls};
 
 /// Alignment of an executable's thread-locals: more than any variable has.
 const TEMPLATE_ALIGN_MAX: i64 = 4096;
@@ -219,6 +219,58 @@ macro_rules! restore_registers {
         "
     };
 }
+
+/// A function of the C library that is ours where it is called for a JIT'd dylib ([`dl_calls`]). Any other call
+/// goes on at the C library's, with arguments and return address as they came.
+macro_rules! ours_or_the_c_librarys {
+    ($name:ident, $ours:ident, $theirs:ident) => {
+        /// As the C library's.
+        ///
+        /// # Safety
+        /// As for the C library's.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".cfi_startproc",
+                "hint 34", // bti c
+                "stp x29, x30, [sp, -48]!",
+                ".cfi_adjust_cfa_offset 48",
+                ".cfi_rel_offset x29, 0",
+                ".cfi_rel_offset x30, 8",
+                "mov x29, sp",
+                "stp x0, x1, [sp, 16]",
+                "str x2, [sp, 32]",
+                "bl {ours}",
+                "mov x9, x0",
+                "mov x10, x1",
+                "ldp x0, x1, [sp, 16]",
+                "ldr x2, [sp, 32]",
+                "ldp x29, x30, [sp], 48",
+                ".cfi_adjust_cfa_offset -48",
+                ".cfi_restore x29",
+                ".cfi_restore x30",
+                "cbnz x10, 2f",
+                "adrp x16, :got:{theirs}",
+                "ldr x16, [x16, :got_lo12:{theirs}]",
+                "br x16",
+                "2:",
+                "mov x0, x9",
+                "ret",
+                ".cfi_endproc",
+                ours = sym dl_calls::$ours,
+                theirs = sym libc::$theirs,
+            )
+        }
+    };
+}
+
+ours_or_the_c_librarys!(__orc_rt_ext_dlopen, open, dlopen);
+ours_or_the_c_librarys!(__orc_rt_ext_dlsym, symbol, dlsym);
+ours_or_the_c_librarys!(__orc_rt_ext_dlvsym, symbol, dlvsym);
+ours_or_the_c_librarys!(__orc_rt_ext_dlclose, close, dlclose);
+ours_or_the_c_librarys!(__orc_rt_ext_dlinfo, information, dlinfo);
+ours_or_the_c_librarys!(__orc_rt_ext_dlerror, error, dlerror);
 
 /// The resolver of a TLS descriptor whose second word leads to a [`tls::TlsIndex`].
 ///

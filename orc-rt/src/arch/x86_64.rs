@@ -22,7 +22,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{lazy, tls};
+use crate::{dl_calls, lazy, tls};
 
 /// `jump to record->run(record)`; the record is in `rdi`, and `run` is its first word.
 pub const RECORD_THUNK: &[u8] = &[
@@ -162,6 +162,54 @@ pub unsafe extern "C" fn ___orc_rt_elfnix_tls_get_addr(index: *const tls::TlsInd
         tls_get_addr = sym tls::tls_get_addr,
     )
 }
+
+/// A function of the C library that is ours where it is called for a JIT'd dylib ([`dl_calls`]). Any other call
+/// goes on at the C library's, with arguments and return address as they came.
+macro_rules! ours_or_the_c_librarys {
+    ($name:ident, $ours:ident, $theirs:ident) => {
+        /// As the C library's.
+        ///
+        /// # Safety
+        /// As for the C library's.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                "push rdi",
+                ".cfi_adjust_cfa_offset 8",
+                "push rsi",
+                ".cfi_adjust_cfa_offset 8",
+                "push rdx",
+                ".cfi_adjust_cfa_offset 8",
+                "call {ours}",
+                "mov r11, rdx",
+                "pop rdx",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rsi",
+                ".cfi_adjust_cfa_offset -8",
+                "pop rdi",
+                ".cfi_adjust_cfa_offset -8",
+                "test r11, r11",
+                "jne 2f",
+                "jmp qword ptr [rip + {theirs}@GOTPCREL]",
+                "2:",
+                "ret",
+                ".cfi_endproc",
+                ours = sym dl_calls::$ours,
+                theirs = sym libc::$theirs,
+            )
+        }
+    };
+}
+
+ours_or_the_c_librarys!(__orc_rt_ext_dlopen, open, dlopen);
+ours_or_the_c_librarys!(__orc_rt_ext_dlsym, symbol, dlsym);
+ours_or_the_c_librarys!(__orc_rt_ext_dlvsym, symbol, dlvsym);
+ours_or_the_c_librarys!(__orc_rt_ext_dlclose, close, dlclose);
+ours_or_the_c_librarys!(__orc_rt_ext_dlinfo, information, dlinfo);
+ours_or_the_c_librarys!(__orc_rt_ext_dlerror, error, dlerror);
 
 /// Saves all registers that a callee may change. `rbp` is set up; clobbers `rax` and `rdx` after
 /// saving them. Uses the labels 2 and 3.

@@ -26,6 +26,9 @@ pub struct RuntimeFunctions {
     /// `__orc_rt_elfnix_register_fini_sections` and its counterpart. LLVM 22's runtime has none:
     /// `.fini_array` does not run there.
     pub fini_sections: Option<(ExecutorAddr, ExecutorAddr)>,
+    /// `__orc_rt_ext_elfnix_register_data` and its counterpart. LLVM's runtime has none: a dylib that is opened
+    /// again goes on with the data it has.
+    pub data: Option<(ExecutorAddr, ExecutorAddr)>,
     /// `__orc_rt_ext_elfnix_finalize_ranges`. LLVM's runtime has none: exit handlers that lead into
     /// removed code stay.
     pub finalize_ranges: Option<ExecutorAddr>,
@@ -70,6 +73,8 @@ pub(super) struct InitializerRanges {
     pub(super) init: Vec<ExecutorAddrRange>,
     /// Each runs from its end to its start.
     pub(super) fini: Vec<ExecutorAddrRange>,
+    /// Data that a dylib gets back when it is opened again.
+    pub(super) data: Vec<ExecutorAddrRange>,
 }
 
 impl InitializerRanges {
@@ -93,7 +98,13 @@ impl InitializerRanges {
         Self {
             init: preinit.chain(of_name(known.init_array)).collect(),
             fini: of_name(known.fini_array).collect(),
+            data: Vec::new(),
         }
+    }
+
+    /// Whether there is anything to run.
+    pub(super) fn has_functions(&self) -> bool {
+        !self.init.is_empty() || !self.fini.is_empty()
     }
 
     /// The calls that register the ranges under a dylib's header, with their undo.
@@ -110,6 +121,9 @@ impl InitializerRanges {
             }
         };
         let mut actions = Vec::new();
+        if let (false, Some(functions)) = (self.data.is_empty(), runtime.data) {
+            actions.push(pair(functions, &self.data));
+        }
         if !self.init.is_empty() {
             let functions = (
                 runtime.register_init_sections,
@@ -152,6 +166,7 @@ mod tests {
         register_init_sections: ExecutorAddr::new(3),
         deregister_init_sections: ExecutorAddr::new(4),
         fini_sections: Some((ExecutorAddr::new(5), ExecutorAddr::new(6))),
+        data: Some((ExecutorAddr::new(9), ExecutorAddr::new(10))),
         finalize_ranges: Some(ExecutorAddr::new(7)),
         remove_ranges: Some(ExecutorAddr::new(8)),
     };
@@ -176,6 +191,7 @@ mod tests {
         let group = LaidOutGroup {
             dylib: DylibId(0),
             sections: &sections,
+            writable: &[],
             header: None,
             is_program: false,
         };
@@ -196,6 +212,7 @@ mod tests {
         let ranges = InitializerRanges {
             init: vec![range(0x10, 0x20)],
             fini: vec![range(0x30, 0x38)],
+            data: Vec::new(),
         };
         let header = ExecutorAddr::new(0x1000);
         let actions = ranges.actions(header, &RUNTIME);

@@ -51,6 +51,11 @@ impl Waiting {
         }
     }
 
+    /// Whether the session has opened the dylib.
+    pub(super) fn is_open(&self, dylib: DylibId) -> bool {
+        self.open.contains_key(&dylib)
+    }
+
     /// The dylib was closed by its user.
     pub(super) fn closed(&mut self, dylib: DylibId) {
         self.uninitialized.remove(&dylib);

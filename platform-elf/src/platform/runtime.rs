@@ -50,6 +50,8 @@ struct Functions {
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
     set_exit_services: ExecutorAddr,
+    /// Whether it has functions for `dlopen` and its relatives that know JIT'd dylibs.
+    knows_dlfcn: bool,
 }
 
 /// A program to run: what is linked, and what `main` is passed.
@@ -127,8 +129,13 @@ impl ElfRuntime {
             ],
             false,
         )?;
-        let (fini_sections, [finalize_ranges, remove_ranges], functions, opening, resolve_tag) =
-            further_functions(&dylib)?;
+        let (
+            [fini_sections, data],
+            [finalize_ranges, remove_ranges],
+            functions,
+            opening,
+            resolve_tag,
+        ) = further_functions(&dylib)?;
         handlers::register(session, platform, push_initializers, symbol_lookup);
         let opener = Opener::new(platform, opening);
         if !resolve_tag.is_null() {
@@ -145,6 +152,7 @@ impl ElfRuntime {
             register_init_sections: register_init,
             deregister_init_sections: deregister_init,
             fini_sections,
+            data,
             finalize_ranges: Some(finalize_ranges).filter(|function| !function.is_null()),
             remove_ranges: Some(remove_ranges).filter(|function| !function.is_null()),
         });
@@ -184,6 +192,9 @@ impl ElfRuntime {
         ));
         tracker.add_objects([header, atexit])?;
         add_runtime_names(&tracker, &self.dylib)?;
+        if self.functions.knows_dlfcn {
+            add_dlfcn(&tracker, &self.dylib)?;
+        }
         Ok(dylib)
     }
 
@@ -390,6 +401,20 @@ fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError
     tracker.add_reexports(&reexports)
 }
 
+/// Gives a dylib functions for `dlopen` and its relatives that know the session's dylibs.
+fn add_dlfcn(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
+    let session = runtime.session();
+    let names = session.names();
+    let reexport = |(alias, name): &(&str, &str)| Reexport {
+        alias: names.intern(alias.as_bytes()),
+        dylib: runtime.clone(),
+        name: names.intern(name.as_bytes()),
+        linkage: Linkage::Weak,
+    };
+    let reexports: Vec<Reexport> = ext_elf::DLFCN.iter().map(reexport).collect();
+    tracker.add_reexports(&reexports)
+}
+
 /// Defines the way back to the controller.
 fn add_dispatch(session: &Session, dylib: &Dylib) -> Result<(), LinkError> {
     let (function, context) = session.executor().dispatch_function();
@@ -432,7 +457,7 @@ fn further_functions(
     dylib: &Dylib,
 ) -> Result<
     (
-        Option<(ExecutorAddr, ExecutorAddr)>,
+        [Option<(ExecutorAddr, ExecutorAddr)>; 2],
         [ExecutorAddr; 2],
         Functions,
         [ExecutorAddr; 3],
@@ -459,6 +484,8 @@ fn further_functions(
         dlupdate,
         set_exit_services,
         remove_ranges,
+        register_data,
+        deregister_data,
         resolve_tag,
     ] = lookup(
         dylib,
@@ -472,20 +499,28 @@ fn further_functions(
             rt::DLUPDATE_WRAPPER,
             ext_elf::SET_EXIT_SERVICES,
             ext_elf::REMOVE_RANGES,
+            ext_elf::REGISTER_DATA,
+            ext_elf::DEREGISTER_DATA,
             rt::RESOLVE_TAG,
         ],
         true,
     )?;
-    let has_fini = !register_fini.is_null() && !deregister_fini.is_null();
+    let both = |register: ExecutorAddr, deregister: ExecutorAddr| {
+        (!register.is_null() && !deregister.is_null()).then_some((register, deregister))
+    };
     let functions = Functions {
         run_program,
         close,
         run_main,
         shutdown,
         set_exit_services,
+        knows_dlfcn: !register_data.is_null(),
     };
     Ok((
-        has_fini.then_some((register_fini, deregister_fini)),
+        [
+            both(register_fini, deregister_fini),
+            both(register_data, deregister_data),
+        ],
         [finalize_ranges, remove_ranges],
         functions,
         [initialize, dlopen, dlupdate],

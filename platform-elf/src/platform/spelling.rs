@@ -7,6 +7,7 @@ pub(super) fn section_name(section: LinkerSection) -> &'static str {
     match section {
         LinkerSection::Code => ".text",
         LinkerSection::Data => ".data",
+        LinkerSection::StubPointers => ".orc.stub_pointers",
         LinkerSection::Addresses => ".got",
         LinkerSection::WritableAddresses => ".got.plt",
         LinkerSection::Stubs => ".plt",

@@ -42,6 +42,7 @@ impl Platform for Plain {
         match section {
             LinkerSection::Code => ".text",
             LinkerSection::Data => ".data",
+            LinkerSection::StubPointers => ".stub_pointers",
             LinkerSection::Addresses => ".got",
             LinkerSection::WritableAddresses => ".got.plt",
             LinkerSection::Stubs => ".plt",

@@ -120,7 +120,7 @@ impl State<'_> {
             redirects.undo();
             return Err(error.into());
         }
-        let running = Running::new(base, self.image, redirects);
+        let running = Running::new(base, self.image, redirects, self.dlopen.is_some());
         // The constructors that run next may open libraries.
         running.start();
         standard_streams::vacate();

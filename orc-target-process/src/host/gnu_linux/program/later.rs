@@ -2,8 +2,8 @@
 //!
 //! They search the process in the loader's order, where libc comes before the program, so they have
 //! to be led to the program's definitions like those loaded before it, and before their
-//! constructors run. So in a program that needs this, `dlopen` is [`dlopen::open_library`]: it first lets
-//! the loader load the library as what a small synthesized object needs, whose hook redirects
+//! constructors run. So `dlopen` is [`dlopen::open_library`] for linked code, and for libraries of a program that
+//! needs this. If the program that runs does, it first lets the loader load the library as what a small synthesized object needs, whose hook redirects
 //! what is new; then the library is open already, and is opened in its own name.
 //!
 //! `dlopen` depends on its caller: a name without a slash is searched for in the directories that
@@ -40,6 +40,8 @@ pub(super) struct Running {
     /// The exports that are redirected, the search path, and what is called first.
     pub image: ProgramImage,
     pub redirects: Mutex<Redirects>,
+    /// Whether libraries that are opened have to be led to the program.
+    leads_libraries: bool,
     /// What was passed to the functions that are called first. Programs keep pointers to it, and leak
     /// checkers find it here.
     first_arguments: OnceLock<Arguments>,
@@ -54,12 +56,18 @@ struct Arguments {
 }
 
 static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
-/// The address of the loader's own, once a program is entered that needs this.
+/// The address of the loader's own, once it is needed.
 pub(crate) static LOADERS_DLOPEN: AtomicU64 = AtomicU64::new(0);
 
 impl Running {
     /// Keeps what is needed of `image`, which the loader has at `base`.
-    pub fn new(base: u64, image: &ProgramImage, redirects: Redirects) -> Arc<Self> {
+    /// Libraries that are opened are led to it if `leads_libraries`.
+    pub fn new(
+        base: u64,
+        image: &ProgramImage,
+        redirects: Redirects,
+        leads_libraries: bool,
+    ) -> Arc<Self> {
         let redirected = image.exports.iter().filter(|export| export.redirect_loaded);
         Arc::new(Self {
             scope: Scope::of_object(base),
@@ -72,6 +80,7 @@ impl Running {
                 ..ProgramImage::default()
             },
             redirects: Mutex::new(redirects),
+            leads_libraries,
             first_arguments: OnceLock::new(),
         })
     }
@@ -106,15 +115,32 @@ pub(super) fn replacement(image: &ProgramImage) -> Option<u64> {
     if !needed || has_own {
         return None;
     }
-    LOADERS_DLOPEN.store(lookup(c"dlopen", None)?, Ordering::Release);
+    find_loaders()?;
     Some(dlopen::open_library as *const () as u64)
+}
+
+/// What linked code gets for a function of this name.
+pub(crate) fn stand_in(name: &[u8]) -> Option<*const ()> {
+    if name != NAME {
+        return None;
+    }
+    find_loaders()?;
+    Some(dlopen::open_library as *const ())
+}
+
+/// Finds the loader's own, before it is called.
+fn find_loaders() -> Option<()> {
+    if LOADERS_DLOPEN.load(Ordering::Acquire) == 0 {
+        LOADERS_DLOPEN.store(lookup(c"dlopen", None)?, Ordering::Release);
+    }
+    Some(())
 }
 
 /// Opens a library with its references redirected. Null leaves the call to the loader.
 pub(crate) extern "C" fn load(path: *const c_char, mode: c_int, caller: u64) -> *mut c_void {
     let _own_work = Unwatched::begin();
     let running = RUNNING.lock().clone();
-    let Some(running) = running.filter(|_| !path.is_null()) else {
+    let Some(running) = running.filter(|it| it.leads_libraries && !path.is_null()) else {
         return std::ptr::null_mut();
     };
     // SAFETY: `dlopen` takes a C string.

@@ -14,6 +14,7 @@ use orc_shared::api::{Import, ImportKind, ImportValue};
 
 use crate::host::arch::stand_ins;
 use crate::host::crash::disguise;
+use crate::host::program::later;
 
 /// Puts stand-ins in place of what the loader found in the C library.
 ///
@@ -32,12 +33,19 @@ pub(crate) fn substitute(
 
 fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
     let name = &import.name[..];
+    if import.kind != ImportKind::Address || value.value == 0 {
+        return None;
+    }
+    // Whoever has it: it calls that one.
+    if let Some(stand_in) = later::stand_in(name) {
+        return Some(ExecutorAddr::new(stand_in.addr() as u64));
+    }
     let stand_in = stand_ins::symbol_search(name)
         .or_else(|| small_stacks::stand_in(name))
         .or_else(|| disguise::stand_in(name))
         .or_else(|| own_file::stand_in(name))?;
     // A library that brings its own function, such as a sanitizer's, knows what it does.
-    let own = import.kind == ImportKind::Address && is_of_c_library(value.value);
+    let own = is_of_c_library(value.value);
     if !own {
         disguise::give_way(name);
     }
