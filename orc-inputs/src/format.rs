@@ -61,6 +61,12 @@ pub trait ObjectFormat: Send + Sync {
     /// found without the version, too.
     fn default_version(&self, name: &[u8]) -> Option<usize>;
 
+    /// A name of a symbol of C as C has it: some formats put something in front of it. The same as in the
+    /// interfaces of objects.
+    fn plain_name<'a>(&self, name: &'a [u8]) -> &'a [u8] {
+        name
+    }
+
     /// Reads the symbol table of the relocatable object that `input` holds. `name` is for messages.
     ///
     /// # Errors
@@ -166,6 +172,12 @@ impl Formats {
     #[must_use]
     pub fn loaded_file(&self, path: &str, opener: &dyn InputOpener) -> Option<Arc<dyn LoadedFile>> {
         self.0.iter().find_map(|it| it.loaded_file(path, opener))
+    }
+
+    /// The format of a file, if it is one that is read.
+    #[must_use]
+    pub fn of(&self, bytes: &[u8]) -> Option<&dyn ObjectFormat> {
+        self.reader(Signature::of(bytes))
     }
 
     /// Who reads files with these first bytes.

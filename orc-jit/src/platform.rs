@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use orc_inputs::format::Formats;
 use platform_elf::format::Elf;
+use platform_macho::format::MachO;
+use platform_macho::platform::{Host, Sections, linux};
 
 pub use platform_elf::platform::AddPasses;
 
@@ -18,6 +20,25 @@ pub(crate) use platform_elf::platform::{
 #[must_use]
 pub fn formats() -> Formats {
     static FORMATS: OnceLock<Formats> = OnceLock::new();
-    let known = FORMATS.get_or_init(|| Formats::new(Arc::new(Elf), &[]));
+    let known =
+        FORMATS.get_or_init(|| Formats::new(Arc::new(Elf), &[Arc::new(MachO::on(&MACHO_HOST))]));
     known.clone()
 }
+
+/// Where objects for macOS are run: in processes of Linux, under a platform whose sections have these names.
+static MACHO_HOST: Host = Host {
+    sections: Sections {
+        code: ".text",
+        constants: ".rodata",
+        relocated_constants: ".data.rel.ro",
+        data: ".data",
+        zeros: ".bss",
+        thread_data: ".tdata",
+        thread_zeros: ".tbss",
+        initializers: ".init_array",
+        finalizers: ".fini_array",
+        frames: ".eh_frame",
+        exception_tables: ".gcc_except_table",
+    },
+    meaning: linux::meaning,
+};

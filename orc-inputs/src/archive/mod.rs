@@ -174,6 +174,7 @@ impl Archive {
             }
         }
         budget.check("members' symbols")?;
+        self.spell_plainly(&mut entries);
         let default_versions =
             split_default_versions(&self.objects.formats, input.bytes(), &mut entries);
         self.members = entries.iter().map(|entry| entry.1).collect();
@@ -214,6 +215,24 @@ impl Archive {
         uses.push(versions);
         self.uses = uses;
         Ok(())
+    }
+
+    /// An index has names as its members' format has them.
+    fn spell_plainly(&self, entries: &mut [(&[u8], u64)]) {
+        let is_thin = self.input.bytes().starts_with(b"!<thin>\n");
+        let Some((_, first)) = entries.first().filter(|_| !is_thin) else {
+            return;
+        };
+        // What is wrong with the member is said when it is needed.
+        let Ok(member) = member::find(self, *first) else {
+            return;
+        };
+        let Some(format) = self.objects.formats.of(member.input.bytes()) else {
+            return;
+        };
+        for (name, _) in entries {
+            *name = format.plain_name(name);
+        }
     }
 
     /// For an archive without an index: reads all members' symbol tables. Members that are no

@@ -1,0 +1,106 @@
+//! Mach-O, as whoever reads inputs asks for it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jit_core::cpu::Architecture;
+use jit_core::graph::InputBytes;
+use jit_core::name::NameTable;
+use jit_core::native::NativeLibrary;
+use jit_core::object::{ObjectError, ObjectFile};
+use object::LittleEndian as LE;
+use object::macho::{self, MachHeader64};
+use object::read::macho::MachHeader as _;
+use orc_inputs::file_kind::{FileKind, Format};
+use orc_inputs::format::{LibraryError, LibraryOrigin, LoadedFile, ObjectFormat};
+use orc_inputs::input::InputOpener;
+use orc_inputs::wrapped::WrappedNames;
+
+use crate::machine::Machine;
+use crate::object::MachObject;
+use crate::object::interface::plain_name;
+use crate::platform::Host;
+
+/// The format Mach-O, for programs on a host.
+#[derive(Clone, Copy)]
+pub struct MachO {
+    host: &'static Host,
+}
+
+impl MachO {
+    /// Reads objects for programs on `host`.
+    #[must_use]
+    pub fn on(host: &'static Host) -> Self {
+        Self { host }
+    }
+}
+
+impl ObjectFormat for MachO {
+    fn format(&self) -> Format {
+        Format::MachO
+    }
+
+    fn kind_of(&self, bytes: &[u8]) -> FileKind {
+        let refused = match MachHeader64::<LE>::parse(bytes, 0) {
+            Ok(header) if header.is_little_endian() => match header.filetype(LE) {
+                macho::MH_OBJECT => return FileKind::Object(Format::MachO),
+                macho::MH_DYLIB | macho::MH_DYLIB_STUB => {
+                    "is a library for macOS, which no process here can load"
+                }
+                macho::MH_EXECUTE => "is a linked executable for macOS: link its objects",
+                macho::MH_BUNDLE => "is a plugin for macOS, which no process here can load",
+                _ => "is a Mach-O file of an unknown type",
+            },
+            _ => "is a Mach-O file for a 32-bit or big-endian CPU, or cut off: compile for x86-64",
+        };
+        FileKind::Refused(refused.to_owned())
+    }
+
+    fn is_foreign(&self, bytes: &[u8], architecture: Architecture) -> bool {
+        let Ok(header) = MachHeader64::<LE>::parse(bytes, 0) else {
+            return true;
+        };
+        let machine = Machine::of(header.cputype(LE));
+        machine.is_none_or(|machine| machine.architecture != architecture)
+    }
+
+    fn library_suffixes(&self) -> &'static [&'static str] {
+        // No process here loads libraries for macOS, so none are looked for.
+        &[]
+    }
+
+    fn default_version(&self, _: &[u8]) -> Option<usize> {
+        None
+    }
+
+    fn plain_name<'a>(&self, name: &'a [u8]) -> &'a [u8] {
+        plain_name(name)
+    }
+
+    fn object(
+        &self,
+        name: String,
+        input: Arc<dyn InputBytes>,
+        names: &Arc<NameTable>,
+        wrapped: &WrappedNames,
+    ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
+        let object = MachObject::new(name, input, names, wrapped, self.host)?;
+        Ok(Arc::new(object))
+    }
+
+    fn shared_library(
+        &self,
+        path: &Path,
+        _: Arc<dyn InputBytes>,
+        _: LibraryOrigin,
+    ) -> Result<Arc<dyn NativeLibrary>, LibraryError> {
+        Err(LibraryError {
+            path: path.display().to_string(),
+            message: "is a library for macOS, which no process here can load".to_owned(),
+        })
+    }
+
+    fn loaded_file(&self, _: &str, _: &dyn InputOpener) -> Option<Arc<dyn LoadedFile>> {
+        None
+    }
+}

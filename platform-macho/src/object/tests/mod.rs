@@ -1,0 +1,4 @@
+mod atoms;
+mod hostile;
+mod relocations;
+mod thread_locals;

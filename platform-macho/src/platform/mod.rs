@@ -1,0 +1,54 @@
+//! What the platform adds to links: the names of the process that programs run in.
+//!
+//! Objects are made for macOS; the process may be another one's. Its loader, its C library and the session's platform
+//! have their own names for what an object has and needs, and [`Host`] says which. There is one for Linux
+//! ([`linux`]).
+
+pub mod linux;
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// The names of a process.
+pub struct Host {
+    /// The output sections that objects' sections go to.
+    pub sections: Sections,
+    /// What a name stands for that an object refers to, and that macOS defines. The name is as C spells it.
+    pub meaning: fn(&[u8]) -> Meaning,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meaning {
+    /// Whatever has that name.
+    Itself,
+    /// Another name of the process.
+    Other(&'static str),
+    /// Something that the process does not have: why a program cannot do without it.
+    Refused(&'static str),
+}
+
+/// Names of output sections.
+pub struct Sections {
+    /// Code.
+    pub code: &'static str,
+    /// Constants.
+    pub constants: &'static str,
+    /// Constants that hold addresses.
+    pub relocated_constants: &'static str,
+    /// Variables.
+    pub data: &'static str,
+    /// Variables that are zero at first.
+    pub zeros: &'static str,
+    /// Initial values of thread-locals.
+    pub thread_data: &'static str,
+    /// The same of those that are zero at first.
+    pub thread_zeros: &'static str,
+    /// Addresses of functions that initialize.
+    pub initializers: &'static str,
+    /// Addresses of functions that finalize.
+    pub finalizers: &'static str,
+    /// Frames.
+    pub frames: &'static str,
+    /// Tables of exceptions.
+    pub exception_tables: &'static str,
+}
