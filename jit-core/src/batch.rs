@@ -209,6 +209,10 @@ pub trait BatchHost: Send + Sync {
     /// The address of a [`Resolution::Pending`] symbol, after its unit resolved.
     fn pending_address(&self, dylib: DylibId, name: NameId) -> Option<ExecutorAddr>;
 
+    /// The batch is a program that is in memory and final. Libraries are still to be initialized, and may call it,
+    /// before it is [`emitted`](Self::emitted).
+    fn in_place(&self);
+
     /// The batch is in memory, final, its actions done: the session owns the allocations now.
     fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>);
 

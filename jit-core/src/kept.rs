@@ -122,6 +122,10 @@ impl ObjectFile for GivenObject {
         self.kept.object.can_wait()
     }
 
+    fn runs_early(&self) -> bool {
+        self.kept.object.runs_early()
+    }
+
     fn placed(&self, addresses: &[ExecutorAddr]) {
         self.kept.object.placed(addresses);
     }

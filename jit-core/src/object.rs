@@ -136,6 +136,12 @@ pub trait ObjectFile: Send + Sync {
         false
     }
 
+    /// Whether a function of it runs while it is linked (a resolver of an indirect function): all that it refers to is
+    /// linked with it. Asked in lazy dylibs only.
+    fn runs_early(&self) -> bool {
+        false
+    }
+
     /// Hears where its definitions are, in the order of [`ObjectInterface::definitions`], before any code
     /// of the link can run. The link may still fail.
     fn placed(&self, addresses: &[ExecutorAddr]) {

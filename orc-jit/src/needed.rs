@@ -403,6 +403,10 @@ impl BatchHost for WithLibraries {
         self.host.pending_address(dylib, name)
     }
 
+    fn in_place(&self) {
+        self.host.in_place();
+    }
+
     fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>) {
         self.host.emitted(allocations);
     }

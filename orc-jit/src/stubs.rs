@@ -70,6 +70,22 @@ impl Dylib {
         self.session_dylib().link_lazily();
     }
 
+    /// The same, but a call whose function cannot be linked goes to `on_failure`, with the same arguments: it may
+    /// return an error code, throw, or end the process with a message of its own. The next call tries again. So for
+    /// functions that code refers to which is linked from now on.
+    ///
+    /// # Errors
+    /// When `on_failure` is of another JIT.
+    ///
+    /// # Safety
+    /// `on_failure` can take the calls of all functions of this dylib.
+    pub unsafe fn link_lazily_or_call(&self, on_failure: &Symbol) -> Result<(), Error> {
+        let options = LazyOptions {
+            on_failure: Some(on_failure.clone()),
+        };
+        Ok(self.session_dylib().link_lazily_with(&options)?)
+    }
+
     /// Links functions that wait for a first call now, as one batch. Those that nothing defines are left
     /// alone; returns how many these were. Which functions were called, and in which order, says
     /// [`jit_core::session::Session::first_calls`].

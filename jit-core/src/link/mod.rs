@@ -250,6 +250,9 @@ fn complete<C: Cpu>(mut link: Link) -> Result<Allocations, LinkError> {
         phase = None;
         let written = write::<C>(&mut link, &imports, values);
         phase = Some(timings.phase(LOADING));
+        if written.is_ok() {
+            link.host.in_place();
+        }
         let failed = written.as_ref().err().map(ToString::to_string);
         outcome = Some(written);
         failed.map_or(Ok(()), |message| Err(ExecutorError::Failed(message)))

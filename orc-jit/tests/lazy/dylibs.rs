@@ -394,3 +394,106 @@ fn names_of_stubs_leave_with_the_stubs() {
         }
     }
 }
+
+/// Fails until it is told to do better.
+struct Unreliable {
+    compiler: super::Compiler,
+    works: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl orc_jit::Materializer for Unreliable {
+    fn name(&self) -> String {
+        "unreliable".to_owned()
+    }
+
+    fn materialize(&self, responsibility: orc_jit::Responsibility) {
+        match self.works.load(Ordering::Relaxed) {
+            true => self.compiler.materialize(responsibility),
+            false => responsibility.fail(LinkError::Client {
+                who: self.name(),
+                message: "not now".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Fixture {
+    /// Defines `int f(int)`, which can be compiled once the flag is set.
+    fn define_unreliably(&self, dylib: &Dylib) -> Arc<std::sync::atomic::AtomicBool> {
+        let works = Arc::<std::sync::atomic::AtomicBool>::default();
+        let compiler = super::Compiler {
+            objects: self.jit.objects(),
+            bytes: self.compile("f.c", "int f(int x) { return x; }"),
+            compiled: Arc::default(),
+        };
+        let unreliable = Unreliable {
+            compiler,
+            works: works.clone(),
+        };
+        dylib.define(Arc::new(unreliable), &["f"]).unwrap();
+        works
+    }
+}
+
+#[test]
+fn a_call_in_a_lazy_dylib_whose_function_cannot_be_linked_goes_to_the_clients_function() {
+    for in_dylib_itself in [false, true] {
+        let it = Fixture::new();
+        let app = it.jit.dylib("app").unwrap();
+        let other = it.jit.dylib("other").unwrap();
+        for dylib in [&app, &other] {
+            dylib.add_library("stdc++").unwrap();
+        }
+        let home = if in_dylib_itself { &app } else { &other };
+        it.add(
+            home,
+            "handler.cpp",
+            "extern \"C\" int failed(int x) { if (x < 0) throw x; return -x; }",
+        );
+        let handler = home.symbol("failed").unwrap();
+        // SAFETY: it takes what `f` takes.
+        unsafe { app.link_lazily_or_call(&handler) }.unwrap();
+        drop(handler);
+        let works = it.define_unreliably(&app);
+        it.add(
+            &app,
+            "caller.cpp",
+            "extern \"C\" int f(int); extern \"C\" int call(int x) \
+             { try { return f(x); } catch (int y) { return 100 * y; } }",
+        );
+        for _ in 0..2 {
+            assert_eq!(call(&app, "call", 3), -3);
+            assert_eq!(call(&app, "call", -3), -300);
+        }
+        // The stubs keep it.
+        home.remove().err();
+        if !in_dylib_itself {
+            assert_eq!(call(&app, "call", 4), -4);
+            works.store(true, Ordering::Relaxed);
+            assert_eq!(call(&app, "call", 5), 5);
+        }
+    }
+}
+
+#[test]
+fn a_handler_that_cannot_be_linked_does_not_call_itself() {
+    const CHILD: &str = "ORC_TEST_HANDLER_IS_MISSING";
+    if std::env::var_os(CHILD).is_some() {
+        let it = Fixture::new();
+        let app = lazy(&it);
+        it.define_unreliably(&app);
+        let handler = app.symbol("f").unwrap();
+        // SAFETY: it takes what `f` takes.
+        unsafe { app.link_lazily_or_call(&handler) }.unwrap();
+        it.add(&app, "caller.c", super::CALLER);
+        call(&app, "call", 1);
+        unreachable!("the call ends the process");
+    }
+    let name = "dylibs::a_handler_that_cannot_be_linked_does_not_call_itself";
+    let mut again = super::again::this_program();
+    let output = again.args(["--exact", name]).env(CHILD, "1").output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("not now"), "{said}");
+}

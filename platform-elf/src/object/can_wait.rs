@@ -27,6 +27,15 @@ pub(super) fn of(object: &ElfObject) -> bool {
     view.sections.iter().all(can_wait)
 }
 
+/// Whether the object defines an indirect function, whose resolver runs while it is linked.
+pub(super) fn runs_early(object: &ElfObject) -> bool {
+    let view = View::parse(object.input.bytes());
+    view.is_ok_and(|view| {
+        let is_indirect = |symbol: &elf::Sym64<LE>| symbol.st_type() == elf::STT_GNU_IFUNC;
+        view.symbols.iter().any(is_indirect)
+    })
+}
+
 /// Whether a section is a part of something that is found without a symbol of the object: by the bounds of
 /// its output section, by the loader, or by tools that look at all of the program.
 fn is_seen_by_others(view: &View<'_>, section: &SectionHeader64<LE>) -> bool {

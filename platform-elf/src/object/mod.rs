@@ -181,6 +181,10 @@ impl ObjectFile for ElfObject {
         can_wait::of(self)
     }
 
+    fn runs_early(&self) -> bool {
+        can_wait::runs_early(self)
+    }
+
     fn build_graph(&self, claims: &Claims) -> Result<LinkGraph, ObjectError> {
         build::build(self, claims).map_err(|message| ObjectError {
             object: self.name.clone(),

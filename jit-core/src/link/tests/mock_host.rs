@@ -75,6 +75,8 @@ impl BatchHost for MockHost {
         self.pending.get(&name).copied()
     }
 
+    fn in_place(&self) {}
+
     fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>) {
         let mut outcome = self.outcome.lock();
         outcome.emitted = Some(allocations);

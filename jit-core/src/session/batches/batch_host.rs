@@ -173,6 +173,16 @@ impl BatchHost for Host {
         state.address(unit, entry.index)
     }
 
+    fn in_place(&self) {
+        self.change(|state, _| {
+            if let Some(batch) = state.batches.get_mut(&self.batch) {
+                batch.in_place = true;
+            }
+        });
+        // First calls need not wait any longer.
+        self.session.wake_waiting();
+    }
+
     fn emitted(&self, allocations: Vec<(TrackerId, Box<dyn Finalized>)>) {
         self.finished.store(true, Ordering::Release);
         self.change(|state, deferred| {

@@ -40,6 +40,12 @@ impl State {
         Some((tracker.stubs.get(&stub.unit)?.clone(), place.index))
     }
 
+    /// Whether code may not be there any more.
+    pub(in crate::session) fn is_gone(&self, code: &Bound) -> bool {
+        let tracker = code.tracker.map(|tracker| self.trackers.get(&tracker));
+        tracker.is_some_and(|tracker| tracker.is_none_or(|tracker| tracker.removed))
+    }
+
     /// A stub of a set leads to code.
     pub(in crate::session) fn bind(&mut self, set: &StubSet, code: Bound) {
         let from = set.tracker;

@@ -14,8 +14,9 @@ use crate::object::SymbolKind;
 use orc_shared::ExecutorAddr;
 
 use crate::session::handles::definitions::{CodeGuard, Inner, Symbol};
-use crate::session::tables::state::State;
-use crate::session::tables::unit::Source;
+use crate::session::tables::ids::{BatchKey, IdSet};
+use crate::session::tables::state::{Phase, State};
+use crate::session::tables::unit::{Source, UnitState};
 
 /// Called once with a lookup's outcome.
 pub(in crate::session) type Then = Box<dyn FnOnce(Result<Vec<Symbol>, LinkError>) + Send>;
@@ -125,6 +126,48 @@ impl Query {
                 (None, _) => Symbol::nothing(session),
             })
             .collect())
+    }
+}
+
+impl Inner {
+    /// The definition in force of a name, if it may be called though a link that it refers to is not over: all that
+    /// it refers to is in memory and final. While a program's libraries are initialized, that is so for the
+    /// program.
+    pub(in crate::session) fn find_in_place(
+        self: &Arc<Self>,
+        dylib: DylibId,
+        name: NameId,
+    ) -> Option<Symbol> {
+        let mut state = self.state.lock();
+        let (unit, _) = state.dylib(dylib).defined(name)?;
+        let UnitState::InBatch(batch) = state.units[unit].state else {
+            return None;
+        };
+        if !state.is_in_place(batch) {
+            return None;
+        }
+        let (symbol, tracker) = place(self, &state, dylib, name).ok()?;
+        let code = Some(CodeGuard::new(self, &mut state, tracker));
+        Some(Symbol { code, ..symbol })
+    }
+}
+
+impl State {
+    /// Whether a batch, and all that it refers to, is in memory and final.
+    fn is_in_place(&self, batch: BatchKey) -> bool {
+        let mut reached: IdSet<BatchKey> = IdSet::default();
+        let mut stack = vec![batch];
+        while let Some(key) = stack.pop() {
+            // One that is not there any more is ready.
+            let Some(batch) = self.batches.get(&key).filter(|_| reached.insert(key)) else {
+                continue;
+            };
+            if batch.phase != Phase::Emitted && !batch.in_place {
+                return false;
+            }
+            stack.extend(&batch.depends_on);
+        }
+        true
     }
 }
 

@@ -332,17 +332,9 @@ impl Dylib {
             undefined_allowed: options.undefined_allowed,
             bodies: true,
             ahead: options.ahead,
+            of_call: false,
             depth: 0,
         })
-    }
-
-    /// Links functions of this dylib when they are first called, from now on; everything else as before: names
-    /// are resolved, archives' members pulled, missing symbols reported, data and what has initializers
-    /// linked when they would be otherwise. What was linked already stays as it is.
-    pub fn link_lazily(&self) {
-        let mut state = self.session.state.lock();
-        state.dylib_mut(self.id).is_lazy = true;
-        state.has_stubs = true;
     }
 
     /// Makes objects of this dylib that are linked from now on replaceable ([`Tracker::replace`]): all calls of
@@ -372,6 +364,17 @@ impl Dylib {
         names: &[NameId],
     ) -> Result<Vec<Symbol>, LinkError> {
         self.link_bodies_ahead(names, 0)
+    }
+
+    /// The same, for a call of one of them. It may come from an initializer of a library of a program, before the
+    /// program's link is over.
+    pub(in crate::session) fn link_called(&self, name: NameId) -> Result<Vec<Symbol>, LinkError> {
+        let options = LookupOptions::default();
+        self.wait(Request {
+            bodies: true,
+            of_call: true,
+            ..self.request(&[name], &options)
+        })
     }
 
     /// The same, so many calls ahead.
@@ -409,6 +412,7 @@ impl Dylib {
             undefined_allowed: options.undefined_allowed,
             bodies: false,
             ahead: Vec::new(),
+            of_call: false,
             depth: 0,
         }
     }
@@ -422,11 +426,16 @@ impl Dylib {
         };
         let resolver = Resolver::new(&self.session);
         let batch = resolver.batch;
+        let called = request.names.first().filter(|_| request.of_call).copied();
         if let Some(formed) = resolver.lookup(request, Box::new(then)) {
             formed.start();
         }
         self.session.run_own_tasks();
-        let outcome = self.session.work_until(batch, || slot.lock().take());
+        let in_place = |name| Some(Ok(vec![self.session.find_in_place(self.id, name)?]));
+        let outcome = || slot.lock().take();
+        let outcome = self
+            .session
+            .work_until(batch, || outcome().or_else(|| in_place(called?)));
         self.session.wake_speculation();
         outcome
     }

@@ -85,19 +85,7 @@ impl Tracker {
         stubs: Vec<(NameId, Linkage, Behind)>,
         options: &LazyOptions,
     ) -> Result<(), LinkError> {
-        let on_failure = match &options.on_failure {
-            None => None,
-            Some(handler) => {
-                Some(
-                    self.session
-                        .bound(handler)
-                        .map_err(|problem| LinkError::Client {
-                            who: "what takes calls of functions that cannot be linked".to_owned(),
-                            message: problem.to_owned(),
-                        })?,
-                )
-            }
-        };
+        let on_failure = self.session.handler(options)?;
         let architecture = self.session.executor.architecture();
         let names = stubs.iter().map(|(name, linkage, _)| StubName {
             name: *name,
@@ -139,6 +127,33 @@ impl Tracker {
 }
 
 impl Dylib {
+    /// Links functions of this dylib when they are first called, from now on; everything else as before: names
+    /// are resolved, archives' members pulled, missing symbols reported, data and what has initializers
+    /// linked when they would be otherwise. What was linked already stays as it is. A call whose function cannot be
+    /// linked ends the process, with the reason.
+    pub fn link_lazily(&self) {
+        self.set_lazy(None);
+    }
+
+    /// The same, but for a call whose function cannot be linked: it goes where `options` say. That holds for
+    /// functions of which nobody has taken notice yet, and as long as the code that takes such calls is not
+    /// removed.
+    ///
+    /// # Errors
+    /// When `on_failure` is of another session.
+    pub fn link_lazily_with(&self, options: &LazyOptions) -> Result<(), LinkError> {
+        self.set_lazy(self.session.handler(options)?);
+        Ok(())
+    }
+
+    fn set_lazy(&self, on_failure: Option<Bound>) {
+        let mut state = self.session.state.lock();
+        let dylib = state.dylib_mut(self.id);
+        dylib.is_lazy = true;
+        dylib.on_failure = on_failure;
+        state.has_stubs = true;
+    }
+
     /// Leads functions of this dylib that have stubs to other code, all in one step: whoever has entered
     /// new code gets into no old one through their stubs. Calls that are under way go on in the old code;
     /// its memory is kept no longer by the stubs.
@@ -247,7 +262,7 @@ impl Session {
         });
         outcome.or_else(|error| {
             (self.0.on_error)(&error);
-            let handler = set.on_failure.map(|handler| handler.addr);
+            let handler = self.0.handler_of(&set, index);
             handler.ok_or_else(|| format!("{} cannot be linked: {error}", name(body)))
         })
     }
@@ -264,7 +279,7 @@ impl Session {
                 what: format!("{}, before its first call,", self.0.names.readable(body)),
             });
         }
-        self.dylib(dylib).link_bodies(&[body])
+        self.dylib(dylib).link_called(body)
     }
 
     /// Leads a stub to what was looked up for it.
@@ -322,6 +337,26 @@ impl Inner {
             who: format!("stub of {}", self.names.readable(name)),
             message: problem.to_owned(),
         }
+    }
+
+    /// What takes calls whose functions cannot be linked.
+    pub(super) fn handler(
+        self: &Arc<Self>,
+        options: &LazyOptions,
+    ) -> Result<Option<Bound>, LinkError> {
+        let bound = options.on_failure.as_ref().map(|it| self.bound(it));
+        bound.transpose().map_err(|problem| LinkError::Client {
+            who: "what takes calls of functions that cannot be linked".to_owned(),
+            message: problem.to_owned(),
+        })
+    }
+
+    /// What takes a call of a stub whose function cannot be linked: not that stub.
+    fn handler_of(&self, set: &StubSet, index: u32) -> Option<ExecutorAddr> {
+        let handler = set.on_failure?.addr;
+        let state = self.state.lock();
+        let stub = set.unit.get().and_then(|unit| state.address(*unit, index));
+        (stub != Some(handler)).then_some(handler)
     }
 
     /// What a stub is led to, if that is of this session.

@@ -37,6 +37,8 @@ const PARALLEL_MIN: usize = 32;
 pub(in crate::session) struct MayWait {
     /// Claimed objects that can be linked later.
     units: IdSet<UnitId>,
+    /// Claimed objects of which something runs while they are linked.
+    early: Vec<UnitId>,
     /// Names that a library may take from the program.
     by_libraries: Vec<NameId>,
     /// Whether any dylib of the session has stubs.
@@ -72,16 +74,16 @@ impl Resolver<'_> {
         if !self.wants.is_empty() {
             self.resolve();
         }
-        let can_wait = |(id, object): &ClaimedObject| {
-            let can_wait = object.can_wait();
-            can_wait.then_some(*id)
+        let ask = |(id, object): &ClaimedObject| (*id, object.can_wait(), object.runs_early());
+        let answers: Vec<(UnitId, bool, bool)> = match objects.len() < PARALLEL_MIN {
+            true => objects.iter().map(ask).collect(),
+            false => threads::share(|| objects.par_iter().map(ask).collect()),
         };
-        let units: Vec<UnitId> = match objects.len() < PARALLEL_MIN {
-            true => objects.iter().filter_map(can_wait).collect(),
-            false => threads::share(|| objects.par_iter().filter_map(can_wait).collect()),
-        };
+        let waiting = answers.iter().filter(|(_, can_wait, _)| *can_wait);
+        let early = answers.iter().filter(|(.., runs_early)| *runs_early);
         MayWait {
-            units: units.into_iter().collect(),
+            units: waiting.map(|(id, ..)| *id).collect(),
+            early: early.map(|(id, ..)| *id).collect(),
             by_libraries: self.names_of_libraries(),
             stubs: true,
         }
@@ -165,6 +167,20 @@ impl Resolver<'_> {
             .collect();
         if let Some(unit) = self.produced {
             waiting.remove(&unit);
+        }
+        // What they call cannot be linked while they are.
+        let mut early = std::mem::take(&mut may_wait.early);
+        for id in &early {
+            waiting.remove(id);
+        }
+        while let Some(unit) = early.pop() {
+            for slot in slots_of.get(&unit).into_iter().flatten() {
+                if let Answer::Mine { unit, .. } = self.slots[*slot as usize].answer
+                    && waiting.remove(&unit)
+                {
+                    early.push(unit);
+                }
+            }
         }
         let mut now: Vec<UnitId> = self.units.clone();
         now.retain(|unit| !waiting.contains(unit));
@@ -355,7 +371,9 @@ impl Resolver<'_> {
         let stubs: Vec<StubName> = functions.iter().map(stub).collect();
         let behind = stubs.iter().map(|it| Behind::InForce(dylib, it.shown));
         let architecture = session.executor.architecture();
-        let set = StubSet::new(names, tracker, architecture, behind.collect(), None);
+        let handler = state.dylib(dylib).on_failure;
+        let handler = handler.filter(|handler| !state.is_gone(handler));
+        let set = StubSet::new(names, tracker, architecture, behind.collect(), handler);
         let set = Arc::new(set);
         let sections = StubSections::new(&*session.platforms.of(dylib), names);
         let calls = session.lazy_calls.clone();
@@ -383,7 +401,10 @@ impl Resolver<'_> {
         };
         let waiting = stubs.iter().map(|stub| stub.shown).filter(waits);
         session.speculator.note(dylib, self.depth, waiting);
-        state.keep_stubs(id, set);
+        state.keep_stubs(id, set.clone());
+        if let Some(handler) = handler {
+            state.bind(&set, handler);
+        }
         state.claim(self.batch, id);
         self.units.push(id);
         let reenter = self.slot_index(dylib, names.intern(REENTER));

@@ -79,6 +79,8 @@ pub(in crate::session) struct Request {
     pub(in crate::session) bodies: bool,
     /// Names of the dylib that do not wait for a first call, if they are part of the lookup.
     pub(in crate::session) ahead: Vec<NameId>,
+    /// Whether code is called that needs it: what it refers to may run, if it is in memory.
+    pub(in crate::session) of_call: bool,
     /// How many calls ahead it is made; 0 if somebody needs it now.
     pub(in crate::session) depth: u32,
 }

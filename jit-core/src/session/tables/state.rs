@@ -16,7 +16,7 @@ use crate::executor::Finalized;
 use crate::name::NameId;
 use crate::native::NativeLibrary;
 use crate::object::LazyObjects;
-use crate::stubs::StubSet;
+use crate::stubs::{Bound, StubSet};
 
 use crate::session::batches::query::{Countdown, Query};
 use crate::session::handles::definitions::{Generator, Materializer};
@@ -88,6 +88,8 @@ pub(in crate::session) struct DylibState {
     pub(in crate::session) trackers: IdSet<TrackerId>,
     /// Whether functions are linked when they are first called.
     pub(in crate::session) is_lazy: bool,
+    /// For those: what takes a call whose function cannot be linked.
+    pub(in crate::session) on_failure: Option<Bound>,
     /// Whether objects can be replaced while they run.
     pub(in crate::session) is_replaceable: bool,
     /// For those: whether references may stay undefined.
@@ -201,6 +203,8 @@ pub(in crate::session) struct BatchState {
     pub(in crate::session) on_resolved: Vec<Arc<Countdown>>,
     /// Memory, with the order in which it became final.
     pub(in crate::session) allocations: Vec<(TrackerId, u64, Box<dyn Finalized>)>,
+    /// Whether its memory is final, though it is not emitted: its code may run.
+    pub(in crate::session) in_place: bool,
     /// Why it must fail, though the linker still works on it.
     pub(in crate::session) doomed: Option<LinkError>,
     /// A batch it reaches that was not emitted when last looked at.
@@ -336,6 +340,7 @@ impl State {
                 allocations: Vec::new(),
                 doomed: None,
                 blocked_on: None,
+                in_place: false,
                 client: None,
                 work: None,
             },
@@ -556,6 +561,7 @@ impl Default for DylibState {
             default_tracker: None,
             trackers: IdSet::default(),
             is_lazy: false,
+            on_failure: None,
             is_replaceable: false,
             undefined_allowed: false,
             stubs: NameMap::default(),
