@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 
 use orc_jit::{
-    Dylib, Error, Jit, Materializer, ObjectReader, Removal, Responsibility, Symbol, Tracker,
+    Dylib, Error, Executor, Jit, Materializer, ObjectReader, Removal, Responsibility, Symbol,
+    Tracker,
 };
 
 mod again;
@@ -28,9 +29,17 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::on(Executor::in_process())
+    }
+
+    fn spawned() -> Self {
+        Self::on(Executor::spawn().unwrap())
+    }
+
+    fn on(executor: Executor) -> Self {
         Self {
             scratch: tempfile::tempdir().unwrap(),
-            jit: Jit::new().unwrap(),
+            jit: Jit::builder().executor(executor).build().unwrap(),
         }
     }
 

@@ -9,6 +9,8 @@ use orc_jit::{
 
 #[path = "replace/faults.rs"]
 mod faults;
+#[path = "replace/spawned.rs"]
+mod spawned;
 #[path = "replace/stress.rs"]
 mod stress;
 

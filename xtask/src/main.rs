@@ -93,6 +93,12 @@ const TASKS: &[Task] = &[
         run: soak::run,
     },
     Task {
+        name: "stress",
+        arguments: "[ROUNDS]",
+        help: "let 64 threads call 10,000 lazy functions first, here and in another process",
+        run: soak::run_stress,
+    },
+    Task {
         name: "runtime",
         arguments: "FILE",
         help: "build the runtime's static archive and copy it to FILE",

@@ -11,6 +11,9 @@ use orc_jit::{Dylib, ExecutorAddr, ObjectFile};
 
 use super::Fixture;
 
+/// The variable that says how often all of it is done; once if it is not set.
+const ROUNDS: &str = "ORC_STRESS_ROUNDS";
+
 const THREADS: usize = 64;
 const FUNCTIONS: usize = 10_000;
 
@@ -80,6 +83,10 @@ impl ObjectFile for Counted {
         self.object.can_wait()
     }
 
+    fn runs_early(&self) -> bool {
+        self.object.runs_early()
+    }
+
     fn placed(&self, addresses: &[ExecutorAddr]) {
         self.object.placed(addresses);
     }
@@ -132,8 +139,65 @@ fn add_functions(it: &Fixture, dylib: &Dylib) -> Arc<Vec<AtomicU32>> {
     linked
 }
 
+/// Does something as often as is asked for.
+fn rounds(once: impl Fn()) {
+    let set = std::env::var(ROUNDS).ok();
+    let count: u32 = set.and_then(|text| text.parse().ok()).unwrap_or(1);
+    (0..count).for_each(|_| once());
+}
+
+/// Calls all functions from as many threads, each in its own order, wherever this runs: a wrapper function that takes
+/// their addresses. The answer is how many calls gave something else than they should.
+const THREADS_OF_LINKED_CODE: &str = "#include <pthread.h>\n#include <atomic>\n#include <stddef.h>\n \
+    extern \"C\" int call(int (*f)(int), int x); \
+    typedef int (*F)(int); struct Work { const F *all; size_t count; int thread; }; \
+    static std::atomic<long> wrong, waiting; \
+    static int expected(size_t n, int x) { return x + (int)n + (n % 4 == 2); } \
+    static void *run(void *given) { \
+      Work *work = (Work *)given; waiting--; while (waiting > 0) sched_yield(); \
+      for (size_t step = 0; step < work->count; step++) { \
+        size_t n = (step * (7919 + 10 * work->thread) + work->thread * 131) % work->count; \
+        if (call(work->all[n], step % 100) != expected(n, step % 100)) wrong++; } \
+      return 0; } \
+    struct Result { long value; size_t size; }; \
+    extern \"C\" Result call_all(const char *data, size_t size) { \
+      static Work work[64]; pthread_t threads[64]; wrong = 0; waiting = 64; \
+      for (int t = 0; t < 64; t++) { work[t] = Work{(const F *)data, size / 8, t}; \
+        if (pthread_create(&threads[t], 0, run, &work[t])) return Result{-1, 8}; } \
+      for (pthread_t thread : threads) pthread_join(thread, 0); \
+      return Result{wrong, 8}; }";
+
+#[test]
+fn each_of_ten_thousand_functions_is_linked_once_for_threads_of_another_process() {
+    rounds(|| {
+        let it = Fixture::spawned();
+        let app = it.jit.dylib("app").unwrap();
+        app.link_lazily();
+        app.add_library("stdc++").unwrap();
+        it.add(&app, "caller.cpp", CALLER);
+        it.add(&app, "threads.cpp", THREADS_OF_LINKED_CODE);
+        let linked = add_functions(&it, &app);
+        let names: Vec<String> = (0..FUNCTIONS).map(|n| format!("f{n:05}")).collect();
+        let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
+        let functions = app.symbols(&borrowed).unwrap();
+        let addresses = functions.iter().map(|it| it.addr().value().to_le_bytes());
+        let addresses: Vec<u8> = addresses.flatten().collect();
+        let call_all = app.symbol("call_all").unwrap();
+        // SAFETY: the source above.
+        let wrong = unsafe { it.jit.call_wrapper(&call_all, &addresses) }.unwrap();
+        assert_eq!(wrong, [0; 8]);
+        for (n, linked) in linked.iter().enumerate() {
+            assert_eq!(linked.load(Ordering::Relaxed), 1, "f{n}");
+        }
+    });
+}
+
 #[test]
 fn each_of_ten_thousand_functions_is_linked_once_for_sixty_four_threads() {
+    rounds(in_this_process);
+}
+
+fn in_this_process() {
     let it = Fixture::new();
     let app = it.jit.dylib("app").unwrap();
     app.link_lazily();

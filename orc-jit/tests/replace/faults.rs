@@ -265,6 +265,52 @@ fn a_first_call_that_fails_at_any_step_goes_to_its_handler_and_the_next_one_work
 }
 
 #[test]
+fn a_first_call_in_a_lazy_dylib_that_fails_at_any_step_goes_to_its_handler_and_the_next_one_works()
+{
+    let (it, steps) = failing();
+    let plain = it.jit.dylib("plain").unwrap();
+    let refuse = it.object("refuse.c", "int refuse(int x) { return -1; }");
+    plain.session_tracker().add_object(refuse).unwrap();
+    let handler = plain.symbol("refuse").unwrap();
+    let mut failures = 0;
+    for step in 0..MANY {
+        let lazy = it.jit.dylib("lazy").unwrap();
+        lazy.add_library("m").unwrap();
+        // SAFETY: it takes what the functions take.
+        unsafe { lazy.link_lazily_or_call(&handler) }.unwrap();
+        let source = format!(
+            "double floor(double); int g(int); int n; int f(int x) {{ return (int)floor(g(x) + {step}.5); }}"
+        );
+        let f = it.object(&format!("f{step}.c"), &source);
+        let g = it.object("g.c", "extern int n; int g(int x) { return x + n++; }");
+        let tracker = lazy.tracker();
+        tracker.session_tracker().add_objects([f, g]).unwrap();
+        // SAFETY: the source above.
+        let function = unsafe { lazy.function::<Call>("f") }.unwrap();
+        let (answer, got_there) = with_failing_step(&steps, step, || function.call(1));
+        failures += i64::from(got_there);
+        let step = step as i32;
+        // The one that fails may be the inner one, which then gives what the handler does.
+        let expected = if got_there {
+            [-1, step - 1]
+        } else {
+            [step + 1; 2]
+        };
+        assert!(expected.contains(&answer), "{answer} at step {step}");
+        let before = i32::from(!got_there);
+        assert_eq!(function.call(2), 2 + before + step);
+        assert_eq!(function.call(2), 3 + before + step);
+        drop(function);
+        tracker.remove().unwrap();
+        lazy.close().unwrap();
+        if !got_there {
+            break;
+        }
+    }
+    assert!((4..MANY).contains(&failures), "{failures} steps");
+}
+
+#[test]
 fn a_removal_that_fails_at_any_step_leaves_a_session_that_works() {
     let (it, steps) = failing();
     let mut failures = 0;

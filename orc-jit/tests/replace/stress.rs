@@ -16,13 +16,13 @@ const FUNCTIONS: usize = 50;
 const THREADS: usize = 8;
 const ROUNDS: usize = 1000;
 /// Versions of each set; numbers of versions count modulo this.
-const VERSIONS: i32 = 3;
+pub const VERSIONS: i32 = 3;
 
 /// A set of objects that are replaced together.
-struct Set {
-    functions: std::ops::Range<usize>,
-    tracker: Tracker,
-    versions: Vec<Vec<Arc<dyn ObjectFile>>>,
+pub struct Set {
+    pub functions: std::ops::Range<usize>,
+    pub tracker: Tracker,
+    pub versions: Vec<Vec<Arc<dyn ObjectFile>>>,
     /// Twice the number of replacements, and one more during one.
     replaced: AtomicI32,
 }
@@ -62,7 +62,7 @@ fn compile(
     (0..FUNCTIONS).map(read).collect()
 }
 
-fn sets(it: &Fixture) -> Vec<Set> {
+pub fn sets(it: &Fixture) -> Vec<Set> {
     let mut ranges = Vec::new();
     let mut start = 0;
     for size in SETS {
