@@ -226,3 +226,16 @@ fn libraries_of_the_compiler_are_found() {
     app.add_object_bytes("g.o", c(source)).unwrap();
     assert_eq!(call(&app, "g").unwrap(), 1);
 }
+
+#[test]
+fn an_empty_function_may_be_the_last_of_all() {
+    let jit = Jit::new().unwrap();
+    let app = jit.dylib("app").unwrap();
+    let source = "int f(void) { return 7; } void last(void) { __builtin_unreachable(); }";
+    for flags in [&["-ffunction-sections"][..], &[]] {
+        let object = compile("cc", source, flags);
+        app.add_object_bytes("f.o", object).unwrap();
+        assert_eq!(call(&app, "f").unwrap(), 7);
+        assert_eq!(app.remove().unwrap(), Removal::Released);
+    }
+}

@@ -174,12 +174,14 @@ fn frames_of(part: &Part) -> Vec<FrameEntry> {
     entries.collect()
 }
 
-/// Frames of live code, with its block and the block that holds the frame.
+/// Frames of live code, with its block and the block that holds the frame. A function that is empty at the end of
+/// its block has nothing to unwind through, and its place may be that of somebody else's function.
 fn live_frames(part: &Part) -> impl Iterator<Item = (&Frame, &Block, &Block)> {
     let blocks = &part.graph.blocks;
     part.graph.frames.iter().filter_map(|frame| {
         let code = &blocks[frame.code.0 as usize];
         let holder = &blocks[frame.block.0 as usize];
-        (code.live && holder.live).then_some((frame, code, holder))
+        let is_code = code.live && frame.code_offset < code.size;
+        (is_code && holder.live).then_some((frame, code, holder))
     })
 }
