@@ -81,7 +81,10 @@ impl LinkThreads {
     pub(super) fn end(mut self) {
         // What is still to be done is done the sooner.
         while rayon::yield_now() == Some(rayon::Yield::Executed) {}
-        drop(self.pool.take());
+        if let Some(pool) = self.pool.take() {
+            drop(pool);
+            jit_core::threads::end_on_this_thread();
+        }
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         for handle in handles.drain(..) {
             // A worker's panic was passed on to whoever waited for its work.

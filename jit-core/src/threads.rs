@@ -6,6 +6,7 @@
 //! processes. So before a process hands out its first work, it finds out whether somebody takes it, and
 //! makes a pool of its own if not.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -23,6 +24,16 @@ static ASKED: AtomicU32 = AtomicU32::new(0);
 /// The pool that the process which has asked has made, because the global one has no threads.
 static OWN: Mutex<Option<Arc<ThreadPool>>> = Mutex::new(None);
 
+thread_local! {
+    /// Whether the pool of this thread has ended: rayon takes it for a member all the same.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The pool that the calling thread is a member of has ended. From now on the thread does its work alone.
+pub fn end_on_this_thread() {
+    ALONE.set(true);
+}
+
 /// Runs work that is shared with other threads.
 pub fn share<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match own_pool() {
@@ -39,8 +50,11 @@ pub(crate) fn share_from_here<'scope, R>(work: impl FnOnce(&Scope<'scope>) -> R)
     }
 }
 
-/// Has work done by another thread, some time.
+/// Has work done by another thread, some time; now, if there is none.
 pub(crate) fn hand_over(work: impl FnOnce() + Send + 'static) {
+    if is_alone() {
+        return work();
+    }
     match own_pool() {
         None => rayon::spawn(work),
         Some(pool) => pool.spawn(work),
@@ -49,10 +63,18 @@ pub(crate) fn hand_over(work: impl FnOnce() + Send + 'static) {
 
 /// How many threads share work.
 pub(crate) fn count() -> usize {
+    if is_alone() {
+        return 1;
+    }
     match own_pool() {
         None => rayon::current_num_threads(),
         Some(pool) => pool.current_num_threads(),
     }
+}
+
+/// Code runs at the end of a thread, too, when its thread-locals are gone.
+fn is_alone() -> bool {
+    ALONE.try_with(Cell::get).unwrap_or(false)
 }
 
 /// The pool to use in place of rayon's global one, if this process does not have that one's threads.
@@ -96,5 +118,29 @@ fn make_pool() -> Option<Arc<ThreadPool>> {
             std::mem::forget(alone.build());
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_whose_pool_has_ended_does_what_it_would_hand_over() {
+        let member = || {
+            let pool = ThreadPoolBuilder::new().num_threads(2).use_current_thread();
+            let pool = pool.build().expect("two threads");
+            assert_eq!(count(), 2);
+            drop(pool);
+            end_on_this_thread();
+            assert_eq!(count(), 1);
+            let done = Arc::new(AtomicBool::new(false));
+            let noted = done.clone();
+            hand_over(move || noted.store(true, Ordering::Release));
+            assert!(done.load(Ordering::Acquire));
+        };
+        std::thread::spawn(member).join().expect("no panic");
     }
 }
