@@ -37,6 +37,14 @@ pub enum Error {
         /// What went wrong while it was linked or called.
         error: LinkError,
     },
+    /// The first version of functions with tiers cannot be made.
+    #[error("{compiler}: {message}")]
+    Tier {
+        /// The compiler's name.
+        compiler: String,
+        /// What it says.
+        message: String,
+    },
     /// What code for another CPU needs is not there.
     #[error(
         "there is no {} for {}: `cargo run -p xtask -- cross` makes it; the environment variable \

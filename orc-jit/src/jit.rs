@@ -29,6 +29,7 @@ use crate::needed::{NeededLibraries, ProgramLinker};
 use crate::object_reader::{Files, ObjectReader};
 use crate::platform::{self, AddPasses, Runtime, SessionPlatform};
 use crate::targets;
+use crate::tiers::Units;
 
 /// The runtime's archive, built with this crate.
 static RUNTIME: &[u8] = include_bytes!(env!("ORC_RT_ARCHIVE"));
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) needed: Arc<NeededLibraries>,
     pub(crate) times: Arc<PhaseTimes>,
     pub(crate) executor: Executor,
+    pub(crate) tiers: Arc<Units>,
     static_parts: Arc<StaticArchives>,
     dylibs: Mutex<Dylibs>,
 }
@@ -193,10 +195,19 @@ impl Builder {
         // Where the compiler's own libraries are.
         search.ask_compiler(&compiler_for(cpu, "cc"));
         let search = Arc::new(search);
+        let tiers = Arc::<Units>::default();
+        let runtime = runtime.map_err(|error| Error::Runtime { path, error })?;
+        let asked = Arc::downgrade(&tiers);
+        runtime.on_reoptimize(move |unit, version| {
+            if let Some(tiers) = asked.upgrade() {
+                tiers.ask(unit, version);
+            }
+        });
         let objects = ObjectReader::new(names, &self.wrapped, self.files);
         Ok(Jit(Arc::new(Inner {
-            runtime: runtime.map_err(|error| Error::Runtime { path, error })?,
+            runtime,
             session,
+            tiers,
             static_parts: Arc::new(StaticArchives::new(search.clone(), objects.clone())),
             objects,
             search,

@@ -102,6 +102,7 @@ mod replace;
 mod stubs;
 mod symbolize;
 mod targets;
+mod tiers;
 
 pub use defaults::default_libraries;
 pub use dylib::{Dylib, Tracker};
@@ -121,3 +122,4 @@ pub use orc_shared::ExecutorAddr;
 pub use orc_shared::remote::services::CrashReport;
 pub use platform::{AddPasses, formats};
 pub use program::{Entry, Program, ProgramInput, ProgramSettings, Undefined};
+pub use tiers::{TierCompiler, Tiered};

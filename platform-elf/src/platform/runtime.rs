@@ -50,6 +50,7 @@ struct Functions {
     run_main: ExecutorAddr,
     shutdown: ExecutorAddr,
     set_exit_services: ExecutorAddr,
+    reoptimize_tag: ExecutorAddr,
     /// Whether it has functions for `dlopen` and its relatives that know JIT'd dylibs.
     knows_dlfcn: bool,
 }
@@ -286,6 +287,22 @@ impl ElfRuntime {
         Ok(PROCESS_START)
     }
 
+    /// Has `ask` called when linked code calls `__orc_rt_reoptimize(unit, version)`, on the thread that does.
+    pub fn on_reoptimize(&self, ask: impl Fn(u64, u32) + Send + Sync + 'static) {
+        if self.functions.reoptimize_tag.is_null() {
+            return;
+        }
+        let answer = move |args: &[u8]| {
+            if let Ok((unit, version)) = sps::decode(args) {
+                ask(unit, version);
+            }
+            // LLVM's function returns nothing.
+            Vec::new()
+        };
+        self.executor
+            .register_handler(self.functions.reoptimize_tag, Box::new(answer));
+    }
+
     /// Makes the runtime know a dylib, if it does not yet: links its header.
     ///
     /// # Errors
@@ -386,7 +403,10 @@ impl ElfRuntime {
 fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
     let session = runtime.session();
     let names = session.names();
-    let own = [(rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT)];
+    let own = [
+        (rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT),
+        (rt::REOPTIMIZE, rt::REOPTIMIZE),
+    ];
     let aliases = elf::ALIASES.iter().chain(&own);
     let reexport = |(alias, name): &(&str, &str)| {
         let wanted = *alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
@@ -487,6 +507,7 @@ fn further_functions(
         register_data,
         deregister_data,
         resolve_tag,
+        reoptimize_tag,
     ] = lookup(
         dylib,
         [
@@ -502,6 +523,7 @@ fn further_functions(
             ext_elf::REGISTER_DATA,
             ext_elf::DEREGISTER_DATA,
             rt::RESOLVE_TAG,
+            rt::REOPTIMIZE_TAG,
         ],
         true,
     )?;
@@ -514,6 +536,7 @@ fn further_functions(
         run_main,
         shutdown,
         set_exit_services,
+        reoptimize_tag,
         knows_dlfcn: !register_data.is_null(),
     };
     Ok((
