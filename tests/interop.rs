@@ -11,7 +11,7 @@ use tests::build::build;
 use tests::case::read_all;
 use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::orc_jit;
-use tests::needs::{self, LLVM_RUNTIME, Tests};
+use tests::needs::{self, LLVM_HEADERS, LLVM_RUNTIME, Tests};
 use tests::scratch::Scratch;
 use tests::toolchain::{compilers, mode};
 use tests::workspace::build_command;
@@ -30,6 +30,11 @@ fn main() -> ExitCode {
         our_executor_under_llvm_jitlink,
         llvms_runtime_under_orc_jit,
         the_tour_with_llvms_runtime,
+    );
+    add_tests!(
+        tests,
+        [LLVM_HEADERS, "g++", LLVM_RUNTIME],
+        code_gets_better_versions_under_llvms_controller,
     );
     tests.run(&Arguments::from_args())
 }
@@ -230,6 +235,32 @@ fn llvms_runtime_under_orc_jit() {
     let mut native = native(&scratch, &objects);
     native.stdout = last_line_moved_to_the_end(&native.stdout, "-thread-local object");
     assert_same(&native, &behaviour);
+}
+
+/// Code that LLVM's controller compiles calls `__orc_rt_reoptimize` of our runtime as it does LLVM's.
+fn code_gets_better_versions_under_llvms_controller() {
+    let scratch = Scratch::new();
+    let controller = scratch.file("controller");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/reoptimize.cpp");
+    let mut compiler = Command::new("g++");
+    compiler.args(["-std=c++17", "-O0", "-w", "-fno-rtti"]);
+    compiler.args(["-I/usr/lib/llvm-22/include", "-o"]);
+    compiler.arg(&controller).arg(&source);
+    compiler.args(["-L/usr/lib/llvm-22/lib", "-lLLVM-22"]);
+    assert!(compiler.status().expect("g++ runs").success());
+    for runtime in [&*our_runtime(&scratch), needs::path(LLVM_RUNTIME)] {
+        let command = Invocation::new([controller.clone()]).arg(runtime);
+        let behaviour = command.run_in(scratch.path()).expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let expected = "42, then 102, of version 2\n";
+        assert_eq!(
+            text(&behaviour.stdout),
+            expected,
+            "{}",
+            text(&behaviour.stderr)
+        );
+        assert_eq!(behaviour.ending, Ending::Exit(0));
+    }
 }
 
 /// The whole tour runs with LLVM's runtime, but for what that runtime's model lacks: finalizer arrays

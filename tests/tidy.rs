@@ -86,6 +86,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("orc-jit/src/stubs.rs", "says what types functions have"),
     ("orc-jit/src/replace.rs", "says what may replace what"),
+    ("orc-jit/src/tiers.rs", "says what may replace what"),
     ("orc-jit/src/lookup.rs", "takes addresses from the client"),
     (
         "command/src/image/launcher.rs",

@@ -10,6 +10,7 @@ mod lazy_calls;
 mod linker_defined;
 mod opening;
 mod runtime;
+mod runtime_names;
 mod section_rank;
 mod spelling;
 mod support;

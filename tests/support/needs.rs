@@ -14,6 +14,10 @@ use crate::toolchain::{compilers, find_program};
 /// LLVM's runtime, which its package puts where only its own tools look.
 pub const LLVM_RUNTIME: &str = "file:/usr/lib/llvm-22/lib/clang/22/lib/linux/liborc_rt-x86_64.a";
 
+/// LLVM's own library, for programs that are controllers themselves.
+pub const LLVM_HEADERS: &str =
+    "file:/usr/lib/llvm-22/include/llvm/ExecutionEngine/Orc/ReOptimizeLayer.h";
+
 /// What a test may need, and the Debian package that has it: a program, `lib:NAME` for a static archive
 /// that the compiler finds, `clang-runtime:NAME` for a library of clang's runtime, `file:PATH`. All of them are in `.ci/run` and in the README.
 pub const PACKAGES: &[(&str, &str)] = &[
@@ -23,6 +27,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("clang-runtime:asan", "libclang-rt-22-dev"),
     ("clang-runtime:profile", "libclang-rt-22-dev"),
     (LLVM_RUNTIME, "libclang-rt-22-dev"),
+    (LLVM_HEADERS, "llvm-22-dev"),
     ("g++", "g++"),
     ("gcc", "gcc"),
     ("gcc-ar", "gcc"),

@@ -15,13 +15,14 @@ use jit_core::executor::{AllocAction, AllocActionPair, ExecutorControl, Executor
 use jit_core::name::NameUses;
 use jit_core::native::NativeLibrary;
 use jit_core::object::{LazyObjects, Linkage, ObjectFile, SymbolKind};
-use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session, Tracker};
-use orc_shared::names::{dispatch, elf, ext_elf, rt};
+use jit_core::session::{AbsoluteSymbol, Dylib, LookupOptions, Reexport, Session};
+use orc_shared::names::{elf, ext_elf, rt};
 use orc_shared::sps::{self, SpsDecode, SpsEncode, SpsError, SpsExpected};
 use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
 use super::lazy_calls::{self, Opener};
+use super::runtime_names::{add_dispatch, add_dlfcn, add_runtime_names};
 use super::support::{DYNAMIC, HEADER, PROCESS_START, PROFILE_START, PROGRAM_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
@@ -396,58 +397,6 @@ impl ElfRuntime {
         let stopped = call_for_error(&*self.executor, self.functions.shutdown, &());
         undone.and(stopped)
     }
-}
-
-/// Gives a dylib the names that stand for the runtime's: `__cxa_atexit` and the like. `atexit` is not
-/// among them, because each dylib has its own.
-fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
-    let session = runtime.session();
-    let names = session.names();
-    let own = [
-        (rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT),
-        (rt::REOPTIMIZE, rt::REOPTIMIZE),
-    ];
-    let aliases = elf::ALIASES.iter().chain(&own);
-    let reexport = |(alias, name): &(&str, &str)| {
-        let wanted = *alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
-        wanted.then(|| Reexport {
-            alias: names.intern(alias.as_bytes()),
-            dylib: runtime.clone(),
-            name: names.intern(name.as_bytes()),
-            linkage: Linkage::Weak,
-        })
-    };
-    let reexports: Vec<Reexport> = aliases.filter_map(reexport).collect();
-    tracker.add_reexports(&reexports)
-}
-
-/// Gives a dylib functions for `dlopen` and its relatives that know the session's dylibs.
-fn add_dlfcn(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
-    let session = runtime.session();
-    let names = session.names();
-    let reexport = |(alias, name): &(&str, &str)| Reexport {
-        alias: names.intern(alias.as_bytes()),
-        dylib: runtime.clone(),
-        name: names.intern(name.as_bytes()),
-        linkage: Linkage::Weak,
-    };
-    let reexports: Vec<Reexport> = ext_elf::DLFCN.iter().map(reexport).collect();
-    tracker.add_reexports(&reexports)
-}
-
-/// Defines the way back to the controller.
-fn add_dispatch(session: &Session, dylib: &Dylib) -> Result<(), LinkError> {
-    let (function, context) = session.executor().dispatch_function();
-    let symbol = |name: &str, addr, kind| AbsoluteSymbol {
-        name: session.names().intern(name.as_bytes()),
-        addr,
-        kind,
-        weak: false,
-    };
-    dylib.default_tracker().add_absolute(&[
-        symbol(dispatch::FUNCTION, function, SymbolKind::Function),
-        symbol(dispatch::CONTEXT, context, SymbolKind::Data),
-    ])
 }
 
 /// The addresses of names; null for those that may be missing and are.

@@ -1,0 +1,58 @@
+//! Names that dylibs get for the runtime's functions, and what the runtime gets of the controller.
+
+use jit_core::error::LinkError;
+use jit_core::object::{Linkage, SymbolKind};
+use jit_core::session::{AbsoluteSymbol, Dylib, Reexport, Session, Tracker};
+use orc_shared::names::{dispatch, elf, ext_elf, rt};
+
+/// Gives a dylib the names that stand for the runtime's: `__cxa_atexit` and the like. `atexit` is not
+/// among them, because each dylib has its own.
+pub(super) fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
+    let session = runtime.session();
+    let names = session.names();
+    let own = [
+        (rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT),
+        (rt::REOPTIMIZE, rt::REOPTIMIZE),
+    ];
+    let aliases = elf::ALIASES.iter().chain(&own);
+    let reexport = |(alias, name): &(&str, &str)| {
+        let wanted = *alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
+        wanted.then(|| Reexport {
+            alias: names.intern(alias.as_bytes()),
+            dylib: runtime.clone(),
+            name: names.intern(name.as_bytes()),
+            linkage: Linkage::Weak,
+        })
+    };
+    let reexports: Vec<Reexport> = aliases.filter_map(reexport).collect();
+    tracker.add_reexports(&reexports)
+}
+
+/// Gives a dylib functions for `dlopen` and its relatives that know the session's dylibs.
+pub(super) fn add_dlfcn(tracker: &Tracker, runtime: &Dylib) -> Result<(), LinkError> {
+    let session = runtime.session();
+    let names = session.names();
+    let reexport = |(alias, name): &(&str, &str)| Reexport {
+        alias: names.intern(alias.as_bytes()),
+        dylib: runtime.clone(),
+        name: names.intern(name.as_bytes()),
+        linkage: Linkage::Weak,
+    };
+    let reexports: Vec<Reexport> = ext_elf::DLFCN.iter().map(reexport).collect();
+    tracker.add_reexports(&reexports)
+}
+
+/// Defines the way back to the controller.
+pub(super) fn add_dispatch(session: &Session, dylib: &Dylib) -> Result<(), LinkError> {
+    let (function, context) = session.executor().dispatch_function();
+    let symbol = |name: &str, addr, kind| AbsoluteSymbol {
+        name: session.names().intern(name.as_bytes()),
+        addr,
+        kind,
+        weak: false,
+    };
+    dylib.default_tracker().add_absolute(&[
+        symbol(dispatch::FUNCTION, function, SymbolKind::Function),
+        symbol(dispatch::CONTEXT, context, SymbolKind::Data),
+    ])
+}
