@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jit_core::batch::DylibId;
 use jit_core::graph::InputBytes;
 use jit_core::name::NameUses;
 use jit_core::native::NativeLibrary;
+use jit_core::object::ObjectFile;
 use jit_core::session::{Materializer, Promise, Removal, Symbol};
 use orc_inputs::format::LibraryOrigin;
 use orc_inputs::input::{InputOpener as _, OwnedBytes};
@@ -13,7 +15,7 @@ use orc_inputs::library_search::{FoundContent, FoundInput, LibraryChoice, Search
 
 use crate::assignments;
 use crate::error::Error;
-use crate::jit::Jit;
+use crate::jit::{Jit, WeakJit};
 use crate::mapped::MapFiles;
 use crate::platform;
 use crate::program::Program;
@@ -26,6 +28,24 @@ pub struct Dylib {
     dylib: jit_core::session::Dylib,
     /// Of what is added through the dylib itself.
     own: Tracker,
+}
+
+/// A handle that keeps neither the dylib nor its JIT: for materializers, generators and functions of the host that
+/// belong to the dylib themselves, and would keep it for ever.
+#[derive(Clone)]
+pub struct WeakDylib {
+    jit: WeakJit,
+    id: DylibId,
+}
+
+impl WeakDylib {
+    /// The dylib, if its JIT is there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Dylib> {
+        let jit = self.jit.upgrade()?;
+        let dylib = jit.0.session.dylib(self.id);
+        Some(Dylib::new(jit, dylib))
+    }
 }
 
 /// A part of a dylib that can be removed as one. A handle, cheap to clone; dropping it removes
@@ -51,6 +71,15 @@ impl Dylib {
             tracker: Which::Own(dylib.clone()),
         };
         Self { jit, dylib, own }
+    }
+
+    /// A handle that does not keep the JIT.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDylib {
+        WeakDylib {
+            jit: self.jit.downgrade(),
+            id: self.dylib.id(),
+        }
     }
 
     /// A new tracker: what is added through it can be removed as one.
@@ -151,6 +180,20 @@ impl Tracker {
     fn add_object_input(&self, name: &str, input: Arc<dyn InputBytes>) -> Result<(), Error> {
         let object = self.jit.0.objects.object(name, input)?;
         Ok(self.session_tracker().add_object(object)?)
+    }
+
+    /// Adds objects that were read with [`crate::ObjectReader`], or of the client's own making, in link order.
+    /// They are linked together when they need each other; [`Dylib::symbols`] links what several names need at
+    /// once.
+    ///
+    /// # Errors
+    /// When one defines what is defined already. Those before it are added then: a tracker of their own can be
+    /// removed.
+    pub fn add_objects(
+        &self,
+        objects: impl IntoIterator<Item = Arc<dyn ObjectFile>>,
+    ) -> Result<(), Error> {
+        Ok(self.session_tracker().add_objects(objects)?)
     }
 
     /// Adds a static archive: its members are linked by need.

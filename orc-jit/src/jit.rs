@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jit_core::batch::DylibId;
 use jit_core::cpu::Architecture;
@@ -39,6 +39,18 @@ static RUNTIME: &[u8] = include_bytes!(env!("ORC_RT_ARCHIVE"));
 /// memory is given back.
 #[derive(Clone)]
 pub struct Jit(pub(crate) Arc<Inner>);
+
+/// A handle that does not keep the JIT.
+#[derive(Clone)]
+pub struct WeakJit(Weak<Inner>);
+
+impl WeakJit {
+    /// The JIT, as long as somebody keeps it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Jit> {
+        self.0.upgrade().map(Jit)
+    }
+}
 
 /// What all handles of a JIT share.
 pub(crate) struct Inner {
@@ -289,6 +301,12 @@ impl Jit {
         dylib.add_generator(Arc::new(StaticParts::new(self.0.static_parts.clone())));
         self.0.runtime.register(&dylib)?;
         Ok(Dylib::new(self.clone(), dylib))
+    }
+
+    /// A handle that does not keep the JIT.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakJit {
+        WeakJit(Arc::downgrade(&self.0))
     }
 
     /// Where code runs.

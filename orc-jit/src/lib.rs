@@ -105,15 +105,16 @@ mod targets;
 mod tiers;
 
 pub use defaults::default_libraries;
-pub use dylib::{Dylib, Tracker};
+pub use dylib::{Dylib, Tracker, WeakDylib};
 pub use error::Error;
 pub use executor::{Executor, ExecutorOptions, become_executor};
 pub use function::{Function, FunctionPointer};
-pub use jit::{Builder, Jit};
+pub use jit::{Builder, Jit, WeakJit};
 pub use jit_core::executor::Disconnect;
 pub use jit_core::object::ObjectFile;
 pub use jit_core::session::{
-    Materializer, Removal, ReplaceOptions, Replaced, Responsibility, Speculation, Symbol,
+    Generator, Materializer, Removal, ReplaceOptions, Replaced, Responsibility, Speculation,
+    Symbol, Wanted,
 };
 pub use jit_core::symbolize::{Image, Location, SourceFrame, SymbolPlace, Symbolizer};
 pub use needed::LoadWhen;

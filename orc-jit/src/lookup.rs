@@ -52,6 +52,20 @@ impl Dylib {
         names
     }
 
+    /// Lets objects define again what is linked already, as an interpreter's statements do: what is linked from then
+    /// on gets the new definition, which may be of another type; what was linked before keeps the old one. When
+    /// the new one is removed, the old one is in force again. To change a function for those that use it
+    /// already, see [`crate::Tracker::replace`].
+    pub fn allow_shadowing(&self) {
+        self.session_dylib().allow_shadowing();
+    }
+
+    /// Asks a generator for definitions of names that the dylib does not define, after those that were added
+    /// before, and before what the dylib is linked with.
+    pub fn add_generator(&self, generator: Arc<dyn Generator>) {
+        self.session_dylib().add_generator(generator);
+    }
+
     /// Asks `find` for the addresses of names that neither the dylib nor what it is linked with defines: in
     /// the process where its code runs. It is called from any thread that looks something up; a name
     /// that it has given once is not asked for again.

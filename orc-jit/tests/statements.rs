@@ -178,3 +178,166 @@ fn a_clients_function_is_asked_for_names_that_nothing_defines() {
         "{asked:?}"
     );
 }
+
+#[test]
+fn a_new_definition_shadows_one_that_others_keep_and_undoing_it_brings_that_back() {
+    for replaceable in [true, false] {
+        let mut it = Interpreter::new();
+        if !replaceable {
+            it.dylib = it.jit.dylib("plain").unwrap();
+        }
+        it.dylib.allow_shadowing();
+        it.run("int x; int f(int a) { return a + 1; }", "x = f(1);")
+            .unwrap();
+        it.run(
+            "extern int x; int f(int); int g(void) { return 100 * x + f(1); } int y;",
+            "y = g();",
+        )
+        .unwrap();
+        assert_eq!(it.value("y"), 202);
+        // Of other types.
+        let second = it
+            .run(
+                "static char *text = \"text\"; char *x; int f(int a, int b) { return 10 * a + b; } int z;",
+                "x = text; z = f(3, 4);",
+            )
+            .unwrap();
+        assert_eq!(it.value("z"), 34);
+        let third = it
+            .run("extern char *x; int z3; int f = 5;", "z3 = x[0] + f;")
+            .unwrap();
+        assert_eq!(it.value("z3"), 't' as i32 + 5);
+        // Those from before.
+        it.run("int g(void); extern int y;", "y = g() + 1;")
+            .unwrap();
+        assert_eq!(it.value("y"), 203);
+        let _ = third.remove().unwrap();
+        it.run("int f(int, int); int z4;", "z4 = f(5, 6);").unwrap();
+        assert_eq!(it.value("z4"), 56);
+        let _ = second.remove().unwrap();
+        it.run("extern int x; int f(int); int z5;", "z5 = f(x);")
+            .unwrap();
+        assert_eq!(it.value("z5"), 3);
+    }
+}
+
+#[test]
+fn what_is_not_linked_yet_is_not_shadowed() {
+    let it = Interpreter::new();
+    it.dylib.allow_shadowing();
+    let mut other = Interpreter::new();
+    let object = other.compile("int f(void) { return 1; }");
+    it.dylib.add_object_bytes("f.o", object.clone()).unwrap();
+    let error = it.dylib.add_object_bytes("f2.o", object).unwrap_err();
+    assert!(error.to_string().contains("f.o"), "{error}");
+}
+
+#[test]
+fn objects_of_a_tracker_are_linked_as_one_and_taken_back_as_one() {
+    let mut it = Interpreter::new();
+    let mut read = |name: &str, source: &str| {
+        let bytes = it.compile(source);
+        it.jit.objects().read(name, bytes).unwrap()
+    };
+    let a = read("a", "int b(void); int a(void) { return b() + 1; }");
+    let b = read("b", "int a(void); int b(void) { return 5; }");
+    let again = read("again", "int a(void) { return 0; }");
+    let tracker = it.dylib.tracker();
+    let error = tracker.add_objects([a.clone(), again]).unwrap_err();
+    assert!(error.to_string().contains("again"), "{error}");
+    let _ = tracker.remove().unwrap();
+    assert!(it.dylib.symbol("a").is_err());
+    it.dylib.tracker().add_objects([a, b]).unwrap();
+    assert_eq!(it.dylib.symbols(&["a", "b"]).unwrap().len(), 2);
+}
+
+/// Compiles what is asked for in the dylib that it belongs to, and counts in a variable of it.
+struct OwnCompiler {
+    dylib: orc_jit::WeakDylib,
+    object: std::sync::Arc<dyn orc_jit::ObjectFile>,
+}
+
+impl orc_jit::Materializer for OwnCompiler {
+    fn name(&self) -> String {
+        "own compiler".to_owned()
+    }
+
+    fn materialize(&self, responsibility: orc_jit::Responsibility) {
+        let dylib = self.dylib.upgrade().expect("somebody asks in it");
+        let asked = dylib.symbol("asked").unwrap().addr().value() as *mut i32;
+        // SAFETY: the statement below defines it, and nobody else uses it now.
+        unsafe { *asked += 1 };
+        responsibility.link(self.object.clone());
+    }
+}
+
+#[test]
+fn a_materializer_that_uses_its_dylib_does_not_keep_it() {
+    let mut it = Interpreter::new();
+    it.run("int asked;", "").unwrap();
+    let bytes = it.compile("int made(void) { return 8; }");
+    let compiler = OwnCompiler {
+        dylib: it.dylib.downgrade(),
+        object: it.jit.objects().read("made", bytes).unwrap(),
+    };
+    let dylib = it.dylib.downgrade();
+    it.dylib
+        .define(std::sync::Arc::new(compiler), &["made", "never_asked_for"])
+        .unwrap_or_default();
+    let weak = it.jit.downgrade();
+    it.run("int made(void); int got;", "got = 1;").unwrap();
+    assert_eq!(it.value("got"), 1);
+    assert_eq!(it.value("asked"), 0);
+    assert!(dylib.upgrade().is_some());
+    drop(it);
+    assert!(weak.upgrade().is_none());
+    assert!(dylib.upgrade().is_none());
+}
+
+/// Defines `answer_N` as N.
+struct Answers;
+
+impl orc_jit::Generator for Answers {
+    fn name(&self) -> &str {
+        "answers"
+    }
+
+    fn generate(
+        &self,
+        dylib: &jit_core::session::Dylib,
+        wanted: &[orc_jit::Wanted],
+    ) -> Result<(), jit_core::error::LinkError> {
+        let names = dylib.session().names().clone();
+        for wanted in wanted {
+            let name = names.readable(wanted.name);
+            let Some(number) = name.strip_prefix("answer_").and_then(|it| it.parse().ok()) else {
+                continue;
+            };
+            dylib
+                .default_tracker()
+                .add_absolute(&[jit_core::session::AbsoluteSymbol {
+                    name: wanted.name,
+                    addr: ExecutorAddr::new(number),
+                    kind: jit_core::symbol::SymbolKind::Data,
+                    weak: true,
+                }])?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_generator_defines_what_is_missing() {
+    let mut it = Interpreter::new();
+    it.dylib.add_generator(std::sync::Arc::new(Answers));
+    it.run(
+        "extern char answer_17[]; int x;",
+        "x = (int)(long)answer_17;",
+    )
+    .unwrap();
+    assert_eq!(it.value("x"), 17);
+    assert!(
+        it.run("extern char answer_x[]; int y;", "y = (int)(long)answer_x;")
+            .is_err()
+    );
+}

@@ -221,7 +221,12 @@ impl State {
     pub(in crate::session) fn repair(&mut self, dylib: DylibId, forgotten: &Forgotten) {
         let state = self.dylibs.get_mut(dylib);
         if forgotten.contested {
-            for id in state.units.values() {
+            // Of several that a newer one had shadowed, the newest comes back.
+            let mut order: Vec<&UnitId> = state.units.values().collect();
+            if state.table.newest_wins {
+                order.reverse();
+            }
+            for id in order {
                 let unit = &self.units[*id];
                 let lost = !unit.lost.is_empty() || !unit.lost_groups.is_empty();
                 if !lost || unit.lost_strong {

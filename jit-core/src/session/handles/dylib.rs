@@ -208,6 +208,14 @@ impl Dylib {
         state.dylib_mut(self.id).table.first_wins = true;
     }
 
+    /// Lets objects define again what is linked already: what is linked from then on gets the new definition, which may
+    /// be of another type; what was linked before keeps the old one. When the new one is removed, the old one is
+    /// in force again. For definitions that are not linked yet, nothing changes.
+    pub fn allow_shadowing(&self) {
+        let mut state = self.session.state.lock();
+        state.dylib_mut(self.id).table.newest_wins = true;
+    }
+
     /// Asks a generator for names that the dylib does not define, after those added before.
     pub fn add_generator(&self, generator: Arc<dyn Generator>) {
         let mut state = self.session.state.lock();

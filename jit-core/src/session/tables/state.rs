@@ -453,6 +453,12 @@ impl State {
             drop(self.units.free(id));
             return Err(merged.clashes);
         }
+        if state.table.newest_wins {
+            // Who has a stub of an older function keeps that.
+            for name in &merged.displaced {
+                state.stubs.remove(name);
+            }
+        }
         state.units.insert(rank, id);
         if starts {
             state.initializers.insert(rank, id);

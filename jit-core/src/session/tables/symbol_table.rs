@@ -16,6 +16,9 @@
 //! give way all the same, as what a linker provides does: they are never linked themselves, and
 //! code that was linked against them stays right.
 //!
+//! In a dylib that allows shadowing, a new strong definition wins over a linked one: what was linked before
+//! keeps that, and it is in force again when the new one is removed.
+//!
 //! What overrides (a linker script's assignment) wins over everything, and where a dylib allows multiple
 //! definitions, the first of several strong ones wins.
 //!
@@ -118,6 +121,8 @@ pub(in crate::session) struct SymbolTable {
     commons: NameMap<(u64, u64)>,
     /// Of several strong definitions the first one wins (`-z muldefs`).
     pub(in crate::session) first_wins: bool,
+    /// A strong definition wins over one that is linked.
+    pub(in crate::session) newest_wins: bool,
     /// Units that another table has ([`Self::seed`]): what they lose is noted there.
     seeds: IdSet<UnitId>,
 }
@@ -429,7 +434,7 @@ impl Merging<'_> {
                 *self.table.names.place(definition.name) = Some(merged);
             }
             Outcome::New => {
-                let allowed = new.strength == Strength::Override;
+                let allowed = new.strength == Strength::Override || self.table.newest_wins;
                 self.new_losers.push((old_unit, old.index, allowed));
                 self.merged.displaced.push(definition.name);
                 let entry = Entry {
@@ -461,6 +466,11 @@ impl Merging<'_> {
             (_, Strength::Override) => Outcome::Old,
             (Strength::Strong, _) if self.table.first_wins && old == Strength::Strong => {
                 Outcome::Old
+            }
+            (Strength::Strong, _)
+                if self.table.newest_wins && !pulled && old_unit.state == UnitState::Ready =>
+            {
+                Outcome::New
             }
             // A member that a failed lookup pulled is not part of anything yet.
             (Strength::Strong, Strength::Strong)
