@@ -37,11 +37,10 @@ impl Vector {
             // SAFETY: the entries of the environment are C strings.
             variables.push(unsafe { CStr::from_ptr(entry) });
         }
-        let arguments = leak_texts(args.iter().map(CString::as_c_str));
-        let environment = leak_texts(variables.iter().copied());
-        let mut words = starts(arguments);
+        let (arguments, mut words) = leak_texts(args.iter().map(CString::as_c_str));
+        let (environment, starts) = leak_texts(variables.iter().copied());
         words.push(0);
-        words.extend(starts(environment));
+        words.extend(starts);
         words.push(0);
         words.extend(auxiliary_vector().map_or(&[0, 0][..], |vector| vector));
         Self {
@@ -69,16 +68,17 @@ impl Vector {
     }
 }
 
-fn leak_texts<'a>(texts: impl Iterator<Item = &'a CStr>) -> &'static [u8] {
-    let all: Vec<u8> = texts.flat_map(CStr::to_bytes_with_nul).copied().collect();
-    all.leak()
-}
-
-/// The addresses at which texts start.
-fn starts(texts: &'static [u8]) -> Vec<u64> {
-    let each = texts.split_inclusive(|byte| *byte == 0);
-    each.map(|text| text.as_ptr().expose_provenance() as u64)
-        .collect()
+/// The texts, one after the other, and the addresses at which they start.
+fn leak_texts<'a>(texts: impl Iterator<Item = &'a CStr>) -> (&'static [u8], Vec<u64>) {
+    let texts: Vec<&[u8]> = texts.map(CStr::to_bytes_with_nul).collect();
+    let all: &[u8] = texts.concat().leak();
+    let mut at = all.as_ptr().expose_provenance() as u64;
+    let starts = texts.iter().map(|text| {
+        let start = at;
+        at += text.len() as u64;
+        start
+    });
+    (all, starts.collect())
 }
 
 /// The entries of the process's environment.
@@ -208,10 +208,10 @@ impl Place {
             .filter(|header| header.p_type == PT_LOAD && header.p_flags & libc::PF_W != 0);
         for segment in segments.map(|header| libc.segment(header)) {
             let start = segment.start.next_multiple_of(8);
-            let addresses = (start..segment.end - 7).step_by(8);
-            // SAFETY: data of a loaded object, which can be read.
-            let words = addresses.map(|addr| unsafe { tables::read(addr) });
-            let words: Vec<u64> = words.collect();
+            let mut words = vec![0_u64; (segment.end.saturating_sub(start) / 8) as usize];
+            let data = std::ptr::with_exposed_provenance::<u64>(start as usize);
+            // SAFETY: data of a loaded object, which can be read, from its first aligned word to its end.
+            unsafe { words.as_mut_ptr().copy_from_nonoverlapping(data, words.len()) };
             for at in (0..words.len()).filter(|&at| words[at] == vector) {
                 let place = Self::beside(&words, at, count, start);
                 if found.is_some() || place.is_none() {

@@ -9,11 +9,15 @@ pub(crate) mod own_file;
 mod small_stacks;
 pub(crate) mod symbol_search;
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use orc_shared::ExecutorAddr;
 use orc_shared::api::{Import, ImportKind, ImportValue};
 
 use crate::host::arch::stand_ins;
 use crate::host::crash::disguise;
+use crate::host::loader::loaded_objects;
 use crate::host::program::later;
 
 /// Puts stand-ins in place of what the loader found in the C library.
@@ -54,14 +58,11 @@ fn stand_in_for(import: &Import, value: &ImportValue) -> Option<ExecutorAddr> {
 
 /// Whether an address lies in the C library.
 fn is_of_c_library(addr: u64) -> bool {
-    // SAFETY: the records consist of pointers that may be null.
-    let mut found: [libc::Dl_info; 2] = unsafe { std::mem::zeroed() };
-    let known = libc::abort as *const ();
-    for (info, addr) in found.iter_mut().zip([known.addr(), addr as usize]) {
-        // SAFETY: asks about an address; the record outlives the call.
-        if unsafe { libc::dladdr(std::ptr::without_provenance(addr), info) } == 0 {
-            return false;
-        }
-    }
-    found[0].dli_fbase == found[1].dli_fbase
+    static C_LIBRARY: OnceLock<Range<u64>> = OnceLock::new();
+    let range = C_LIBRARY.get_or_init(|| {
+        let known = (libc::abort as *const ()).addr() as u64;
+        let mut ranges = loaded_objects().into_iter().map(|object| object.range());
+        ranges.find(|range| range.contains(&known)).unwrap_or(0..0)
+    });
+    range.contains(&addr)
 }
