@@ -196,6 +196,12 @@ pub trait BatchHost: Send + Sync {
     /// allows: for exports.
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution>;
 
+    /// Names of `dylib`'s own table that are other names of definitions in it.
+    fn other_names(&self, dylib: DylibId) -> Vec<NameId> {
+        let _ = dylib;
+        Vec::new()
+    }
+
     /// Publishes addresses, per unit of the batch: other batches may now refer to them.
     fn resolved(&self, addresses: Vec<UnitAddresses>);
 

@@ -61,6 +61,23 @@ pub trait NativeLibrary: Send + Sync {
     /// in: undefined ones and interposable definitions.
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8]));
 
+    /// The number of names that [`Self::for_each_interposable`] calls, about. Zero if
+    /// [`Self::defines_interposable`] cannot look them up.
+    fn interposable_count(&self) -> usize {
+        0
+    }
+
+    /// Whether one of those names is this one, and not of an undefined symbol.
+    fn defines_interposable(&self, name: &[u8]) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// Calls `each` with those of the names that it leaves undefined.
+    fn for_each_undefined(&self, each: &mut dyn FnMut(&[u8])) {
+        self.for_each_interposable(each);
+    }
+
     /// Calls `each` with every name that it takes from elsewhere and cannot do without, as "name@VER" if
     /// it asks for a version.
     fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
@@ -76,6 +93,13 @@ pub trait NativeLibrary: Send + Sync {
     /// part before [`Self::bind`].
     fn takes_part(&self) -> bool {
         true
+    }
+
+    /// Whether nobody named it, and the process will have it only if something is taken from it that must
+    /// be there. Weak references are looked for in such a library after all others, so that it need not be
+    /// read for what another one has.
+    fn is_optional(&self) -> bool {
+        false
     }
 
     /// Whether the loader loads it with the program, by its name.

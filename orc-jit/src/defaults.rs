@@ -107,6 +107,20 @@ impl NativeLibrary for UnopenedLibrary {
         }
     }
 
+    fn interposable_count(&self) -> usize {
+        self.library().map_or(0, |l| l.interposable_count())
+    }
+
+    fn defines_interposable(&self, name: &[u8]) -> bool {
+        self.library().is_some_and(|l| l.defines_interposable(name))
+    }
+
+    fn for_each_undefined(&self, each: &mut dyn FnMut(&[u8])) {
+        if let Some(library) = self.library() {
+            library.for_each_undefined(each);
+        }
+    }
+
     fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
         if let Some(library) = self.library() {
             library.for_each_required(each);

@@ -157,6 +157,25 @@ impl SharedLibrary {
         symbol.st_bind() != elf::STB_LOCAL && visible
     }
 
+    /// Whether the program may take part in what the entry's name means.
+    fn is_interposable(symbol: &Sym64<LE>) -> bool {
+        symbol.st_bind() != elf::STB_LOCAL && symbol.st_visibility() == elf::STV_DEFAULT
+    }
+
+    /// Calls with the names of the interposable ones of `symbols`.
+    fn call_interposable(&self, symbols: &[Sym64<LE>], each: &mut dyn FnMut(&[u8])) {
+        let mut budget = self.budget();
+        let bytes = self.input.bytes();
+        for symbol in symbols {
+            if Self::is_interposable(symbol) {
+                let Some(name) = self.next_name(bytes, symbol, &mut budget) else {
+                    return;
+                };
+                each(name);
+            }
+        }
+    }
+
     /// The facts of a definition, `None` if the linker has no use for it.
     fn describe(&self, symbol: &Sym64<LE>) -> LibrarySymbol {
         let file_addr = symbol.st_value.get(LE);
@@ -262,17 +281,35 @@ impl NativeLibrary for SharedLibrary {
     }
 
     fn for_each_interposable(&self, each: &mut dyn FnMut(&[u8])) {
-        let mut budget = self.budget();
-        let bytes = self.input.bytes();
-        for symbol in self.symbols() {
-            let bound_inside = symbol.st_visibility() != elf::STV_DEFAULT;
-            if symbol.st_bind() != elf::STB_LOCAL && !bound_inside {
-                let Some(name) = self.next_name(bytes, symbol, &mut budget) else {
-                    return;
-                };
-                each(name);
-            }
+        self.call_interposable(self.symbols(), each);
+    }
+
+    fn interposable_count(&self) -> usize {
+        match self.tables.gnu_hash {
+            Some(_) => self.symbols().len(),
+            None => 0,
         }
+    }
+
+    fn defines_interposable(&self, name: &[u8]) -> bool {
+        let found = |index| {
+            let symbol = self.symbol(index)?;
+            Some(Self::is_interposable(symbol) && self.name_of(symbol) == name)
+        };
+        let table = self.tables.gnu_hash.as_ref();
+        table.is_some_and(|table| {
+            let hit = self.search_gnu(table, name, |index| found(index).unwrap_or(false));
+            hit.is_some()
+        })
+    }
+
+    fn for_each_undefined(&self, each: &mut dyn FnMut(&[u8])) {
+        // The table for the loader starts behind what is undefined.
+        let hashed = self.tables.gnu_hash.as_ref();
+        let hashed = hashed.map_or(u32::MAX, |table| table.first_symbol);
+        let symbols = self.symbols();
+        let count = symbols.len().min(hashed.saturating_sub(1) as usize);
+        self.call_interposable(&symbols[..count], each);
     }
 
     fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {

@@ -33,7 +33,7 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
     dylibs.sort_unstable();
     dylibs.dedup();
     let libraries = [&program.libraries[..], &program.dependencies].concat();
-    let mut names = interposable_names(link, &libraries);
+    let mut names = interposable_names(link, &dylibs, &libraries);
     for library in &libraries {
         if let Some(message) = library.fault() {
             let object = printable_text(library.path().as_bytes());
@@ -64,15 +64,34 @@ pub(super) fn find_exports(link: &mut Link) -> Result<(), LinkError> {
 }
 
 /// Names of the session that some library could take from the program, each once.
-fn interposable_names(link: &Link, libraries: &[Arc<dyn NativeLibrary>]) -> Vec<(NameId, Vec<u8>)> {
+fn interposable_names(
+    link: &Link,
+    dylibs: &[DylibId],
+    libraries: &[Arc<dyn NativeLibrary>],
+) -> Vec<(NameId, Vec<u8>)> {
+    let definitions = link.batch.units.iter();
+    let definitions = definitions.map(|unit| unit.object.interface().definitions.len());
+    let definitions: usize = definitions.sum();
+    let is_small = |library: &Arc<dyn NativeLibrary>| definitions < library.interposable_count();
+    let few = match libraries.iter().any(is_small) {
+        true => VisibleNames::of(link, dylibs),
+        false => VisibleNames::default(),
+    };
     let names = &link.context.names;
     let of_library = |library: &Arc<dyn NativeLibrary>| {
         let mut found = Vec::new();
-        library.for_each_interposable(&mut |name| {
+        let mut note = |name: &[u8]| {
             if let Some(id) = names.find(name) {
                 found.push((id, name.to_vec()));
             }
-        });
+        };
+        if is_small(library) {
+            library.for_each_undefined(&mut note);
+            let defined = few.iter().filter(|(_, text)| library.defines_interposable(text));
+            found.extend(defined.map(|(id, text)| (id, text.to_vec())));
+        } else {
+            library.for_each_interposable(&mut note);
+        }
         found
     };
     let found: Vec<(NameId, Vec<u8>)> =
@@ -82,6 +101,36 @@ fn interposable_names(link: &Link, libraries: &[Arc<dyn NativeLibrary>]) -> Vec<
         .into_iter()
         .filter(|(id, _)| seen.insert(*id))
         .collect()
+}
+
+/// The names of all definitions that others may refer to.
+#[derive(Default)]
+struct VisibleNames {
+    /// Names, and where their texts end.
+    names: Vec<(NameId, usize)>,
+    /// The texts, one after the other.
+    texts: Vec<u8>,
+}
+
+impl VisibleNames {
+    fn of(link: &Link, dylibs: &[DylibId]) -> Self {
+        let units = link.batch.units.iter();
+        let definitions = units.flat_map(|unit| &unit.object.interface().definitions);
+        let visible = definitions.filter(|definition| definition.scope <= Scope::Protected);
+        let other_names = dylibs.iter().flat_map(|&dylib| link.host.other_names(dylib));
+        let mut all = Self::default();
+        for name in visible.map(|definition| definition.name).chain(other_names) {
+            link.context.names.append_bytes(name, &mut all.texts);
+            all.names.push((name, all.texts.len()));
+        }
+        all
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (NameId, &[u8])> {
+        let starts = std::iter::once(0).chain(self.names.iter().map(|(_, end)| *end));
+        let texts = self.names.iter().zip(starts);
+        texts.map(|(&(name, end), start)| (name, &self.texts[start..end]))
+    }
 }
 
 /// Adds the names that match of all definitions that others may refer to.

@@ -22,7 +22,7 @@ impl SharedLibrary {
     pub(super) fn find_index(&self, name: &[u8]) -> Option<u32> {
         let (name, wanted) = split_version(name);
         if let Some(table) = &self.tables.gnu_hash {
-            self.find_gnu(table, name, wanted)
+            self.search_gnu(table, name, |index| self.matches(index, name, wanted))
         } else if let Some(table) = &self.tables.sysv_hash {
             self.find_sysv(table, name, wanted)
         } else {
@@ -30,7 +30,13 @@ impl SharedLibrary {
         }
     }
 
-    fn find_gnu(&self, table: &GnuHash, name: &[u8], wanted: Wanted<'_>) -> Option<u32> {
+    /// The first entry of the table with this name's hash that is `the_one`.
+    pub(super) fn search_gnu(
+        &self,
+        table: &GnuHash,
+        name: &[u8],
+        the_one: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
         let bytes = self.input.bytes();
         let hash = elf::gnu_hash(name);
         let word_at = u64::from(hash / 64) & u64::from(table.bloom_words - 1);
@@ -48,7 +54,7 @@ impl SharedLibrary {
             let in_chain = u64::from(index.checked_sub(table.first_symbol)?);
             let value = bytes.read_at::<U32<LE>>(table.chains + in_chain * 4).ok()?;
             let value = value.get(LE);
-            if (value | 1) == (hash | 1) && self.matches(index, name, wanted) {
+            if (value | 1) == (hash | 1) && the_one(index) {
                 return Some(index);
             }
             // The lowest bit ends a chain.

@@ -1,5 +1,6 @@
 //! Libraries made by the system's compiler, looked into by name.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -113,6 +114,30 @@ fn protected_definitions_cannot_be_interposed() {
     assert!(names.contains(&b"missing".to_vec()) && names.contains(&b"data".to_vec()));
     assert!(!names.contains(&b"kept".to_vec()));
     assert!(library.find(b"kept").is_some());
+}
+
+#[test]
+fn interposable_names_are_walked_and_looked_up_alike() {
+    for path in ["libc.so.6", "libm.so.6", "libgcc_s.so.1"] {
+        let path = format!("/lib/x86_64-linux-gnu/{path}");
+        let library = SharedLibrary::open(path.as_ref()).unwrap();
+        let mut undefined = HashSet::new();
+        library.for_each_undefined(&mut |name| {
+            undefined.insert(name.to_vec());
+        });
+        let mut walked = 0;
+        library.for_each_interposable(&mut |name| {
+            walked += 1;
+            assert!(library.defines_interposable(name) || undefined.remove(name));
+        });
+        assert!(undefined.is_empty() && walked > 100);
+        assert!(walked <= library.interposable_count());
+        assert!(!library.defines_interposable(b"no_library_has_this"));
+    }
+    let library = build(&["-Wl,--hash-style=gnu"]);
+    assert!(library.defines_interposable(b"data") && !library.defines_interposable(b"kept"));
+    let without_table = build(&["-Wl,--hash-style=sysv"]);
+    assert_eq!(without_table.interposable_count(), 0);
 }
 
 #[test]

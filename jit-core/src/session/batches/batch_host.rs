@@ -132,6 +132,18 @@ impl BatchHost for Host {
         }
     }
 
+    fn other_names(&self, dylib: DylibId) -> Vec<NameId> {
+        let state = self.session.state.lock();
+        let units = state.dylib(dylib).units.values();
+        let reexports = units.filter_map(|id| match &state.units[*id].source {
+            Source::Reexport(interface, targets) => Some((interface, targets)),
+            _ => None,
+        });
+        let pairs = reexports.flat_map(|(it, targets)| it.definitions.iter().zip(&**targets));
+        let inside = pairs.filter(|(_, (to, _))| *to == dylib);
+        inside.map(|(other, _)| other.name).collect()
+    }
+
     fn resolved(&self, addresses: Vec<UnitAddresses>) {
         for ((_, object), addresses) in self.objects.iter().zip(&addresses) {
             object.placed(addresses);
