@@ -61,8 +61,9 @@ impl DriverDefault {
 pub(crate) enum Role {
     /// The command line or the client named it, to be loaded then.
     Named(LoadWhen, Arc<DriverDefault>),
-    /// Drivers name it behind everything else; the program loads it if it uses it.
-    Unnamed,
+    /// Drivers name it behind everything else; the program loads it if it uses it. The process may have it
+    /// all the same.
+    Unnamed { is_loaded: bool },
     /// Drivers name it, too, and the process has it in any case.
     Present,
     /// A library of the program needs it. The program cannot ask for a version of what it does not
@@ -127,11 +128,27 @@ impl NativeLibrary for CandidateLibrary {
         self.library.for_each_interposable(each);
     }
 
+    fn interposable_count(&self) -> usize {
+        self.library.interposable_count()
+    }
+
+    fn defines_interposable(&self, name: &[u8]) -> bool {
+        self.library.defines_interposable(name)
+    }
+
+    fn for_each_undefined(&self, each: &mut dyn FnMut(&[u8])) {
+        self.library.for_each_undefined(each);
+    }
+
     fn for_each_required(&self, each: &mut dyn FnMut(&[u8])) {
         // Behind all archives, nobody hears what a library needs.
         if let Role::Named(..) = self.role {
             self.library.for_each_required(each);
         }
+    }
+
+    fn is_optional(&self) -> bool {
+        matches!(self.role, Role::Unnamed { is_loaded: false })
     }
 
     fn fault(&self) -> Option<String> {
@@ -141,7 +158,7 @@ impl NativeLibrary for CandidateLibrary {
     fn takes_part(&self) -> bool {
         let in_any_case = || match &self.role {
             Role::Named(LoadWhen::Always, _) | Role::Present | Role::Dependency => true,
-            Role::Named(LoadWhen::Used, _) | Role::Unnamed => false,
+            Role::Named(LoadWhen::Used, _) | Role::Unnamed { .. } => false,
             Role::Named(LoadWhen::DriverSays, driver) => !driver.is_as_needed(),
         };
         self.bound.load(Ordering::Relaxed) || in_any_case()
@@ -385,6 +402,10 @@ impl BatchHost for WithLibraries {
 
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution> {
         self.host.own_definition(dylib, name)
+    }
+
+    fn other_names(&self, dylib: DylibId) -> Vec<NameId> {
+        self.host.other_names(dylib)
     }
 
     fn statics(&self, statics: Vec<Option<Arc<Statics>>>) {

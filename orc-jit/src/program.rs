@@ -325,6 +325,7 @@ impl Program {
         for soname in asked.iter().chain(more) {
             let loaded = self.jit.0.loaded.by_soname(soname).cloned();
             let load_bias = loaded.as_ref().map(|loaded| loaded.load_bias);
+            let is_loaded = loaded.is_some();
             let (name, search) = ((*soname).to_owned(), search.clone());
             let open = move || -> Option<Arc<dyn NativeLibrary>> {
                 match &loaded {
@@ -335,7 +336,7 @@ impl Program {
             let library = UnopenedLibrary::new(soname, Box::new(open));
             let role = match *soname == defaults::LIBC {
                 true => Role::Present,
-                false => Role::Unnamed,
+                false => Role::Unnamed { is_loaded },
             };
             let candidate = CandidateLibrary::new(Arc::new(library), role);
             self.dylib.add_library(candidate.clone(), load_bias)?;
@@ -346,7 +347,8 @@ impl Program {
             let known = candidates.contains_key(loaded.library.loader_name());
             if !known && !loaded.library.is_program() {
                 let load_bias = Some(loaded.load_bias);
-                let candidate = CandidateLibrary::new(loaded.library.clone(), Role::Unnamed);
+                let role = Role::Unnamed { is_loaded: true };
+                let candidate = CandidateLibrary::new(loaded.library.clone(), role);
                 self.dylib.add_library(candidate.clone(), load_bias)?;
                 self.jit.0.needed.add(candidate, load_bias);
             }

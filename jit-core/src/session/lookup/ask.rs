@@ -83,7 +83,12 @@ impl Resolver<'_> {
     }
 
     /// What the linker or a library before `limit` gives for a name.
-    fn ask_one(&self, want: &Want, around: &Surroundings, limit: u32) -> Option<Resolution> {
+    fn ask_one<'a>(
+        &self,
+        want: &Want,
+        around: &'a Surroundings,
+        limit: u32,
+    ) -> Option<Resolution> {
         let slot = &self.slots[want.slot as usize];
         let name = self.session.names.bytes(want.name);
         // The linker's own names come after archives and before libraries: several libraries
@@ -96,9 +101,16 @@ impl Resolver<'_> {
         {
             return Some(Resolution::Linker(defined));
         }
-        let before = around.natives.iter().filter(|native| native.rank < limit);
-        let mut found = before.filter_map(|native| Some((native, native.library.find(&name)?)));
-        let (native, symbol) = found.next()?;
+        let before = || around.natives.iter().filter(|native| native.rank < limit);
+        let find = |native: &'a Native| Some((native, native.library.find(&name)?));
+        let (native, symbol) = match slot.need {
+            Need::Weak => {
+                let [mut sure, mut others] = [false, true]
+                    .map(|it| before().filter(move |native| native.library.is_optional() == it));
+                sure.find_map(find).or_else(|| others.find_map(find))?
+            }
+            _ => before().find_map(find)?,
+        };
         let native = NativeSymbol {
             name,
             symbol,
