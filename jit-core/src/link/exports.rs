@@ -87,7 +87,9 @@ fn interposable_names(
         };
         if is_small(library) {
             library.for_each_undefined(&mut note);
-            let defined = few.iter().filter(|(_, text)| library.defines_interposable(text));
+            let defined = few
+                .iter()
+                .filter(|(_, text)| library.defines_interposable(text));
             found.extend(defined.map(|(id, text)| (id, text.to_vec())));
         } else {
             library.for_each_interposable(&mut note);
@@ -117,7 +119,9 @@ impl VisibleNames {
         let units = link.batch.units.iter();
         let definitions = units.flat_map(|unit| &unit.object.interface().definitions);
         let visible = definitions.filter(|definition| definition.scope <= Scope::Protected);
-        let other_names = dylibs.iter().flat_map(|&dylib| link.host.other_names(dylib));
+        let other_names = dylibs
+            .iter()
+            .flat_map(|&dylib| link.host.other_names(dylib));
         let mut all = Self::default();
         for name in visible.map(|definition| definition.name).chain(other_names) {
             link.context.names.append_bytes(name, &mut all.texts);

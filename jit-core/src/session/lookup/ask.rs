@@ -83,12 +83,7 @@ impl Resolver<'_> {
     }
 
     /// What the linker or a library before `limit` gives for a name.
-    fn ask_one<'a>(
-        &self,
-        want: &Want,
-        around: &'a Surroundings,
-        limit: u32,
-    ) -> Option<Resolution> {
+    fn ask_one<'a>(&self, want: &Want, around: &'a Surroundings, limit: u32) -> Option<Resolution> {
         let slot = &self.slots[want.slot as usize];
         let name = self.session.names.bytes(want.name);
         // The linker's own names come after archives and before libraries: several libraries

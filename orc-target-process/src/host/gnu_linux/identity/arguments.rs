@@ -211,7 +211,11 @@ impl Place {
             let mut words = vec![0_u64; (segment.end.saturating_sub(start) / 8) as usize];
             let data = std::ptr::with_exposed_provenance::<u64>(start as usize);
             // SAFETY: data of a loaded object, which can be read, from its first aligned word to its end.
-            unsafe { words.as_mut_ptr().copy_from_nonoverlapping(data, words.len()) };
+            unsafe {
+                words
+                    .as_mut_ptr()
+                    .copy_from_nonoverlapping(data, words.len())
+            };
             for at in (0..words.len()).filter(|&at| words[at] == vector) {
                 let place = Self::beside(&words, at, count, start);
                 if found.is_some() || place.is_none() {
