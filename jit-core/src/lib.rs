@@ -29,4 +29,5 @@ pub mod statics;
 pub mod stubs;
 pub mod symbol;
 pub mod symbolize;
+mod sync;
 pub mod threads;

@@ -11,6 +11,7 @@ pub fn all(_: &[String]) -> Result<(), String> {
     test_workspace((conformance::VARIABLE, &lines.to_string_lossy()))?;
     conformance::check()?;
     optional_features()?;
+    models(&[])?;
     crate::tour::run(&[])
 }
 
@@ -51,6 +52,12 @@ pub fn lint(_: &[String]) -> Result<(), String> {
 /// The command that the README names.
 pub fn test(_: &[String]) -> Result<(), String> {
     run_cargo(&["test", "--workspace", "--no-fail-fast"])
+}
+
+/// Sessions and stubs in many orders of events.
+pub fn models(_: &[String]) -> Result<(), String> {
+    let features = ["--package", "jit-core", "--features", "models"];
+    run_cargo(&[&["test"], &features[..], &["--lib", "models::"]].concat())
 }
 
 /// The benchmarks whose names contain the argument.

@@ -51,6 +51,12 @@ const TASKS: &[Task] = &[
         run: checks::test,
     },
     Task {
+        name: "models",
+        arguments: "",
+        help: "sessions and stubs in many orders of events, which a scheduler chooses",
+        run: checks::models,
+    },
+    Task {
         name: "bench",
         arguments: "[FILTER] [--rounds=N]",
         help: "the benchmarks, beside the linkers that are installed",

@@ -27,6 +27,8 @@
 //! memory given back as other objects' is.
 
 mod frames;
+#[cfg(all(test, feature = "models"))]
+mod models;
 pub mod object;
 mod redirect;
 mod registry;

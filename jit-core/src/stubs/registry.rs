@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+use crate::sync::RwLock;
 use orc_shared::ExecutorAddr;
-use parking_lot::RwLock;
 
 use super::set::StubSet;
 

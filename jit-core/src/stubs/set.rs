@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::sync::{Mutex, MutexGuard};
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::cpu::{Architecture, Cpu, ForCpu};
 use crate::executor::{ExecutorControl, ExecutorResult};

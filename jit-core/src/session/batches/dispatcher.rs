@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
-use std::thread::{self, ThreadId};
+use std::thread;
 
+use crate::sync::{Condvar, Mutex, ThreadId, this_thread};
 use orc_system::waiting::prepare_to_wait;
-use parking_lot::{Condvar, Mutex};
 
 /// A piece of work. Running it is always harmless: if a thread that waits for its result has done it
 /// meanwhile, nothing happens.
@@ -36,16 +36,13 @@ pub struct InlineDispatcher {
 impl Dispatcher for InlineDispatcher {
     fn dispatch(&self, task: Task) {
         let mut tasks = self.tasks.lock();
-        tasks
-            .entry(thread::current().id())
-            .or_default()
-            .push_back(task);
+        tasks.entry(this_thread()).or_default().push_back(task);
     }
 
     fn run_one(&self) -> bool {
         let task = {
             let mut tasks = self.tasks.lock();
-            let thread = thread::current().id();
+            let thread = this_thread();
             let own = tasks.get_mut(&thread);
             let task = own.and_then(VecDeque::pop_front);
             if task.is_none() {

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use orc_system::waiting::prepare_to_wait;
 
 use crate::error::LinkError;
+#[cfg(feature = "models")]
+use crate::sync::thread_local;
 
 use crate::session::batches::deferred::DeferredCalls;
 use crate::session::handles::definitions::{Inner, Responsibility};

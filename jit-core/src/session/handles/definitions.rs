@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::sync::{Condvar, Mutex};
 use orc_shared::ExecutorAddr;
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::LinkError;
 use crate::executor::ExecutorControl;

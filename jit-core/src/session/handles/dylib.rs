@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::sync::Mutex;
 use orc_shared::ExecutorAddr;
-use parking_lot::Mutex;
 
 use crate::batch::{DylibId, ProgramLink};
 use crate::error::LinkError;

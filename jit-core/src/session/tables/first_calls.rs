@@ -1,6 +1,6 @@
 //! What of lazy dylibs was called.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::ids::DylibId;
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::sync::Mutex;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-use parking_lot::Mutex;
 
 use crate::batch::{Batch, BatchHost, BatchUnit, NativeBinding, Resolution, TrackerId};
 use crate::error::LinkError;

@@ -1,7 +1,7 @@
 //! A fake executor: it binds imports by name and does nothing else.
 
+use crate::sync::Mutex;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
-use parking_lot::Mutex;
 
 use crate::cpu::Architecture;
 use crate::executor::api::{

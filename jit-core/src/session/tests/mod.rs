@@ -8,6 +8,8 @@ mod linkage;
 mod messages;
 mod mock;
 mod mock_executor;
+#[cfg(feature = "models")]
+mod models;
 mod names;
 mod removal;
 mod scale;
