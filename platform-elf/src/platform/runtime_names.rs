@@ -3,7 +3,7 @@
 use jit_core::error::LinkError;
 use jit_core::object::{Linkage, SymbolKind};
 use jit_core::session::{AbsoluteSymbol, Dylib, Reexport, Session, Tracker};
-use orc_shared::names::{dispatch, elf, ext_elf, rt};
+use orc_shared::names::{darwin, dispatch, elf, ext_elf, rt};
 
 /// Gives a dylib the names that stand for the runtime's: `__cxa_atexit` and the like. `atexit` is not
 /// among them, because each dylib has its own.
@@ -14,9 +14,10 @@ pub(super) fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<()
         (rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT),
         (rt::REOPTIMIZE, rt::REOPTIMIZE),
     ];
-    let aliases = elf::ALIASES.iter().chain(&own);
-    let reexport = |(alias, name): &(&str, &str)| {
-        let wanted = *alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
+    let foreign = darwin::ADAPTED.iter().map(|(_, name)| (*name, *name));
+    let aliases = elf::ALIASES.iter().chain(&own).copied().chain(foreign);
+    let reexport = |(alias, name): (&str, &str)| {
+        let wanted = alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
         wanted.then(|| Reexport {
             alias: names.intern(alias.as_bytes()),
             dylib: runtime.clone(),

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use jit_core::graph::{BlockId, Edge, SymbolId};
 
 use super::Maker;
+use crate::object::added::Added;
 use crate::object::relocations::{Aim, PlacedEdge, place_of};
 
 /// Bytes of an entry, and where its parts are.
@@ -20,6 +21,9 @@ const DISTANCE: u8 = 0x10;
 /// The same in 4 bytes, to a word that has the address.
 const INDIRECT_DISTANCE: u8 = 0x9b;
 
+/// CIEs by what they say: the personality routine, and whether there are tables.
+pub(super) type Cies = HashMap<Option<(SymbolId, bool)>, u32>;
+
 /// What an entry says.
 #[derive(Default)]
 struct Entry {
@@ -31,22 +35,22 @@ struct Entry {
 }
 
 impl Maker<'_> {
-    /// Appends frames for what has none: functions with entries, and those that were added.
-    pub(super) fn add_compact(
-        &mut self,
-        sections: &[u32],
-        added: Vec<(BlockId, SymbolId)>,
-    ) -> Result<(), String> {
-        let mut cies: HashMap<Option<(SymbolId, bool)>, u32> = HashMap::new();
-        for (block, symbol) in added {
-            let length = self.reader.blocks.blocks[block.0 as usize].size as u32;
+    /// Appends frames for functions of the reader's.
+    pub(super) fn add_frames_of_added(&mut self, added: &[Added]) -> Result<(), String> {
+        for Added { block, code } in added {
+            let symbol = self.reader.symbols.of_added(*block);
             let entry = Entry {
                 function: Some(Aim { symbol, addend: 0 }),
-                length,
+                length: code.bytes.len() as u32,
                 ..Entry::default()
             };
-            self.add_frame(&entry, (block, 0), &[], &mut cies)?;
+            self.add_frame(&entry, (*block, 0), code.frame)?;
         }
+        Ok(())
+    }
+
+    /// Appends frames for functions that have entries and no frame.
+    pub(super) fn add_compact(&mut self, sections: &[u32]) -> Result<(), String> {
         let mut described: Vec<(BlockId, u64)> = self
             .frames
             .iter()
@@ -83,7 +87,7 @@ impl Maker<'_> {
                         entry.encoding
                     )
                 })?;
-                self.add_frame(&entry, place, &rules, &mut cies)?;
+                self.add_frame(&entry, place, &rules)?;
             }
         }
         Ok(())
@@ -144,7 +148,6 @@ impl Maker<'_> {
         entry: &Entry,
         code: (BlockId, i64),
         rules: &[u8],
-        cies: &mut HashMap<Option<(SymbolId, bool)>, u32>,
     ) -> Result<(), String> {
         let Some(function) = entry.function else {
             return Ok(());
@@ -152,11 +155,11 @@ impl Maker<'_> {
         let kind = entry
             .personality
             .map(|aim| (aim.symbol, entry.lsda.is_some()));
-        let cie = match cies.get(&kind) {
+        let cie = match self.cies.get(&kind) {
             Some(cie) => *cie,
             None => {
                 let cie = self.add_cie(entry.personality, entry.lsda.is_some())?;
-                cies.insert(kind, cie);
+                self.cies.insert(kind, cie);
                 cie
             }
         };

@@ -14,6 +14,7 @@ use jit_core::graph::{BlockId, Content, Edge, Frame, SectionKind};
 use object::LittleEndian as LE;
 
 use crate::machine::Machine;
+use crate::object::added::Added;
 use crate::object::blocks::Blocks;
 use crate::object::relocations::{Aim, Reader};
 use crate::object::symbols::Symbols;
@@ -28,10 +29,12 @@ struct Maker<'a> {
     bytes: Vec<u8>,
     edges: Vec<Edge>,
     frames: Vec<Frame>,
+    /// Where the CIEs are that were made.
+    cies: compact::Cies,
 }
 
 /// Makes the block of frames, with its edges behind all others, and gives each block of code its frames. `added` are
-/// functions that have the state of their entry throughout.
+/// functions of the reader's.
 ///
 /// # Errors
 /// When the frames are damaged.
@@ -39,7 +42,7 @@ pub(crate) fn read(
     view: &View<'_>,
     (blocks, symbols, edges): (&mut Blocks, &Symbols, &mut Vec<Edge>),
     owned: &mut Vec<u8>,
-    added: &[BlockId],
+    added: &[Added],
     sections: &Sections,
 ) -> Result<Vec<Frame>, String> {
     let mut maker = Maker {
@@ -52,6 +55,7 @@ pub(crate) fn read(
         bytes: Vec::new(),
         edges: Vec::new(),
         frames: Vec::new(),
+        cies: compact::Cies::default(),
     };
     let mut total = 0;
     for section in &blocks.frames {
@@ -62,8 +66,8 @@ pub(crate) fn read(
         }
         maker.copy_section(*section)?;
     }
-    let added = added.iter().map(|block| (*block, symbols.of_added(*block)));
-    maker.add_compact(&blocks.compact_unwind, added.collect())?;
+    maker.add_frames_of_added(added)?;
+    maker.add_compact(&blocks.compact_unwind)?;
     let Maker {
         bytes,
         edges: mut own,

@@ -25,10 +25,8 @@ pub(crate) struct Machine {
     pub table_distance: (EdgeKind, i64),
     /// The edge of a thread-local variable's offset from the thread pointer, in 8 bytes.
     pub thread_offset: EdgeKind,
-    /// The function that finds a thread-local variable by its descriptor.
-    pub find_thread_local: Code,
-    /// The function that has a thread-local variable destroyed.
-    pub destroy_thread_local: Code,
+    /// Functions of macOS that are added to objects that refer to them, with their names as C has them.
+    pub added: &'static [(&'static str, Code)],
     /// What compact unwind entries of this machine say.
     pub unwinding: Unwinding,
 }
@@ -40,6 +38,8 @@ pub(crate) struct Code {
     pub bytes: &'static [u8],
     /// Its references: offset, name, kind, addend.
     pub edges: &'static [(u32, &'static str, EdgeKind, i64)],
+    /// Call frame instructions, from the state at its entry on.
+    pub frame: &'static [u8],
 }
 
 /// What frames of a machine look like.

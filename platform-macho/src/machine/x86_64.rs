@@ -37,24 +37,7 @@ pub(super) static MACHINE: Machine = Machine {
     distances: [Kind::Delta64.edge(), Kind::Delta32.edge()],
     table_distance: (Kind::GotDelta32.edge(), 0),
     thread_offset: Kind::TpOffset64.edge(),
-    find_thread_local: Code {
-        bytes: &[
-            0x48, 0x8b, 0x47, 0x10, // mov rax, [rdi + 16]
-            0x64, 0x48, 0x03, 0x04, 0x25, 0, 0, 0, 0,    // add rax, fs:[0]
-            0xc3, // ret
-        ],
-        edges: &[],
-    },
-    destroy_thread_local: Code {
-        bytes: &[
-            0x48, 0x8d, 0x15, 0, 0, 0, 0, // lea rdx, [rip + __dso_handle]
-            0xe9, 0, 0, 0, 0, // jmp __cxa_thread_atexit
-        ],
-        edges: &[
-            (3, "__dso_handle", Kind::Delta32.edge(), -4),
-            (8, "__cxa_thread_atexit", Kind::Branch32.edge(), -4),
-        ],
-    },
+    added: &ADDED,
     unwinding: Unwinding {
         // Code 1, data -8, return address in column 16.
         factors: [1, 0x78, 16],
@@ -64,6 +47,80 @@ pub(super) static MACHINE: Machine = Machine {
         rules,
     },
 };
+
+/// Finds a variable by its descriptor.
+const FIND_THREAD_LOCAL: Code = Code {
+    bytes: &[
+        0x48, 0x8b, 0x47, 0x10, // mov rax, [rdi + 16]
+        0x64, 0x48, 0x03, 0x04, 0x25, 0, 0, 0, 0,    // add rax, fs:[0]
+        0xc3, // ret
+    ],
+    edges: &[],
+    frame: &[],
+};
+
+/// Has a variable destroyed at the end of the thread.
+const DESTROY_THREAD_LOCAL: Code = Code {
+    bytes: &[
+        0x48, 0x8d, 0x15, 0, 0, 0, 0, // lea rdx, [rip + __dso_handle]
+        0xe9, 0, 0, 0, 0, // jmp __cxa_thread_atexit
+    ],
+    edges: &[
+        (3, "__dso_handle", Kind::Delta32.edge(), -4),
+        (8, "__cxa_thread_atexit", Kind::Branch32.edge(), -4),
+    ],
+    frame: &[],
+};
+
+/// Returns sine and cosine, in xmm0 and xmm1.
+const SINE_AND_COSINE: Code = Code {
+    bytes: &[
+        0x48, 0x83, 0xec, 0x18, // sub rsp, 24
+        0xf2, 0x0f, 0x11, 0x44, 0x24, 0x08, // movsd [rsp + 8], xmm0
+        0xe8, 0, 0, 0, 0, // call sin
+        0xf2, 0x0f, 0x11, 0x44, 0x24, 0x10, // movsd [rsp + 16], xmm0
+        0xf2, 0x0f, 0x10, 0x44, 0x24, 0x08, // movsd xmm0, [rsp + 8]
+        0xe8, 0, 0, 0, 0, // call cos
+        0x0f, 0x28, 0xc8, // movaps xmm1, xmm0
+        0xf2, 0x0f, 0x10, 0x44, 0x24, 0x10, // movsd xmm0, [rsp + 16]
+        0x48, 0x83, 0xc4, 0x18, // add rsp, 24
+        0xc3, // ret
+    ],
+    edges: &[
+        (11, "sin", Kind::Branch32.edge(), -4),
+        (28, "cos", Kind::Branch32.edge(), -4),
+    ],
+    // DW_CFA_advance_loc 4, DW_CFA_def_cfa_offset 32; at the end 8 again.
+    frame: &[0x44, 0x0e, 32, 0x69, 0x0e, 8],
+};
+
+/// The same of 4 bytes each, both in xmm0.
+const SINE_AND_COSINE_SHORT: Code = Code {
+    bytes: &[
+        0x48, 0x83, 0xec, 0x18, // sub rsp, 24
+        0xf3, 0x0f, 0x11, 0x44, 0x24, 0x08, // movss [rsp + 8], xmm0
+        0xe8, 0, 0, 0, 0, // call sinf
+        0xf3, 0x0f, 0x11, 0x44, 0x24, 0x10, // movss [rsp + 16], xmm0
+        0xf3, 0x0f, 0x10, 0x44, 0x24, 0x08, // movss xmm0, [rsp + 8]
+        0xe8, 0, 0, 0, 0, // call cosf
+        0xf3, 0x0f, 0x11, 0x44, 0x24, 0x14, // movss [rsp + 20], xmm0
+        0xf3, 0x0f, 0x7e, 0x44, 0x24, 0x10, // movq xmm0, [rsp + 16]
+        0x48, 0x83, 0xc4, 0x18, // add rsp, 24
+        0xc3, // ret
+    ],
+    edges: &[
+        (11, "sinf", Kind::Branch32.edge(), -4),
+        (28, "cosf", Kind::Branch32.edge(), -4),
+    ],
+    frame: &[0x44, 0x0e, 32, 0x6c, 0x0e, 8],
+};
+
+const ADDED: [(&str, Code); 4] = [
+    ("_tlv_bootstrap", FIND_THREAD_LOCAL),
+    ("_tlv_atexit", DESTROY_THREAD_LOCAL),
+    ("__sincos_stret", SINE_AND_COSINE),
+    ("__sincosf_stret", SINE_AND_COSINE_SHORT),
+];
 
 fn meaning(info: &RelocationInfo) -> Meaning {
     let edge = |kind: Kind, width, end, is_data| {

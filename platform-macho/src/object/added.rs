@@ -1,4 +1,5 @@
-//! What the reader adds to an object: the functions of its thread-locals.
+//! What the reader adds to an object: the functions of its thread-locals, and others of macOS that are a few
+//! instructions.
 //!
 //! A Mach-O thread-local is reached through a *descriptor* of three words: a function, a number for the loader, and
 //! the place of the initial value. Code loads the descriptor's address into the first argument's register and calls
@@ -21,26 +22,27 @@ use super::view::{self, Place, View};
 use crate::machine::{Code, Machine};
 use crate::platform::Sections;
 
-/// Finds a variable; the compiler's name for it.
-const FIND: &[u8] = b"_tlv_bootstrap";
-/// Has a variable destroyed at the end of the thread.
-const DESTROY: &[u8] = b"_tlv_atexit";
-
 /// Bytes of a descriptor, and where its third word is.
 const DESCRIPTOR_SIZE: u64 = 24;
 const DISTANCE_AT: u64 = 16;
 
-/// What the reader has for a name that an object refers to.
-pub(super) fn code_for(machine: &'static Machine, name: &[u8]) -> Option<&'static Code> {
-    match name {
-        FIND => Some(&machine.find_thread_local),
-        DESTROY => Some(&machine.destroy_thread_local),
-        _ => None,
-    }
+/// A function that was added.
+pub(crate) struct Added {
+    /// Its block.
+    pub block: BlockId,
+    /// What it is.
+    pub code: &'static Code,
 }
 
-/// Adds the functions that the object refers to, and has its descriptors say where variables are. Returns the blocks
-/// of the functions.
+/// What the reader has for a name that an object refers to.
+pub(super) fn code_for(machine: &'static Machine, name: &[u8]) -> Option<&'static Code> {
+    let mut added = machine.added.iter();
+    let found = added.find(|(known, _)| known.as_bytes() == name)?;
+    Some(&found.1)
+}
+
+/// Adds the functions that the object refers to, and has its descriptors say where variables are. Returns the
+/// functions.
 ///
 /// # Errors
 /// When a descriptor is damaged.
@@ -49,7 +51,7 @@ pub(super) fn add(
     (blocks, symbols, edges): (&mut Blocks, &mut Symbols, &mut Vec<Edge>),
     owned: &mut Vec<u8>,
     sections: &Sections,
-) -> Result<Vec<BlockId>, String> {
+) -> Result<Vec<Added>, String> {
     lower_descriptors(view, blocks, symbols, edges)?;
     let mut added = Vec::new();
     for (index, symbol) in (0u32..).zip(view.symbols) {
@@ -82,7 +84,7 @@ pub(super) fn add(
         symbol.weak = false;
         symbol.kind = SymbolKind::Function;
         symbol.target = Target::Defined { block, offset: 0 };
-        added.push(block);
+        added.push(Added { block, code });
     }
     Ok(added)
 }

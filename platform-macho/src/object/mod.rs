@@ -10,7 +10,7 @@
 //!   (see `added.rs`), and of frames follow.
 //! - Content stays in the input. Only frames are written anew.
 
-mod added;
+pub(crate) mod added;
 pub(crate) mod blocks;
 mod build;
 mod describe;

@@ -1,0 +1,19 @@
+//! Functions of macOS, for objects that were compiled for it and run under another C library.
+//!
+//! Most of what C and C++ programs call has the same name, arguments and layouts in both C libraries, and objects get
+//! it as it is. What is here differs in something that programs notice: a layout, a number, an order of arguments.
+//! Objects refer to these functions because their reader gives them the names below
+//! ([`orc_shared::names::darwin`]); `docs/macho.md` lists them all.
+//!
+//! Values of `errno` stay the system's.
+
+mod ctype;
+mod directories;
+mod files;
+mod locale;
+mod misc;
+mod signals;
+mod strings;
+mod threads;
+#[cfg(target_arch = "x86_64")]
+mod variadic;
