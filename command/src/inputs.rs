@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::driver_libraries;
 use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
+use super::macos_libraries;
 use super::run_path;
 use super::sources::Language;
 use super::surroundings::{Became, Surroundings};
@@ -110,7 +111,7 @@ pub(super) fn open(
         return Err(listed(errors, "\n", ERRORS_MAX));
     }
     let found: Vec<Vec<FoundInput>> = found.into_iter().flatten().collect();
-    let opened = names.opened(&line.inputs, found);
+    let mut opened = names.opened(&line.inputs, found);
     if line.is_static {
         let refused: Vec<String> = opened.iter().filter_map(Opened::refuse_shared).collect();
         if !refused.is_empty() {
@@ -123,6 +124,12 @@ pub(super) fn open(
         line.has_driver_libraries = false;
         return open(line, surroundings, dir, limit);
     }
+    let more = macos_libraries::of(line, &opened, &**surroundings, dir)?;
+    for input in &more {
+        let files = find(input, &search, line.is_static)?.into_iter();
+        opened.extend(files.map(|file| open_one(input, file)));
+    }
+    line.inputs.extend(more);
     Ok(Inputs {
         opened,
         search: Arc::new(search),

@@ -14,6 +14,7 @@ mod link_cpu;
 mod link_line;
 mod linker;
 mod lto;
+mod macos_libraries;
 mod map_file;
 mod options;
 mod other_process;

@@ -1,0 +1,134 @@
+//! Libraries that every program for macOS has: the C library there has the functions of mathematics, too, and
+//! compilers link the C++ library without being told.
+//!
+//! The C++ library is a static one, made for macOS, as its headers are: layouts and numbers that headers tell programs
+//! (of a mutex, of classes of characters) are those of macOS. Zig has its source, makes the library when it is first asked
+//! for, and keeps it.
+
+use std::path::Path;
+
+use orc_inputs::file_kind::{FileKind, Format};
+use orc_inputs::library_search::FoundContent;
+
+use super::inputs::Opened;
+use super::link_line::{Input, InputName, InputState, LinkLine};
+use super::surroundings::Surroundings;
+
+/// The command that makes the library.
+const MAKER: &str = "env ZIG_VERBOSE_LINK=1 python3 -m ziglang";
+
+/// The library's files, in the order in which they are linked.
+const FILES: [&str; 2] = ["libc++abi.a", "libc++.a"];
+
+/// Names that objects in C++ refer to: the personality routine of their frames, and what is in the library.
+const OF_CXX: [&[u8]; 2] = [b"___gxx_personality_v0\0", b"\0__ZNSt3__1"];
+
+/// The libraries that a line needs beside what it names, if it has objects for macOS and is not told to have none.
+///
+/// # Errors
+/// When there is an object in C++ and no library for it, saying what to install.
+pub(super) fn of(
+    line: &LinkLine,
+    opened: &[Opened],
+    surroundings: &dyn Surroundings,
+    directory: &Path,
+) -> Result<Vec<Input>, String> {
+    if !line.default_libraries || !opened.iter().any(is_object_for_macos) {
+        return Ok(Vec::new());
+    }
+    let is_named = opened.iter().any(|input| {
+        let name = input.found.path.file_name();
+        name.is_some_and(|name| FILES.iter().any(|file| name == *file))
+    });
+    let mut names = Vec::new();
+    if !is_named && opened.iter().any(|input| is_cxx(content(input))) {
+        let paths = ask(surroundings, directory)?.into_iter();
+        names.extend(paths.map(|path| InputName::File(path.into())));
+    }
+    names.push(InputName::Library("m".to_owned()));
+    Ok(names.into_iter().map(input).collect())
+}
+
+fn input(name: InputName) -> Input {
+    Input {
+        name,
+        source: None,
+        state: InputState::default(),
+    }
+}
+
+fn is_object_for_macos(input: &Opened) -> bool {
+    matches!(input.found.content, FoundContent::Object(_))
+        && orc_jit::formats().kind_of(content(input)) == FileKind::Object(Format::MachO)
+}
+
+/// The bytes of an object or an archive.
+fn content(input: &Opened) -> &[u8] {
+    match &input.found.content {
+        FoundContent::Object(bytes) | FoundContent::Archive(bytes) => bytes.bytes(),
+        FoundContent::Shared(_) | FoundContent::Names(_) => &[],
+    }
+}
+
+/// Whether an object or an archive refers to names of C++.
+fn is_cxx(object: &[u8]) -> bool {
+    // The names stand at the end of the file.
+    OF_CXX
+        .iter()
+        .any(|name| object.windows(name.len()).rev().any(|part| part == *name))
+}
+
+/// The paths of the library's files.
+fn ask(surroundings: &dyn Surroundings, directory: &Path) -> Result<Vec<String>, String> {
+    let output = directory.join("macos-library").display().to_string();
+    let question = [
+        "c++",
+        "-target",
+        "x86_64-macos",
+        "-shared",
+        "-x",
+        "c++",
+        "/dev/null",
+        "-o",
+        &output,
+    ];
+    let question = question.map(str::to_owned);
+    let problem = |what: &str| {
+        format!(
+            "an object is in C++ and for macOS, and zig, which has its library, {what}: install it \
+             (pip install ziglang), or name libc++abi.a and libc++.a for macOS among the inputs"
+        )
+    };
+    let answer = surroundings
+        .ask_compiler(MAKER, &question)
+        .map_err(|error| problem(&format!("cannot be asked ({error})")))?;
+    let path_of = |file: &&str| {
+        let mut words = answer.split_whitespace();
+        words.find(|word| {
+            Path::new(word)
+                .file_name()
+                .is_some_and(|name| name == *file)
+        })
+    };
+    let paths: Vec<String> = FILES
+        .iter()
+        .filter_map(path_of)
+        .map(str::to_owned)
+        .collect();
+    match paths.len() == FILES.len() {
+        true => Ok(paths),
+        false => Err(problem("does not tell where it is")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_in_cxx_are_told_by_what_they_refer_to() {
+        assert!(is_cxx(b"\0_main\0___gxx_personality_v0\0"));
+        assert!(is_cxx(b"\0__ZNSt3__14coutE\0"));
+        assert!(!is_cxx(b"\0_main\0_printf\0"));
+    }
+}
