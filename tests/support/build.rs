@@ -41,6 +41,7 @@ pub fn build(case: &Case, compiler: &Compiler, mode: &Mode, cache: &Path) -> io:
         compiler,
         mode,
         directory: &directory,
+        archiver: vec![target().tool("ar")],
     };
     let inputs = builder.inputs();
     if let Some(native) = read_behaviour(&directory)? {
@@ -62,6 +63,46 @@ pub fn build(case: &Case, compiler: &Compiler, mode: &Mode, cache: &Path) -> io:
         inputs,
         native,
         directory,
+    })
+}
+
+/// Compiles `case` with another compiler than this system's, and links nothing. What the program has to do, `native`
+/// says.
+///
+/// # Errors
+/// The compiler's message.
+pub fn compile_only(
+    case: &Case,
+    compiler: &Compiler,
+    mode: &Mode,
+    archiver: &[String],
+    (cache, native): (&Path, &Behaviour),
+) -> io::Result<Built> {
+    let directory = cache.join(&case.name).join(format!(
+        "{}-{}-{:016x}",
+        compiler.name,
+        mode.name,
+        key(case, compiler, mode)
+    ));
+    let builder = Builder {
+        case,
+        compiler,
+        mode,
+        directory: &directory,
+        archiver: archiver.to_vec(),
+    };
+    let inputs = builder.inputs();
+    let done = directory.join("compiled");
+    if !done.exists() {
+        fs::create_dir_all(&directory)?;
+        builder.write_sources()?;
+        builder.compile()?;
+        fs::write(done, "")?;
+    }
+    Ok(Built {
+        directory,
+        inputs,
+        native: native.clone(),
     })
 }
 
@@ -114,6 +155,8 @@ struct Builder<'a> {
     compiler: &'a Compiler,
     mode: &'a Mode,
     directory: &'a Path,
+    /// The command that makes static archives.
+    archiver: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -159,7 +202,9 @@ impl Builder<'_> {
         }
         for archive in &self.case.archives {
             self.run(
-                Invocation::new([&target().tool("ar"), "rcs"]).arg(&archive.file),
+                Invocation::new(&self.archiver)
+                    .arg("rcs")
+                    .arg(&archive.file),
                 &self.objects_of(archive),
             )?;
         }

@@ -21,6 +21,7 @@
 //! | `executor` | `in-process` or `spawn`, if the case makes sense in one of them only, and why after a comma |
 //! | `expect-exit`, `expect-signal` | how it must end; exit code 0 if absent |
 //! | `compare` | `stderr` to compare standard error as well |
+//! | `linux` | why the program is Linux's alone, and not compiled for macOS (`macho.rs`) |
 //! | `gap` | why the JIT does not behave like the linked program yet: the case then fails once it does |
 //! | `needs` | programs, or `lib:NAME`, without which the case is left out (a failure in CI) |
 
@@ -86,6 +87,8 @@ pub struct Case {
     pub libs: Vec<String>,
     /// Flags of the system's linker.
     pub native: Vec<String>,
+    /// Why it is not compiled for macOS.
+    pub linux: Option<String>,
     /// Why the JIT is known to behave differently.
     pub gap: Option<String>,
     /// Flags of `orc-jit run`.
@@ -241,6 +244,7 @@ impl Case {
             stdin: Vec::new(),
             ending: Ending::Exit(0),
             compare_stderr: false,
+            linux: None,
             gap: None,
             needs: Vec::new(),
         };
@@ -298,6 +302,7 @@ impl Case {
             "expect-exit" => self.ending = Ending::Exit(number()?),
             "expect-signal" => self.ending = Ending::Signal(number()?),
             "compare" if value == "stderr" => self.compare_stderr = true,
+            "linux" => self.linux = Some(value.to_owned()),
             "gap" => self.gap = Some(value.to_owned()),
             "needs" => self.needs = words(),
             _ => return Err("no such directive".to_owned()),

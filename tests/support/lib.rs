@@ -14,6 +14,7 @@ pub mod features;
 pub mod imports;
 pub mod lines;
 pub mod listener;
+pub mod macos;
 pub mod needs;
 pub mod processes;
 pub mod scratch;

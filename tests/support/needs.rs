@@ -50,6 +50,9 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("valgrind", "valgrind"),
 ];
 
+/// What Python's `pip` installs.
+const PYTHON_PACKAGES: &[&str] = &["ziglang"];
+
 /// The path of a `file:PATH`.
 pub fn path(need: &str) -> &Path {
     Path::new(need.strip_prefix("file:").unwrap_or(need))
@@ -61,6 +64,7 @@ pub fn is_installed(need: &str) -> bool {
     match (need, need.split_once(':')) {
         ("gcc" | "g++", _) => family("gcc"),
         ("clang" | "clang++", _) => family("clang"),
+        ("ziglang", _) => crate::macos::tools().is_some(),
         ("gfortran", _) => find_program(&target().tool(need)).is_some(),
         (_, Some(("file", _))) => path(need).exists(),
         (_, Some(("lib", library))) => is_found_by_the_compiler(&format!("lib{library}.a")),
@@ -189,6 +193,7 @@ fn with_package(need: &str) -> String {
     match package(need) {
         Some(package) if package == what => what,
         Some(package) => format!("{what} (package {package})"),
+        None if PYTHON_PACKAGES.contains(&need) => format!("{what} (pip install {what})"),
         None => what,
     }
 }

@@ -1,5 +1,6 @@
 //# modes: few
 //# archive: libversions.a = old.c new.c
+//# linux: versions of symbols are of ELF
 // Members define versions of a name. A plain reference means the default one, whatever the index calls it.
 #include <stdio.h>
 int answer(void);

@@ -1,6 +1,7 @@
 //# flags: -pthread
 //# compilers: gcc
 //# modes: few
+//# linux: clang has no nested functions
 // GNU C's nested functions, whose addresses are taken: their trampolines run on the stack, of the
 // main thread and of threads that are made before and after.
 #include <pthread.h>

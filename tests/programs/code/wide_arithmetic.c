@@ -1,5 +1,6 @@
 //# libs: -latomic -lm
 //# modes: few
+//# linux: macOS has no _Float128
 // Helpers of libgcc and libatomic: 128-bit integers, long double, _Float128, 16-byte atomics.
 //# compilers: gcc
 #include <complex.h>

@@ -1,4 +1,5 @@
 //# modes: few
+//# linux: sections have names of ELF
 // Notes and comments of the object, and a retained section that nobody refers to.
 #include <stdio.h>
 __asm__(".section .note.mine,\"a\",%note\n.long 5,4,1\n.asciz \"Mine\"\n.p2align 2\n.long 42\n.text\n");

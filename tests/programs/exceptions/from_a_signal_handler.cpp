@@ -1,6 +1,7 @@
 //# flags: -fnon-call-exceptions
 //# compilers: gcc
 //# modes: few
+//# linux: macOS's C++ library looks for the call before the instruction
 // A synchronous signal becomes an exception, unwound through the signal frame.
 #include <csignal>
 #include <cstdio>

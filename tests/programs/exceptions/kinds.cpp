@@ -1,4 +1,5 @@
 //# modes: all large
+//# linux: the messages are of libstdc++
 // Values, pointers, classes with several bases, and what catches them.
 #include <cstdio>
 #include <new>

@@ -1,4 +1,5 @@
 //# expect-signal: 6
+//# linux: the messages are of libstdc++
 // Nobody catches it: std::terminate, abort, and the message of libstdc++ about the type.
 //# compare: stderr
 #include <cstdio>

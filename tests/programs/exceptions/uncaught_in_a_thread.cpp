@@ -1,5 +1,6 @@
 //# expect-signal: 6
 //# compare: stderr
+//# linux: the messages are of libstdc++
 #include <stdexcept>
 #include <thread>
 int main() {

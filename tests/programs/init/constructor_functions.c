@@ -1,4 +1,5 @@
 //# modes: few sections O2
+//# linux: macOS knows priorities within one object alone
 // Functions marked constructor and destructor, with and without priorities, in two objects.
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+//# linux: sections have names of ELF
 // The sections of old compilers: `.ctors` runs backwards, priorities are complements.
 #include <stdio.h>
 static void first(void) { puts("ctors, first in the section"); }

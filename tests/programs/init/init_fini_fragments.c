@@ -1,3 +1,4 @@
+//# linux: sections have names of ELF
 // Fragments of code in `.init` and `.fini` are concatenated into functions.
 #include <stdio.h>
 void from_init(void) { puts("from .init"); }

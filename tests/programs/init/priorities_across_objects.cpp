@@ -1,5 +1,6 @@
 //# modes: few sections
 //# archive: libpulled.a = pulled.cpp never.cpp
+//# linux: macOS knows priorities within one object alone
 // Constructors run by priority across objects, then in link order; destructors in reverse.
 #include <cstdio>
 #include "traced.h"

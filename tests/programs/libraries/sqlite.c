@@ -1,6 +1,7 @@
 //# libs: -l:libsqlite3.a -lm -lz -ldl -lpthread
 //# needs: lib:sqlite3
 //# modes: few
+//# linux: the headers are this system's
 // Real queries on the static archive of a distribution: indexes, joins, aggregates, full-text
 // search, JSON, callbacks from SQL into the program, and a file that is read back.
 #include <sqlite3.h>

@@ -1,6 +1,7 @@
 //# libs: -l:libstdc++.a -l:libgcc_eh.a -lm
 //# compilers: gcc
 //# modes: default nopie
+//# linux: the C++ library is libstdc++
 // libstdc++ and libgcc's unwinder as part of the program: exceptions, streams, threads.
 #include <iostream>
 #include <stdexcept>

@@ -2,6 +2,7 @@
 //# args: plain --flag -- --after-dashes -x
 //# env: FROM_THE_HARNESS=set
 //# stdin: first line\nsecond line\n
+//# linux: the variables are of glibc
 // Arguments, environment, standard input and the names a program goes by.
 #define _GNU_SOURCE
 #include <errno.h>

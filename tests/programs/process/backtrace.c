@@ -1,4 +1,5 @@
 //# modes: few debug
+//# linux: its function is larger there
 // backtrace() walks through the program's frames, from the innermost one to main and beyond.
 #include <execinfo.h>
 #include <stdio.h>

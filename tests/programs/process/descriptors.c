@@ -1,5 +1,6 @@
 //# modes: one
 //# executor: in-process, an executor has a thread that receives
+//# linux: gettid is of Linux
 // The program finds the descriptors it was given and no others, and is alone in its process.
 #define _GNU_SOURCE
 #include <dirent.h>

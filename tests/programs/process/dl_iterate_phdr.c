@@ -1,3 +1,4 @@
+//# linux: link.h is of ELF
 // Somebody who walks the loaded objects finds the one that holds the program's code, data and
 // frame table. Segments with the write flag hold all data, as a garbage collector expects, and no
 // code; all of them can be read.

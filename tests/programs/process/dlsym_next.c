@@ -1,5 +1,6 @@
 //# flags: -fno-builtin
 //# modes: few
+//# linux: dlvsym is of glibc
 // RTLD_NEXT finds what libraries have behind the program's own definition.
 #define _GNU_SOURCE
 #include <dlfcn.h>

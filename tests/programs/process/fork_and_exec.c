@@ -1,4 +1,5 @@
 //# modes: one
+//# linux: macOS has WIFEXITED and its like for variables alone
 // system, popen and exec: children inherit nothing they would not from a linked program.
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 //# modes: one
+//# linux: sys/auxv.h is of Linux
 // What the kernel told the process is still to be had.
 #include <stdio.h>
 #include <sys/auxv.h>

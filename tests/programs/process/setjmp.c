@@ -1,4 +1,5 @@
 //# modes: few O2
+//# linux: macOS has no swapcontext without more
 // setjmp and longjmp over several frames and objects, and their cousins with a context.
 #include <setjmp.h>
 #include <stdio.h>

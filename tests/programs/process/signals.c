@@ -1,4 +1,5 @@
 //# modes: few
+//# linux: sigisemptyset is of glibc
 // Dispositions and masks are a fresh process's; handlers, sigaltstack, alarm and siglongjmp work.
 #define _GNU_SOURCE
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 //# modes: one
 //# args: first second
+//# linux: elf.h is of Linux
 // The environment and the auxiliary vector follow the arguments in memory, as the kernel lays them
 // out: Go's runtime, among others, finds them there, in an initializer.
 #include <elf.h>

@@ -1,4 +1,5 @@
 //# modes: few
+//# linux: sections have names of ELF
 // Absolute symbols and addresses computed by the assembler.
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 //# modes: few O2 sections
+//# linux: macOS has no aliases
 // Several names for one place: aliases, weak aliases, and names set by `asm`.
 #include <stdio.h>
 int original(void) { return 7; }

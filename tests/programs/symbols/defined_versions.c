@@ -1,4 +1,5 @@
 //# modes: default pic
+//# linux: versions of symbols are of ELF
 // `name@@VERSION` defined by the program itself answers references to `name`.
 #include <stdio.h>
 int implementation(void) { return 5; }

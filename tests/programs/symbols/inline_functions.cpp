@@ -7,7 +7,8 @@
 
 int main() {
     count()++;
-    std::printf("%d %d\n", count(), other_count());
+    int others = other_count();
+    std::printf("%d %d\n", count(), others);
     std::printf("same address: %d %d\n", other_address() == &count, more_address() == &count);
     std::printf("same member: %d %d\n", other_member() == &Holder<int>::member, more_count());
     std::printf("same literal variable: %d\n", other_variable() == &variable);

@@ -1,5 +1,6 @@
 //# modes: few sections O2
 //# archive: libplugins.a = c.c
+//# linux: sections have names of ELF
 // `__start_` and `__stop_` bound what every object put in a section.
 #include <stdio.h>
 struct entry { const char *name; int value; };

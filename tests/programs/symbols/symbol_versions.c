@@ -1,4 +1,5 @@
 //# modes: few
+//# linux: versions of symbols are of ELF
 // A reference to an old version of a libc function, by `.symver`.
 #include <stdio.h>
 #include <string.h>

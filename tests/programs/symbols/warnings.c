@@ -1,4 +1,5 @@
 //# archive: libold.a = old.c
+//# linux: sections have names of ELF
 // Symbols whose use is warned of (`.gnu.warning.*`) are linked all the same.
 #include <stdio.h>
 int old(int);

@@ -2,6 +2,7 @@
 //# libs: -lgomp
 //# compilers: gcc
 //# modes: few O2
+//# linux: omp.h is not there for macOS
 #include <omp.h>
 #include <stdio.h>
 static int private_count;

@@ -1,3 +1,4 @@
+//# linux: macOS has another PTHREAD_CANCELED
 // pthread_exit and cancellation destroy thread-locals as returning does.
 #include <pthread.h>
 #include <semaphore.h>

@@ -2,6 +2,7 @@
 //# flags: -std=c++17
 //# archive: libshapes.a = shapes/circle.cpp shapes/square.cpp shapes/registry.cpp shapes/unused.cpp
 //# args: one two
+//# linux: macOS knows priorities within one object alone
 
 // A tour of what a linked C++ program takes for granted. Its files exercise one thing each and
 // print what they do; a program that the system's linker made prints the same lines in the same

@@ -1,0 +1,101 @@
+//! Programs below `programs/` that use nothing that only Linux has, compiled for macOS: their Mach-O objects must
+//! behave under `orc-jit run` as the program does that the system's linker has made of ELF objects.
+//!
+//! `cargo test -p tests --test macho -- tls` runs those with `tls` in their name.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tests::build::{Built, build, compile_only};
+use tests::case::{Case, Executor, read_all};
+use tests::compare::{check, orc_jit};
+use tests::macos;
+use tests::needs::Tests;
+use tests::target::target;
+use tests::toolchain::{Mode, compilers, mode};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
+    let cases = read_all(&programs).unwrap_or_else(|error| panic!("{error}"));
+    if !arguments.list {
+        orc_jit();
+    }
+    let mut tests = Tests::default();
+    for case in cases.iter().filter(|case| is_for_macos(case)) {
+        for mode in macos::MODES {
+            add_trials(case, mode, &mut tests);
+        }
+    }
+    tests.run(&arguments)
+}
+
+/// Whether a program can be compiled for macOS and run: it is in C or C++, has no other libraries than static ones, and
+/// does not say that it is Linux's.
+fn is_for_macos(case: &Case) -> bool {
+    let is_source = |name: &str| {
+        [".c", ".cpp", ".h", ".hpp"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    case.linux.is_none()
+        && case.gap.is_none()
+        && case.cpu.is_none()
+        && case.shared.is_empty()
+        && case.build.is_empty()
+        && case.jit.is_empty()
+        && case.native.is_empty()
+        && case.sources.iter().all(|source| is_source(&source.name))
+        && target().is_here
+}
+
+fn add_trials(case: &Case, mode: &'static Mode, tests: &mut Tests) {
+    let place = Arc::new(Mutex::new(None));
+    for executor in case.executors.iter().filter(|executor| !executor.is_lazy()) {
+        let name = format!("{}::zig-{}::{}", case.name, mode.name, executor.name);
+        let needs = ["ziglang"]
+            .into_iter()
+            .chain(case.needs.iter().map(String::as_str));
+        if !tests.can_run(&name, needs) {
+            continue;
+        }
+        let (case, place, executor): (_, _, &Executor) = (case.clone(), place.clone(), executor);
+        tests.add(Trial::test(name, move || {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let compile = || compile(&case, mode).map_err(|error| error.to_string());
+            let built: &mut Result<Built, String> = place.get_or_insert_with(compile);
+            let built = built.as_ref().map_err(Failed::from)?;
+            check(&case, built, executor).map_err(Failed::from)
+        }));
+    }
+}
+
+/// Compiles a program for macOS, and for this system to know what it does.
+fn compile(case: &Case, macos_mode: &Mode) -> std::io::Result<Built> {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let own = compilers()
+        .iter()
+        .find(|compiler| case.wants(compiler.name));
+    let own = own.unwrap_or(&compilers()[0]);
+    let default = case.modes.first().copied().or(mode("default"));
+    let default = default.expect("there is a default mode");
+    let native = build(case, own, default, &cache.join("e2e"))?.native;
+    let tools = macos::tools().expect("it was found");
+    let cache = cache.join("macho");
+    let compiler = tools.compiler(&cache)?;
+    let archiver = tools.archiver();
+    if case.is_cxx() {
+        static MADE: OnceLock<Result<(), String>> = OnceLock::new();
+        let make = || {
+            tools
+                .make_cxx_library(&cache)
+                .map_err(|error| error.to_string())
+        };
+        MADE.get_or_init(make)
+            .clone()
+            .map_err(std::io::Error::other)?;
+    }
+    compile_only(case, &compiler, macos_mode, &archiver, (&cache, &native))
+}
