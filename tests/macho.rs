@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tests::build::{Built, build, compile_only};
 use tests::case::{Case, Executor, read_all};
+use tests::command::{Ending, Invocation};
 use tests::compare::{check, orc_jit};
 use tests::macos;
 use tests::needs::Tests;
@@ -29,7 +30,73 @@ fn main() -> ExitCode {
             add_trials(case, mode, &mut tests);
         }
     }
+    if target().is_here {
+        tests.add_if(
+            "objects_of_both_formats_call_each_other",
+            ["ziglang"],
+            mixed,
+        );
+    }
     tests.run(&arguments)
+}
+
+/// A C++ program for macOS and a C library of this system: calls, callbacks, variables, and an exception on its way through
+/// the library's frames.
+fn mixed() {
+    const PROGRAM: &str = r#"
+        #include <cstdio>
+        #include <stdexcept>
+        extern "C" int times(int count, int (*call)(int));
+        extern "C" int calls;
+        extern "C" int from_program() { return 40; }
+        static int twice(int value) { return 2 * value; }
+        static int fails(int value) { if (value == 2) throw std::runtime_error("at 2"); return 0; }
+        int main() {
+            std::printf("%d\n", times(4, twice));
+            try { times(4, fails); } catch (const std::exception& error) { std::printf("%s\n", error.what()); }
+            std::printf("%d\n", calls);
+        }
+    "#;
+    const LIBRARY: &str = "
+        int from_program(void);
+        int calls;
+        int times(int count, int (*call)(int)) {
+            int sum = from_program();
+            for (int i = 0; i < count; i++) { calls++; sum += call(i); }
+            return sum;
+        }
+    ";
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("macho/mixed");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let write = |name, text| std::fs::write(directory.join(name), text).expect("a file");
+    write("main.cpp", PROGRAM);
+    write("library.c", LIBRARY);
+    let tools = macos::tools().expect("it was found");
+    tools.make_cxx_library(&directory).expect("a library");
+    let zig = tools.compiler(&directory).expect("a compiler");
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Invocation::new([program.as_os_str()]);
+        command.argv.extend(arguments.iter().map(Into::into));
+        let ran = command.run_in(&directory).expect("it starts");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(
+            ran.ending,
+            Ending::Exit(0),
+            "{}: {said}",
+            command.shell_line()
+        );
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    };
+    run(&zig.cxx, &["-O1", "-c", "main.cpp"]);
+    let own = ["-O1", "-fexceptions", "-c", "library.c"];
+    run(&compilers()[0].cc, &own);
+    let archiver = target().tool("ar");
+    run(Path::new(&archiver), &["rcs", "libown.a", "library.o"]);
+    let Some(jit) = orc_jit() else { return };
+    for executor in [&[][..], &["--executor=spawn"]] {
+        let words = [&["run"], executor, &["main.o", "libown.a"]].concat();
+        assert_eq!(run(&jit, &words), "52\nat 2\n7\n");
+    }
 }
 
 /// Whether a program can be compiled for macOS and run: it is in C or C++, has no other libraries than static ones, and

@@ -29,6 +29,10 @@ fn what_crashed_once_is_an_error_or_an_object_now() {
     for directory in fs::read_dir(&all).expect("there are crashers") {
         let directory = directory.expect("it can be read");
         let name = directory.file_name();
+        if name == "macho_object" {
+            // Those of the other platform's reader.
+            continue;
+        }
         let entry = TARGETS.iter().find(|(target, _)| name == *target);
         let (_, entry) = entry.unwrap_or_else(|| panic!("{name:?} is no target"));
         for file in fs::read_dir(directory.path()).expect("a directory") {

@@ -10,7 +10,7 @@ use orc_inputs::input::OwnedBytes;
 use orc_inputs::wrapped::WrappedNames;
 
 use crate::object::MachObject;
-use crate::platform::tests::HOST;
+use crate::platform::PLAIN;
 
 /// A relocation, as its fields are called.
 #[derive(Clone, Copy)]
@@ -204,5 +204,5 @@ impl TestObject {
 pub(crate) fn read(bytes: Vec<u8>) -> Result<MachObject, ObjectError> {
     let input = Arc::new(OwnedBytes::from(bytes));
     let names = Arc::new(NameTable::default());
-    MachObject::new("a.o", input, &names, &WrappedNames::default(), &HOST)
+    MachObject::new("a.o", input, &names, &WrappedNames::default(), &PLAIN)
 }

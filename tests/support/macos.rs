@@ -18,11 +18,19 @@ pub struct Tools {
 }
 
 /// How programs are compiled for macOS.
-pub const MODES: &[Mode] = &[Mode {
-    name: "O1",
-    compile: &["-O1"],
-    link: &[],
-}];
+pub const MODES: &[Mode] = &[
+    Mode {
+        name: "O1",
+        compile: &["-O1"],
+        link: &[],
+    },
+    // Compact unwind entries alone say how functions are unwound, wherever they can.
+    Mode {
+        name: "compact",
+        compile: &["-O2", "-femit-dwarf-unwind=no-compact-unwind"],
+        link: &[],
+    },
+];
 
 /// The tools, if they are installed.
 pub fn tools() -> Option<&'static Tools> {

@@ -2,7 +2,7 @@
 //!
 //! Coverage comes from LLVM's own instrumentation pass, which needs no option of a nightly compiler.
 //! Seeds are made on the spot from test programs; what crashed once lies in `fuzz/crashers/TARGET`
-//! and is tried first (and by the unit tests of `platform-elf`, always).
+//! and is tried first (and by the tests of the crates, always).
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +13,7 @@ use crate::command::{cargo, root, run_in, target_directory};
 /// The targets, each a program of `fuzz/`.
 const TARGETS: &[&str] = &[
     "object",
+    "macho_object",
     "archive",
     "linker_script",
     "shared_library",
@@ -113,6 +114,43 @@ fn fuzz(target: &str, seconds: &str, work: &Path) -> Result<(), String> {
     run_in(&root(), "env", &words)
 }
 
+/// Programs whose objects for macOS are seeds.
+const SEEDS_FOR_MACOS: &[&str] = &[
+    "basic/hello.c",
+    "exceptions/kinds.cpp",
+    "tls/local_exec.c",
+    "tls/destructors.cpp",
+];
+
+/// Compiles seeds for macOS, with zig.
+fn make_seeds_for_macos(work: &Path, programs: &Path) -> Result<(), String> {
+    for program in SEEDS_FOR_MACOS {
+        let object = work
+            .join("macho_object")
+            .join(program.replace('/', "-") + ".o");
+        let language = if program.ends_with(".cpp") {
+            "c++"
+        } else {
+            "cc"
+        };
+        let words = [
+            "-m",
+            "ziglang",
+            language,
+            "-target",
+            "x86_64-macos",
+            "-w",
+            "-g0",
+        ];
+        let mut words: Vec<String> = words.map(str::to_owned).to_vec();
+        words.extend(["-O1", "-c", "-o"].map(str::to_owned));
+        words.push(object.display().to_string());
+        words.push(programs.join(program).display().to_string());
+        run_in(work, "python3", &words)?;
+    }
+    Ok(())
+}
+
 /// Compiles the seeds into `work/TARGET`.
 fn make_seeds(work: &Path) -> Result<(), String> {
     for target in TARGETS {
@@ -148,6 +186,7 @@ fn make_seeds(work: &Path) -> Result<(), String> {
             compile("-shared", &work.join("shared_library").join(library))?;
         }
     }
+    make_seeds_for_macos(work, &programs)?;
     for (number, pair) in objects.chunks(2).enumerate() {
         let archive = work.join("archive").join(format!("{number}.a"));
         let mut words = vec!["rcs".to_owned(), archive.display().to_string()];

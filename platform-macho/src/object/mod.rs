@@ -143,7 +143,8 @@ impl ObjectFile for MachObject {
 
 /// Reads arbitrary bytes as an object and builds its graph: the entry of the fuzz target. Never
 /// panics.
-pub fn fuzz_object(bytes: &[u8], host: &'static Host) {
+pub fn fuzz_object(bytes: &[u8]) {
+    let host = &crate::platform::PLAIN;
     let names = Arc::new(NameTable::default());
     let input = Arc::new(orc_inputs::input::OwnedBytes::from(bytes.to_vec()));
     let object = MachObject::new("fuzz.o", input, &names, &WrappedNames::default(), host);

@@ -37,9 +37,6 @@ const NO_PRIORITY: u32 = RANK_BY_NAME + 1;
 pub(super) fn placement(section: &Section64<LE>, sections: &Sections) -> Placement {
     let flags = section.flags.get(LE);
     let (segment, name) = (segment_name(section), section_name(section));
-    if flags.contains(macho::S_ATTR_DEBUG) || segment == b"__DWARF" || segment == b"__LLVM" {
-        return Placement::NotInMemory;
-    }
     match (segment, name) {
         (b"__LD", b"__compact_unwind") => return Placement::CompactUnwind,
         (b"__LD", _) => return Placement::NotInMemory,
@@ -47,6 +44,9 @@ pub(super) fn placement(section: &Section64<LE>, sections: &Sections) -> Placeme
         // Flags of the compiler, for the runtime of Objective-C.
         (_, b"__objc_imageinfo") => return Placement::NotInMemory,
         _ => {}
+    }
+    if flags.contains(macho::S_ATTR_DEBUG) || segment == b"__DWARF" || segment == b"__LLVM" {
+        return Placement::NotInMemory;
     }
     if name.starts_with(b"__objc_") && name != b"__objc_methname" {
         return Placement::Refused("belongs to Objective-C, whose runtime is not in this process");
@@ -146,7 +146,7 @@ fn known(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::tests::HOST;
+    use crate::platform::PLAIN;
     use object::endian::{U32, U64};
 
     fn place(segment: &str, name: &str, flags: macho::SectionFlags) -> Placement {
@@ -170,7 +170,7 @@ mod tests {
             reserved2: none,
             reserved3: none,
         };
-        placement(&section, &HOST.sections)
+        placement(&section, &PLAIN.sections)
     }
 
     fn output(segment: &str, name: &str, flags: macho::SectionFlags) -> (String, SectionKind) {
@@ -252,8 +252,9 @@ mod tests {
             Placement::NotInMemory
         );
         assert_eq!(
-            place("__LD", "__compact_unwind", plain),
-            Placement::CompactUnwind
+            place("__LD", "__compact_unwind", debug),
+            Placement::CompactUnwind,
+            "compilers mark it as debug information"
         );
         assert_eq!(place("__TEXT", "__eh_frame", plain), Placement::Frames);
         let refused = |name, flags| matches!(place("__DATA", name, flags), Placement::Refused(_));

@@ -5,8 +5,6 @@
 //! ([`linux`]).
 
 pub mod linux;
-#[cfg(test)]
-pub(crate) mod tests;
 
 /// The names of a process.
 pub struct Host {
@@ -52,3 +50,22 @@ pub struct Sections {
     /// Tables of exceptions.
     pub exception_tables: &'static str,
 }
+
+/// A process whose sections have the names that they have on Linux, and where each name stands for itself: for tests
+/// and fuzzing.
+pub(crate) static PLAIN: Host = Host {
+    sections: Sections {
+        code: ".text",
+        constants: ".rodata",
+        relocated_constants: ".data.rel.ro",
+        data: ".data",
+        zeros: ".bss",
+        thread_data: ".tdata",
+        thread_zeros: ".tbss",
+        initializers: ".init_array",
+        finalizers: ".fini_array",
+        frames: ".eh_frame",
+        exception_tables: ".gcc_except_table",
+    },
+    meaning: |_| Meaning::Itself,
+};
