@@ -119,7 +119,7 @@ const SEEDS_FOR_MACOS: &[&str] = &[
     "basic/hello.c",
     "exceptions/kinds.cpp",
     "tls/local_exec.c",
-    "tls/destructors.cpp",
+    "exceptions/rethrow_and_nested.cpp",
 ];
 
 /// Compiles seeds for macOS, with zig.

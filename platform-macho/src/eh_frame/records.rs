@@ -64,7 +64,9 @@ impl Maker<'_> {
         let mut relocations = view.relocations(header)?.iter();
         while let Some(relocation) = relocations.next() {
             let info = relocation.info(LE);
-            match view.machine.meaning(&info) {
+            let at = base as usize + info.r_address as usize;
+            let field = self.bytes.get(at..).unwrap_or_default();
+            match view.machine.meaning(&info, field) {
                 Meaning::Subtractor => {
                     let minuend = relocations.next().map(|it| it.info(LE));
                     let minuend =
@@ -102,7 +104,7 @@ impl Maker<'_> {
                         },
                     ));
                 }
-                Meaning::Edge(_) | Meaning::Refused(_) => {
+                Meaning::Edge(_) | Meaning::Addend | Meaning::Refused(_) => {
                     return Err(damaged("are of a kind that is not supported there"));
                 }
             }

@@ -1,5 +1,6 @@
 //! The machines that objects are for: one file per machine, with its relocation numbers.
 
+mod aarch64;
 mod x86_64;
 
 use jit_core::cpu::Architecture;
@@ -13,8 +14,8 @@ pub(crate) struct Machine {
     pub number: CpuType,
     /// The CPU that its code runs on.
     pub architecture: Architecture,
-    /// What a relocation means.
-    meaning: fn(&RelocationInfo) -> Meaning,
+    /// What a relocation means, given the bytes from its place on.
+    meaning: fn(&RelocationInfo, &[u8]) -> Meaning,
     /// The names of relocations, by their numbers.
     names: &'static [&'static str],
     /// Edges that compute `S + A - T`: bytes of the field, kind.
@@ -64,6 +65,8 @@ pub(crate) enum Meaning {
     Edge(Form),
     /// The symbol is subtracted from that of the next relocation.
     Subtractor,
+    /// The addend of the next relocation, in place of a symbol.
+    Addend,
     /// Nothing that can be linked: why.
     Refused(&'static str),
 }
@@ -75,6 +78,8 @@ pub(crate) struct Form {
     pub kind: EdgeKind,
     /// Bytes of the field.
     pub width: u8,
+    /// Whether the field holds the addend.
+    pub implicit: bool,
     /// For a distance from the end of an instruction: how far that is from the field's first byte, in the form
     /// for sections and in that for symbols.
     pub end: Option<(i64, i64)>,
@@ -83,7 +88,7 @@ pub(crate) struct Form {
 }
 
 /// All machines.
-static MACHINES: [&Machine; 1] = [&x86_64::MACHINE];
+static MACHINES: [&Machine; 2] = [&x86_64::MACHINE, &aarch64::MACHINE];
 
 impl Machine {
     /// The machine with this number, if objects for it can be linked.
@@ -93,9 +98,9 @@ impl Machine {
             .find(|machine| machine.number == number)
     }
 
-    /// What the relocation means.
-    pub(crate) fn meaning(&self, info: &RelocationInfo) -> Meaning {
-        (self.meaning)(info)
+    /// What the relocation means, given the bytes from its place on.
+    pub(crate) fn meaning(&self, info: &RelocationInfo, field: &[u8]) -> Meaning {
+        (self.meaning)(info, field)
     }
 
     /// The relocation for messages: "`X86_64_RELOC_BRANCH`".
@@ -111,6 +116,24 @@ impl Machine {
         let known = self.differences.iter().find(|(bytes, _)| *bytes == width);
         known.map(|(_, kind)| *kind)
     }
+}
+
+/// `DW_CFA_offset`: the register lies so many words below the frame.
+fn push_offset(rules: &mut Vec<u8>, register: u8, words: u32) {
+    match register {
+        0..0x40 => rules.push(0x80 | register),
+        // DW_CFA_offset_extended.
+        _ => rules.extend([0x05, register]),
+    }
+    push_uleb(rules, u64::from(words));
+}
+
+fn push_uleb(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
 }
 
 /// The addend that lies in the field itself, sign-extended.

@@ -9,7 +9,7 @@ use jit_core::cpu::Architecture;
 use jit_core::cpu::x86_64::Kind;
 use object::macho::{self, RelocationInfo};
 
-use super::{Code, Form, Machine, Meaning, Unwinding};
+use super::{Code, Form, Machine, Meaning, Unwinding, push_offset, push_uleb};
 
 /// Objects for x86-64.
 pub(super) static MACHINE: Machine = Machine {
@@ -122,11 +122,12 @@ const ADDED: [(&str, Code); 4] = [
     ("__sincosf_stret", SINE_AND_COSINE_SHORT),
 ];
 
-fn meaning(info: &RelocationInfo) -> Meaning {
+fn meaning(info: &RelocationInfo, _: &[u8]) -> Meaning {
     let edge = |kind: Kind, width, end, is_data| {
         Meaning::Edge(Form {
             kind: kind.edge(),
             width,
+            implicit: true,
             end,
             is_data,
         })
@@ -239,20 +240,6 @@ fn permutation(count: u32, mut number: u32) -> Option<Vec<u8>> {
         chosen.push(left.remove(digit));
     }
     Some(chosen)
-}
-
-/// `DW_CFA_offset`: the register lies so many words below the frame.
-fn push_offset(rules: &mut Vec<u8>, register: u8, words: u32) {
-    rules.push(0x80 | register);
-    push_uleb(rules, u64::from(words));
-}
-
-fn push_uleb(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
 }
 
 #[cfg(test)]

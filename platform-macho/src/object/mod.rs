@@ -57,7 +57,7 @@ impl MachObject {
     /// which has to be the table of the session that links the object.
     ///
     /// # Errors
-    /// When the file is no relocatable object for x86-64, saying what it is and what to do; when it is
+    /// When the file is no relocatable object for x86-64 or arm64, saying what it is and what to do; when it is
     /// truncated or damaged, or needs what the host does not have.
     pub fn new(
         name: impl Into<String>,

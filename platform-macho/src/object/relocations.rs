@@ -114,6 +114,7 @@ impl Reader<'_> {
         let content = self.view.content(header)?.unwrap_or(0..0);
         let content = &self.view.bytes[content];
         let mut minus = None;
+        let mut addend = None;
         let mut edges = Vec::new();
         for relocation in self.view.relocations(header)? {
             if relocation.r_scattered(LE, self.view.machine.number) {
@@ -128,21 +129,31 @@ impl Reader<'_> {
                 let name = self.view.machine.relocation_text(info.r_type);
                 Err(self.refused(section, info.r_address, &format!("({name}) {why}")))
             };
-            match self.view.machine.meaning(&info) {
+            let field = content.get(info.r_address as usize..).unwrap_or_default();
+            match self.view.machine.meaning(&info, field) {
                 Meaning::Refused(why) => return refused(why),
                 Meaning::Subtractor if minus.is_some() => {
                     return refused("stands behind another first half of a pair");
                 }
+                Meaning::Subtractor | Meaning::Addend if addend.is_some() => {
+                    return refused("stands behind another first half of a pair");
+                }
                 Meaning::Subtractor => minus = Some(info),
+                Meaning::Addend if minus.is_some() => {
+                    return refused("stands behind another first half of a pair");
+                }
+                // 24 bits with a sign.
+                Meaning::Addend => addend = Some((info, signed24(info.r_symbolnum))),
                 Meaning::Edge(form) => {
-                    match self.edge(section, content, &info, form, minus.take()) {
+                    let pair = (minus.take(), addend.take());
+                    match self.edge(section, content, &info, form, pair) {
                         Ok(edge) => edges.push(edge),
                         Err(why) => return refused(&why),
                     }
                 }
             }
         }
-        if let Some(first) = minus {
+        if let Some(first) = minus.or(addend.map(|(first, _)| first)) {
             return Err(self.refused(
                 section,
                 first.r_address,
@@ -159,14 +170,19 @@ impl Reader<'_> {
         content: &[u8],
         info: &RelocationInfo,
         form: Form,
-        minus: Option<RelocationInfo>,
+        (minus, explicit): (Option<RelocationInfo>, Option<(RelocationInfo, i64)>),
     ) -> Result<PlacedEdge, String> {
         let at = info.r_address as usize;
         let field = at
             .checked_add(usize::from(form.width))
             .and_then(|end| content.get(at..end))
             .ok_or("lies outside its section")?;
-        let field = implicit_addend(field);
+        let field = match (explicit, form.implicit) {
+            (None, true) => implicit_addend(field),
+            (None, false) => 0,
+            (Some((first, addend)), false) if first.r_address == info.r_address => addend,
+            (Some(_), _) => return Err("does not fit the ADDEND before it".into()),
+        };
         let aim = match info.r_extern {
             true => self.aim_of_symbol(info, field, form)?,
             false => self.aim(section, info, field, form.end)?,
@@ -280,6 +296,11 @@ impl Reader<'_> {
         let section = self.view.section_text(section);
         format!("the relocation at {section}+{offset:#x} {what}")
     }
+}
+
+/// A number of 24 bits with a sign.
+fn signed24(number: u32) -> i64 {
+    i64::from((number << 8).cast_signed() >> 8)
 }
 
 /// The block and the offset that an aim leads to, if it is one of this object.

@@ -55,9 +55,11 @@ impl<'a> View<'a> {
     /// What the file is instead of an object for a machine that can be linked for, or where it is damaged.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         let header = MachHeader64::<LE>::parse(bytes, 0)
-            .map_err(|_| "is no 64-bit little-endian Mach-O file: compile for x86-64")?;
+            .map_err(|_| "is no 64-bit little-endian Mach-O file: compile for x86-64 or arm64")?;
         if header.magic.get(object::BigEndian) != macho::MH_CIGAM_64 {
-            return Err("is no 64-bit little-endian Mach-O file: compile for x86-64".into());
+            return Err(
+                "is no 64-bit little-endian Mach-O file: compile for x86-64 or arm64".into(),
+            );
         }
         if header.filetype(LE) != macho::MH_OBJECT {
             let what = "is a linked Mach-O file: a relocatable object is needed here";
@@ -66,7 +68,7 @@ impl<'a> View<'a> {
         let number = header.cputype(LE);
         let machine = Machine::of(number).ok_or_else(|| {
             format!(
-                "is a Mach-O object for the CPU type {:#x}: compile for x86-64",
+                "is a Mach-O object for the CPU type {:#x}: compile for x86-64 or arm64",
                 number.0
             )
         })?;

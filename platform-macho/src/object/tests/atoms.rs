@@ -153,7 +153,7 @@ fn files_that_are_no_objects_are_refused_by_what_they_are() {
     other.cpu = macho::CPU_TYPE_POWERPC64;
     let error = other.error();
     assert!(
-        error.contains("for the CPU type 0x1000012: compile for x86-64"),
+        error.contains("for the CPU type 0x1000012: compile for x86-64 or arm64"),
         "{error}"
     );
     let mut linked = object(Vec::new(), &[]).bytes();

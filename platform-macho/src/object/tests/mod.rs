@@ -1,4 +1,5 @@
 mod atoms;
 mod hostile;
 mod relocations;
+mod relocations_arm64;
 mod thread_locals;
