@@ -24,20 +24,32 @@ fn objects_of_other_systems() {
     scratch.write("coff.o", coff).write("big.o", big);
     scratch.write("wasm.o", b"\0asm\x01\0\0\0");
     scratch.write("macho.o", [0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1]);
+    scratch.write(
+        "powerpc.o",
+        [&[0xfe, 0xed, 0xfa, 0xce][..], &[0; 28]].concat(),
+    );
     scratch.write("program.exe", b"MZ\x90\0");
-    let inputs = ["coff.o", "big.o", "wasm.o", "macho.o", "program.exe"];
+    let inputs = [
+        "coff.o",
+        "big.o",
+        "wasm.o",
+        "macho.o",
+        "powerpc.o",
+        "program.exe",
+    ];
     let words: Vec<&str> = ["run", "main.o"].into_iter().chain(inputs).collect();
     check(
         &scratch,
         &words,
         expect![[r#"
-        exit code 1
-        orc-jit: error: coff.o: is a COFF object (Windows); an ELF object is needed here: compile for x86-64 Linux
-        big.o: is a COFF object (Windows); an ELF object is needed here: compile for x86-64 Linux
-        wasm.o: is a WebAssembly module; an ELF object is needed here: compile for x86-64 Linux
-        macho.o: is a Mach-O file (macOS); an ELF object is needed here
-        program.exe: is a Windows program or DLL; an ELF object is needed here
-    "#]],
+            exit code 1
+            orc-jit: error: coff.o: is a COFF object (Windows); an ELF object or a Mach-O object is needed here: compile for x86-64 Linux
+            big.o: is a COFF object (Windows); an ELF object or a Mach-O object is needed here: compile for x86-64 Linux
+            wasm.o: is a WebAssembly module; an ELF object or a Mach-O object is needed here: compile for x86-64 Linux
+            macho.o: is cut off within its Mach-O header
+            powerpc.o: is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64
+            program.exe: is a Windows program or DLL; an ELF object or a Mach-O object is needed here
+        "#]],
     );
 }
 

@@ -21,6 +21,9 @@ use crate::object::MachObject;
 use crate::object::interface::plain_name;
 use crate::platform::Host;
 
+/// What 64-bit little-endian files begin with.
+const MAGIC: &[u8] = &macho::MH_MAGIC_64.to_le_bytes();
+
 /// The format Mach-O, for programs on a host.
 #[derive(Clone, Copy)]
 pub struct MachO {
@@ -51,7 +54,8 @@ impl ObjectFormat for MachO {
                 macho::MH_BUNDLE => "is a plugin for macOS, which no process here can load",
                 _ => "is a Mach-O file of an unknown type",
             },
-            _ => "is a Mach-O file for a 32-bit or big-endian CPU, or cut off: compile for x86-64",
+            Err(_) if bytes.starts_with(MAGIC) => "is cut off within its Mach-O header",
+            _ => "is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64",
         };
         FileKind::Refused(refused.to_owned())
     }
