@@ -12,8 +12,9 @@ use object::read::elf::ElfFile64;
 use object::{
     Architecture, Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, SectionFlags,
 };
+use orc_shared::names::darwin;
 
-/// The entry points: LLVM 22's for ELF, ours, and what Rust and C++ look for by name.
+/// The entry points: LLVM 22's for ELF, ours, and what Rust and C++ look for by name. Functions of macOS come on top.
 const ENTRY_POINTS: &[&str] = &[
     "___orc_rt_elfnix_tls_get_addr",
     "___orc_rt_elfnix_tlsdesc_resolver",
@@ -71,6 +72,14 @@ const ENTRY_POINTS: &[&str] = &[
     "rust_eh_personality",
 ];
 
+/// Functions of macOS that depend on how arguments are passed.
+const ON_X86_64_ALONE: &[&str] = &[
+    "__orc_rt_ext_darwin_asprintf_l",
+    "__orc_rt_ext_darwin_snprintf_l",
+    "__orc_rt_ext_darwin_sscanf_l",
+    "__orc_rt_ext_darwin_strtold_l",
+];
+
 /// What the process and the controller have to offer. A new name here is a new demand on them.
 const DEMANDS: &[&str] = &[
     "_Unwind_Resume",
@@ -108,6 +117,70 @@ const DEMANDS: &[&str] = &[
     "strlen",
     "syscall",
     "write",
+];
+
+/// What the C library has to offer besides, because functions of macOS are made of these. glibc has them all.
+const DEMANDS_FOR_MACOS: &[&str] = &[
+    "__ctype_get_mb_cur_max",
+    "btowc",
+    "calloc",
+    "clock_getres",
+    "clock_gettime",
+    "closedir",
+    "dirfd",
+    "dprintf",
+    "fchmodat",
+    "fdopendir",
+    "freelocale",
+    "fstat",
+    "getpid",
+    "iswctype_l",
+    "kill",
+    "localeconv",
+    "lstat",
+    "mbrlen",
+    "mbrtowc",
+    "mbsnrtowcs",
+    "mbsrtowcs",
+    "mbtowc",
+    "newlocale",
+    "openat",
+    "opendir",
+    "qsort_r",
+    "raise",
+    "readdir",
+    "rewinddir",
+    "seekdir",
+    "sendfile",
+    "setlocale",
+    "signal",
+    "stat",
+    "statvfs",
+    "strcoll_l",
+    "strftime_l",
+    "strnlen",
+    "strtod_l",
+    "strtof_l",
+    "strtold_l",
+    "strxfrm_l",
+    "sysconf",
+    "telldir",
+    "towlower",
+    "towlower_l",
+    "towupper",
+    "towupper_l",
+    "unlinkat",
+    "uselocale",
+    "utimensat",
+    "vasprintf",
+    "vsnprintf",
+    "vsscanf",
+    "wcrtomb",
+    "wcscoll_l",
+    "wcsnrtombs",
+    "wcsxfrm_l",
+    "wctob",
+    "wctype_l",
 ];
 
 const ON_X86_64: &[elf::RelocationType] = &[
@@ -179,8 +252,12 @@ fn it_is_small_and_has_one_member() {
 
 #[test]
 fn it_defines_the_entry_points_and_nothing_else() {
-    let expected: BTreeSet<String> = ENTRY_POINTS.iter().map(|&name| name.to_owned()).collect();
+    let of_macos = darwin::ADAPTED.iter().map(|(_, name)| name);
     for archive in archives() {
+        let is_x86_64 = objects(archive)[0].architecture() == Architecture::X86_64;
+        let is_there = |name: &&&str| is_x86_64 || !ON_X86_64_ALONE.contains(*name);
+        let expected = ENTRY_POINTS.iter().chain(of_macos.clone().filter(is_there));
+        let expected: BTreeSet<String> = expected.map(|&name| name.to_owned()).collect();
         assert_eq!(names(archive, |symbol| symbol.is_definition()), expected);
     }
 }
@@ -203,6 +280,7 @@ fn it_demands_little_of_the_process() {
     let undefined = all.flat_map(|archive| names(archive, |symbol| symbol.is_undefined()));
     let unexpected: Vec<String> = undefined
         .filter(|name| !DEMANDS.contains(&name.as_str()) && !name.starts_with("pthread_"))
+        .filter(|name| !DEMANDS_FOR_MACOS.contains(&name.as_str()))
         .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
