@@ -292,8 +292,9 @@ fn what_another_lookup_has_found_meanwhile_is_not_let_go() {
     let app = lazy(&it);
     it.add(
         &app,
-        "first.c",
-        "extern int late; int f(int); int first(int x) { return f(x) + late; }",
+        // The variable is on a heap, which may be far away.
+        "first.cpp",
+        r#"extern "C" { extern int late; int f(int); int first(int x) { return f(x) + late; } }"#,
     );
     it.add(&app, "both.c", "int d = 6; int f(int x) { return x + d; }");
     let late = Box::leak(Box::new(30));
