@@ -197,10 +197,7 @@ pub trait BatchHost: Send + Sync {
     fn own_definition(&self, dylib: DylibId, name: NameId) -> Option<Resolution>;
 
     /// Names of `dylib`'s own table that are other names of definitions in it.
-    fn other_names(&self, dylib: DylibId) -> Vec<NameId> {
-        let _ = dylib;
-        Vec::new()
-    }
+    fn other_names(&self, dylib: DylibId) -> Vec<NameId>;
 
     /// Publishes addresses, per unit of the batch: other batches may now refer to them.
     fn resolved(&self, addresses: Vec<UnitAddresses>);

@@ -116,14 +116,11 @@ struct VisibleNames {
 
 impl VisibleNames {
     fn of(link: &Link, dylibs: &[DylibId]) -> Self {
-        let units = link.batch.units.iter();
-        let definitions = units.flat_map(|unit| &unit.object.interface().definitions);
-        let visible = definitions.filter(|definition| definition.scope <= Scope::Protected);
         let other_names = dylibs
             .iter()
             .flat_map(|&dylib| link.host.other_names(dylib));
         let mut all = Self::default();
-        for name in visible.map(|definition| definition.name).chain(other_names) {
+        for name in visible_definitions(link).chain(other_names) {
             link.context.names.append_bytes(name, &mut all.texts);
             all.names.push((name, all.texts.len()));
         }
@@ -140,17 +137,20 @@ impl VisibleNames {
 /// Adds the names that match of all definitions that others may refer to.
 fn add_visible_names(link: &Link, matches: &NameFilter, names: &mut Vec<(NameId, Vec<u8>)>) {
     let mut seen: HashSet<NameId> = names.iter().map(|(name, _)| *name).collect();
-    for unit in &link.batch.units {
-        for definition in &unit.object.interface().definitions {
-            if definition.scope > Scope::Protected || !seen.insert(definition.name) {
-                continue;
-            }
-            let text = link.context.names.bytes(definition.name);
-            if matches(&text) {
-                names.push((definition.name, text));
-            }
+    for name in visible_definitions(link).filter(|name| seen.insert(*name)) {
+        let text = link.context.names.bytes(name);
+        if matches(&text) {
+            names.push((name, text));
         }
     }
+}
+
+/// The names of definitions that others may refer to.
+fn visible_definitions(link: &Link) -> impl Iterator<Item = NameId> {
+    let units = link.batch.units.iter();
+    let definitions = units.flat_map(|unit| &unit.object.interface().definitions);
+    let visible = definitions.filter(|definition| definition.scope <= Scope::Protected);
+    visible.map(|definition| definition.name)
 }
 
 fn export(

@@ -61,6 +61,10 @@ impl BatchHost for MockHost {
         })
     }
 
+    fn other_names(&self, _: DylibId) -> Vec<NameId> {
+        Vec::new()
+    }
+
     fn statics(&self, _: Vec<Option<Arc<Statics>>>) {}
 
     fn resolved(&self, addresses: Vec<UnitAddresses>) {
