@@ -36,6 +36,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "the runtime is called through a C ABI with raw pointers",
     ),
     (
+        "orc-rt/darwin/src/",
+        "functions of a C library, called through a C ABI with raw pointers",
+    ),
+    (
         "orc-system/src/",
         "the process's own descriptors, signals and memory",
     ),

@@ -8,7 +8,8 @@
 //!
 //! The entry points for controllers are LLVM 22's ([`elfnix`], [`run_program`], [`dlfcn`],
 //! [`lazy`]): *wrapper functions* that take and return packed bytes ([`call`]). What is ours alone is
-//! in [`ext`]. Functions of macOS's C library, for objects that were made for it, are in `darwin`.
+//! in [`ext`]. Functions of macOS's C library, for objects that were made for it, are in a crate of their own,
+//! `orc-rt/darwin`.
 //!
 //! # What the user of the archive owes it
 //! - `__orc_rt_jit_dispatch` and `__orc_rt_jit_dispatch_ctx`, defined before it is linked.
@@ -28,7 +29,6 @@ extern crate alloc;
 mod addr;
 mod arch;
 pub mod call;
-mod darwin;
 mod dl_calls;
 pub mod dlfcn;
 pub mod elfnix;

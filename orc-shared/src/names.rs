@@ -134,6 +134,9 @@ pub mod ext_elf {
 
 /// Functions of macOS's C library that the runtime has for objects that were made for it.
 pub mod darwin {
+    /// What the runtime's names start with.
+    pub const PREFIX: &str = "__orc_rt_ext_darwin_";
+
     macro_rules! adapted {
         ($($name:literal => $own:literal,)*) => {
             /// The function's name, as C has it, and the runtime's. Sorted.

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{ArchiveError, pack};
+use crate::{ArchiveError, Part, pack};
 
 /// Flags for the runtime, by CPU: no outline atomics, as their functions would ask at start what the
 /// CPU has.
@@ -36,21 +36,15 @@ pub struct BuildRequest {
 /// Builds the packed archive.
 ///
 /// # Errors
-/// When `orc-rt` does not compile, or [`pack`] refuses it.
+/// When a part does not compile, or [`pack`] refuses it.
 pub fn build(request: &BuildRequest) -> Result<Vec<u8>, ArchiveError> {
-    let path = compile(request)?;
-    let archive = std::fs::read(&path).map_err(|error| ArchiveError::Read {
-        path: path.clone(),
-        error,
-    })?;
-    pack(&archive)
+    let runtime = compile(request, "orc-rt", "liborc_rt.a")?;
+    let darwin = compile(request, "orc-rt/darwin", "liborc_rt_darwin.a")?;
+    pack(&[Part::runtime(&runtime), Part::darwin(&darwin)])
 }
 
-/// Compiles `orc-rt`, and returns where Cargo put its archive.
-///
-/// # Errors
-/// When Cargo cannot be run or fails.
-pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
+/// Compiles the package in a directory of the project, and returns its archive, which Cargo gives this name.
+fn compile(request: &BuildRequest, package: &str, file: &str) -> Result<Vec<u8>, ArchiveError> {
     let arguments = [
         "rustc",
         "--lib",
@@ -60,7 +54,7 @@ pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
         "staticlib",
     ];
     let invocation = Invocation {
-        directory: &request.workspace.join("orc-rt"),
+        directory: &request.workspace.join(package),
         profile: PROFILE,
         flags: FLAGS
             .iter()
@@ -70,7 +64,8 @@ pub fn compile(request: &BuildRequest) -> Result<PathBuf, ArchiveError> {
     };
     run(request, &invocation, &arguments)?;
     let directory = request.target_dir.join(&request.target).join(PROFILE);
-    Ok(directory.join("liborc_rt.a"))
+    let path = directory.join(file);
+    std::fs::read(&path).map_err(|error| ArchiveError::Read { path, error })
 }
 
 /// How a package is compiled.
@@ -148,6 +143,8 @@ pub fn sources(workspace: &Path) -> Vec<PathBuf> {
     [
         "orc-rt/src",
         "orc-rt/Cargo.toml",
+        "orc-rt/darwin/src",
+        "orc-rt/darwin/Cargo.toml",
         "orc-shared/src",
         "orc-shared/Cargo.toml",
         // The profile and the versions of dependencies.

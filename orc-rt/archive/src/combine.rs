@@ -16,9 +16,9 @@ use object::{
     SymbolFlags, SymbolScope,
 };
 
+use crate::ArchiveError;
 use crate::members::Member;
 use crate::relocations::{self, Reach, Relocations};
-use crate::{ArchiveError, is_entry_point};
 
 /// No section of the runtime is aligned beyond a page.
 const ALIGN_MAX: u64 = 4096;
@@ -44,6 +44,7 @@ enum Target<'a> {
 
 struct Combiner<'a> {
     relocations: &'static Relocations,
+    is_entry_point: fn(&[u8]) -> bool,
     output: write::Object<'static>,
     sections: HashMap<&'static str, SectionId>,
     /// Where each input section went: by member and section.
@@ -56,13 +57,17 @@ struct Combiner<'a> {
 }
 
 /// One ELF object made of `members`, which are of one CPU.
-pub fn combine(members: &[Member<'_>]) -> Result<Vec<u8>, ArchiveError> {
+pub fn combine(
+    members: &[Member<'_>],
+    is_entry_point: fn(&[u8]) -> bool,
+) -> Result<Vec<u8>, ArchiveError> {
     let first = members.first().ok_or(ArchiveError::NoEntryPoint)?;
     let architecture = first.elf.architecture();
     let relocations = relocations::of(architecture)
         .ok_or_else(|| unsupported(first, "", "only x86-64 and AArch64 objects can be packed"))?;
     let mut combiner = Combiner {
         relocations,
+        is_entry_point,
         output: write::Object::new(BinaryFormat::Elf, architecture, object::Endianness::Little),
         sections: HashMap::new(),
         places: HashMap::new(),
@@ -149,7 +154,7 @@ impl<'a> Combiner<'a> {
                 continue;
             };
             // Of several definitions, all but the first are weak copies of it.
-            if self.definitions.insert(name, place).is_none() && is_entry_point(name) {
+            if self.definitions.insert(name, place).is_none() && (self.is_entry_point)(name) {
                 self.output.add_symbol(write::Symbol {
                     name: name.to_vec(),
                     value: place.offset,

@@ -1,8 +1,8 @@
 //! Makes `liborc_rt.a`, the runtime that a JIT links into its executor.
 //!
 //! Rust's own static archive of `orc-rt` has 300 members and 5 MB: all of `compiler_builtins`, a
-//! section per function, and names nobody looks up. [`build`] compiles it in a target directory of
-//! its own, with the profile `orc-rt`; [`pack`] then
+//! section per function, and names nobody looks up. [`build`] compiles it, and that of `orc-rt/darwin`, in a target
+//! directory of its own, with the profile `orc-rt`; for each, [`pack`] then
 //!
 //! 1. keeps the members that the runtime's entry points reach (`members`);
 //! 2. combines their sections by kind into one object that defines the entry points alone
@@ -21,7 +21,7 @@ mod relocations;
 #[cfg(test)]
 mod tests;
 
-pub use cargo::{BuildRequest, build, compile, sources};
+pub use cargo::{BuildRequest, build, sources};
 pub use executor::{EXECUTOR_SIZE_MAX, build_executor, build_guest, executor_sources};
 
 use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
@@ -99,27 +99,65 @@ pub enum ArchiveError {
     },
 }
 
-/// Whether the runtime offers this name to others.
-#[must_use]
-pub fn is_entry_point(name: &[u8]) -> bool {
-    name.starts_with(b"__orc_rt_")
-        || name.starts_with(b"___orc_rt_")
-        || name == b"__cxa_thread_atexit"
-        || name == b"rust_eh_personality"
+/// A static archive as Cargo leaves it, which becomes one member of the packed one.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The member's name.
+    name: &'static str,
+    /// Cargo's archive.
+    archive: &'a [u8],
+    /// Whether the member offers this name to others.
+    is_entry_point: fn(&[u8]) -> bool,
 }
 
-/// Packs a static archive of `orc-rt` as Cargo leaves it.
+impl<'a> Part<'a> {
+    /// The runtime, `orc-rt`.
+    #[must_use]
+    pub fn runtime(archive: &'a [u8]) -> Self {
+        let is_entry_point = |name: &[u8]| {
+            name.starts_with(b"__orc_rt_")
+                || name.starts_with(b"___orc_rt_")
+                || name == b"__cxa_thread_atexit"
+                || name == b"rust_eh_personality"
+        };
+        Self {
+            name: "orc_rt.o",
+            archive,
+            is_entry_point,
+        }
+    }
+
+    /// Functions of macOS, `orc-rt/darwin`.
+    #[must_use]
+    pub fn darwin(archive: &'a [u8]) -> Self {
+        Self {
+            name: "orc_rt_darwin.o",
+            archive,
+            is_entry_point: |name| name.starts_with(b"__orc_rt_ext_darwin_"),
+        }
+    }
+}
+
+/// Packs static archives as Cargo leaves them into one.
 ///
 /// # Errors
-/// When it is damaged, contains what JIT linkers cannot link, or is too large.
-pub fn pack(archive: &[u8]) -> Result<Vec<u8>, ArchiveError> {
-    let members = members::reachable(archive)?;
-    let combined = combine::combine(&members)?;
-    let member = NewArchiveMember::new(combined, &DEFAULT_OBJECT_READER, "orc_rt.o".to_owned());
+/// When one is damaged or contains what JIT linkers cannot link, or the result is too large.
+pub fn pack(parts: &[Part<'_>]) -> Result<Vec<u8>, ArchiveError> {
+    let mut members = Vec::new();
+    for part in parts {
+        let objects = members::reachable(part.archive, part.is_entry_point)?;
+        let combined = combine::combine(&objects, part.is_entry_point)?;
+        let name = part.name.to_owned();
+        members.push(NewArchiveMember::new(
+            combined,
+            &DEFAULT_OBJECT_READER,
+            name,
+        ));
+    }
     let mut packed = std::io::Cursor::new(Vec::new());
     ar_archive_writer::write_archive_to_stream(
         &mut packed,
-        &[member],
+        &members,
         ArchiveKind::Gnu,
         false,
         Some(false),

@@ -7,7 +7,7 @@ use object::read::archive::ArchiveFile;
 use object::read::elf::ElfFile64;
 use object::read::{Error, Object, ObjectSymbol};
 
-use crate::{ArchiveError, is_entry_point};
+use crate::ArchiveError;
 
 /// An object in the archive.
 pub struct Member<'a> {
@@ -18,7 +18,10 @@ pub struct Member<'a> {
 }
 
 /// The members that define an entry point, and all that they need, in archive order.
-pub fn reachable(archive: &[u8]) -> Result<Vec<Member<'_>>, ArchiveError> {
+pub fn reachable(
+    archive: &[u8],
+    is_entry_point: fn(&[u8]) -> bool,
+) -> Result<Vec<Member<'_>>, ArchiveError> {
     let members = parse(archive)?;
     let definitions = definitions(&members)?;
     let mut needed = vec![false; members.len()];

@@ -11,7 +11,11 @@ use object::{
     SymbolFlags, SymbolKind, SymbolScope,
 };
 
-use crate::{ArchiveError, pack};
+use crate::{ArchiveError, Part};
+
+fn pack(archive: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    crate::pack(&[Part::runtime(archive)])
+}
 
 /// An object under construction.
 struct Input(Object<'static>);

@@ -242,9 +242,29 @@ fn names(
 }
 
 #[test]
-fn it_is_small_and_has_one_member() {
+fn it_is_small_and_functions_of_macos_are_apart() {
     for archive in archives() {
-        assert_eq!(objects(archive).len(), 1);
+        let file = ArchiveFile::parse(archive).expect("an archive");
+        let names = file
+            .members()
+            .map(|member| member.expect("a member").name().to_vec());
+        let names: Vec<Vec<u8>> = names.collect();
+        assert_eq!(names, [&b"orc_rt.o"[..], b"orc_rt_darwin.o"]);
+        let [runtime, darwin] = &objects(archive)[..] else {
+            panic!("two objects");
+        };
+        let of_macos = |symbol: &object::read::elf::ElfSymbol64<'_, '_>| {
+            symbol
+                .name_bytes()
+                .expect("a name")
+                .starts_with(darwin::PREFIX.as_bytes())
+        };
+        let of_runtime = runtime.symbols().filter(|symbol| symbol.is_global());
+        assert!(!of_runtime.into_iter().any(|symbol| of_macos(&symbol)));
+        let defined = darwin
+            .symbols()
+            .filter(|symbol| symbol.is_global() && symbol.is_definition());
+        assert!(defined.into_iter().all(|symbol| of_macos(&symbol)));
         let size = archive.len();
         assert!(size < orc_rt_archive::SIZE_MAX, "{size} bytes");
     }

@@ -22,7 +22,7 @@ use orc_shared::{ExecutorAddr, opening_order};
 
 use super::handlers;
 use super::lazy_calls::{self, Opener};
-use super::runtime_names::{add_dispatch, add_dlfcn, add_runtime_names};
+use super::runtime_names::{DarwinNames, add_dispatch, add_dlfcn, add_runtime_names};
 use super::support::{DYNAMIC, HEADER, PROCESS_START, PROFILE_START, PROGRAM_START, SupportObject};
 use super::{ElfPlatform, RuntimeFunctions};
 
@@ -194,6 +194,8 @@ impl ElfRuntime {
         ));
         tracker.add_objects([header, atexit])?;
         add_runtime_names(&tracker, &self.dylib)?;
+        let runtime = self.dylib.id();
+        dylib.add_generator(Arc::new(DarwinNames { runtime }));
         if self.functions.knows_dlfcn {
             add_dlfcn(&tracker, &self.dylib)?;
         }

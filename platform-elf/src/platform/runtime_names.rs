@@ -1,8 +1,10 @@
 //! Names that dylibs get for the runtime's functions, and what the runtime gets of the controller.
 
+use jit_core::batch::DylibId;
 use jit_core::error::LinkError;
+use jit_core::name::NameId;
 use jit_core::object::{Linkage, SymbolKind};
-use jit_core::session::{AbsoluteSymbol, Dylib, Reexport, Session, Tracker};
+use jit_core::session::{AbsoluteSymbol, Dylib, Generator, Reexport, Session, Tracker, Wanted};
 use orc_shared::names::{darwin, dispatch, elf, ext_elf, rt};
 
 /// Gives a dylib the names that stand for the runtime's: `__cxa_atexit` and the like. `atexit` is not
@@ -14,8 +16,7 @@ pub(super) fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<()
         (rt::CXA_THREAD_ATEXIT, rt::CXA_THREAD_ATEXIT),
         (rt::REOPTIMIZE, rt::REOPTIMIZE),
     ];
-    let foreign = darwin::ADAPTED.iter().map(|(_, name)| (*name, *name));
-    let aliases = elf::ALIASES.iter().chain(&own).copied().chain(foreign);
+    let aliases = elf::ALIASES.iter().chain(&own).copied();
     let reexport = |(alias, name): (&str, &str)| {
         let wanted = alias != "atexit" && (alias != name || tracker.dylib().id() != runtime.id());
         wanted.then(|| Reexport {
@@ -27,6 +28,45 @@ pub(super) fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<()
     };
     let reexports: Vec<Reexport> = aliases.filter_map(reexport).collect();
     tracker.add_reexports(&reexports)
+}
+
+/// Gives a dylib the runtime's functions of macOS that its objects turn out to need.
+pub(super) struct DarwinNames {
+    /// The runtime's dylib.
+    pub(super) runtime: DylibId,
+}
+
+impl Generator for DarwinNames {
+    fn name(&self) -> &str {
+        "functions of macOS"
+    }
+
+    fn generate(&self, dylib: &Dylib, wanted: &[Wanted]) -> Result<(), LinkError> {
+        let session = dylib.session();
+        let is_ours = |name: &NameId| {
+            let name = session.names().bytes(*name);
+            name.starts_with(darwin::PREFIX.as_bytes())
+        };
+        let runtime = session.dylib(self.runtime);
+        let wanted = wanted.iter().map(|wanted| wanted.name);
+        let there = wanted.filter(|name| is_ours(name) && runtime.defines(*name));
+        let there: Vec<NameId> = there.collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        // All of its functions are linked now: the link of a program would leave out what the program does not
+        // need.
+        runtime.lookup(&there)?;
+        let reexport = |name: &NameId| Reexport {
+            alias: *name,
+            dylib: runtime.clone(),
+            name: *name,
+            linkage: Linkage::Weak,
+        };
+        let reexports: Vec<Reexport> = there.iter().map(reexport).collect();
+        // A tracker of their own: the client's default one may be removed.
+        dylib.new_tracker().add_reexports(&reexports)
+    }
 }
 
 /// Gives a dylib functions for `dlopen` and its relatives that know the session's dylibs.

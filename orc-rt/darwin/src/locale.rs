@@ -3,8 +3,7 @@
 
 use core::ffi::{c_char, c_double, c_float, c_int, c_void};
 use core::ptr::null_mut;
-
-use once_cell::race::OnceNonZeroUsize;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// A `locale_t`.
 pub type Locale = *mut c_void;
@@ -25,17 +24,18 @@ const BITS: [c_int; 6] = [3, 0, 5, 4, 1, 2];
 
 /// The locale, or "C" for a null pointer.
 pub fn or_c_locale(locale: Locale) -> Locale {
-    static C: OnceNonZeroUsize = OnceNonZeroUsize::new();
+    static C: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
     if !locale.is_null() {
         return locale;
     }
-    let made = C.get_or_init(|| {
-        // SAFETY: the name is a C string; glibc's "C" is a constant, and takes no memory.
-        let made = unsafe { newlocale((1 << 6) - 1, c"C".as_ptr(), null_mut()) };
-        core::num::NonZeroUsize::new(made.expose_provenance())
-            .unwrap_or(core::num::NonZeroUsize::MAX)
-    });
-    core::ptr::with_exposed_provenance_mut(made.get())
+    let known = C.load(Ordering::Acquire);
+    if !known.is_null() {
+        return known;
+    }
+    // SAFETY: the name is a C string; glibc's "C" is a constant, and takes no memory.
+    let made = unsafe { newlocale((1 << 6) - 1, c"C".as_ptr(), null_mut()) };
+    C.store(made, Ordering::Release);
+    made
 }
 
 /// The thread's locale is another one until this is dropped.
