@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use orc_jit::{
     Error, ExecutorAddr, Jit, Materializer, ObjectReader, Program, ProgramSettings, Removal,
@@ -398,10 +399,19 @@ fn code_stays_until_threads_have_run_its_destructors() {
         end.recv().unwrap();
     });
     assert_eq!(wait.recv().unwrap(), 0);
+    let deadline = Instant::now() + Duration::from_secs(20);
     let removal = loop {
         let removal = tracker.remove().unwrap();
-        // The thread may be about to drop its handle.
-        if !matches!(removal, Removal::Deferred { guards: 1.., .. }) {
+        // The thread may be about to drop its handle, or to ask the runtime for destructors since it has.
+        let is_settled = !matches!(
+            removal,
+            Removal::Deferred { guards: 1.., .. }
+                | Removal::Deferred {
+                    thread_destructors: 0,
+                    ..
+                }
+        );
+        if is_settled || Instant::now() > deadline {
             break removal;
         }
     };

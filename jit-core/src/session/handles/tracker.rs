@@ -19,7 +19,8 @@ pub enum Removal {
         /// eight.
         used_by: Vec<String>,
         /// Destructors of its thread-locals that other threads will run when they end. Its memory is
-        /// given back at the next removal after that.
+        /// given back at the next removal after that. Zero while another thread, which was its last user,
+        /// finds their number out.
         thread_destructors: u64,
     },
 }
