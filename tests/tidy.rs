@@ -17,6 +17,7 @@ const CRATES: &[&str] = &[
     "orc-shared",
     "orc-system",
     "orc-rt",
+    "orc-embedded",
     "orc-target-process",
     "jit-core",
     "orc-inputs",

@@ -7,17 +7,12 @@ use std::time::Duration;
 use jit_core::executor::{Disconnect, ExecutorControl, ExecutorError};
 use jit_core::in_process::InProcessExecutor;
 use jit_core::remote::{Launch, Limits, Place, RemoteExecutor, Token};
+use orc_embedded::{EXECUTOR, EXECUTOR_GUEST};
 use orc_shared::remote::services::Prepare;
 use orc_shared::remote::token::VARIABLE;
 
 use crate::error::Error;
 use crate::targets;
-
-/// The program that spawned executors run, built with this crate.
-static PROGRAM: &[u8] = include_bytes!(env!("ORC_EXECUTOR"));
-
-/// What is loaded into LLVM's executor, built with this crate.
-static GUEST: &[u8] = include_bytes!(env!("ORC_EXECUTOR_GUEST"));
 
 /// Where a [`crate::Jit`] runs its code. A handle, cheap to clone.
 ///
@@ -148,7 +143,7 @@ pub fn become_executor(
     token: Option<std::ffi::OsString>,
 ) -> std::io::Error {
     let variables = token.map(|token| (VARIABLE, token));
-    jit_core::remote::become_program(PROGRAM, "orc-executor", args, variables)
+    jit_core::remote::become_program(EXECUTOR, "orc-executor", args, variables)
 }
 
 impl From<Arc<dyn ExecutorControl>> for Executor {
@@ -243,8 +238,8 @@ impl ExecutorOptions {
     /// As for [`Executor::connect`].
     pub fn at(&self, place: &Place) -> Result<Executor, Error> {
         let mut launch = Launch::default()
-            .program(PROGRAM)
-            .guest(GUEST)
+            .program(EXECUTOR)
+            .guest(EXECUTOR_GUEST)
             .limits(self.limits);
         for (name, value) in &self.start_variables {
             launch = launch.variable(name, value);

@@ -31,9 +31,6 @@ use crate::platform::{self, AddPasses, Runtime, SessionPlatform};
 use crate::targets;
 use crate::tiers::Units;
 
-/// The runtime's archive, built with this crate.
-static RUNTIME: &[u8] = include_bytes!(env!("ORC_RT_ARCHIVE"));
-
 /// A JIT. A handle, cheap to clone. When the last handle of it is dropped (a [`Dylib`],
 /// [`crate::Tracker`] or [`crate::Function`] is one too), exit handlers of its dylibs run and all
 /// memory is given back.
@@ -264,7 +261,7 @@ struct Embedded;
 
 impl InputBytes for Embedded {
     fn bytes(&self) -> &[u8] {
-        RUNTIME
+        orc_embedded::RUNTIME
     }
 }
 

@@ -12,6 +12,7 @@ pub fn all(_: &[String]) -> Result<(), String> {
     conformance::check()?;
     optional_features()?;
     models(&[])?;
+    crate::package::run(&[])?;
     crate::tour::run(&[])
 }
 

@@ -8,6 +8,7 @@ mod cross;
 mod failures;
 mod faults;
 mod fuzz;
+mod package;
 mod runtime;
 mod soak;
 mod tour;
@@ -103,6 +104,12 @@ const TASKS: &[Task] = &[
         arguments: "[ROUNDS]",
         help: "let 64 threads call 10,000 lazy functions first, here and in another process",
         run: soak::run_stress,
+    },
+    Task {
+        name: "package",
+        arguments: "[TARGET…]",
+        help: "make the packages for a registry, and build a user's project of them elsewhere",
+        run: package::run,
     },
     Task {
         name: "runtime",

@@ -1,12 +1,8 @@
 //! Compiles `orc-rt` with a Cargo of its own.
-//!
-//! This may run in a build script, inside another Cargo that checks, lints, measures coverage or
-//! builds with flags and wrappers of its own. None of that concerns the runtime, and some of it (an
-//! instrumented runtime, a compiler that only checks) would break it. So everything by which an
-//! outer Cargo or its user steers *this* build is taken out of the environment; only what locates
-//! the tools and the registry stays.
 
-use std::ffi::OsString;
+#[path = "../../../orc-embedded/build/environment.rs"]
+mod environment;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -104,14 +100,10 @@ pub(crate) fn run(
         .arg(&request.target_dir)
         .args(["--locked", "--quiet", "--color", "never"])
         .current_dir(invocation.directory);
-    isolate(&mut command);
-    // Set, if empty, it also overrides flags from Cargo's configuration files.
-    command.env("CARGO_ENCODED_RUSTFLAGS", invocation.flags);
-    if has_standard_library(&request.target) {
-        // The outer build resolved and downloaded everything; nothing may change or be fetched.
-        command.arg("--offline");
-    } else {
-        // What the standard library depends on, nobody has downloaded perhaps.
+    environment::isolate(&mut command);
+    // Set, it also overrides flags from Cargo's configuration files.
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags(request, invocation));
+    if !has_standard_library(&request.target) {
         command
             .arg(format!("-Zbuild-std={}", invocation.standard_library))
             .env("RUSTC_BOOTSTRAP", "1");
@@ -136,38 +128,45 @@ pub(crate) fn run(
     })
 }
 
-/// The files and directories of the project at `workspace` that the archive is made from, for
-/// `rerun-if-changed`.
-#[must_use]
-pub fn sources(workspace: &Path) -> Vec<PathBuf> {
-    [
-        "orc-rt/src",
-        "orc-rt/Cargo.toml",
-        "orc-rt/darwin/src",
-        "orc-rt/darwin/Cargo.toml",
-        "orc-shared/src",
-        "orc-shared/Cargo.toml",
-        // The profile and the versions of dependencies.
-        "Cargo.toml",
-        "Cargo.lock",
-    ]
-    .map(|path| workspace.join(path))
-    .into()
-}
-
-/// Takes everything out of a command's environment that steers Cargo, except where it finds things.
-fn isolate(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        if steers_cargo(&name) {
-            command.env_remove(name);
+/// The compiler's flags, as Cargo wants them in one variable. The same sources give the same bytes wherever
+/// they and what they depend on lie: paths in messages begin with names.
+fn flags(request: &BuildRequest, invocation: &Invocation<'_>) -> String {
+    let mut flags: Vec<String> = Vec::new();
+    if !invocation.flags.is_empty() {
+        flags.push(invocation.flags.to_owned());
+    }
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let workspace = std::fs::canonicalize(&request.workspace).ok();
+    let places = [
+        (workspace, "orc-jit"),
+        (home.map(|home| home.join("registry/src")), "registry"),
+        (system_root(), "rust"),
+    ];
+    for (place, name) in places {
+        if let Some(place) = place {
+            flags.push(format!("--remap-path-prefix={}={name}", place.display()));
         }
     }
+    flags.join("\x1f")
+}
+
+/// The compiler's own directory, which may have the sources of the standard library.
+fn system_root() -> Option<PathBuf> {
+    let mut command = Command::new(compiler());
+    let output = command.args(["--print", "sysroot"]).output().ok()?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| path.trim_end().into())
+}
+
+fn compiler() -> std::ffi::OsString {
+    std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
 /// Whether a standard library for `target` is installed with the compiler, as far as that says.
 fn has_standard_library(target: &str) -> bool {
-    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = Command::new(compiler);
+    let mut command = Command::new(compiler());
     command
         .args(["--print", "target-libdir", "--target", target])
         .stderr(Stdio::null());
@@ -184,34 +183,9 @@ fn has_standard_library(target: &str) -> bool {
         })
 }
 
-fn steers_cargo(name: &OsString) -> bool {
-    const KEPT: [&str; 4] = [
-        "CARGO_HOME",
-        "CARGO_NET_OFFLINE",
-        "CARGO_HTTP_PROXY",
-        "RUSTUP_HOME",
-    ];
-    const TOOLCHAIN: [&str; 2] = ["RUSTUP_TOOLCHAIN", "RUSTC"];
-    let Some(name) = name.to_str() else {
-        return false;
-    };
-    let is_linker = name.starts_with("CARGO_TARGET_") && name.ends_with("_LINKER");
-    let kept = KEPT.contains(&name) || TOOLCHAIN.contains(&name) || is_linker;
-    let steers = name.starts_with("CARGO")
-        || name.starts_with("RUST")
-        || name.starts_with("DEP_")
-        // The flags of an outer make would reach Cargo's job server.
-        || name == "MAKEFLAGS"
-        || name == "MFLAGS"
-        // What Cargo tells build scripts, and build scripts take for their own.
-        || ["TARGET", "HOST", "OUT_DIR", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS"]
-            .contains(&name);
-    steers && !kept
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::environment::steers_cargo;
 
     #[test]
     fn an_outer_build_does_not_reach_the_inner_one() {
@@ -227,7 +201,7 @@ mod tests {
             "CARGO_FEATURE_ARCHIVE",
             "OUT_DIR",
         ] {
-            assert!(steers_cargo(&name.into()), "{name}");
+            assert!(steers_cargo(name.as_ref()), "{name}");
         }
         for name in [
             "CARGO_HOME",
@@ -237,7 +211,7 @@ mod tests {
             "HOME",
             "LANG",
         ] {
-            assert!(!steers_cargo(&name.into()), "{name}");
+            assert!(!steers_cargo(name.as_ref()), "{name}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Compiles `orc-executor`, the program that runs linked code for a controller in another process, and
 //! the same as a library for the process of LLVM's executor.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::ArchiveError;
 use crate::cargo::{self, BuildRequest, Invocation};
-use crate::{ArchiveError, sources};
 
 /// The executor may not be larger than this, in bytes: every controller carries it.
 pub const EXECUTOR_SIZE_MAX: usize = 1_500_000;
@@ -56,16 +56,4 @@ fn build_file(
         size if size > EXECUTOR_SIZE_MAX => Err(ArchiveError::ExecutorTooLarge { size }),
         _ => Ok(bytes),
     }
-}
-
-/// The files and directories of the project at `workspace` that the executor is made from, for
-/// `rerun-if-changed`.
-#[must_use]
-pub fn executor_sources(workspace: &Path) -> Vec<PathBuf> {
-    let package = workspace.join(PACKAGE);
-    let own = ["src", "guest", "build.rs", "Cargo.toml"].map(|name| package.join(name));
-    let system = ["src", "Cargo.toml"].map(|name| workspace.join("orc-system").join(name));
-    // What the runtime shares with it: the wire format, the profiles, the versions.
-    let all = own.into_iter().chain(system);
-    all.chain(sources(workspace)).collect()
 }

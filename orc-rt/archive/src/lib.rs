@@ -11,7 +11,7 @@
 //!
 //! [`build_executor`] and [`build_guest`] compile what else a controller carries with it.
 //!
-//! `orc-jit`'s build script embeds both; `cargo xtask orc-rt` writes the archive to a file.
+//! The build script of `orc-embedded` runs this crate's program, which writes them to files.
 
 mod cargo;
 mod combine;
@@ -21,8 +21,8 @@ mod relocations;
 #[cfg(test)]
 mod tests;
 
-pub use cargo::{BuildRequest, build, sources};
-pub use executor::{EXECUTOR_SIZE_MAX, build_executor, build_guest, executor_sources};
+pub use cargo::{BuildRequest, build};
+pub use executor::{EXECUTOR_SIZE_MAX, build_executor, build_guest};
 
 use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
 

@@ -1,0 +1,222 @@
+//! Packages for a registry, tried as their users would: by a project that depends on them, outside of
+//! this one, with a Cargo that has never downloaded anything.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::command::{cargo, root, run_in, run_with, say, target_directory};
+
+/// What is published, in the order of dependencies: directory and name.
+const PUBLISHED: [(&str, &str); 11] = [
+    ("orc-shared", "orc-shared"),
+    ("orc-system", "orc-system"),
+    ("orc-rt", "orc-rt"),
+    ("orc-embedded", "orc-embedded"),
+    ("orc-target-process", "orc-target-process"),
+    ("jit-core", "jit-core"),
+    ("orc-inputs", "orc-inputs"),
+    ("platform-elf", "platform-elf"),
+    ("platform-macho", "platform-macho"),
+    ("orc-jit", "orc-jit"),
+    ("command", "orc-jit-command"),
+];
+
+/// The files of a package that are compiled before it is made.
+const PREBUILT: [&str; 3] = ["liborc_rt.a", "orc-executor", "liborc_executor_guest.so"];
+
+/// Makes the packages, with prebuilt files for this machine's target, or those that the arguments name,
+/// and tries them.
+///
+/// # Errors
+/// When a package cannot be made, its prebuilt files differ between two places of the same sources, or a
+/// user's project does not build or run.
+pub fn run(targets: &[String]) -> Result<(), String> {
+    let own = [format!("{}-unknown-linux-gnu", std::env::consts::ARCH)];
+    let targets = if targets.is_empty() { &own } else { targets };
+    let prebuilt = root().join("orc-embedded/prebuilt");
+    for target in targets {
+        build(
+            &root(),
+            &target_directory().join("embedded"),
+            &prebuilt.join(target),
+            target,
+        )?;
+    }
+    let place = Place::new()?;
+    is_reproducible(&place, &prebuilt, &own[0])?;
+    place.unpack_packages()?;
+    fs::remove_dir_all(&prebuilt).map_err(|error| failed(&prebuilt, &error))?;
+    place.try_library()?;
+    place.try_command()
+}
+
+/// Compiles what a controller carries, from the sources at `project`.
+fn build(project: &Path, target_dir: &Path, into: &Path, target: &str) -> Result<(), String> {
+    let manifest = project.join("Cargo.toml").into_os_string();
+    let mut words: Vec<OsString> = ["run", "--quiet", "--package", "orc-rt-archive"]
+        .map(OsString::from)
+        .into();
+    words.extend([
+        "--manifest-path".into(),
+        manifest,
+        "--".into(),
+        "--all".into(),
+    ]);
+    words.extend([into.into(), target.into()]);
+    let variables = [("CARGO_TARGET_DIR".to_owned(), target_dir.into())];
+    run_with(&variables, cargo(), &words)
+}
+
+/// Compiles it from a copy of the sources elsewhere: the bytes must be the same.
+fn is_reproducible(place: &Place, prebuilt: &Path, target: &str) -> Result<(), String> {
+    let copy = place.directory.join("copy");
+    let prefix = format!("--prefix={}/", copy.display());
+    run_in(&root(), "git", &["checkout-index", "--all", &prefix])?;
+    let again = place.directory.join("again");
+    build(&copy, &copy.join("target"), &again, target)?;
+    for file in PREBUILT {
+        let [first, second] = [prebuilt.join(target).join(file), again.join(file)];
+        let read = |path: &Path| fs::read(path).map_err(|error| failed(path, &error));
+        if read(&first)? != read(&second)? {
+            return Err(format!(
+                "{} and {} differ, and were made from the same sources",
+                first.display(),
+                second.display()
+            ));
+        }
+    }
+    fs::remove_dir_all(&copy).map_err(|error| failed(&copy, &error))
+}
+
+/// A directory of a user, with a home of Cargo that has nothing but the user's configuration.
+struct Place {
+    directory: PathBuf,
+}
+
+impl Place {
+    fn new() -> Result<Self, String> {
+        let directory = target_directory().join("tmp/package");
+        let _ = fs::remove_dir_all(&directory);
+        let place = Self { directory };
+        let home = place.home();
+        for directory in [&home, &place.crates()] {
+            fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
+        }
+        // Mirrors of registries are the user's own affair.
+        let users = std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+        let configuration = users.map(|users| users.join("config.toml"));
+        if let Some(file) = configuration.filter(|file| file.exists()) {
+            let own = home.join("config.toml");
+            fs::copy(&file, &own).map_err(|error| failed(&file, &error))?;
+        }
+        Ok(place)
+    }
+
+    fn home(&self) -> PathBuf {
+        self.directory.join("cargo-home")
+    }
+
+    fn crates(&self) -> PathBuf {
+        self.directory.join("crates")
+    }
+
+    /// Makes the packages and unpacks them, as a registry would.
+    fn unpack_packages(&self) -> Result<(), String> {
+        let mut words = vec!["package", "--quiet", "--no-verify", "--allow-dirty"];
+        for (_, name) in PUBLISHED {
+            words.extend(["--package", name]);
+        }
+        run_in(&root(), cargo(), &words)?;
+        let version = env!("CARGO_PKG_VERSION");
+        let mut patches = "[patch.crates-io]\n".to_owned();
+        for (_, name) in PUBLISHED {
+            let package = format!("{name}-{version}");
+            let file = target_directory().join(format!("package/{package}.crate"));
+            run_in(
+                &self.crates(),
+                "tar",
+                &["-xzf".into(), file.into_os_string()],
+            )?;
+            let path = self.crates().join(&package);
+            patches.push_str(&format!("{name} = {{ path = {:?} }}\n", path));
+        }
+        // In a registry they would be found by name and version.
+        self.write(".cargo/config.toml", &patches)
+    }
+
+    /// A project that has the README's example as its program.
+    fn try_library(&self) -> Result<(), String> {
+        let readme = root().join("README.md");
+        let readme = fs::read_to_string(&readme).map_err(|error| failed(&readme, &error))?;
+        let example = readme
+            .split_once("```rust\n")
+            .and_then(|(_, rest)| rest.split_once("```"))
+            .ok_or("README.md has no example in Rust")?
+            .0;
+        let program = format!(
+            "fn main() -> Result<(), Box<dyn std::error::Error>> {{\n{example}drop(jit);\nprintln!(\"5\");\nOk(())\n}}\n"
+        );
+        self.write("user/src/main.rs", &program)?;
+        self.write(
+            "user/Cargo.toml",
+            "[package]\nname = \"user\"\nedition = \"2024\"\n\n[dependencies]\norc-jit = \"0.1\"\n",
+        )?;
+        self.write("user/add.c", "int add(int x, int y) { return x + y; }\n")?;
+        let user = self.directory.join("user");
+        run_in(&user, "cc", &["-c", "add.c"])?;
+        self.cargo(&user, &["run", "--quiet"])
+    }
+
+    /// The command, installed from its package, runs a program from an empty directory.
+    fn try_command(&self) -> Result<(), String> {
+        let package = format!("crates/orc-jit-command-{}", env!("CARGO_PKG_VERSION"));
+        let install = [
+            "install", "--quiet", "--debug", "--path", &package, "--root", ".",
+        ];
+        self.cargo(&self.directory, &install)?;
+        self.write(
+            "empty/hello.c",
+            "#include <stdio.h>\nint main() { puts(\"Hello\"); }\n",
+        )?;
+        let command = self.directory.join("bin/orc-jit");
+        let empty = self.directory.join("empty");
+        run_in(&empty, &command, &["run", "hello.c"])?;
+        run_in(&empty, &command, &["run", "--executor=spawn", "hello.c"])?;
+        say("packages work outside of the project\n")
+    }
+
+    /// Runs a Cargo that has nothing downloaded and builds here.
+    fn cargo(&self, directory: &Path, words: &[&str]) -> Result<(), String> {
+        let home = format!("CARGO_HOME={}", self.home().display());
+        let target = format!(
+            "CARGO_TARGET_DIR={}",
+            self.directory.join("target").display()
+        );
+        let cargo = cargo();
+        let program = [
+            "-u".into(),
+            "CARGO_NET_OFFLINE".into(),
+            home.into(),
+            target.into(),
+            cargo,
+        ];
+        let rest = words.iter().map(OsString::from);
+        let words: Vec<OsString> = program.into_iter().chain(rest).collect();
+        run_in(directory, "env", &words)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        let path = self.directory.join(name);
+        let parent = path.parent().unwrap_or(&path);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|error| failed(&path, &error))
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
