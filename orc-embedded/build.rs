@@ -98,14 +98,7 @@ fn compile(project: &Path, target: &str) -> Result<PathBuf, String> {
     let mut command = Command::new(variable("CARGO")?);
     // What only the inner build depends on, the outer one has not downloaded: hence no `--offline`.
     command
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--offline",
-            "--color",
-            "never",
-        ])
+        .args(["run", "--quiet", "--locked", "--color", "never"])
         .args(["--package", "orc-rt-archive", "--"])
         .arg("--all")
         .args([&files, Path::new(target)])

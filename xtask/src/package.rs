@@ -68,13 +68,14 @@ fn build(project: &Path, target_dir: &Path, into: &Path, target: &str) -> Result
     run_with(&variables, cargo(), &words)
 }
 
-/// Compiles it from a copy of the sources elsewhere: the bytes must be the same.
+/// Compiles it from a copy of the sources elsewhere, as somebody who has just got them: the bytes must be the
+/// same.
 fn is_reproducible(place: &Place, prebuilt: &Path, target: &str) -> Result<(), String> {
     let copy = place.directory.join("copy");
     let prefix = format!("--prefix={}/", copy.display());
     run_in(&root(), "git", &["checkout-index", "--all", &prefix])?;
-    let again = place.directory.join("again");
-    build(&copy, &copy.join("target"), &again, target)?;
+    place.cargo(&copy, &["build", "--quiet", "--package", "orc-embedded"])?;
+    let again = place.embedded()?;
     for file in PREBUILT {
         let [first, second] = [prebuilt.join(target).join(file), again.join(file)];
         let read = |path: &Path| fs::read(path).map_err(|error| failed(path, &error));
@@ -121,6 +122,23 @@ impl Place {
 
     fn crates(&self) -> PathBuf {
         self.directory.join("crates")
+    }
+
+    /// Where the build script of `orc-embedded` has left its files.
+    fn embedded(&self) -> Result<PathBuf, String> {
+        let scripts = self.directory.join("target/debug/build");
+        fs::read_dir(&scripts)
+            .map_err(|error| failed(&scripts, &error))?
+            .flatten()
+            .filter(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("orc-embedded-")
+            })
+            .map(|entry| entry.path().join("out"))
+            .find(|out| out.join(PREBUILT[0]).is_file())
+            .ok_or_else(|| format!("{}: orc-embedded is not there", scripts.display()))
     }
 
     /// Makes the packages and unpacks them, as a registry would.
