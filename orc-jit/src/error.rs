@@ -75,6 +75,15 @@ pub enum Error {
         /// The symbol, as it was asked for.
         name: String,
     },
+    /// A function of this process was offered to code that runs in another one.
+    #[error(
+        "`{name}` cannot be a function of this program: the code that would call it runs in another \
+         process; add an object or a library that defines it"
+    )]
+    HostFunctionElsewhere {
+        /// The symbol, as it was to be defined.
+        name: String,
+    },
     /// A symbol was used with an executor that does not have it.
     #[error(
         "the wrapper function at {addr} is in the process of another executor: call it through the \

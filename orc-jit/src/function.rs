@@ -22,6 +22,9 @@ mod sealed {
         /// # Safety
         /// A function of that type must be there.
         unsafe fn from_addr(addr: usize) -> Self;
+
+        /// Where the function is.
+        fn addr(self) -> usize;
     }
 }
 
@@ -127,6 +130,28 @@ impl Tracker {
         let symbols: Vec<AbsoluteSymbol> = symbols.iter().map(symbol).collect();
         Ok(self.session_tracker().add_absolute(&symbols)?)
     }
+
+    /// Defines a function of this program under a name that linked code calls it by.
+    ///
+    /// # Errors
+    /// When the name is defined already; when code runs in another process, which has no such function.
+    ///
+    /// # Safety
+    /// Linked code will call the name as a function of type `F`, and the calls are as safe as those of `function`, as
+    /// long as the tracker is not removed.
+    pub unsafe fn define_function<F: FunctionPointer>(
+        &self,
+        name: &str,
+        function: F,
+    ) -> Result<(), Error> {
+        if !self.jit.executor().control().is_this_process() {
+            let name = name.to_owned();
+            return Err(Error::HostFunctionElsewhere { name });
+        }
+        let addr = ExecutorAddr::new(function.addr() as u64);
+        // SAFETY: as above; a function of this process is at its address.
+        unsafe { self.define_absolute(&[(name, addr)]) }
+    }
 }
 
 macro_rules! function_pointers {
@@ -136,6 +161,10 @@ macro_rules! function_pointers {
                 // SAFETY: the caller's promise; data and function pointers have the same size on all
                 // platforms that code is linked for.
                 unsafe { std::mem::transmute::<usize, Self>(addr) }
+            }
+
+            fn addr(self) -> usize {
+                self as usize
             }
         }
         impl<R, $($parameter),*> FunctionPointer for extern "C" fn($($parameter),*) -> R {}
@@ -152,6 +181,10 @@ macro_rules! function_pointers {
             unsafe fn from_addr(addr: usize) -> Self {
                 // SAFETY: as above.
                 unsafe { std::mem::transmute::<usize, Self>(addr) }
+            }
+
+            fn addr(self) -> usize {
+                self as usize
             }
         }
         impl<R, $($parameter),*> FunctionPointer for unsafe extern "C" fn($($parameter),*) -> R {}
