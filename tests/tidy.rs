@@ -73,6 +73,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("tests/soak.rs", "says what types compiled functions have"),
     (
+        "examples/calc/src/",
+        "says what types compiled functions have",
+    ),
+    (
         "orc-jit/examples/",
         "called by a host through a C ABI, and says what types compiled functions have",
     ),
