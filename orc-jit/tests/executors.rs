@@ -38,6 +38,24 @@ fn a_wrapper_function_is_called_through_its_own_executor() {
     assert!(matches!(refused, Err(Error::OtherExecutor { .. })));
 }
 
+extern "C" fn host_function(number: f64) -> f64 {
+    number
+}
+
+#[test]
+fn functions_of_this_program_are_not_defined_in_another_process() {
+    let function: extern "C" fn(f64) -> f64 = host_function;
+    let app = spawned().dylib("app").unwrap();
+    // SAFETY: nothing calls it.
+    let error = unsafe { app.define_function("show", function) }.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`show` cannot be a function of this program: the code that would call it runs in another \
+         process; add an object or a library that defines it"
+    );
+    assert!(app.symbol("show").is_err(), "it was defined all the same");
+}
+
 #[test]
 fn what_is_no_executor_is_named() {
     let error = Executor::connect("spawn:/bin/true").err().unwrap();
