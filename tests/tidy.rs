@@ -25,6 +25,7 @@ const CRATES: &[&str] = &[
     "platform-macho",
     "orc-jit",
     "command",
+    "examples/calc",
     "tests",
     "xtask",
 ];
