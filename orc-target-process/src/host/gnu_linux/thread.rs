@@ -114,8 +114,8 @@ impl EndOfThread {
         (word.load(Ordering::Acquire) == number).then_some(Self { word, number })
     }
 
-    /// Waits for it.
-    pub(crate) fn wait(&self) {
+    /// Waits for it. Whether another thread has joined it meanwhile, and so has outlived it.
+    pub(crate) fn wait(&self) -> bool {
         // Whoever has joined the thread stores another value than the kernel.
         while self.word.load(Ordering::Acquire) == self.number {
             // SAFETY: waits on an aligned word, for a time that is a constant. The kernel wakes those
@@ -135,6 +135,8 @@ impl EndOfThread {
                 i32::MAX,
             )
         };
+        // The kernel stores zero.
+        self.word.load(Ordering::Acquire) != 0
     }
 }
 
