@@ -132,14 +132,16 @@ impl Engine {
     }
 
     /// Calls the wrapper function `answer` of an object, wherever it is.
-    fn evaluate(&self, object: Vec<u8>) -> Result<f64, Error> {
+    fn evaluate(&self, object: Vec<u8>) -> Result<f64, Failure> {
         let line = self.app.tracker();
         line.add_object_bytes("the line", object)?;
         let answer = self.app.symbol("answer");
         // SAFETY: the compiler makes `answer` a wrapper function that reads no arguments.
         let bytes = answer.and_then(|it| unsafe { self.jit.call_wrapper(&it, &[]) });
         line.remove()?;
-        let bytes = bytes?.try_into().unwrap_or_default();
+        let bytes: [u8; 8] = bytes?.try_into().map_err(|bytes: Vec<u8>| {
+            Failure::Other(format!("the answer has {} bytes, not 8", bytes.len()))
+        })?;
         Ok(f64::from_le_bytes(bytes))
     }
 }
@@ -170,7 +172,8 @@ impl Calculator {
                 let name = symbol(&function.name, function.parameters.len());
                 if !name.starts_with("calc.") {
                     let message = format!("{} is a function of the library", function.name);
-                    let column = line.len() - line.trim_start().len();
+                    let before = line.chars().take_while(|it| it.is_whitespace());
+                    let column = before.count();
                     return Err(Failure::Line(SyntaxError { column, message }));
                 }
                 self.check(&function.body, Some(&function))?;
@@ -251,7 +254,7 @@ impl Calculator {
             self.begin_anew()?;
             return Err(Failure::Ended(error.to_string()));
         }
-        Ok(value?)
+        value
     }
 
     /// A new process, with all functions.
@@ -287,7 +290,7 @@ impl Calculator {
     /// # Errors
     /// When that cannot be linked.
     pub fn undo(&mut self) -> Result<Option<String>, Failure> {
-        let Some((name, old)) = self.history.pop() else {
+        let Some((name, old)) = self.history.last().cloned() else {
             return Ok(None);
         };
         let last = self.functions.get(&name).map(signature);
@@ -299,6 +302,7 @@ impl Calculator {
                 part.remove()?;
             }
         }
+        self.history.pop();
         Ok(last)
     }
 

@@ -95,6 +95,7 @@ pub fn parse(line: &str) -> Result<Statement, SyntaxError> {
     };
     let statement = match parser.head() {
         Some((name, parameters)) => {
+            parser.check_head()?;
             parser.parameters.clone_from(&parameters);
             let body = parser.expression()?;
             Statement::Define(Function {
@@ -190,6 +191,10 @@ fn tokens(line: &str) -> Result<Vec<(usize, Token)>, SyntaxError> {
                 });
             }
         };
+        if tokens.len() == MAX_TOKENS {
+            let message = format!("a line has at most {MAX_TOKENS} numbers, names and signs");
+            return Err(SyntaxError { column, message });
+        }
         tokens.push((column, token));
     }
     tokens.push((characters.len(), Token::End));
@@ -198,6 +203,12 @@ fn tokens(line: &str) -> Result<Vec<(usize, Token)>, SyntaxError> {
 
 /// Expressions may be nested that deep: the parser and the compiler go down on the stack.
 const MAX_DEPTH: usize = 200;
+
+/// So long may a line be, which bounds the depth of `1 + 1 + 1 + ...`.
+const MAX_TOKENS: usize = 1000;
+
+/// Names that mean something else.
+const KEYWORDS: [&str; 3] = ["if", "then", "else"];
 
 struct Parser {
     tokens: Vec<(usize, Token)>,
@@ -253,6 +264,26 @@ impl Parser {
             self.at = start;
         }
         head
+    }
+
+    /// Whether the names of the head, which was just read, can be told apart.
+    fn check_head(&self) -> Result<(), SyntaxError> {
+        let mut parameters = Vec::new();
+        for (place, (column, token)) in self.tokens[..self.at].iter().enumerate() {
+            let Token::Name(name) = token else { continue };
+            let message = if KEYWORDS.contains(&name.as_str()) {
+                format!("{name} is a word of the language")
+            } else if parameters.contains(&name) {
+                format!("there are two parameters called {name}")
+            } else {
+                // The first one is the function's own.
+                parameters.extend((place > 0).then_some(name));
+                continue;
+            };
+            let column = *column;
+            return Err(SyntaxError { column, message });
+        }
+        Ok(())
     }
 
     fn try_head(&mut self) -> Option<(String, Vec<String>)> {

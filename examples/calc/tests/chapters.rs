@@ -147,10 +147,20 @@ fn definitions_are_taken_back() {
 }
 
 #[test]
+fn the_longest_line_has_a_value() {
+    let long = "1 + ".repeat(499) + "1";
+    for place in [Place::Here, Place::Spawned] {
+        let mut calculator = Calculator::new(place).unwrap();
+        assert_eq!(calculator.enter(&long).unwrap(), Answer::Value(500.0));
+    }
+}
+
+#[test]
 fn errors_say_the_column() {
     let mut calculator = Calculator::new(Place::Here).unwrap();
     calculator.enter("f(x) = x").unwrap();
-    let deep = "(".repeat(10_000);
+    let deep = "(".repeat(500);
+    let long = "1 + ".repeat(100_000);
     let rows = [
         ("1 +", "column 4: a number, a name or `(` was expected here"),
         ("1 $ 2", "column 3: the language has no '$'"),
@@ -168,7 +178,21 @@ fn errors_say_the_column() {
         ),
         ("if 1 then 2", "column 12: `else` was expected here"),
         (" sin(x) = x", "column 2: sin is a function of the library"),
+        ("if(x) = x", "column 1: if is a word of the language"),
+        ("g(then) = 1", "column 3: then is a word of the language"),
+        (
+            "g(x, y, x) = x",
+            "column 9: there are two parameters called x",
+        ),
+        (
+            "\u{3000}cos(x) = x",
+            "column 2: cos is a function of the library",
+        ),
         (deep.as_str(), "column 201: this is nested too deep"),
+        (
+            long.as_str(),
+            "column 2001: a line has at most 1000 numbers, names and signs",
+        ),
     ];
     for (line, message) in rows {
         assert_eq!(calculator.enter(line).unwrap_err().to_string(), message);

@@ -42,7 +42,9 @@ impl Person {
         }
     }
 
+    /// Types when it is their turn: keys that come before the prompt may be lost with the mode of the terminal.
     fn types(&mut self, keys: &str) {
+        self.sees("> ");
         self.terminal.write_all(keys.as_bytes()).unwrap();
     }
 
