@@ -35,8 +35,8 @@ pub(super) fn may_end_first() {
     let _ignored = host::thread::when_this_thread_ends(ended);
     if let Some(end) = host::thread::EndOfThread::of_this_one() {
         let wait = move || {
-            let is_outlived = end.wait();
-            end_with_the_last(is_outlived);
+            end.wait();
+            end_with_the_last(Some(&end));
         };
         let waiting = host::thread::spawn_without_signals("orc-last", wait);
         IS_AWAITED.store(waiting.is_some(), Ordering::Relaxed);
@@ -50,24 +50,24 @@ extern "C" fn ended(_: *mut c_void) {
     }
     ENDED_WELL.store(true, Ordering::Release);
     if !IS_AWAITED.load(Ordering::Relaxed) {
-        let _ignored = host::thread::spawn_without_signals("orc-last", || end_with_the_last(false));
+        let _ignored = host::thread::spawn_without_signals("orc-last", || end_with_the_last(None));
     }
 }
 
-/// Waits for the program's other threads. `is_outlived`: one of them has seen the end of the first one, though it may
-/// have ended itself since.
-fn end_with_the_last(is_outlived: bool) {
+/// Waits for the program's other threads, and ends the process as the last one would.
+fn end_with_the_last(first: Option<&host::thread::EndOfThread>) {
     let (mut wait, most) = WAITS;
-    // A thread that the C library ends has 0.
-    let mut code = match is_outlived {
-        true => 0,
-        false => host::thread::exit_code_of_first(),
-    };
+    let mut code = host::thread::exit_code_of_first();
     // Without an answer, threads may live.
     while host::thread::has_others().unwrap_or(true) {
+        // With that, the C library ends a thread.
         code = 0;
         std::thread::sleep(wait);
         wait = (wait * 2).min(most);
+    }
+    // One that has joined the first thread may have ended before anybody looked here.
+    if first.is_some_and(host::thread::EndOfThread::was_joined) {
+        code = 0;
     }
     crate::host::process::end_own_work();
     if ENDED_WELL.load(Ordering::Acquire) {

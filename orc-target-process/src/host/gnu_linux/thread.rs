@@ -114,8 +114,8 @@ impl EndOfThread {
         (word.load(Ordering::Acquire) == number).then_some(Self { word, number })
     }
 
-    /// Waits for it. Whether another thread has joined it meanwhile, and so has outlived it.
-    pub(crate) fn wait(&self) -> bool {
+    /// Waits for it.
+    pub(crate) fn wait(&self) {
         // Whoever has joined the thread stores another value than the kernel.
         while self.word.load(Ordering::Acquire) == self.number {
             // SAFETY: waits on an aligned word, for a time that is a constant. The kernel wakes those
@@ -135,8 +135,12 @@ impl EndOfThread {
                 i32::MAX,
             )
         };
-        // The kernel stores zero.
-        self.word.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether another thread has joined the one that has ended, and so has outlived it.
+    pub(crate) fn was_joined(&self) -> bool {
+        // The kernel stores zero, `pthread_join` another value after that.
+        ![0, self.number].contains(&self.word.load(Ordering::Acquire))
     }
 }
 
