@@ -23,14 +23,17 @@ const EMBEDDED: [(&str, &str); 3] = [
 
 /// What they are made from, relative to the project. The last two have the profiles and the versions of
 /// dependencies.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 16] = [
     "orc-rt/src",
     "orc-rt/Cargo.toml",
     "orc-rt/archive/src",
+    "orc-rt/archive/Cargo.toml",
     "orc-rt/darwin/src",
+    "orc-rt/darwin/Cargo.toml",
     "orc-shared/src",
     "orc-shared/Cargo.toml",
     "orc-system/src",
+    "orc-system/Cargo.toml",
     "orc-target-process/src",
     "orc-target-process/build.rs",
     "orc-target-process/Cargo.toml",
@@ -54,7 +57,8 @@ fn run() -> Result<(), String> {
     let package = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let target = variable("TARGET")?;
     if let Some(directory) = std::env::var_os("ORC_JIT_PREBUILT") {
-        return embed(Path::new(&directory)).map_err(|error| format!("ORC_JIT_PREBUILT: {error}"));
+        return embed_given(Path::new(&directory))
+            .map_err(|error| format!("ORC_JIT_PREBUILT: {error}"));
     }
     let project = package.join("..");
     if project.join("orc-rt/archive/Cargo.toml").is_file() {
@@ -63,7 +67,7 @@ fn run() -> Result<(), String> {
     let prebuilt = package.join("prebuilt");
     let own = prebuilt.join(&target);
     if own.is_dir() {
-        return embed(&own);
+        return embed_given(&own);
     }
     Err(format!(
         "this package has no runtime for {target} ({}). In a checkout of the project, \
@@ -121,13 +125,20 @@ fn compile(project: &Path, target: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Embeds files that somebody else has made, and may make anew.
+fn embed_given(directory: &Path) -> Result<(), String> {
+    for (_, file) in EMBEDDED {
+        println!("cargo::rerun-if-changed={}", directory.join(file).display());
+    }
+    embed(directory)
+}
+
 /// Copies the files to where the compiler finds them.
 fn embed(directory: &Path) -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     for (variable, file) in EMBEDDED {
         let from = directory.join(file);
         let to = out.join(file);
-        println!("cargo::rerun-if-changed={}", from.display());
         let bytes = std::fs::read(&from).map_err(|error| format!("{}: {error}", from.display()))?;
         // An unchanged file keeps its time, so that nothing is compiled anew for its sake.
         if std::fs::read(&to).ok().as_deref() != Some(&bytes[..]) {

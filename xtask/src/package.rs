@@ -4,80 +4,102 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::command::{cargo, root, run_in, run_with, say, target_directory};
+use crate::cross;
 
-/// What is published, in the order of dependencies: directory and name.
-const PUBLISHED: [(&str, &str); 11] = [
-    ("orc-shared", "orc-shared"),
-    ("orc-system", "orc-system"),
-    ("orc-rt", "orc-rt"),
-    ("orc-embedded", "orc-embedded"),
-    ("orc-target-process", "orc-target-process"),
-    ("jit-core", "jit-core"),
-    ("orc-inputs", "orc-inputs"),
-    ("platform-elf", "platform-elf"),
-    ("platform-macho", "platform-macho"),
-    ("orc-jit", "orc-jit"),
-    ("command", "orc-jit-command"),
+/// What is published, in the order of dependencies.
+const PUBLISHED: [&str; 11] = [
+    "orc-shared",
+    "orc-system",
+    "orc-rt",
+    "orc-embedded",
+    "orc-target-process",
+    "jit-core",
+    "orc-inputs",
+    "platform-elf",
+    "platform-macho",
+    "orc-jit",
+    "orc-jit-command",
 ];
 
 /// The files of a package that are compiled before it is made.
 const PREBUILT: [&str; 3] = ["liborc_rt.a", "orc-executor", "liborc_executor_guest.so"];
 
-/// Makes the packages, with prebuilt files for this machine's target, or those that the arguments name,
-/// and tries them.
+/// Makes the packages, with prebuilt files for this machine's target and those that the arguments name, and
+/// tries them.
 ///
 /// # Errors
 /// When a package cannot be made, its prebuilt files differ between two places of the same sources, or a
 /// user's project does not build or run.
-pub fn run(targets: &[String]) -> Result<(), String> {
-    let own = [format!("{}-unknown-linux-gnu", std::env::consts::ARCH)];
-    let targets = if targets.is_empty() { &own } else { targets };
+pub fn run(others: &[String]) -> Result<(), String> {
+    let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    if let Some(unknown) = others.iter().find(|it| **it != own && *it != cross::TARGET) {
+        return Err(format!(
+            "nothing is known of how to build for {unknown}: the targets are {own} and {}",
+            cross::TARGET
+        ));
+    }
     let prebuilt = root().join("orc-embedded/prebuilt");
-    for target in targets {
-        build(
-            &root(),
-            &target_directory().join("embedded"),
-            &prebuilt.join(target),
-            target,
-        )?;
+    // What an earlier run has left would be packed too.
+    let _ = fs::remove_dir_all(&prebuilt);
+    build(&prebuilt.join(&own), &own)?;
+    if own != cross::TARGET && others.iter().any(|it| it == cross::TARGET) {
+        build_for_other_cpu(&prebuilt.join(cross::TARGET))?;
     }
     let place = Place::new()?;
-    is_reproducible(&place, &prebuilt, &own[0])?;
+    is_reproducible(&place, &prebuilt.join(&own))?;
     place.unpack_packages()?;
     fs::remove_dir_all(&prebuilt).map_err(|error| failed(&prebuilt, &error))?;
     place.try_library()?;
     place.try_command()
 }
 
-/// Compiles what a controller carries, from the sources at `project`.
-fn build(project: &Path, target_dir: &Path, into: &Path, target: &str) -> Result<(), String> {
-    let manifest = project.join("Cargo.toml").into_os_string();
-    let mut words: Vec<OsString> = ["run", "--quiet", "--package", "orc-rt-archive"]
-        .map(OsString::from)
-        .into();
-    words.extend([
-        "--manifest-path".into(),
-        manifest,
-        "--".into(),
-        "--all".into(),
-    ]);
-    words.extend([into.into(), target.into()]);
+/// Compiles what a controller carries, where the build script of `orc-embedded` does.
+fn build(into: &Path, target: &str) -> Result<(), String> {
+    let words = [
+        "run",
+        "--quiet",
+        "--package",
+        "orc-rt-archive",
+        "--",
+        "--all",
+    ];
+    let words = words.map(OsString::from).into_iter();
+    let words: Vec<OsString> = words.chain([into.into(), target.into()]).collect();
+    let target_dir = target_directory().join("embedded");
     let variables = [("CARGO_TARGET_DIR".to_owned(), target_dir.into())];
     run_with(&variables, cargo(), &words)
 }
 
+/// The same for AArch64, with the compiler that can.
+fn build_for_other_cpu(into: &Path) -> Result<(), String> {
+    cross::build(&cross::Toolchain::find()?, true)?;
+    fs::create_dir_all(into).map_err(|error| failed(into, &error))?;
+    for file in PREBUILT {
+        let from = cross::directory().join(file);
+        fs::copy(&from, into.join(file)).map_err(|error| failed(&from, &error))?;
+    }
+    Ok(())
+}
+
 /// Compiles it from a copy of the sources elsewhere, as somebody who has just got them: the bytes must be the
 /// same.
-fn is_reproducible(place: &Place, prebuilt: &Path, target: &str) -> Result<(), String> {
+fn is_reproducible(place: &Place, prebuilt: &Path) -> Result<(), String> {
     let copy = place.directory.join("copy");
     let prefix = format!("--prefix={}/", copy.display());
     run_in(&root(), "git", &["checkout-index", "--all", &prefix])?;
-    place.cargo(&copy, &["build", "--quiet", "--package", "orc-embedded"])?;
+    let build = ["build", "--quiet", "--package", "orc-embedded"];
+    place.cargo(&copy, &build)?;
     let again = place.embedded()?;
+    let first = ran_at(&again)?;
+    place.cargo(&copy, &build)?;
+    if ran_at(&again)? != first {
+        return Err("orc-embedded is built anew though nothing has changed".to_owned());
+    }
     for file in PREBUILT {
-        let [first, second] = [prebuilt.join(target).join(file), again.join(file)];
+        let [first, second] = [prebuilt.join(file), again.join(file)];
         let read = |path: &Path| fs::read(path).map_err(|error| failed(path, &error));
         if read(&first)? != read(&second)? {
             return Err(format!(
@@ -88,6 +110,13 @@ fn is_reproducible(place: &Place, prebuilt: &Path, target: &str) -> Result<(), S
         }
     }
     fs::remove_dir_all(&copy).map_err(|error| failed(&copy, &error))
+}
+
+/// When the build script that has made this directory ran last.
+fn ran_at(out: &Path) -> Result<SystemTime, String> {
+    let told = out.with_file_name("output");
+    let time = fs::metadata(&told).and_then(|told| told.modified());
+    time.map_err(|error| failed(&told, &error))
 }
 
 /// A directory of a user, with a home of Cargo that has nothing but the user's configuration.
@@ -144,13 +173,13 @@ impl Place {
     /// Makes the packages and unpacks them, as a registry would.
     fn unpack_packages(&self) -> Result<(), String> {
         let mut words = vec!["package", "--quiet", "--no-verify", "--allow-dirty"];
-        for (_, name) in PUBLISHED {
+        for name in PUBLISHED {
             words.extend(["--package", name]);
         }
         run_in(&root(), cargo(), &words)?;
         let version = env!("CARGO_PKG_VERSION");
         let mut patches = "[patch.crates-io]\n".to_owned();
-        for (_, name) in PUBLISHED {
+        for name in PUBLISHED {
             let package = format!("{name}-{version}");
             let file = target_directory().join(format!("package/{package}.crate"));
             run_in(
