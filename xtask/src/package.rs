@@ -53,7 +53,8 @@ pub fn run(others: &[String]) -> Result<(), String> {
     place.unpack_packages()?;
     fs::remove_dir_all(&prebuilt).map_err(|error| failed(&prebuilt, &error))?;
     place.try_library()?;
-    place.try_command()
+    place.try_command()?;
+    place.leave()
 }
 
 /// Compiles what a controller carries, where the build script of `orc-embedded` does.
@@ -119,16 +120,22 @@ fn ran_at(out: &Path) -> Result<SystemTime, String> {
     time.map_err(|error| failed(&told, &error))
 }
 
-/// A directory of a user, with a home of Cargo that has nothing but the user's configuration.
+/// A directory of a user, outside of the project (Cargo looks for a workspace in all directories above), and a home
+/// of Cargo that has nothing but the user's configuration.
 struct Place {
     directory: PathBuf,
+    /// What is large: the home, and what is built.
+    built: PathBuf,
 }
 
 impl Place {
     fn new() -> Result<Self, String> {
-        let directory = target_directory().join("tmp/package");
-        let _ = fs::remove_dir_all(&directory);
-        let place = Self { directory };
+        let built = target_directory().join("tmp/package");
+        let directory = std::env::temp_dir().join(format!("orc-jit-user-{}", std::process::id()));
+        for old in [&built, &directory] {
+            let _ = fs::remove_dir_all(old);
+        }
+        let place = Self { directory, built };
         let home = place.home();
         for directory in [&home, &place.crates()] {
             fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
@@ -146,7 +153,11 @@ impl Place {
     }
 
     fn home(&self) -> PathBuf {
-        self.directory.join("cargo-home")
+        self.built.join("cargo-home")
+    }
+
+    fn target_directory(&self) -> PathBuf {
+        self.built.join("target")
     }
 
     fn crates(&self) -> PathBuf {
@@ -155,7 +166,7 @@ impl Place {
 
     /// Where the build script of `orc-embedded` has left its files.
     fn embedded(&self) -> Result<PathBuf, String> {
-        let scripts = self.directory.join("target/debug/build");
+        let scripts = self.target_directory().join("debug/build");
         fs::read_dir(&scripts)
             .map_err(|error| failed(&scripts, &error))?
             .flatten()
@@ -235,13 +246,18 @@ impl Place {
         say("packages work outside of the project\n")
     }
 
+    /// Takes away what was there for the trial. After a failure it stays, to be looked at.
+    fn leave(&self) -> Result<(), String> {
+        for directory in [&self.directory, &self.built] {
+            fs::remove_dir_all(directory).map_err(|error| failed(directory, &error))?;
+        }
+        Ok(())
+    }
+
     /// Runs a Cargo that has nothing downloaded and builds here.
     fn cargo(&self, directory: &Path, words: &[&str]) -> Result<(), String> {
         let home = format!("CARGO_HOME={}", self.home().display());
-        let target = format!(
-            "CARGO_TARGET_DIR={}",
-            self.directory.join("target").display()
-        );
+        let target = format!("CARGO_TARGET_DIR={}", self.target_directory().display());
         let cargo = cargo();
         let program = [
             "-u".into(),
