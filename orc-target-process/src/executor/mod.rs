@@ -36,7 +36,7 @@ use parking_lot::Mutex;
 #[cfg(feature = "llvm")]
 pub(crate) use self::action::run_trusted;
 use self::calls::{Calls, OwnMemory};
-use self::memory::{MemoryManager, SharedContent, stub_near_libraries};
+use self::memory::{MemoryManager, SharedContent};
 use self::program::{Program, SharedProgram};
 use self::tls::{CommittedTls, ReservedTls};
 use self::trust::Trust;
@@ -254,7 +254,8 @@ impl LocalExecutor {
         let mut with_stand_ins = |values: &[ImportValue]| {
             let mut values = values.to_vec();
             for (import, value) in image.imports.iter().zip(&mut values) {
-                stand_ins::substitute(import, value, stub_near_libraries);
+                let stub_for = |target| self.memory.stub_near_libraries(target);
+                stand_ins::substitute(import, value, stub_for);
             }
             relocated(&values)
         };
@@ -272,7 +273,8 @@ impl LocalExecutor {
         let mut values = loader::bind_imports(imports)?;
         for (import, value) in imports.iter().zip(&mut values) {
             if let Some(value) = value {
-                stand_ins::substitute(import, value, stub_near_libraries);
+                let stub_for = |target| self.memory.stub_near_libraries(target);
+                stand_ins::substitute(import, value, stub_for);
             }
         }
         Ok(values)

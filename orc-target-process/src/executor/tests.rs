@@ -289,8 +289,11 @@ fn a_stub_near_the_libraries_leads_anywhere() {
     }
     let executor = LocalExecutor::new(memory::Config::default());
     let target = ExecutorAddr::new((here as *const ()).addr() as u64);
-    let stub = memory::stub_near_libraries(target).expect("has a place");
-    assert_eq!(memory::stub_near_libraries(target), Some(stub));
+    let stub = executor
+        .memory
+        .stub_near_libraries(target)
+        .expect("has a place");
+    assert_eq!(executor.memory.stub_near_libraries(target), Some(stub));
     // What reaches the libraries reaches it.
     let library = crate::host::pages::an_address_in_a_library();
     assert!(

@@ -52,15 +52,16 @@ mod tests;
 
 use std::sync::Arc;
 
-use orc_shared::ExecutorAddrRange;
 use orc_shared::api::{Placement, RangeId, SegmentKind, SegmentRequest};
+use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::RwLock;
 
 pub use self::allocation::{Finalized, InFlight};
 use self::allocation::{Segment, fills_own_pages};
 pub use self::fill::SharedContent;
 use self::opener::open_in_time;
-pub(crate) use self::permanent::{exit_code, stub_near_libraries};
+pub(crate) use self::permanent::exit_code;
+use self::permanent::stub_near_libraries;
 use self::pool::Pool;
 use self::range::Range;
 use self::space::Want;
@@ -127,6 +128,12 @@ impl MemoryManager {
     #[must_use]
     pub fn page_size(&self) -> u64 {
         host::pages::page_size()
+    }
+
+    /// Code near the process's libraries that jumps to `target`. It stays when the manager goes.
+    /// `None` if there is no place for it.
+    pub(crate) fn stub_near_libraries(&self, target: ExecutorAddr) -> Option<ExecutorAddr> {
+        stub_near_libraries(target, self.writer.as_deref())
     }
 
     /// Opens a range in which `least` bytes can be allocated, or takes one that the process has open

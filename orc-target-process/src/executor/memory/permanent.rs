@@ -9,11 +9,14 @@ use parking_lot::Mutex;
 
 use crate::host::MemoryError;
 use crate::host::arch::code;
+use crate::host::code_writer::CodeWriter;
 use crate::host::pages::{self, Reservation};
 
-/// Pages that are set aside at a time. Each piece of code has one to itself: a page that code runs in
-/// never becomes writable.
+/// Pages that are set aside at a time.
 const PAGES: u64 = 16;
+
+/// Pieces of code start at multiples of this.
+const ALIGN: u64 = 32;
 
 /// Pieces of code lie no farther from the process's libraries than these lie from each other. So what
 /// reaches the libraries reaches them.
@@ -21,7 +24,7 @@ const NEAR: u64 = 256 << 20;
 
 #[derive(Default)]
 struct Permanent {
-    /// Pages that have no code yet.
+    /// Addresses that have no code yet. They may start within a page that has some.
     free: Range<u64>,
     /// By where they lead.
     stubs: HashMap<u64, u64>,
@@ -43,13 +46,16 @@ static PERMANENT: Mutex<Option<Permanent>> = Mutex::new(None);
 /// Code near the process's libraries that jumps to `target`, which may be anywhere: what takes the
 /// place of a library's function has to be where references to that reach. Made once for each target.
 /// `None` if there is no place for it.
-pub(crate) fn stub_near_libraries(target: ExecutorAddr) -> Option<ExecutorAddr> {
+pub(super) fn stub_near_libraries(
+    target: ExecutorAddr,
+    writer: Option<&CodeWriter>,
+) -> Option<ExecutorAddr> {
     let mut permanent = PERMANENT.lock();
     let permanent = permanent.get_or_insert_default();
     if let Some(stub) = permanent.stubs.get(&target.value()) {
         return Some(ExecutorAddr::new(*stub));
     }
-    let stub = permanent.add(&code::jump_stub(target.value()))?;
+    let stub = permanent.add(&code::jump_stub(target.value()), writer)?;
     permanent.stubs.insert(target.value(), stub);
     Some(ExecutorAddr::new(stub))
 }
@@ -65,7 +71,7 @@ pub(crate) fn exit_code() -> Option<ExitCode> {
         let mut both = code::EXIT_THUNK.to_vec();
         both.resize(second, 0);
         both.extend(code::NOTE_CALL);
-        permanent.exit_code = permanent.add(&both).map(|place| ExitCode {
+        permanent.exit_code = permanent.add(&both, None).map(|place| ExitCode {
             thunk: ExecutorAddr::new(place),
             note_call: ExecutorAddr::new(place + second as u64),
         });
@@ -74,16 +80,23 @@ pub(crate) fn exit_code() -> Option<ExitCode> {
 }
 
 impl Permanent {
-    /// Puts code into a page of its own. Where it lies.
-    fn add(&mut self, code: &[u8]) -> Option<u64> {
+    /// Puts code into a page that may have some, with a writer for such pages; without, into the next page
+    /// that has none, for a page that code runs in never becomes writable. Where it lies.
+    fn add(&mut self, code: &[u8], writer: Option<&CodeWriter>) -> Option<u64> {
         let page = pages::page_size();
-        if self.free.is_empty() {
+        let align = if writer.is_some() { ALIGN } else { page };
+        let mut start = self.free.start.next_multiple_of(align);
+        if start + page > self.free.end {
             self.free = reserve(PAGES * page)?;
+            start = self.free.start;
         }
-        let place = self.free.start..self.free.start + page;
-        write(place.clone(), code).ok()?;
-        self.free.start = place.end;
-        Some(place.start)
+        match writer {
+            Some(writer) => writer.write(start, code).ok()?,
+            None => write(start..start + page, code).ok()?,
+        }
+        self.free.start = start + code.len() as u64;
+        code::flush_instruction_cache(start..self.free.start);
+        Some(start)
     }
 }
 
@@ -116,7 +129,5 @@ fn write(place: Range<u64>, code: &[u8]) -> Result<(), MemoryError> {
         std::ptr::with_exposed_provenance_mut::<u8>(place.start as usize)
             .copy_from_nonoverlapping(code.as_ptr(), code.len());
     }
-    pages::protect(place.clone(), SegmentKind::Text)?;
-    code::flush_instruction_cache(place.start..place.start + code.len() as u64);
-    Ok(())
+    pages::protect(place, SegmentKind::Text)
 }

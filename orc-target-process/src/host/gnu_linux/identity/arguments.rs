@@ -11,8 +11,12 @@
 //! some look for them there.
 
 use std::ffi::{CStr, CString, c_char};
+use std::ops::Range;
 
-use crate::host::loader::{LoadedObject, PT_LOAD, loaded_objects, lookup, tables, with_writable};
+use crate::host::elf::PT_LOAD;
+use crate::host::loader::{
+    LoadedObject, is_protected, loaded_objects, lookup, tables, with_writable,
+};
 
 /// Words of the auxiliary vector that are looked at: twice as many as there are.
 const AUXILIARY_MAX: usize = 128;
@@ -181,7 +185,14 @@ pub(super) fn replace(vector: &Vector) {
     let of = |addr: u64| objects.iter().find(|object| object.range().contains(&addr));
     let libc = lookup(c"gnu_get_libc_version", None).and_then(of);
     if let Some((libc, place)) = libc.and_then(|it| Some((it, Place::find(it, before, count)?))) {
-        let _ignored = with_writable(libc, || place.set(vector));
+        let protected = [place.vector, place.count]
+            .iter()
+            .any(|it| is_protected(libc, *it));
+        if protected {
+            let _ignored = with_writable(libc, || place.set(vector));
+        } else {
+            place.set(vector);
+        }
     }
     let variable = lookup(c"_dl_argv", None);
     if let Some((variable, loader)) = variable.and_then(|it| Some((it, of(it)?))) {
@@ -201,48 +212,48 @@ impl Place {
     /// The only place of this kind in `libc`.
     fn find(libc: &LoadedObject, vector: u64, count: usize) -> Option<Self> {
         let count = u32::try_from(count).ok()?;
-        let mut found = None;
-        let segments = libc
-            .headers
-            .iter()
-            .filter(|header| header.p_type == PT_LOAD && header.p_flags & libc::PF_W != 0);
-        for segment in segments.map(|header| libc.segment(header)) {
-            let start = segment.start.next_multiple_of(8);
-            let mut words = vec![0_u64; (segment.end.saturating_sub(start) / 8) as usize];
-            let data = std::ptr::with_exposed_provenance::<u64>(start as usize);
-            // SAFETY: data of a loaded object, which can be read, from its first aligned word to its end.
-            unsafe {
-                words
-                    .as_mut_ptr()
-                    .copy_from_nonoverlapping(data, words.len())
-            };
-            for at in (0..words.len()).filter(|&at| words[at] == vector) {
-                let place = Self::beside(&words, at, count, start);
-                if found.is_some() || place.is_none() {
-                    return None;
-                }
-                found = place;
-            }
+        let headers = libc.headers.iter();
+        let data = headers.filter(|it| it.p_type == PT_LOAD && it.p_flags & libc::PF_W != 0);
+        let places = data.flat_map(|it| Self::all_in(libc.segment(it), vector, count));
+        let mut places: Vec<Option<Self>> = places.collect();
+        if places.len() > 1 {
+            return None;
         }
-        found
+        places.pop()?
     }
 
-    /// The place of the vector that is word `at`, if one number next to it is the count.
-    fn beside(words: &[u64], at: usize, count: u32, start: u64) -> Option<Self> {
-        let mut counts = Vec::new();
-        for neighbour in [at.wrapping_sub(1), at + 1] {
-            let Some(word) = words.get(neighbour) else {
-                continue;
-            };
-            for (half, offset) in [(*word as u32, 0), ((*word >> 32) as u32, 4)] {
-                if half == count {
-                    counts.push(start + 8 * neighbour as u64 + offset);
-                }
-            }
-        }
-        let [count] = counts[..] else { return None };
-        let vector = start + 8 * at as u64;
-        Some(Self { vector, count })
+    /// For every word in `memory` that is the vector's address, its place, if a count is beside it.
+    fn all_in(memory: Range<u64>, vector: u64, count: u32) -> Vec<Option<Self>> {
+        let start = memory.start.next_multiple_of(8);
+        let size = memory.end.saturating_sub(start) / 8;
+        let data = std::ptr::with_exposed_provenance::<u64>(start as usize);
+        // SAFETY: data of a loaded object, which can be read, from its first aligned word to its end. Other
+        // threads may write to it, and no reference to it is made.
+        let word = |at: u64| unsafe { data.add(at as usize).read_volatile() };
+        let places = (0..size).filter(|&at| word(at) == vector);
+        let places = places.map(|at| {
+            let before = at.checked_sub(1).map(|at| (at, word(at)));
+            let after = (at + 1 < size).then(|| (at + 1, word(at + 1)));
+            let neighbours = before.into_iter().chain(after);
+            let neighbours = neighbours.map(|(at, word)| (start + 8 * at, word));
+            Self::beside(start + 8 * at, neighbours, count)
+        });
+        places.collect()
+    }
+
+    /// The place of the vector at this address, if one number next to it is the count.
+    fn beside(
+        vector: u64,
+        neighbours: impl Iterator<Item = (u64, u64)>,
+        count: u32,
+    ) -> Option<Self> {
+        let halves = neighbours.flat_map(|(addr, word)| {
+            // The first half first, on the CPUs that there are.
+            [(addr, word as u32), (addr + 4, (word >> 32) as u32)]
+        });
+        let mut counts = halves.filter(|(_, half)| *half == count);
+        let (count, _) = counts.next()?;
+        counts.next().is_none().then_some(Self { vector, count })
     }
 
     fn set(&self, vector: &Vector) {

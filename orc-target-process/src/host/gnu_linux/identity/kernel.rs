@@ -3,7 +3,8 @@
 //! It reads the first two where they lie in the process's memory, and a process may say where that
 //! is (`PR_SET_MM_MAP`, without privileges since Linux 3.18, if checkpointing is configured).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use super::arguments::Vector;
 
@@ -28,12 +29,15 @@ struct MemoryMap {
 
 const PR_SET_MM: libc::c_int = 35;
 const PR_SET_MM_MAP: libc::c_ulong = 14;
+/// More than the line of `/proc/self/stat`: 52 numbers. It is read at once.
+const STAT_SIZE: usize = 1 << 10;
 /// The executable stays.
 const NO_FILE: u32 = u32::MAX;
 
 /// Has the kernel show these arguments, this environment and this auxiliary vector.
 pub(super) fn show(vector: &Vector) -> io::Result<()> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let mut stat = String::with_capacity(STAT_SIZE);
+    File::open("/proc/self/stat")?.read_to_string(&mut stat)?;
     // The name, which may hold anything, ends with the last parenthesis; the third field follows.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let fields: Vec<u64> = fields

@@ -16,12 +16,12 @@ pub use image::ImageError;
 pub use imports::{NativeError, bind_imports, open_library};
 pub use loaded::loaded_libraries;
 
-pub(crate) use super::elf::{PT_LOAD, PT_TLS, Rela};
+pub(crate) use super::elf::{PT_TLS, Rela};
 pub(crate) use dynamic::Dynamic;
 #[cfg(feature = "llvm")]
 pub(crate) use handle::LibraryHandle;
 pub(crate) use image::{Binding, HookWords, Image, ImageSpec, LoaderError, OpenImage};
 pub(crate) use imports::lookup;
 pub(crate) use loaded::{LoadedObject, loaded_objects};
-pub(crate) use relro::with_writable;
+pub(crate) use relro::{is_protected, with_writable};
 pub(crate) use scope::Scope;

@@ -5,6 +5,7 @@
 //! write, one writer at a time, because the second would find them protected by the first.
 
 use std::io;
+use std::ops::Range;
 
 use parking_lot::Mutex;
 
@@ -13,6 +14,22 @@ use crate::host::elf;
 
 static WRITER: Mutex<()> = Mutex::new(());
 
+/// The pages of an object that the loader made read-only.
+fn protected(object: &LoadedObject) -> Range<u64> {
+    let page = crate::host::pages::page_size() - 1;
+    let Some(header) = object.header(elf::PT_GNU_RELRO) else {
+        return 0..0;
+    };
+    // The loader protects whole pages only: the last byte may share a page with other data.
+    let segment = object.segment(header);
+    segment.start & !page..segment.end & !page
+}
+
+/// Whether data at an address can be written to within [`with_writable`] only.
+pub(crate) fn is_protected(object: &LoadedObject, addr: u64) -> bool {
+    protected(object).contains(&addr)
+}
+
 /// Calls `write`, during which the object's RELRO pages can be written.
 ///
 /// # Errors
@@ -20,16 +37,10 @@ static WRITER: Mutex<()> = Mutex::new(());
 /// writable.
 pub(crate) fn with_writable<R>(object: &LoadedObject, write: impl FnOnce() -> R) -> io::Result<R> {
     let _writer = WRITER.lock();
-    let page = crate::host::pages::page_size() - 1;
-    let pages = object
-        .header(elf::PT_GNU_RELRO)
-        .map(|header| object.segment(header))
-        // The loader protects whole pages only: its last byte may share a page with other data.
-        .map(|segment| segment.start & !page..segment.end & !page)
-        .filter(|pages| !pages.is_empty());
-    let Some(pages) = pages else {
+    let pages = protected(object);
+    if pages.is_empty() {
         return Ok(write());
-    };
+    }
     let protect = |protection| {
         let start = std::ptr::with_exposed_provenance_mut(pages.start as usize);
         let size = (pages.end - pages.start) as usize;
