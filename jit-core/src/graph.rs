@@ -144,7 +144,11 @@ impl Target {
 }
 
 /// What is known of a computed value before anything has an address.
+///
+/// A word of its own: beside the byte that tells targets apart, another byte would make copies of targets wait
+/// for both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum ComputedRange {
     /// It is an address next to something of the same program.
     Near,

@@ -63,14 +63,12 @@ pub(super) fn build_graphs<C: Cpu>(link: &mut Link) -> Result<(), LinkError> {
         let units = units.par_iter().zip(&groups).with_max_len(1);
         threads::share(|| units.map(build).collect())
     };
-    let mut errors = Vec::new();
-    for result in built {
-        match result {
-            Ok(part) => link.parts.push(part),
-            Err(error) => errors.push(error),
-        }
+    if built.iter().any(Result::is_err) {
+        return join_errors(built.into_iter().filter_map(Result::err).collect());
     }
-    join_errors(errors)
+    // In the memory of the results.
+    link.parts = built.into_iter().filter_map(Result::ok).collect();
+    Ok(())
 }
 
 /// The group of each unit, making the groups.

@@ -73,7 +73,7 @@ impl Blocks {
             .filter(|s| s.sh_flags(LE).contains(SHF_ALLOC))
             .count();
         let mut blocks = Self {
-            sections: Vec::with_capacity(16),
+            sections: Vec::with_capacity(8),
             blocks: Vec::with_capacity(with_room(in_memory)),
             owned: Vec::new(),
             fates: Vec::with_capacity(view.sections.len()),
