@@ -37,7 +37,69 @@ fn main() -> ExitCode {
             mixed,
         );
     }
+    if target().is_here {
+        tests.add_if(
+            "functions_of_macos_have_the_locale_before_the_format",
+            ["ziglang"],
+            locales,
+        );
+    }
     tests.run(&arguments)
+}
+
+/// Functions with a locale, with any number of arguments and with a list of them.
+fn locales() {
+    const PROGRAM: &str = r#"
+        #include <stdarg.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <xlocale.h>
+        static void lists(locale_t locale, const char *format, ...) {
+            char text[64], *made, *in[16];
+            int number = 0;
+            va_list first, second;
+            va_start(first, format);
+            va_copy(second, first);
+            vsnprintf_l(text, sizeof text, locale, format, first);
+            vasprintf_l(&made, locale, format, second);
+            va_end(second);
+            va_end(first);
+            printf_l(locale, "%s|%s", text, made);
+            free(made);
+            sscanf_l("17 words", locale, "%d %15s", &number, in);
+            fprintf_l(stdout, locale, "|%d %s\n", number, in);
+        }
+        int main(void) {
+            char text[64];
+            snprintf_l(text, sizeof text, NULL, "%s %.2f %d", "one", 2.5, 3);
+            puts(text);
+            lists(NULL, "%d of %s: %.1f", 4, "five", 6.5);
+        }
+    "#;
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("macho/locales");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("main.c"), PROGRAM).expect("a file");
+    let zig = macos::tools().expect("it was found");
+    let zig = zig.compiler(&directory).expect("a compiler");
+    run(&directory, &zig.cc, &["-O1", "-c", "main.c"]);
+    let Some(jit) = orc_jit() else { return };
+    let said = run(&directory, &jit, &["run", "main.o"]);
+    assert_eq!(said, "one 2.50 3\n4 of five: 6.5|4 of five: 6.5|17 words\n");
+}
+
+/// What a program writes that ends well.
+fn run(directory: &Path, program: &Path, arguments: &[&str]) -> String {
+    let mut command = Invocation::new([program.as_os_str()]);
+    command.argv.extend(arguments.iter().map(Into::into));
+    let ran = command.run_in(directory).expect("it starts");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(
+        ran.ending,
+        Ending::Exit(0),
+        "{}: {said}",
+        command.shell_line()
+    );
+    String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
 /// A C++ program for macOS and a C library of this system: calls, callbacks, variables, and an exception on its way through
@@ -74,19 +136,7 @@ fn mixed() {
     let tools = macos::tools().expect("it was found");
     tools.make_cxx_library(&directory).expect("a library");
     let zig = tools.compiler(&directory).expect("a compiler");
-    let run = |program: &Path, arguments: &[&str]| {
-        let mut command = Invocation::new([program.as_os_str()]);
-        command.argv.extend(arguments.iter().map(Into::into));
-        let ran = command.run_in(&directory).expect("it starts");
-        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert_eq!(
-            ran.ending,
-            Ending::Exit(0),
-            "{}: {said}",
-            command.shell_line()
-        );
-        String::from_utf8_lossy(&ran.stdout).into_owned()
-    };
+    let run = |program: &Path, arguments: &[&str]| run(&directory, program, arguments);
     run(&zig.cxx, &["-O1", "-c", "main.cpp"]);
     let own = ["-O1", "-fexceptions", "-c", "library.c"];
     run(&compilers()[0].cc, &own);

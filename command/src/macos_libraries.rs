@@ -7,10 +7,12 @@
 
 use std::path::Path;
 
+use jit_core::cpu::Architecture;
 use orc_inputs::file_kind::{FileKind, Format};
 use orc_inputs::library_search::FoundContent;
 
 use super::inputs::Opened;
+use super::link_cpu;
 use super::link_line::{Input, InputName, InputState, LinkLine};
 use super::surroundings::Surroundings;
 
@@ -22,6 +24,12 @@ const FILES: [&str; 2] = ["libc++abi.a", "libc++.a"];
 
 /// Names that objects in C++ refer to: the personality routine of their frames, and what is in the library.
 const OF_CXX: [&[u8]; 2] = [b"___gxx_personality_v0\0", b"\0__ZNSt3__1"];
+
+/// What zig calls macOS on a CPU.
+const TARGETS: [(Architecture, &str); 2] = [
+    (Architecture::X86_64, "x86_64-macos"),
+    (Architecture::Aarch64, "aarch64-macos"),
+];
 
 /// The libraries that a line needs beside what it names, if it has objects for macOS and is not told to have none.
 ///
@@ -81,10 +89,11 @@ fn is_cxx(object: &[u8]) -> bool {
 /// The paths of the library's files.
 fn ask(surroundings: &dyn Surroundings, directory: &Path) -> Result<Vec<String>, String> {
     let output = directory.join("macos-library").display().to_string();
+    let target = TARGETS.iter().find(|(cpu, _)| *cpu == link_cpu::get());
     let question = [
         "c++",
         "-target",
-        "x86_64-macos",
+        target.map_or("", |(_, target)| target),
         "-shared",
         "-x",
         "c++",

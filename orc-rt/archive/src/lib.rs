@@ -26,8 +26,11 @@ pub use executor::{EXECUTOR_SIZE_MAX, build_executor, build_guest};
 
 use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
 
-/// The archive may not be larger than this, in bytes: every session links it.
-pub const SIZE_MAX: usize = 200_000;
+/// The runtime may not be larger than this, in bytes: every session links it.
+pub const RUNTIME_SIZE_MAX: usize = 160_000;
+
+/// Functions of macOS may not be larger than this: sessions with objects for macOS link them.
+pub const DARWIN_SIZE_MAX: usize = 70_000;
 
 /// What can go wrong on the way to an archive.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +88,15 @@ pub enum ArchiveError {
     /// The packed archive could not be written.
     #[error("cannot write the packed archive: {0}")]
     WriteArchive(std::io::Error),
-    /// The result is too large.
-    #[error("the packed archive has {size} bytes, more than the {SIZE_MAX} that are allowed")]
+    /// A member is too large.
+    #[error("{member} has {size} bytes, more than the {size_max} that are allowed")]
     TooLarge {
+        /// The member's name.
+        member: &'static str,
         /// Its size in bytes.
         size: usize,
+        /// The most that is allowed.
+        size_max: usize,
     },
     /// The executor is too large.
     #[error("the executor has {size} bytes, more than the {EXECUTOR_SIZE_MAX} that are allowed")]
@@ -108,6 +115,8 @@ pub struct Part<'a> {
     archive: &'a [u8],
     /// Whether the member offers this name to others.
     is_entry_point: fn(&[u8]) -> bool,
+    /// The most bytes that the member may have.
+    size_max: usize,
 }
 
 impl<'a> Part<'a> {
@@ -124,6 +133,7 @@ impl<'a> Part<'a> {
             name: "orc_rt.o",
             archive,
             is_entry_point,
+            size_max: RUNTIME_SIZE_MAX,
         }
     }
 
@@ -134,6 +144,7 @@ impl<'a> Part<'a> {
             name: "orc_rt_darwin.o",
             archive,
             is_entry_point: |name| name.starts_with(b"__orc_rt_ext_darwin_"),
+            size_max: DARWIN_SIZE_MAX,
         }
     }
 }
@@ -147,6 +158,13 @@ pub fn pack(parts: &[Part<'_>]) -> Result<Vec<u8>, ArchiveError> {
     for part in parts {
         let objects = members::reachable(part.archive, part.is_entry_point)?;
         let combined = combine::combine(&objects, part.is_entry_point)?;
+        if combined.len() > part.size_max {
+            return Err(ArchiveError::TooLarge {
+                member: part.name,
+                size: combined.len(),
+                size_max: part.size_max,
+            });
+        }
         let name = part.name.to_owned();
         members.push(NewArchiveMember::new(
             combined,
@@ -163,9 +181,5 @@ pub fn pack(parts: &[Part<'_>]) -> Result<Vec<u8>, ArchiveError> {
         Some(false),
     )
     .map_err(ArchiveError::WriteArchive)?;
-    let packed = packed.into_inner();
-    if packed.len() > SIZE_MAX {
-        return Err(ArchiveError::TooLarge { size: packed.len() });
-    }
-    Ok(packed)
+    Ok(packed.into_inner())
 }

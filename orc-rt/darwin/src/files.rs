@@ -24,26 +24,26 @@ fn own_flags(flags: c_int) -> c_int {
     known.fold(flags & ACCESS, |own, (_, ours)| own | ours)
 }
 
-/// `open`. (The mode is passed like any argument, on x86-64.)
+fn flags_of_macos(own: c_int) -> c_int {
+    // `O_SYNC` has several bits here.
+    let known = FLAGS.iter().filter(|(_, ours)| own & ours == *ours);
+    known.fold(own & ACCESS, |flags, (theirs, _)| flags | theirs)
+}
+
+/// `open`, with a mode.
 ///
 /// # Safety
 /// As for `open`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn __orc_rt_ext_darwin_open(
-    path: *const c_char,
-    flags: c_int,
-    mode: libc::mode_t,
-) -> c_int {
+pub unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
     // SAFETY: the caller's path.
     unsafe { libc::open(path, own_flags(flags), mode) }
 }
 
-/// `openat`.
+/// `openat`, with a mode.
 ///
 /// # Safety
 /// As for `openat`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn __orc_rt_ext_darwin_openat(
+pub unsafe extern "C" fn openat(
     directory: c_int,
     path: *const c_char,
     flags: c_int,
@@ -51,6 +51,115 @@ pub unsafe extern "C" fn __orc_rt_ext_darwin_openat(
 ) -> c_int {
     // SAFETY: the caller's path.
     unsafe { libc::openat(own_directory(directory), path, own_flags(flags), mode) }
+}
+
+/// `shm_open`, with a mode.
+///
+/// # Safety
+/// As for `shm_open`.
+pub unsafe extern "C" fn shm_open(name: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+    // SAFETY: the caller's name.
+    unsafe { libc::shm_open(name, own_flags(flags), mode) }
+}
+
+/// `sem_open`, with a mode and a value.
+///
+/// # Safety
+/// As for `sem_open`.
+pub unsafe extern "C" fn sem_open(
+    name: *const c_char,
+    flags: c_int,
+    mode: libc::mode_t,
+    value: c_uint,
+) -> *mut libc::sem_t {
+    // SAFETY: the caller's name.
+    let semaphore = unsafe { libc::sem_open(name, own_flags(flags), mode, value) };
+    match semaphore {
+        // `SEM_FAILED` of macOS.
+        libc::SEM_FAILED => core::ptr::without_provenance_mut(usize::MAX),
+        semaphore => semaphore,
+    }
+}
+
+/// Commands of `fcntl` that have another number: macOS's, ours.
+const COMMANDS: [(c_int, c_int); 6] = [
+    (5, libc::F_GETOWN),
+    (6, libc::F_SETOWN),
+    (7, libc::F_GETLK),
+    (8, libc::F_SETLK),
+    (9, libc::F_SETLKW),
+    (67, libc::F_DUPFD_CLOEXEC),
+];
+
+/// `fcntl`, with an argument.
+///
+/// # Safety
+/// As for `fcntl`.
+pub unsafe extern "C" fn fcntl(file: c_int, command: c_int, argument: usize) -> c_int {
+    let known = COMMANDS.iter().find(|(theirs, _)| *theirs == command);
+    let own = match (command, known) {
+        (_, Some((_, own))) => *own,
+        // The same: copies, flags of descriptors and of files.
+        (0..=4, None) => command,
+        // No command has this number.
+        (_, None) => c_int::MAX,
+    };
+    // SAFETY: the caller's argument, or one that is made of it.
+    unsafe {
+        match own {
+            libc::F_SETFL => libc::fcntl(file, own, own_flags(argument as c_int)),
+            libc::F_GETFL => match libc::fcntl(file, own) {
+                flags @ 0.. => flags_of_macos(flags),
+                failed => failed,
+            },
+            libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW => {
+                lock(file, own, core::ptr::with_exposed_provenance_mut(argument))
+            }
+            _ => libc::fcntl(file, own, argument),
+        }
+    }
+}
+
+/// `struct flock` of macOS.
+#[repr(C)]
+struct Lock {
+    start: i64,
+    length: i64,
+    process: c_int,
+    kind: i16,
+    origin: i16,
+}
+
+/// Kinds of locks: macOS's, ours.
+const LOCKS: [(i16, c_int); 3] = [(1, libc::F_RDLCK), (2, libc::F_UNLCK), (3, libc::F_WRLCK)];
+
+/// A command of `fcntl` about a lock.
+///
+/// # Safety
+/// `lock` is one of macOS.
+unsafe fn lock(file: c_int, command: c_int, lock: *mut Lock) -> c_int {
+    // SAFETY: the caller's lock; zeros are a value of ours.
+    unsafe {
+        let known = LOCKS.iter().find(|(theirs, _)| *theirs == (*lock).kind);
+        let mut own: libc::flock = core::mem::zeroed();
+        // No kind of lock has this number.
+        own.l_type = known.map_or(i16::MAX, |(_, ours)| *ours as i16);
+        own.l_whence = (*lock).origin;
+        own.l_start = (*lock).start;
+        own.l_len = (*lock).length;
+        let status = libc::fcntl(file, command, &raw mut own);
+        if status != -1 && command == libc::F_GETLK {
+            let known = LOCKS.iter().find(|(_, ours)| *ours as i16 == own.l_type);
+            lock.write(Lock {
+                start: own.l_start,
+                length: own.l_len,
+                process: own.l_pid,
+                kind: known.map_or((*lock).kind, |(theirs, _)| *theirs),
+                origin: own.l_whence,
+            });
+        }
+        status
+    }
 }
 
 /// A directory that paths begin in: `AT_FDCWD` has another number.
@@ -361,6 +470,22 @@ mod tests {
             own_flags(0x100_000a),
             libc::O_RDWR | libc::O_APPEND | libc::O_CLOEXEC
         );
+        for flags in [0x601, 0x100_000a, 0x4, 0x80] {
+            assert_eq!(flags_of_macos(own_flags(flags)), flags, "{flags:#x}");
+        }
+    }
+
+    #[test]
+    fn flags_of_an_open_file_are_those_of_macos() {
+        // SAFETY: the path is a C string; the file is this function's.
+        unsafe {
+            let file = open(c"/dev/null".as_ptr(), 0x9, 0);
+            assert_eq!(fcntl(file, 3, 0), 0x9);
+            assert_eq!(fcntl(file, 4, 0x4), 0);
+            assert_eq!(fcntl(file, 3, 0), 0x5);
+            assert_eq!(fcntl(file, 1000, 0), -1);
+            libc::close(file);
+        }
     }
 
     #[test]

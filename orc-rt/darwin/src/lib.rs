@@ -9,9 +9,12 @@
 //! Values of `errno` stay the system's.
 #![cfg_attr(not(test), no_std)]
 
+mod arch;
 mod ctype;
 mod directories;
 mod files;
+#[cfg(any(test, target_arch = "aarch64"))]
+mod format;
 mod locale;
 mod misc;
 #[cfg(all(feature = "archive", not(test)))]
@@ -19,5 +22,4 @@ mod panic;
 mod signals;
 mod strings;
 mod threads;
-#[cfg(target_arch = "x86_64")]
 mod variadic;

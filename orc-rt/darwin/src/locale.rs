@@ -154,12 +154,6 @@ in_locale! {
         mbsnrtowcs(to: *mut c_int, from: *mut *const c_char, bytes: usize, size: usize, state: *mut c_void) -> usize;
     __orc_rt_ext_darwin_wcsnrtombs_l =
         wcsnrtombs(to: *mut c_char, from: *mut *const c_int, count: usize, size: usize, state: *mut c_void) -> usize;
-    __orc_rt_ext_darwin_vsnprintf_l =
-        vsnprintf(to: *mut c_char, size: usize, format: *const c_char, arguments: *mut c_void) -> c_int;
-    __orc_rt_ext_darwin_vasprintf_l =
-        vasprintf(to: *mut *mut c_char, format: *const c_char, arguments: *mut c_void) -> c_int;
-    __orc_rt_ext_darwin_vsscanf_l =
-        vsscanf(text: *const c_char, format: *const c_char, arguments: *mut c_void) -> c_int;
     __orc_rt_ext_darwin_localeconv_l = localeconv() -> *mut c_void;
 }
 

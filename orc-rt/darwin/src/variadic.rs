@@ -1,151 +1,88 @@
-//! Functions with any number of arguments and a locale among them: `snprintf_l` and its like. They make a list of their
-//! arguments, as compilers do, and call the function that takes one.
-//!
-//! On x86-64, such a list has how much of the registers was used, where arguments lie on the stack, and where the registers
-//! were saved: six of 8 bytes and eight of 16 (System V psABI, "Variable Argument Lists").
-//!
-//! ```text
-//!  rsp+208 arguments on the stack
-//!  rsp+200 return address
-//!  rsp+24  saved registers: 48 bytes and 128 bytes
-//!  rsp     the list: 4 bytes, 4 bytes, two pointers
-//! ```
+//! Functions with any number of arguments that are here on every CPU: those with a locale, which on macOS comes before the
+//! format, and those whose last arguments are there or not.
 
-use core::arch::naked_asm;
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_void};
 
-use super::locale::{
-    __orc_rt_ext_darwin_vasprintf_l, __orc_rt_ext_darwin_vsnprintf_l,
-    __orc_rt_ext_darwin_vsscanf_l, Locale,
-};
+use crate::arch::{call_with_list, last_arguments, v_functions};
+use crate::files;
+use crate::locale::{InLocale, Locale};
 
-/// Code that saves the registers and makes the list. `$used` are the bytes of those that hold named arguments.
-macro_rules! make_list {
-    ($used:literal, $($last:literal),* ; $target:path) => {
-        naked_asm!(
-            ".cfi_startproc",
-            "sub rsp, 200",
-            ".cfi_def_cfa_offset 208",
-            "mov [rsp + 24], rdi",
-            "mov [rsp + 32], rsi",
-            "mov [rsp + 40], rdx",
-            "mov [rsp + 48], rcx",
-            "mov [rsp + 56], r8",
-            "mov [rsp + 64], r9",
-            "movups [rsp + 72], xmm0",
-            "movups [rsp + 88], xmm1",
-            "movups [rsp + 104], xmm2",
-            "movups [rsp + 120], xmm3",
-            "movups [rsp + 136], xmm4",
-            "movups [rsp + 152], xmm5",
-            "movups [rsp + 168], xmm6",
-            "movups [rsp + 184], xmm7",
-            concat!("mov dword ptr [rsp], ", $used),
-            "mov dword ptr [rsp + 4], 48",
-            "lea rax, [rsp + 208]",
-            "mov [rsp + 8], rax",
-            "lea rax, [rsp + 24]",
-            "mov [rsp + 16], rax",
-            $($last,)*
-            "call {}",
-            "add rsp, 200",
-            ".cfi_def_cfa_offset 8",
-            "ret",
-            ".cfi_endproc",
-            sym $target,
-        )
-    };
+/// Functions that take a list, in a locale; beside each, the function that makes a list of its arguments, and how many
+/// named ones that has.
+macro_rules! in_locale {
+    ($($symbol:ident, $variadic:ident $count:tt =
+        $name:ident($($argument:ident: $type:ty),*; $character:ty);)*) => {$(
+        /// The C library's function, in a locale.
+        ///
+        /// # Safety
+        /// As for the function; `locale` is null or a locale.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $symbol(
+            $($argument: $type,)*
+            locale: Locale,
+            format: *const $character,
+            list: *mut c_void,
+        ) -> c_int {
+            // SAFETY: the caller's locale.
+            let _entered = unsafe { InLocale::enter(locale) };
+            // SAFETY: the caller's arguments.
+            unsafe { v_functions::$name($($argument,)* format, list) }
+        }
+
+        /// The same, for the arguments behind the named ones.
+        ///
+        /// # Safety
+        /// As for the function; `locale` is null or a locale.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $variadic() -> c_int {
+            call_with_list!($count, $symbol)
+        }
+    )*};
 }
 
-/// `snprintf_l`.
-///
-/// # Safety
-/// As for `snprintf`, with what follows `format`.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn __orc_rt_ext_darwin_snprintf_l(
-    to: *mut c_char,
-    size: usize,
-    locale: Locale,
-    format: *const c_char,
-) -> c_int {
-    // to, size, format, list, locale.
-    make_list!("32", "mov r8, rdx", "mov rdx, rcx", "mov rcx, rsp"; __orc_rt_ext_darwin_vsnprintf_l)
+in_locale! {
+    __orc_rt_ext_darwin_vasprintf_l, __orc_rt_ext_darwin_asprintf_l 3 = vasprintf(to: *mut *mut c_char; c_char);
+    __orc_rt_ext_darwin_vdprintf_l, __orc_rt_ext_darwin_dprintf_l 3 = vdprintf(file: c_int; c_char);
+    __orc_rt_ext_darwin_vfprintf_l, __orc_rt_ext_darwin_fprintf_l 3 = vfprintf(file: *mut c_void; c_char);
+    __orc_rt_ext_darwin_vfscanf_l, __orc_rt_ext_darwin_fscanf_l 3 = vfscanf(file: *mut c_void; c_char);
+    __orc_rt_ext_darwin_vfwprintf_l, __orc_rt_ext_darwin_fwprintf_l 3 = vfwprintf(file: *mut c_void; c_int);
+    __orc_rt_ext_darwin_vfwscanf_l, __orc_rt_ext_darwin_fwscanf_l 3 = vfwscanf(file: *mut c_void; c_int);
+    __orc_rt_ext_darwin_vprintf_l, __orc_rt_ext_darwin_printf_l 2 = vprintf(; c_char);
+    __orc_rt_ext_darwin_vscanf_l, __orc_rt_ext_darwin_scanf_l 2 = vscanf(; c_char);
+    __orc_rt_ext_darwin_vsnprintf_l, __orc_rt_ext_darwin_snprintf_l 4 = vsnprintf(to: *mut c_char, size: usize; c_char);
+    __orc_rt_ext_darwin_vsprintf_l, __orc_rt_ext_darwin_sprintf_l 3 = vsprintf(to: *mut c_char; c_char);
+    __orc_rt_ext_darwin_vsscanf_l, __orc_rt_ext_darwin_sscanf_l 3 = vsscanf(text: *const c_char; c_char);
+    __orc_rt_ext_darwin_vswprintf_l, __orc_rt_ext_darwin_swprintf_l 4 = vswprintf(to: *mut c_int, size: usize; c_int);
+    __orc_rt_ext_darwin_vswscanf_l, __orc_rt_ext_darwin_swscanf_l 3 = vswscanf(text: *const c_int; c_int);
+    __orc_rt_ext_darwin_vwprintf_l, __orc_rt_ext_darwin_wprintf_l 2 = vwprintf(; c_int);
+    __orc_rt_ext_darwin_vwscanf_l, __orc_rt_ext_darwin_wscanf_l 2 = vwscanf(; c_int);
 }
 
-/// `asprintf_l`.
-///
-/// # Safety
-/// As for `asprintf`, with what follows `format`.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn __orc_rt_ext_darwin_asprintf_l(
-    to: *mut *mut c_char,
-    locale: Locale,
-    format: *const c_char,
-) -> c_int {
-    // to, format, list, locale.
-    make_list!("24", "mov rcx, rsi", "mov rsi, rdx", "mov rdx, rsp"; __orc_rt_ext_darwin_vasprintf_l)
+/// Functions whose last arguments are there or not, and the number of the first of those.
+macro_rules! with_last_arguments {
+    ($($symbol:ident = $first:tt, $target:path;)*) => {$(
+        /// The function, whose last arguments are there or not.
+        ///
+        /// # Safety
+        /// As for the function.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $symbol() -> c_int {
+            last_arguments!($first, $target)
+        }
+    )*};
 }
 
-/// `sscanf_l`.
-///
-/// # Safety
-/// As for `sscanf`, with what follows `format`.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn __orc_rt_ext_darwin_sscanf_l(
-    text: *const c_char,
-    locale: Locale,
-    format: *const c_char,
-) -> c_int {
-    // text, format, list, locale.
-    make_list!("24", "mov rcx, rsi", "mov rsi, rdx", "mov rdx, rsp"; __orc_rt_ext_darwin_vsscanf_l)
+with_last_arguments! {
+    __orc_rt_ext_darwin_fcntl = 2, files::fcntl;
+    __orc_rt_ext_darwin_open = 2, files::open;
+    __orc_rt_ext_darwin_openat = 3, files::openat;
+    __orc_rt_ext_darwin_sem_open = 2, files::sem_open;
+    __orc_rt_ext_darwin_shm_open = 2, files::shm_open;
 }
 
-/// `strtold_l`: its result is in the processor's stack of numbers, and a null pointer is the locale "C".
-///
-/// # Safety
-/// As for `strtold_l`.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn __orc_rt_ext_darwin_strtold_l(
-    text: *const c_char,
-    end: *mut *mut c_char,
-    locale: Locale,
-) {
-    unsafe extern "C" {
-        fn strtold_l();
-    }
-    naked_asm!(
-        ".cfi_startproc",
-        "push rdi",
-        ".cfi_def_cfa_offset 16",
-        "push rsi",
-        ".cfi_def_cfa_offset 24",
-        "sub rsp, 8",
-        ".cfi_def_cfa_offset 32",
-        "mov rdi, rdx",
-        "call {locale}",
-        "mov rdx, rax",
-        "add rsp, 8",
-        ".cfi_def_cfa_offset 24",
-        "pop rsi",
-        ".cfi_def_cfa_offset 16",
-        "pop rdi",
-        ".cfi_def_cfa_offset 8",
-        "jmp {strtold}",
-        ".cfi_endproc",
-        locale = sym c_locale,
-        strtold = sym strtold_l,
-    )
-}
-
-extern "C" fn c_locale(locale: Locale) -> Locale {
-    super::locale::or_c_locale(locale)
-}
-
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
 

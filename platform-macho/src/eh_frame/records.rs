@@ -91,9 +91,12 @@ impl Maker<'_> {
                     let start = base as usize + info.r_address as usize;
                     let field = self.bytes.get(start..start + usize::from(form.width));
                     let field = field.ok_or_else(|| damaged("lie outside of it"))?;
-                    let aim = self
-                        .reader
-                        .aim_of_symbol(&info, implicit_addend(field), form)?;
+                    // Where the addend is elsewhere, compilers leave numbers in the field that mean nothing.
+                    let addend = match form.implicit {
+                        true => implicit_addend(field),
+                        false => 0,
+                    };
+                    let aim = self.reader.aim_of_symbol(&info, addend, form)?;
                     asked.push((
                         u64::from(base) + u64::from(info.r_address),
                         Edge {

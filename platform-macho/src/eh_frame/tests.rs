@@ -185,6 +185,38 @@ fn personality_and_table_are_taken_over() {
     );
 }
 
+#[test]
+fn what_compilers_for_arm64_leave_in_the_field_of_a_personality_means_nothing() {
+    // A CIE with a personality routine, and an FDE of 16 bytes of code at 0, for a section at 0x80.
+    let mut bytes = vec![0x18, 0, 0, 0, 0, 0, 0, 0, 1];
+    bytes.extend(b"zPR\0");
+    bytes.extend([4, 0x78, 30, 6, 0x9b]);
+    bytes.extend((-18i32).to_le_bytes());
+    bytes.extend([0x10, 0x0c, 31, 0, 0, 0]);
+    bytes.extend([0x18, 0, 0, 0, 0x20, 0, 0, 0]);
+    bytes.extend((-0xa4i64).to_le_bytes());
+    bytes.extend(16u64.to_le_bytes());
+    bytes.extend([0; 4]);
+    let personality = Rel {
+        at: 18,
+        symbol: 2,
+        pcrel: true,
+        length: 2,
+        external: true,
+        kind: macho::ARM64_RELOC_POINTER_TO_GOT,
+    };
+    let sections = vec![code(&[0; 32], &[]), frames(&bytes, &[personality])];
+    let made = TestObject {
+        cpu: macho::CPU_TYPE_ARM64,
+        ..object(sections, &SYMBOLS)
+    };
+    let graph = made.graph();
+    let edge = graph.edges_of(graph.frames[0].block)[0];
+    let kind = jit_core::cpu::aarch64::Kind::GotDelta32.edge();
+    assert_eq!((edge.offset, edge.target.0), (18, 2));
+    assert_eq!((edge.kind, edge.addend), (kind, 0));
+}
+
 /// A change of the frames.
 type Change<'a> = &'a dyn Fn(&mut [u8; 56]);
 

@@ -75,9 +75,55 @@ const DESTROY_THREAD_LOCAL: Code = Code {
     frame: &[],
 };
 
-const ADDED: [(&str, Code); 2] = [
+/// Returns sine and cosine in two registers.
+const SINE_AND_COSINE: Code = Code {
+    bytes: &[
+        0xfd, 0x7b, 0xbe, 0xa9, // stp x29, x30, [sp, #-32]!
+        0xfd, 0x03, 0x00, 0x91, // mov x29, sp
+        0xe0, 0x43, 0x00, 0x91, // add x0, sp, #16
+        0xe1, 0x63, 0x00, 0x91, // add x1, sp, #24
+        0x00, 0x00, 0x00, 0x94, // bl sincos
+        0xe0, 0x07, 0x41, 0x6d, // ldp d0, d1, [sp, #16]
+        0xfd, 0x7b, 0xc2, 0xa8, // ldp x29, x30, [sp], #32
+        0xc0, 0x03, 0x5f, 0xd6, // ret
+    ],
+    edges: &[(16, "sincos", Kind::Branch26.edge(), 0)],
+    frame: FRAME_OF_SINES,
+};
+
+/// The same for numbers of 4 bytes.
+const SINE_AND_COSINE_SHORT: Code = Code {
+    bytes: &[
+        0xfd, 0x7b, 0xbe, 0xa9, // stp x29, x30, [sp, #-32]!
+        0xfd, 0x03, 0x00, 0x91, // mov x29, sp
+        0xe0, 0x43, 0x00, 0x91, // add x0, sp, #16
+        0xe1, 0x53, 0x00, 0x91, // add x1, sp, #20
+        0x00, 0x00, 0x00, 0x94, // bl sincosf
+        0xe0, 0x07, 0x42, 0x2d, // ldp s0, s1, [sp, #16]
+        0xfd, 0x7b, 0xc2, 0xa8, // ldp x29, x30, [sp], #32
+        0xc0, 0x03, 0x5f, 0xd6, // ret
+    ],
+    edges: &[(16, "sincosf", Kind::Branch26.edge(), 0)],
+    frame: FRAME_OF_SINES,
+};
+
+/// What both do to the stack.
+const FRAME_OF_SINES: &[u8] = &[
+    0x41, // DW_CFA_advance_loc 4
+    0x0e, 32, // DW_CFA_def_cfa_offset 32
+    0x9d, 4, // DW_CFA_offset x29, cfa - 32
+    0x9e, 3,    // DW_CFA_offset x30, cfa - 24
+    0x46, // DW_CFA_advance_loc 24
+    0x0e, 0,    // DW_CFA_def_cfa_offset 0
+    0xdd, // DW_CFA_restore x29
+    0xde, // DW_CFA_restore x30
+];
+
+const ADDED: [(&str, Code); 4] = [
     ("_tlv_bootstrap", FIND_THREAD_LOCAL),
     ("_tlv_atexit", DESTROY_THREAD_LOCAL),
+    ("__sincos_stret", SINE_AND_COSINE),
+    ("__sincosf_stret", SINE_AND_COSINE_SHORT),
 ];
 
 fn meaning(info: &RelocationInfo, field: &[u8]) -> Meaning {

@@ -89,7 +89,7 @@ impl Scan {
             return Ok(());
         }
         let name = &mut self.names[index as usize];
-        match (host.meaning)(spelled) {
+        match (host.meaning)(view.machine.architecture, spelled) {
             Meaning::Itself => {}
             Meaning::Other(other) => *name = self.uses.intern(other.as_bytes()),
             Meaning::Refused(why) => {

@@ -2,8 +2,12 @@
 //!
 //! Nearly all functions of C have the same names, arguments and layouts, and stand for themselves. Of the others, some have
 //! another name here; some are adapted by the runtime ([`orc_shared::names::darwin`]); and some a program cannot have,
-//! since it would see another layout than the one that it was compiled with: those are refused.
+//! since it would see another layout than the one that it was compiled with: those are refused. On AArch64, the two systems
+//! call functions in different ways, and there are more of all kinds.
 
+mod aarch64;
+
+use jit_core::cpu::Architecture;
 use orc_shared::names::darwin;
 
 use super::Meaning;
@@ -62,9 +66,12 @@ const VERSIONS: &[&str] = &[
     "UNIX2003",
 ];
 
-/// What a name of macOS, as C spells it, stands for.
+/// Names and what they stand for.
+type Table = &'static [(&'static str, &'static str)];
+
+/// What a name of macOS, as C spells it, stands for in code for a CPU.
 #[must_use]
-pub fn meaning(name: &[u8]) -> Meaning {
+pub fn meaning(cpu: Architecture, name: &[u8]) -> Meaning {
     let Ok(name) = std::str::from_utf8(name) else {
         return Meaning::Itself;
     };
@@ -72,17 +79,46 @@ pub fn meaning(name: &[u8]) -> Meaning {
         Some((plain, version)) if VERSIONS.contains(&version) => plain,
         _ => name,
     };
-    let find = |table: &'static [(&'static str, &'static str)]| {
+    let find = |table: &Table| {
         let at = table.binary_search_by_key(&name, |(name, _)| name).ok()?;
         Some(table[at].1)
     };
-    if let Some(why) = find(REFUSED) {
+    let tables = Tables::of(cpu);
+    if let Some(why) = tables.refused.iter().find_map(find) {
         return Meaning::Refused(why);
     }
-    let other = find(RENAMED).or_else(|| find(darwin::ADAPTED));
-    match other.or_else(|| find(UNVERSIONED)) {
+    match tables.other.iter().find_map(find) {
         Some(other) => Meaning::Other(other),
         None => Meaning::Itself,
+    }
+}
+
+/// What is known of a CPU's names.
+struct Tables {
+    /// What is refused, with reasons.
+    refused: &'static [Table],
+    /// Other names.
+    other: &'static [Table],
+}
+
+impl Tables {
+    fn of(cpu: Architecture) -> Self {
+        match cpu {
+            Architecture::X86_64 => Self {
+                refused: &[REFUSED],
+                other: &[RENAMED, darwin::ADAPTED, UNVERSIONED],
+            },
+            Architecture::Aarch64 => Self {
+                refused: &[REFUSED, aarch64::REFUSED],
+                other: &[
+                    RENAMED,
+                    aarch64::RENAMED,
+                    darwin::ADAPTED,
+                    darwin::ADAPTED_ON_AARCH64,
+                    UNVERSIONED,
+                ],
+            },
+        }
     }
 }
 
@@ -90,7 +126,6 @@ pub fn meaning(name: &[u8]) -> Meaning {
 const UNVERSIONED: &[(&str, &str)] = &[
     ("close", "close"),
     ("connect", "connect"),
-    ("fcntl", "fcntl"),
     ("fdopen", "fdopen"),
     ("fopen", "fopen"),
     ("fputs", "fputs"),
@@ -114,30 +149,49 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_tell_one_thing_of_each_name() {
-        let tables = [RENAMED, REFUSED, UNVERSIONED, darwin::ADAPTED];
-        for table in tables {
-            assert!(table.is_sorted_by(|(one, _), (next, _)| one < next));
+        for cpu in Architecture::ALL {
+            let tables = Tables::of(cpu);
+            let tables = || tables.refused.iter().chain(tables.other);
+            for table in tables() {
+                assert!(table.is_sorted_by(|(one, _), (next, _)| one < next));
+            }
+            let names = tables().flat_map(|table| table.iter().map(|(name, _)| name));
+            let mut names: Vec<_> = names.collect();
+            names.sort_unstable();
+            assert!(names.is_sorted_by(|one, next| one < next), "twice");
         }
-        let names = tables
-            .iter()
-            .flat_map(|table| table.iter().map(|(name, _)| name));
-        let mut names: Vec<_> = names.collect();
-        names.sort_unstable();
-        assert!(names.is_sorted_by(|one, next| one < next), "twice");
     }
 
     #[test]
     fn names_are_renamed_adapted_or_refused() {
         let cases = [
-            ("printf", Meaning::Itself),
+            ("puts", Meaning::Itself),
             ("__stdoutp", Meaning::Other("stdout")),
             ("stat$INODE64", Meaning::Other("__orc_rt_ext_darwin_stat")),
             ("open$NOCANCEL", Meaning::Other("__orc_rt_ext_darwin_open")),
             ("realpath$DARWIN_EXTSN", Meaning::Other("realpath")),
             ("sigaction", Meaning::Refused(LAYOUT)),
         ];
-        for (name, expected) in cases {
-            assert_eq!(meaning(name.as_bytes()), expected, "{name}");
+        for cpu in Architecture::ALL {
+            for (name, expected) in cases {
+                assert_eq!(meaning(cpu, name.as_bytes()), expected, "{name}");
+            }
         }
+    }
+
+    #[test]
+    fn calls_that_differ_on_aarch64_are_adapted_there() {
+        let cases = [
+            ("printf", Meaning::Other("__orc_rt_ext_darwin_printf")),
+            ("vsnprintf", Meaning::Other("__orc_rt_ext_darwin_vsnprintf")),
+            ("sinl", Meaning::Other("sin")),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(meaning(Architecture::Aarch64, name.as_bytes()), expected);
+            let on_x86_64 = meaning(Architecture::X86_64, name.as_bytes());
+            assert_eq!(on_x86_64, Meaning::Itself, "{name}");
+        }
+        let refused = meaning(Architecture::Aarch64, b"syscall");
+        assert!(matches!(refused, Meaning::Refused(_)), "{refused:?}");
     }
 }

@@ -4,14 +4,16 @@
 //! have their own names for what an object has and needs, and [`Host`] says which. There is one for Linux
 //! ([`linux`]).
 
+use jit_core::cpu::Architecture;
+
 pub mod linux;
 
 /// The names of a process.
 pub struct Host {
     /// The output sections that objects' sections go to.
     pub sections: Sections,
-    /// What a name stands for that an object refers to, and that macOS defines. The name is as C spells it.
-    pub meaning: fn(&[u8]) -> Meaning,
+    /// What a name stands for that an object for this CPU refers to, and that macOS defines. The name is as C spells it.
+    pub meaning: fn(Architecture, &[u8]) -> Meaning,
 }
 
 /// What a name stands for.
@@ -67,5 +69,5 @@ pub(crate) static PLAIN: Host = Host {
         frames: ".eh_frame",
         exception_tables: ".gcc_except_table",
     },
-    meaning: |_| Meaning::Itself,
+    meaning: |_, _| Meaning::Itself,
 };
