@@ -48,17 +48,17 @@ fn main() {
         .define("ORC_TLS_RESERVE_SIZE", size.to_string().as_str())
         .define("ORC_TLS_RESERVE_ALIGNMENT", ALIGNMENT.to_string().as_str())
         .compile("orc_target_process_tls_reserve");
+    cc::Build::new()
+        .file("src/host/gnu_linux/debugger.c")
+        .compile("orc_target_process_debugger");
     if env::var_os("CARGO_FEATURE_TLS_RESERVE").is_some() {
         export_debugger_interface();
     }
 }
 
-/// Links the symbols of the debuggers' interface into `orc-executor`, where nothing refers to them but
-/// debuggers, and lets the loader find them.
+/// Lets the loader, and debuggers, find the symbols of the debuggers' interface in `orc-executor`, which is
+/// stripped of all others.
 fn export_debugger_interface() {
-    cc::Build::new()
-        .file("src/host/gnu_linux/debugger.c")
-        .compile("orc_target_process_debugger");
     for symbol in ["__jit_debug_register_code", "__jit_debug_descriptor"] {
         for option in ["--undefined", "--export-dynamic-symbol"] {
             println!("cargo::rustc-link-arg-bin=orc-executor=-Wl,{option}={symbol}");

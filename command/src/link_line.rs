@@ -286,6 +286,14 @@ impl LinkLine {
         Ok(line)
     }
 
+    /// Whether the program is to be debugged (`-g`, `-g3`, `-ggdb`; the last one counts, and `-g0` is no).
+    #[must_use]
+    pub fn wants_debugging(&self) -> bool {
+        let mut flags = self.compile_flags.iter().rev();
+        let last = flags.find(|flag| flag.starts_with("-g"));
+        last.is_some_and(|flag| flag != "-g0")
+    }
+
     /// Makes errors of warnings that come later, if the user wants that.
     fn obey_warnings(&mut self) {
         if self.fatal_warnings && self.undefined_symbols == Undefined::Warn {

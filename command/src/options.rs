@@ -63,6 +63,11 @@ pub struct RunOptions {
     #[arg(long)]
     pub timings: bool,
 
+    /// Show the program to gdb and lldb, with the debug information of its objects (also: -g); always
+    /// done under a debugger
+    #[arg(long)]
+    pub debug: bool,
+
     /// Link functions when they are first called: faster to start, for big programs that call little of
     /// themselves
     #[arg(long)]

@@ -192,6 +192,9 @@ fn run(
     if options.executor.is_none() {
         hide_later();
     }
+    if options.debug && !line.wants_debugging() {
+        line.compile_flags.push("-g".to_owned());
+    }
     let scratch = match before.scratch {
         Some(scratch) => Some(scratch),
         None => Scratch::for_line(&line)?,
@@ -227,6 +230,9 @@ fn run(
     }
     if options.timings {
         jit = jit.time_phases();
+    }
+    if line.wants_debugging() {
+        jit = jit.debug();
     }
     if options.speculate && !options.no_exec {
         jit = jit.speculate(Speculation {

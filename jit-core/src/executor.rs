@@ -240,6 +240,11 @@ pub trait ExecutorControl: Send + Sync {
         Err(ExecutorError::failed(message))
     }
 
+    /// Whether a debugger was attached to the process when it became an executor, or is now.
+    fn is_debugged(&self) -> bool {
+        false
+    }
+
     /// Whether code runs in this process, so that its addresses can be called here.
     fn is_this_process(&self) -> bool {
         true

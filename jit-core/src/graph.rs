@@ -10,6 +10,7 @@ use std::sync::Arc;
 use orc_shared::ExecutorAddr;
 
 use crate::cpu::Architecture;
+use crate::debug::DebugContent;
 use crate::name::{NameId, NameUses};
 use crate::symbol::{Scope, SymbolKind};
 use crate::symbolize::sources::{NearSymbol, SourceLines};
@@ -373,6 +374,20 @@ pub trait DescribeGraph: Send + Sync {
     ) -> Result<Option<Box<dyn SourceLines>>, String> {
         let _ = place;
         Ok(None)
+    }
+
+    /// Adds the object's symbols and debug information to what debuggers are shown, for the addresses that
+    /// `place` gives its blocks (`None` for those that are not in memory).
+    ///
+    /// # Errors
+    /// What is wrong with the debug information, of which nothing is added then.
+    fn add_to_debug_content(
+        &self,
+        place: &dyn Fn(BlockId) -> Option<ExecutorAddr>,
+        content: &mut DebugContent,
+    ) -> Result<(), String> {
+        let _ = (place, content);
+        Ok(())
     }
 }
 

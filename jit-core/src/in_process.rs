@@ -10,7 +10,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use orc_target_process::executor::dispatch::Dispatcher;
 use orc_target_process::executor::memory::MemoryManager;
 use orc_target_process::executor::{self as local, LocalExecutor, Released};
-use orc_target_process::host::{identity, loader};
+use orc_target_process::host::{debugger, identity, loader};
 
 use orc_target_process::host::thread_locals::Reserve;
 
@@ -184,6 +184,10 @@ impl ExecutorControl for InProcessExecutor {
 
     fn write_pointers(&self, pointers: &[(ExecutorAddr, ExecutorAddr)]) -> ExecutorResult<()> {
         Ok(self.local.write_pointers(pointers)?)
+    }
+
+    fn is_debugged(&self) -> bool {
+        debugger::is_attached()
     }
 
     fn wanted_surplus(&self) -> Option<u64> {

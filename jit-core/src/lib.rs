@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod claims;
 pub mod cpu;
+pub mod debug;
 pub mod demangle;
 pub mod error;
 pub mod executor;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use parking_lot::RwLock;
 
+use crate::cpu::Architecture;
+use crate::debug::DebugContent;
 use crate::error::LinkError;
 use crate::executor::{AllocActionPair, ExecutorControl, ExecutorResult};
 use crate::graph::LinkGraph;
@@ -171,6 +173,13 @@ pub trait Platform: Send + Sync {
     ) -> ExecutorResult<u64> {
         let _ = (executor, dylib, ranges, cause);
         Ok(0)
+    }
+
+    /// An object file that shows linked code to debuggers of the executor's system; `None` if these read none
+    /// of the format.
+    fn debug_image(&self, cpu: Architecture, content: &DebugContent) -> Option<Vec<u8>> {
+        let _ = (cpu, content);
+        None
     }
 
     /// A dylib was closed, and its memory is given back.

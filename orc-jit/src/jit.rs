@@ -84,6 +84,7 @@ pub struct Builder {
     files: Files,
     time_phases: bool,
     speculation: Option<Speculation>,
+    debug: bool,
 }
 
 impl Builder {
@@ -141,6 +142,15 @@ impl Builder {
         self
     }
 
+    /// Shows linked code to gdb and lldb, with the symbols and the debug information of its objects: to those that
+    /// are attached to its process, and to those that will be. Without this call that is done if a debugger is
+    /// attached when the JIT is built. Debug information takes memory.
+    #[must_use]
+    pub fn debug(mut self) -> Self {
+        self.debug = true;
+        self
+    }
+
     /// Uses this table of names, which others may have filled already.
     #[must_use]
     pub fn names(mut self, names: Arc<NameTable>) -> Self {
@@ -170,7 +180,8 @@ impl Builder {
         let platform = Arc::new(platform);
         let mut config = SessionConfig::new(executor.clone(), platform.clone(), names.clone());
         let platforms = config.platforms.clone();
-        let context = LinkContext::new(executor.clone(), platforms, names.clone());
+        let mut context = LinkContext::new(executor.clone(), platforms, names.clone());
+        context.debug = self.debug || executor.is_debugged();
         let context = Arc::new(context);
         let needed = Arc::new(NeededLibraries::default());
         let times = context.times.clone();

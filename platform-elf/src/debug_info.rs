@@ -1,11 +1,12 @@
-//! The debug sections of a relocatable object, as a linker would put them into a program: those of
+//! The debug sections of relocatable objects, as a linker would put them into a program: those of
 //! one name joined, compressed ones unpacked, and their relocations applied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use object::LittleEndian as LE;
 use object::elf::{
-    self, Rela64, RelocationType, SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS, SHT_RELA, SectionHeader64,
+    self, Rela64, RelocationType, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHT_NOBITS, SHT_RELA,
+    SectionHeader64,
 };
 use object::read::elf::SectionHeader;
 use orc_shared::ExecutorAddr;
@@ -14,15 +15,31 @@ use orc_shared::printable;
 use crate::object::content::{self, MAX_UNPACKED_SIZE};
 use crate::object::view::{Place, View};
 
-/// What stands in debug information for code that is not in memory: DWARF 6 and linkers before it
-/// chose the largest address.
-const TOMBSTONE: u64 = u64::MAX;
+/// What stands in debug information for code that is not in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tombstone {
+    /// The largest address, which DWARF 6 chose.
+    Largest,
+    /// Zero, which linkers write: all debuggers know it.
+    Zero,
+}
 
-/// In these two the largest address has another meaning.
-const TOMBSTONE_OF_RANGES: u64 = u64::MAX - 1;
+impl Tombstone {
+    /// What stands in a section. In two of them both addresses have another meaning.
+    fn in_section(self, name: &[u8]) -> u64 {
+        let is_list = matches!(name, b".debug_ranges" | b".debug_loc");
+        match self {
+            Self::Largest => u64::MAX - u64::from(is_list),
+            Self::Zero => u64::from(is_list),
+        }
+    }
+}
 
-/// The debug sections of an object, by name.
-pub(crate) struct DebugSections(HashMap<Vec<u8>, Vec<u8>>);
+/// The debug sections of objects, by name.
+pub(crate) struct DebugSections {
+    sections: BTreeMap<Vec<u8>, Vec<u8>>,
+    tombstone: Tombstone,
+}
 
 /// A section's place among those of its name.
 struct Joined {
@@ -41,28 +58,65 @@ impl DebugSections {
         view: &View<'_>,
         place: &dyn Fn(Target) -> Option<ExecutorAddr>,
     ) -> Result<Self, String> {
-        let mut sections = Self(HashMap::new());
-        let joined = sections.join(view)?;
-        for section in view.sections {
-            // Relocations of objects for this machine have explicit addends.
-            if section.sh_type(LE) != SHT_RELA {
-                continue;
-            }
-            if let Some(of) = joined.get(&section.sh_info(LE)) {
-                sections.relocate(view, section, of, &joined, place)?;
-            }
-        }
+        let mut sections = Self {
+            sections: BTreeMap::new(),
+            tombstone: Tombstone::Largest,
+        };
+        sections.append(view, place)?;
         Ok(sections)
+    }
+
+    /// Sections of a file that is made for debuggers, to append others to.
+    pub fn of_image(sections: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        Self {
+            sections,
+            tombstone: Tombstone::Zero,
+        }
+    }
+
+    /// All sections, by name.
+    pub fn into_sections(self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.sections
+    }
+
+    /// Appends the sections of an object, as [`Self::read`] reads them. If it fails, all is as before.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn append(
+        &mut self,
+        view: &View<'_>,
+        place: &dyn Fn(Target) -> Option<ExecutorAddr>,
+    ) -> Result<(), String> {
+        let before = self.sections.iter();
+        let before: HashMap<_, _> = before.map(|(name, it)| (name.clone(), it.len())).collect();
+        let appended = self.join(view).and_then(|joined| {
+            // Relocations of objects for these machines have explicit addends.
+            let tables = view.sections.iter();
+            for table in tables.filter(|section| section.sh_type(LE) == SHT_RELA) {
+                if let Some(of) = joined.get(&table.sh_info(LE)) {
+                    self.relocate(view, table, of, &joined, place)?;
+                }
+            }
+            Ok(())
+        });
+        if appended.is_err() {
+            self.sections.retain(|name, bytes| {
+                bytes.truncate(before.get(name).copied().unwrap_or(0));
+                !bytes.is_empty()
+            });
+        }
+        appended
     }
 
     /// Whether the object has none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sections.is_empty()
     }
 
     /// Takes a section out.
     pub fn take(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.0.remove(name.as_bytes())
+        self.sections.remove(name.as_bytes())
     }
 
     /// Appends each debug section to those of its name before it.
@@ -72,7 +126,10 @@ impl DebugSections {
         for (index, section) in (0u32..).zip(view.sections) {
             let name = view.section_name(section);
             let flags = section.sh_flags(LE);
-            let skipped = flags.contains(SHF_ALLOC) || section.sh_type(LE) == SHT_NOBITS;
+            // What linkers leave out is read from the object's file (split DWARF).
+            let left_out = self.tombstone == Tombstone::Zero && flags.contains(SHF_EXCLUDE);
+            let skipped =
+                flags.contains(SHF_ALLOC) || section.sh_type(LE) == SHT_NOBITS || left_out;
             if skipped || !name.starts_with(b".debug_") {
                 continue;
             }
@@ -88,8 +145,15 @@ impl DebugSections {
             room = room.checked_sub(size as u64).ok_or_else(|| {
                 format!("the debug sections have more than {MAX_UNPACKED_SIZE} bytes")
             })?;
-            let whole = self.0.entry(name.to_vec()).or_default();
-            let start = whole.len();
+            let whole = self.sections.entry(name.to_vec()).or_default();
+            let start = align(whole.len(), section.sh_addralign(LE));
+            if u32::try_from(start + size).is_err() {
+                return Err(format!(
+                    "{} of all objects has more than 4 GiB",
+                    printable(name)
+                ));
+            }
+            whole.resize(start, 0);
             whole.extend_from_slice(bytes);
             let name = name.to_vec();
             joined.insert(index, Joined { name, start, size });
@@ -110,14 +174,11 @@ impl DebugSections {
         let relocations: &[Rela64<LE>] = table
             .data_as_array(LE, view.bytes)
             .map_err(|_| format!("the relocations of {} are truncated", printable(&of.name)))?;
-        let Some(whole) = self.0.get_mut(&of.name) else {
+        let Some(whole) = self.sections.get_mut(&of.name) else {
             return Ok(());
         };
         let bytes = &mut whole[of.start..of.start + of.size];
-        let tombstone = match of.name.as_slice() {
-            b".debug_ranges" | b".debug_loc" => TOMBSTONE_OF_RANGES,
-            _ => TOMBSTONE,
-        };
+        let tombstone = self.tombstone.in_section(&of.name);
         for relocation in relocations {
             let info = relocation.r_info.get(LE);
             let at = usize::try_from(relocation.r_offset.get(LE)).unwrap_or(usize::MAX);
@@ -133,6 +194,14 @@ impl DebugSections {
             field.copy_from_slice(&value.to_le_bytes()[..width]);
         }
         Ok(())
+    }
+}
+
+/// Where the next piece of a section starts. Alignments that make no sense are none.
+fn align(size: usize, align: u64) -> usize {
+    match usize::try_from(align) {
+        Ok(align @ 1..=4096) => size.next_multiple_of(align),
+        _ => size,
     }
 }
 

@@ -4,6 +4,7 @@
 //! header ([`SupportObject::header`]) and, through finalize actions, what the runtime has to know:
 //! the dylib itself, as soon as its header is in memory, and every batch's initializers.
 
+mod debug_image;
 mod handlers;
 mod initializers;
 mod lazy_calls;
@@ -19,6 +20,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jit_core::batch::DylibId;
+use jit_core::cpu::Architecture;
+use jit_core::debug::DebugContent;
 use jit_core::error::LinkError;
 use jit_core::executor::{AllocActionPair, ExecutorControl, ExecutorError, ExecutorResult};
 use jit_core::name::NameTable;
@@ -231,6 +234,10 @@ impl Platform for ElfPlatform {
         let count: SpsExpected<u64> =
             sps::decode(&answer).map_err(|error| ExecutorError::Failed(error.to_string()))?;
         count.0.map_err(ExecutorError::Failed)
+    }
+
+    fn debug_image(&self, cpu: Architecture, content: &DebugContent) -> Option<Vec<u8>> {
+        debug_image::debug_image(cpu, content)
     }
 
     fn forget_dylib(&self, dylib: DylibId) {

@@ -24,6 +24,8 @@ pub struct LinkContext {
     pub names: Arc<NameTable>,
     /// How long the phases of the session's links took.
     pub times: Arc<PhaseTimes>,
+    /// Whether debuggers are shown what is linked.
+    pub debug: bool,
     /// What the session's links have put where.
     pub placed: Arc<PlacedCode>,
     pub(super) ranges: Ranges,
@@ -45,6 +47,7 @@ impl LinkContext {
             platforms,
             names,
             times: Arc::default(),
+            debug: false,
             placed: Arc::default(),
             ranges: Ranges::default(),
             tls_access: OnceLock::new(),

@@ -8,6 +8,7 @@ use super::layout;
 use super::name_functions;
 use super::parallel::{self, PARALLEL_WORK};
 use super::record_places;
+use super::show_debugger;
 use super::state::{Group, Link, Part};
 use crate::batch::{NativeBinding, TrackerId};
 use crate::cpu::Cpu;
@@ -32,8 +33,11 @@ pub(super) fn finalize<C: Cpu>(
     let (mut trackers, mut placed) = (Vec::new(), Vec::new());
     let mut batch = Vec::new();
     for (index, (memory, image)) in memory.into_iter().zip(images).enumerate() {
-        let Some(memory) = memory else { continue };
-        let request = request::<C>(link, index, std::mem::take(&mut frames[index]), image)?;
+        let Some(mut memory) = memory else { continue };
+        let mut request = request::<C>(link, index, std::mem::take(&mut frames[index]), image)?;
+        if let Some(show) = show_debugger::show_debugger(link, &link.groups[index], &mut memory) {
+            request.actions.insert(0, show);
+        }
         trackers.push(link.groups[index].tracker);
         // Initializers may run, and crash, before the memory is handed over.
         placed.push(Some(record_places::record_places(link, index)));

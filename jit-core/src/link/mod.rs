@@ -16,7 +16,7 @@
 //! | bind | `bind_natives` | imports have values |
 //! | set values | `values` | every symbol has a value |
 //! | copy and fix up | `fix_up` | content is final |
-//! | finalize | `finalize`, `record_places`, `drop_graphs` | memory is final |
+//! | finalize | `finalize`, `record_places`, `show_debugger`, `drop_graphs` | memory is final |
 //!
 //! Below them all lie `state` (what a link in progress knows) with `output_sections`, `linker_part` (blocks
 //! that the linker makes), `parallel`, `context` and `timings`.
@@ -69,6 +69,7 @@ mod fix_up;
 mod drop_graphs;
 mod finalize;
 mod record_places;
+mod show_debugger;
 
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,7 @@ pub struct RemoteExecutor {
     capabilities: [u64; 2],
     page_size: u64,
     pid: Option<u64>,
+    is_debugged: bool,
     dispatch: (ExecutorAddr, ExecutorAddr),
     exit_services: ExecutorAddr,
     is_same_host: bool,
@@ -73,6 +74,7 @@ impl RemoteExecutor {
                 .into(),
             page_size: setup.page_size,
             pid: value(setup, values::PID),
+            is_debugged: value(setup, values::DEBUGGED).unwrap_or(false),
             dispatch: (
                 symbol(setup, llvm::DISPATCH_FUNCTION)?,
                 symbol(setup, llvm::DISPATCH_CONTEXT)?,
@@ -246,6 +248,10 @@ impl Drop for RemoteExecutor {
 impl ExecutorControl for RemoteExecutor {
     fn architecture(&self) -> Architecture {
         self.architecture
+    }
+
+    fn is_debugged(&self) -> bool {
+        self.is_debugged
     }
 
     fn capabilities(&self) -> [u64; 2] {

@@ -22,7 +22,7 @@ use crate::{ExecutorAddr, impl_sps_enum, impl_sps_struct};
 
 /// Version of the services described here. Executors and controllers of different versions do not
 /// work together.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// Name of a symbol in the setup message: the process's [`ExitServices`](crate::ExitServices). Null if it
 /// has none.
@@ -47,6 +47,8 @@ pub mod values {
     pub const MAX_MESSAGE: &str = "orc.max_message";
     /// What the system says of the processor, two `u64` (`AT_HWCAP`, `AT_HWCAP2`).
     pub const CAPABILITIES: &str = "orc.capabilities";
+    /// Whether a debugger was attached to the process when it started, a `bool`.
+    pub const DEBUGGED: &str = "orc.debugged";
     /// Calls of the controller that may be open at one time, a `u64`.
     pub const MAX_CALLS: &str = "orc.max_calls";
 }
@@ -147,6 +149,20 @@ numbered! {
         /// `Error(Seq<(Addr place, Addr value)>)`: writes pointers in final data, in this order. All or
         /// nothing.
         WritePointers = "orc.write_pointers",
+    }
+}
+
+/// First number of actions.
+const FIRST_ACTION: u64 = 0x200;
+
+numbered! {
+    /// What the controller has done when an allocation becomes final, or goes.
+    pub enum Action from FIRST_ACTION {
+        /// `Error(Addr key, bytes)`: shows an object file to debuggers of the process. It is known by an
+        /// address of the code that it tells of.
+        ShowToDebuggers = "orc.show_to_debuggers",
+        /// `Error(Addr key)`: takes that object file back.
+        HideFromDebuggers = "orc.hide_from_debuggers",
     }
 }
 
@@ -302,6 +318,11 @@ mod tests {
             assert_eq!(LlvmService::from_tag(service.tag()), Some(service));
             assert_eq!(Service::from_tag(service.tag()), None);
             assert!(service.tag().value() < NUMBER_END);
+        }
+        for &action in Action::ALL {
+            assert_eq!(Action::from_tag(action.tag()), Some(action));
+            assert_eq!(Service::from_tag(action.tag()), None);
+            assert_eq!(LlvmService::from_tag(action.tag()), None);
         }
         for &notice in Notice::ALL {
             assert_eq!(Notice::from_tag(notice.tag()), Some(notice));

@@ -2,11 +2,15 @@
 
 use orc_shared::AllocAction;
 use orc_shared::remote::llvm::LlvmService;
+use orc_shared::remote::services::Action;
 use orc_shared::sps::{self, SpsError};
 
 use super::Failure;
 use super::calls::Calls;
-use super::registration::{deregister_frames, register_debug_object, register_frames};
+use super::registration::{
+    deregister_frames, hide_from_debuggers, register_debug_object, register_frames,
+    show_to_debuggers,
+};
 #[cfg(feature = "llvm")]
 use super::trust::Trust;
 
@@ -14,9 +18,11 @@ use super::trust::Trust;
 pub(super) fn run(action: &AllocAction, calls: &Calls) -> Result<(), Failure> {
     let function = action.function;
     let failed = |what: String| Failure(format!("action at {function}: {what}"));
-    let outcome = match LlvmService::from_tag(function) {
-        Some(service) => run_service(service, &action.args)?,
-        None => {
+    let services = (Action::from_tag(function), LlvmService::from_tag(function));
+    let outcome = match services {
+        (Some(own), _) => run_own(own, &action.args)?,
+        (None, Some(service)) => run_service(service, &action.args)?,
+        (None, None) => {
             let bytes = calls
                 .wrapper(function, &action.args)
                 .map_err(|error| failed(error.to_string()))?;
@@ -31,10 +37,25 @@ pub(super) fn run(action: &AllocAction, calls: &Calls) -> Result<(), Failure> {
     outcome.map_err(failed)
 }
 
+/// Makes the call of an action of ours.
+fn run_own(action: Action, args: &[u8]) -> Result<Result<(), String>, Failure> {
+    let unreadable = unreadable(action.name());
+    let outcome = match action {
+        Action::ShowToDebuggers => show_to_debuggers(sps::decode(args).map_err(unreadable)?),
+        Action::HideFromDebuggers => hide_from_debuggers(sps::decode(args).map_err(unreadable)?),
+    };
+    Ok(outcome.map_err(|failure| failure.0))
+}
+
+/// The failure of an action whose arguments are not what they have to be.
+fn unreadable(name: &str) -> impl Fn(sps::SpsDecodeError) -> Failure {
+    move |error| Failure(format!("arguments of action {name}: {error}"))
+}
+
 /// Makes the call of an action that is a service of this process.
 fn run_service(service: LlvmService, args: &[u8]) -> Result<Result<(), String>, Failure> {
     let name = service.name();
-    let unreadable = |error| Failure(format!("arguments of action {name}: {error}"));
+    let unreadable = unreadable(name);
     let outcome = match service {
         LlvmService::RegisterFrames => register_frames(sps::decode(args).map_err(unreadable)?),
         LlvmService::DeregisterFrames => deregister_frames(sps::decode(args).map_err(unreadable)?),

@@ -11,7 +11,7 @@ mod memory_error;
 #[cfg(all(target_os = "linux", feature = "libunwind"))]
 pub use gnu_linux::libunwind;
 #[cfg(target_os = "linux")]
-pub use gnu_linux::{crash, identity, loader, process, program, thread_locals};
+pub use gnu_linux::{crash, debugger, identity, loader, process, program, thread_locals};
 
 #[cfg(all(target_os = "linux", feature = "relay"))]
 pub(crate) use gnu_linux::confinement;
@@ -19,8 +19,8 @@ pub(crate) use gnu_linux::confinement;
 pub(crate) use gnu_linux::named_memory;
 #[cfg(target_os = "linux")]
 pub(crate) use gnu_linux::{
-    arch, c_heap, code_writer, debugger, descriptors, elf, leak_checker, limits, maps, pages,
-    race_checker, range, socket, stand_ins, thread, unwinder,
+    arch, c_heap, code_writer, descriptors, elf, leak_checker, limits, maps, pages, race_checker,
+    range, socket, stand_ins, thread, unwinder,
 };
 
 pub use memory_error::MemoryError;

@@ -33,6 +33,7 @@ pub(super) fn setup(dispatcher: &Dispatcher, descriptors: bool, limits: &Limits)
             value(values::CAPABILITIES, &LocalExecutor::capabilities()),
             value(values::DESCRIPTORS, &descriptors),
             value(values::MAX_MESSAGE, &limits.max_message),
+            value(values::DEBUGGED, &host::debugger::is_attached()),
             value(values::MAX_CALLS, &(limits.max_calls as u64)),
         ],
         symbols: symbols.map(named).collect(),

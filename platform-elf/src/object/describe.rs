@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use jit_core::debug::{DebugContent, DebugSymbol};
 use jit_core::graph::{BlockId, DescribeGraph, InputBytes, SymbolId};
 use jit_core::symbolize::{NearSymbol, SourceLines};
 use object::LittleEndian as LE;
+use object::elf::{STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, Sym64};
 use orc_shared::ExecutorAddr;
 
 use super::view::{Place, View};
@@ -81,6 +83,54 @@ impl DescribeGraph for Describe {
         }
         dwarf::read(|name| sections.take(name))
     }
+
+    fn add_to_debug_content(
+        &self,
+        place: &dyn Fn(BlockId) -> Option<ExecutorAddr>,
+        content: &mut DebugContent,
+    ) -> Result<(), String> {
+        let view = View::parse(self.input.bytes())?;
+        let place_of = |target| place(self.block_of(target)?);
+        let symbols = (0u32..).zip(view.symbols);
+        let symbols = symbols.filter_map(|(index, it)| debug_symbol(&view, index, it, &place_of));
+        content.symbols.extend(symbols);
+        let information = std::mem::take(&mut content.information);
+        let mut sections = DebugSections::of_image(information);
+        let appended = sections.append(&view, &place_of);
+        content.information = sections.into_sections();
+        appended
+    }
+}
+
+/// A symbol as debuggers are shown it, if it is in memory and people have given it its name.
+fn debug_symbol(
+    view: &View<'_>,
+    index: u32,
+    symbol: &Sym64<LE>,
+    place: &dyn Fn(Target) -> Option<ExecutorAddr>,
+) -> Option<DebugSymbol> {
+    let is_function = match symbol.st_type() {
+        STT_FUNC | STT_GNU_IFUNC => true,
+        STT_OBJECT | STT_NOTYPE => false,
+        _ => return None,
+    };
+    let (target, offset) = match view.place(index, symbol).ok()? {
+        Place::Section(section) => (Target::Section(section), symbol.st_value.get(LE)),
+        Place::Common { .. } => (Target::Common(index), 0),
+        Place::Absolute | Place::Undefined => return None,
+    };
+    let name = view.symbol_name(symbol)?;
+    if name.is_empty() || name.starts_with(b".L") || name.starts_with(b"$") {
+        return None;
+    }
+    Some(DebugSymbol {
+        name: name.to_vec(),
+        address: place(target)? + offset,
+        size: symbol.st_size.get(LE),
+        is_function,
+        // A weak definition may have lost to another object's.
+        is_local: matches!(symbol.st_bind(), STB_LOCAL | STB_WEAK),
+    })
 }
 
 impl Describe {

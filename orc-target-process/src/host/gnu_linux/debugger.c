@@ -1,6 +1,6 @@
 /* The two symbols through which debuggers learn of code in memory (GDB manual, "JIT Compilation
-   Interface"). In C, because a debugger looks for a variable of this layout and name; linked into
-   orc-executor only, because another JIT of a process may define them too. */
+   Interface"). In C, because a debugger looks for a variable of this layout and name. Weak, because
+   another JIT that is linked into the same program defines them too: one pair serves both. */
 
 #include <stdint.h>
 
@@ -13,9 +13,9 @@ struct jit_descriptor {
     struct jit_code_entry *first_entry;
 };
 
-struct jit_descriptor __jit_debug_descriptor = {1, 0, 0, 0};
+struct jit_descriptor __attribute__((weak)) __jit_debug_descriptor = {1, 0, 0, 0};
 
 /* A debugger has a breakpoint here, so it must stay a function that is called. */
-void __attribute__((noinline)) __jit_debug_register_code(void) {
+void __attribute__((noinline, weak)) __jit_debug_register_code(void) {
     __asm__ volatile("" ::: "memory");
 }

@@ -2,8 +2,9 @@
 //!
 //! A debugger looks for two symbols in the process: a list of object files in memory, and a function
 //! in which it sets a breakpoint and which is called when the list changes (GDB manual, "JIT
-//! Compilation Interface"). Several JITs of a process share them, so the ones that the
-//! process exports are used; `orc-executor` exports them itself.
+//! Compilation Interface"; lldb has it too). Several JITs of a process share them, so the ones that the
+//! process exports are used, and our own (`debugger.c`) if it exports none: debuggers find those in the
+//! symbol table of the executable or of the library that we are in, unless it was stripped.
 
 use std::ffi::CStr;
 use std::sync::OnceLock;
@@ -13,9 +14,14 @@ use parking_lot::Mutex;
 
 use crate::host::loader::lookup;
 
-const REGISTER: u32 = 1;
+/// What has happened to an entry.
+#[derive(Clone, Copy)]
+enum Action {
+    Register = 1,
+    Unregister = 2,
+}
 
-/// One object file. The list keeps it for good.
+/// One object file.
 #[repr(C)]
 struct Entry {
     next: *mut Entry,
@@ -42,9 +48,18 @@ struct Interface {
 const DESCRIPTOR: &CStr = c"__jit_debug_descriptor";
 const NOTIFY: &CStr = c"__jit_debug_register_code";
 
-fn interface() -> Option<&'static Interface> {
-    static FOUND: OnceLock<Option<Interface>> = OnceLock::new();
-    let find = || {
+mod own {
+    use super::Descriptor;
+
+    unsafe extern "C" {
+        pub(super) static mut __jit_debug_descriptor: Descriptor;
+        pub(super) fn __jit_debug_register_code();
+    }
+}
+
+fn interface() -> &'static Interface {
+    static FOUND: OnceLock<Interface> = OnceLock::new();
+    let exported = || {
         let descriptor = lookup(DESCRIPTOR, None).filter(|addr| *addr != 0)?;
         let notify = lookup(NOTIFY, None).filter(|addr| *addr != 0)?;
         // SAFETY: the interface says that this name is a function without arguments.
@@ -52,34 +67,173 @@ fn interface() -> Option<&'static Interface> {
             unsafe { std::mem::transmute::<usize, unsafe extern "C" fn()>(notify as usize) };
         Some(Interface { descriptor, notify })
     };
-    FOUND.get_or_init(find).as_ref()
+    let own = || Interface {
+        descriptor: (&raw mut own::__jit_debug_descriptor).expose_provenance() as u64,
+        notify: own::__jit_debug_register_code,
+    };
+    FOUND.get_or_init(|| exported().unwrap_or_else(own))
 }
 
-/// Adds an object file to the list. It stays there, and its memory must, too.
-pub(crate) fn register(object: ExecutorAddrRange, notify: bool) {
-    static LIST: Mutex<()> = Mutex::new(());
-    let Some(interface) = interface() else { return };
-    let _lock = LIST.lock();
+/// Held while the list changes. Other JITs of the process change it under locks of their own only, which
+/// nobody can take: that is how the interface is.
+static LIST: Mutex<()> = Mutex::new(());
+
+/// Puts an object file at the head of the list.
+fn add(start: u64, size: u64, notify: bool) -> *mut Entry {
+    let interface = interface();
     let descriptor = interface.descriptor as *mut Descriptor;
-    // SAFETY: the symbol is a descriptor by the interface; other JITs of this process change it under
-    // locks of their own only, which nobody can take: that is how the interface is. Entries are never
-    // freed.
+    let _lock = LIST.lock();
+    // SAFETY: the symbol is a descriptor by the interface, and its entries are valid as long as they are in
+    // the list.
     unsafe {
         let first = (*descriptor).first;
         let entry = Box::into_raw(Box::new(Entry {
             next: first,
             previous: std::ptr::null_mut(),
-            start: object.start.value(),
-            size: object.size(),
+            start,
+            size,
         }));
         if !first.is_null() {
             (*first).previous = entry;
         }
         (*descriptor).first = entry;
         if notify {
-            (*descriptor).relevant = entry;
-            (*descriptor).action = REGISTER;
-            (interface.notify)();
+            tell(interface, entry, Action::Register);
         }
+        entry
+    }
+}
+
+/// Takes an entry out of the list, and frees it.
+///
+/// # Safety
+/// It is in the list: [`add`] has made it, and nobody has taken it out.
+unsafe fn remove(entry: *mut Entry) {
+    let interface = interface();
+    let descriptor = interface.descriptor as *mut Descriptor;
+    let _lock = LIST.lock();
+    // SAFETY: as in `add`, and the caller's promise.
+    unsafe {
+        let (next, previous) = ((*entry).next, (*entry).previous);
+        if !next.is_null() {
+            (*next).previous = previous;
+        }
+        match previous.is_null() {
+            true => (*descriptor).first = next,
+            false => (*previous).next = next,
+        }
+        tell(interface, entry, Action::Unregister);
+        drop(Box::from_raw(entry));
+    }
+}
+
+/// Tells debuggers of a change.
+///
+/// # Safety
+/// `entry` is valid, and the list's lock is held.
+unsafe fn tell(interface: &Interface, entry: *mut Entry, action: Action) {
+    let descriptor = interface.descriptor as *mut Descriptor;
+    // SAFETY: the interface's symbols are what it says. A debugger stops the process in the function, and
+    // reads the entry then.
+    unsafe {
+        (*descriptor).relevant = entry;
+        (*descriptor).action = action as u32;
+        (interface.notify)();
+        (*descriptor).relevant = std::ptr::null_mut();
+        (*descriptor).action = 0;
+    }
+}
+
+/// Adds an object file to the list. It stays there, and its memory must, too.
+pub(crate) fn register(object: ExecutorAddrRange, notify: bool) {
+    add(object.start.value(), object.size(), notify);
+}
+
+/// An object file that debuggers are shown. Dropping it takes it back.
+pub(crate) struct ShownObject {
+    entry: *mut Entry,
+    _bytes: Box<[u8]>,
+}
+
+// SAFETY: the entry is changed under the list's lock only.
+unsafe impl Send for ShownObject {}
+
+impl ShownObject {
+    /// Shows an object file to the debuggers of this process: now, or when one is attached.
+    pub(crate) fn new(bytes: Box<[u8]>) -> Self {
+        let start = bytes.as_ptr().expose_provenance() as u64;
+        Self {
+            entry: add(start, bytes.len() as u64, true),
+            _bytes: bytes,
+        }
+    }
+}
+
+impl Drop for ShownObject {
+    fn drop(&mut self) {
+        // SAFETY: `new` has added it, and it is taken out once.
+        unsafe { remove(self.entry) };
+    }
+}
+
+/// Whether somebody traces this process, as debuggers do.
+#[must_use]
+pub fn is_attached() -> bool {
+    // Also with bytes in it that are no text: the process's name.
+    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let tracer = lines.find_map(|line| line.strip_prefix(b"TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim_ascii() != b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The object files in the list, last shown first.
+    fn listed() -> Vec<(u64, u64)> {
+        let _lock = LIST.lock();
+        let descriptor = interface().descriptor as *const Descriptor;
+        // SAFETY: under the lock, the list and its entries are valid.
+        unsafe {
+            let mut found = Vec::new();
+            let mut entry = (*descriptor).first;
+            while let Some(known) = entry.as_ref() {
+                found.push((known.start, known.size));
+                let next = known.next.as_ref();
+                assert!(next.is_none_or(|next| next.previous == entry));
+                entry = known.next;
+            }
+            found
+        }
+    }
+
+    #[test]
+    fn objects_are_in_the_list_as_long_as_they_are_shown() {
+        let shown: Vec<_> = (1..=3)
+            .map(|size| ShownObject::new(vec![0; size].into()))
+            .collect();
+        let place = |shown: &ShownObject| {
+            let bytes = &shown._bytes;
+            (bytes.as_ptr().addr() as u64, bytes.len() as u64)
+        };
+        let places: Vec<_> = shown.iter().map(place).collect();
+        let own = || {
+            let listed = listed().into_iter();
+            listed.filter(|it| places.contains(it)).collect::<Vec<_>>()
+        };
+        assert_eq!(own(), [places[2], places[1], places[0]]);
+        let mut shown = shown;
+        drop(shown.remove(1));
+        assert_eq!(own(), [places[2], places[0]]);
+        drop(shown.remove(1));
+        assert_eq!(own(), [places[0]]);
+        drop(shown);
+        assert_eq!(own(), []);
+    }
+
+    #[test]
+    fn nobody_traces_a_test() {
+        assert!(!is_attached());
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod code_writer;
 #[cfg(feature = "relay")]
 pub(crate) mod confinement;
 pub mod crash;
-pub(crate) mod debugger;
+pub mod debugger;
 pub(crate) mod descriptors;
 pub(crate) mod elf;
 pub mod identity;
