@@ -3,10 +3,16 @@
 
 #[path = "debuggers/in_gdb.rs"]
 mod in_gdb;
+#[path = "debuggers/in_lldb.rs"]
+mod in_lldb;
+#[path = "debuggers/many.rs"]
+mod many;
 #[path = "debuggers/programs.rs"]
 mod programs;
 #[path = "debuggers/session.rs"]
 mod session;
+#[path = "debuggers/spawned.rs"]
+mod spawned;
 
 use std::process::ExitCode;
 
@@ -14,8 +20,14 @@ use libtest_mimic::Arguments;
 use tests::needs::Tests;
 
 fn main() -> ExitCode {
+    if let Some(end) = many::be_debugged() {
+        return end;
+    }
     let arguments = Arguments::from_args();
     let mut tests = Tests::default();
     in_gdb::add(&mut tests);
+    in_lldb::add(&mut tests);
+    spawned::add(&mut tests);
+    many::add(&mut tests);
     tests.run(&arguments)
 }

@@ -48,7 +48,7 @@ pub(super) fn reach_if_unknown(options: &RunOptions) -> Result<Option<Executor>,
         link_cpu::set(cpu);
         return Ok(None);
     }
-    let executor = start(options, Vec::new())?;
+    let executor = start(options, Vec::new(), options.debug)?;
     if let Some(executor) = &executor {
         link_cpu::set(executor.control().architecture());
     }
@@ -56,15 +56,20 @@ pub(super) fn reach_if_unknown(options: &RunOptions) -> Result<Option<Executor>,
 }
 
 /// Starts or reaches the executor that the options name; `None` for this process. Its process is to
-/// start with these variables, which the program does not see.
+/// start with these variables, which the program does not see. Debuggers find its file if it is to be
+/// debugged.
 pub(super) fn start(
     options: &RunOptions,
     start_with: Vec<(&'static str, OsString)>,
+    debug: bool,
 ) -> Result<Option<Executor>, Failure> {
     let Some(place) = &options.executor else {
         return Ok(None);
     };
     let mut wanted = Executor::options().forward_input();
+    if debug {
+        wanted = wanted.debug();
+    }
     if let Some(seconds) = options.executor_timeout {
         let limit = Duration::try_from_secs_f64(seconds).ok();
         wanted = wanted.silence_limit(limit.filter(|limit| !limit.is_zero()));

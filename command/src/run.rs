@@ -76,6 +76,9 @@ pub(super) fn parse(
     }
     RunOptions::refuse_unknown(&line.own_options).map_err(Failure::Usage)?;
     let options = read(&line.own_options)?;
+    if options.debug && !line.wants_debugging() {
+        line.compile_flags.push("-g".to_owned());
+    }
     let is_repeated = restart::is_repeated() || options.link_directory.is_some();
     for warning in line
         .warnings
@@ -192,9 +195,6 @@ fn run(
     if options.executor.is_none() {
         hide_later();
     }
-    if options.debug && !line.wants_debugging() {
-        line.compile_flags.push("-g".to_owned());
-    }
     let scratch = match before.scratch {
         Some(scratch) => Some(scratch),
         None => Scratch::for_line(&line)?,
@@ -217,7 +217,7 @@ fn run(
 
     let executor = match before.executor {
         Some(executor) => Some(executor),
-        None => other_process::start(options, start_with)?,
+        None => other_process::start(options, start_with, line.wants_debugging())?,
     };
     let mut report = LinkReport::wanted(&line);
     let moment = Moment::Placed(options.show_graph);
@@ -230,9 +230,6 @@ fn run(
     }
     if options.timings {
         jit = jit.time_phases();
-    }
-    if line.wants_debugging() {
-        jit = jit.debug();
     }
     if options.speculate && !options.no_exec {
         jit = jit.speculate(Speculation {
@@ -433,6 +430,9 @@ pub(super) fn jit(
         opener: surroundings.clone(),
         watch: Some(Arc::new(move |path| watched.watch(path))),
     });
+    if line.wants_debugging() {
+        builder = builder.debug();
+    }
     let names = report.map(|report| report.names().clone());
     let names = names.unwrap_or_else(|| Arc::new(NameTable::permanent()));
     if moment == Moment::Placed(true) {

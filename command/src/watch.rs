@@ -252,7 +252,8 @@ impl Watch {
 
         let preloaded = preload::libraries(&line, &self.surroundings, &inputs);
         let start_with = restart::variables(&preloaded);
-        let executor = other_process::start(&self.request.options, start_with)?;
+        let debug = line.wants_debugging();
+        let executor = other_process::start(&self.request.options, start_with, debug)?;
         let executor =
             executor.ok_or("watched programs run in a process of their own".to_owned())?;
         let builder = run::jit(&line, &self.surroundings, None, Moment::Placed(false))?;

@@ -1,6 +1,6 @@
 //! Where code runs: in this process, in another one, on another host.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,10 @@ use jit_core::remote::{Launch, Limits, Place, RemoteExecutor, Token};
 use orc_embedded::{EXECUTOR, EXECUTOR_GUEST};
 use orc_shared::remote::services::Prepare;
 use orc_shared::remote::token::VARIABLE;
+use orc_target_process::host::debugger;
 
 use crate::error::Error;
+use crate::executor_file::executor_file;
 use crate::targets;
 
 /// Where a [`crate::Jit`] runs its code. A handle, cheap to clone.
@@ -32,6 +34,7 @@ pub struct ExecutorOptions {
     limits: Limits,
     token: Option<Vec<u8>>,
     forward_input: bool,
+    debug: bool,
     arguments: Vec<std::ffi::OsString>,
     start_variables: Vec<(&'static str, std::ffi::OsString)>,
 }
@@ -70,6 +73,7 @@ impl Executor {
             limits: Limits::default(),
             token: None,
             forward_input: false,
+            debug: false,
             arguments: Vec::new(),
             start_variables: Vec::new(),
         }
@@ -188,6 +192,16 @@ impl ExecutorOptions {
         self
     }
 
+    /// Debuggers find the file of a spawned executor's program, which is kept in the user's cache
+    /// (`$XDG_CACHE_HOME/orc-jit`): to follow it, to be attached to it, to read its core file. Without this call, that
+    /// is so if a debugger is attached to this process. What they see of linked code is
+    /// [`crate::Builder::debug`]'s part.
+    #[must_use]
+    pub fn debug(mut self) -> Self {
+        self.debug = true;
+        self
+    }
+
     /// An argument for the `orc-executor` that is started, as in `--max-memory=1G`, `--read-only` or
     /// `--no-network`; `orc-executor --help` has them all. An executor that is not started here takes
     /// none, and reaching it fails.
@@ -254,7 +268,15 @@ impl ExecutorOptions {
         if let Place::Emulated(cpu) = place {
             launch = launch.emulator(targets::emulator(*cpu)?);
         }
-        let remote = Arc::new(launch.start(place)?);
+        let file = match place {
+            Place::Spawn(None) if self.debug || debugger::is_attached() => file_for_debuggers(),
+            _ => None,
+        };
+        let remote = match file {
+            Some(path) => launch.start(&Place::Spawn(Some(path)))?,
+            None => launch.start(place)?,
+        };
+        let remote = Arc::new(remote);
         if self.forward_input {
             remote.forward_input();
         } else {
@@ -271,6 +293,17 @@ impl ExecutorOptions {
         let variable = || std::env::var_os(VARIABLE);
         self.token.clone().or_else(|| Some(variable()?.into_vec()))
     }
+}
+
+/// The file that an executor is started from which is to be debugged. Without one, it is started as usual.
+fn file_for_debuggers() -> Option<PathBuf> {
+    executor_file(EXECUTOR)
+        .inspect_err(|error| {
+            tracing::warn!(
+                "debuggers will not find the executor's file, which cannot be written: {error}"
+            );
+        })
+        .ok()
 }
 
 impl From<ExecutorError> for Error {

@@ -87,6 +87,7 @@ mod defaults;
 mod dylib;
 mod error;
 mod executor;
+mod executor_file;
 mod function;
 mod jit;
 mod lazy_object;

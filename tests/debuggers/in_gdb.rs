@@ -24,7 +24,7 @@ pub fn add(tests: &mut Tests) {
 fn breakpoints_by_name_and_line_wait_for_the_program() {
     let scratch = compiled("sort.o", SORT);
     let script = [
-        "break add",
+        "break accumulate",
         "break sort.c:13",
         "run",
         "info args",
@@ -38,7 +38,7 @@ fn breakpoints_by_name_and_line_wait_for_the_program() {
         "continue",
     ];
     gdb(&scratch, &script, &["run", "--debug", "sort.o"]).has(&[
-        "add (a=1, b=41) at sort.c:11",
+        "accumulate (a=1, b=41) at sort.c:11",
         "a = 1\nb = 41\n",
         "counter += sum;",
         "$1 = 42",
@@ -55,14 +55,14 @@ fn breakpoints_by_name_and_line_wait_for_the_program() {
 fn a_backtrace_goes_through_a_function_of_the_c_library() {
     let scratch = compiled("sort.o", SORT);
     let script = [
-        "break compare",
+        "break compare_pairs",
         "run",
         "backtrace",
         "print *(struct pair *)b",
         "finish",
     ];
     gdb(&scratch, &script, &["run", "-g", "sort.o"]).has(&[
-        "#0  compare (",
+        "#0  compare_pairs (",
         "qsort",
         " in main (argc=1, argv=",
         ") at sort.c:18",
@@ -164,9 +164,14 @@ fn a_debugger_that_is_there_is_enough() {
 fn symbols_are_there_without_debug_information() {
     let scratch = tests::scratch::Scratch::new();
     scratch.compile_with("sort.o", SORT, &["-O0", "-g0"]);
-    let script = ["break compare", "run", "backtrace", "info line compare"];
+    let script = [
+        "break compare_pairs",
+        "run",
+        "backtrace",
+        "info line compare_pairs",
+    ];
     gdb(&scratch, &script, &["run", "--debug", "sort.o"]).has(&[
-        " in compare ()",
+        " in compare_pairs ()",
         "qsort",
         " in main ()",
         "No line number information",

@@ -7,21 +7,21 @@ pub const SORT: &str = "\
 #include <stdio.h>
 #include <stdlib.h>
 struct pair { int left, right; };
-static int compare(const void *a, const void *b) {
+static int compare_pairs(const void *a, const void *b) {
   const struct pair *x = a, *y = b;
   int difference = x->left - y->left;
   return difference;
 }
 int counter = 7;
-int add(int a, int b) {
+int accumulate(int a, int b) {
   int sum = a + b;
   counter += sum;
   return sum;
 }
 int main(int argc, char **argv) {
   struct pair pairs[3] = {{3, 1}, {1, 2}, {2, 3}};
-  int total = add(argc, 41);
-  qsort(pairs, 3, sizeof *pairs, compare);
+  int total = accumulate(argc, 41);
+  qsort(pairs, 3, sizeof *pairs, compare_pairs);
   printf(\"%d %d\\n\", total, pairs[0].left);
   return 0;
 }
@@ -33,9 +33,9 @@ pub const SHAPES: &str = "\
 #include <stdexcept>
 struct Shape { virtual ~Shape() = default; virtual int area() const = 0; };
 struct Square : Shape {
-  int side;
-  explicit Square(int s) : side(s) {}
-  int area() const override { return side * side; }
+  int side; explicit Square(int s) : side(s) {}
+  int area() const override {
+    return side * side; }
 };
 template <class T> T twice(T value) { return value + value; }
 static int early = twice(4);
@@ -70,6 +70,25 @@ fn main() {
     let total = sum(&values);
     println!(\"{total}\");
 }
+";
+
+/// Says that it is ready, and goes on for ever.
+pub const TICKS: &str = "\
+#include <stdio.h>
+#include <unistd.h>
+int ticks;
+int tick(int by) {
+  ticks += by;
+  return ticks;
+}
+int main(void) { puts(\"ready\"); fflush(stdout); for (;;) { tick(1); usleep(20000); } }
+";
+
+/// Follows a null pointer.
+pub const CRASH: &str = "\
+int depth;
+static int fall(int *where) { depth = 3; return *where; }
+int main(void) { return fall(0); }
 ";
 
 /// A directory with the object of a C or C++ program.

@@ -13,6 +13,7 @@ use super::registration::{
 };
 #[cfg(feature = "llvm")]
 use super::trust::Trust;
+use crate::host::debugger::keep_mapped_code_in_core_files;
 
 /// Makes an action's call and reads the SPS error that it returns.
 pub(super) fn run(action: &AllocAction, calls: &Calls) -> Result<(), Failure> {
@@ -20,7 +21,7 @@ pub(super) fn run(action: &AllocAction, calls: &Calls) -> Result<(), Failure> {
     let failed = |what: String| Failure(format!("action at {function}: {what}"));
     let services = (Action::from_tag(function), LlvmService::from_tag(function));
     let outcome = match services {
-        (Some(own), _) => run_own(own, &action.args)?,
+        (Some(own), _) => run_own(own, &action.args, calls)?,
         (None, Some(service)) => run_service(service, &action.args)?,
         (None, None) => {
             let bytes = calls
@@ -38,10 +39,16 @@ pub(super) fn run(action: &AllocAction, calls: &Calls) -> Result<(), Failure> {
 }
 
 /// Makes the call of an action of ours.
-fn run_own(action: Action, args: &[u8]) -> Result<Result<(), String>, Failure> {
+fn run_own(action: Action, args: &[u8], calls: &Calls) -> Result<Result<(), String>, Failure> {
     let unreadable = unreadable(action.name());
     let outcome = match action {
-        Action::ShowToDebuggers => show_to_debuggers(sps::decode(args).map_err(unreadable)?),
+        Action::ShowToDebuggers => {
+            // Its controller may have had code mapped from a file.
+            if let Calls::Trusted(_) = calls {
+                keep_mapped_code_in_core_files();
+            }
+            show_to_debuggers(sps::decode(args).map_err(unreadable)?)
+        }
         Action::HideFromDebuggers => hide_from_debuggers(sps::decode(args).map_err(unreadable)?),
     };
     Ok(outcome.map_err(|failure| failure.0))

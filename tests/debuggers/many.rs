@@ -1,0 +1,126 @@
+//! Very much code. The program that is debugged is this test itself, which links
+//! code into its own process.
+
+use std::env;
+use std::io::Read as _;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use orc_jit::{Dylib, Jit};
+use tests::needs::Tests;
+use tests::scratch::Scratch;
+
+use crate::session::{Running, gdb_with};
+
+/// The variable that tells this program to be debugged, and how much code it links.
+const COUNT: &str = "ORC_JIT_TESTS_LINK";
+
+/// The file with the object that all others are made of.
+const TEMPLATE: &str = "function_00000.o";
+
+/// The name in it, which is another one in each of them.
+const NAME: &str = "function_00000";
+
+const SOURCE: &str = "\
+struct point { int x, y; };
+int function_00000(int by) {
+  struct point here = {by, 1};
+  return here.x + here.y;
+}
+";
+
+/// How long gdb may take to be attached to 10,000 objects, and to let go of them.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// The tests of this file.
+pub fn add(tests: &mut Tests) {
+    tests::add_tests!(
+        tests,
+        ["gdb"],
+        a_debugger_is_attached_to_ten_thousand_objects,
+    );
+}
+
+/// The part of the program that is debugged, if this is its process.
+pub fn be_debugged() -> Option<ExitCode> {
+    let count = env::var(COUNT).ok()?.parse().expect("a number");
+    let jit = Jit::builder().debug().build().expect("a JIT");
+    let dylib = jit.dylib("many").expect("a dylib");
+    link_many(&dylib, count);
+    println!("ready");
+    // Until whoever started it lets go of it.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    Some(ExitCode::SUCCESS)
+}
+
+/// An object with a function that has this number.
+fn object(template: &[u8], number: usize) -> Vec<u8> {
+    let mut bytes = template.to_vec();
+    let name = format!("function_{number:05}");
+    let mut at = 0;
+    while let Some(found) = memchr(&bytes[at..], NAME.as_bytes()) {
+        at += found;
+        bytes[at..at + name.len()].copy_from_slice(name.as_bytes());
+        at += name.len();
+    }
+    bytes
+}
+
+fn memchr(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|it| it == wanted)
+}
+
+/// Links functions, all in one link.
+fn link_many(dylib: &Dylib, count: usize) {
+    let template = std::fs::read(TEMPLATE).expect("the template");
+    let names: Vec<String> = (0..count)
+        .map(|number| format!("function_{number:05}"))
+        .collect();
+    for number in 0..count {
+        let added = dylib.add_object_bytes(TEMPLATE, object(&template, number));
+        added.expect("an object");
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    dylib.symbols(&names).expect("are linked");
+}
+
+fn template() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.compile_with(TEMPLATE, SOURCE, &["-g", "-O0"]);
+    scratch
+}
+
+/// Attaches gdb to so many functions, and tells how long that takes.
+fn attach(how: &str) -> Duration {
+    let scratch = template();
+    let mut command = Command::new(env::current_exe().expect("this program"));
+    command.current_dir(scratch.path()).env(COUNT, how);
+    let running = Running::of(command);
+    let pid = running.pid().to_string();
+    let start = Instant::now();
+    let script = ["break function_07777", "info symbol function_09999"];
+    gdb_with(&scratch, &script, ["-p".into(), pid.into()]).has(&[
+        "Breakpoint 1 at",
+        "function_07777.c, line 3",
+        "function_09999 in section",
+    ]);
+    start.elapsed()
+}
+
+/// Some machines are busy: the shortest of several counts.
+fn check_attach(how: &str) {
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let time = attach(how);
+        eprintln!("attached to {how} objects within {time:?}");
+        if time < LONGEST {
+            return;
+        }
+        times.push(time);
+    }
+    panic!("gdb takes too long to be attached: {times:?}");
+}
+
+fn a_debugger_is_attached_to_ten_thousand_objects() {
+    check_attach("10000");
+}
