@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::unix::fs::MetadataExt as _;
 
 use orc_shared::printable_text;
 use orc_system::limits::check_file_size;
@@ -66,7 +66,8 @@ impl OpenImage {
     }
 
     /// The same for an object that nobody looks into: no descriptor stays open. It has a name that no other
-    /// object gets, whatever file has the number later.
+    /// object gets, whatever file has the descriptor's number later, and from whatever copy of this library in the
+    /// process.
     ///
     /// # Errors
     /// With the loader's message.
@@ -74,11 +75,11 @@ impl OpenImage {
     /// # Safety
     /// As [`Self::open`].
     pub unsafe fn open_unseen(bytes: &[u8], flags: c_int) -> Result<Self, LoaderError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         check_file_size(bytes.len() as u64)?;
         let mut file = memory_file()?;
         file.write_all(bytes)?;
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // The system's number of the file, which it has as long as the object is loaded.
+        let number = file.metadata()?.ino();
         let name = unseen_name(number, std::process::id(), file.as_raw_fd());
         let name = CString::new(name).map_err(io::Error::other)?;
         // SAFETY: the caller's promise; the name is a C string.
