@@ -1,6 +1,7 @@
 //! Tasks that CI and developers run: `cargo run -p xtask -- TASK`.
 
 mod aarch64;
+mod c_library;
 mod checks;
 mod command;
 mod conformance;
@@ -110,6 +111,12 @@ const TASKS: &[Task] = &[
         arguments: "[TARGET…]",
         help: "make the packages for a registry, and build a user's project of them elsewhere",
         run: package::run,
+    },
+    Task {
+        name: "c-library",
+        arguments: "PREFIX",
+        help: "build the library for C, and install it with its header below PREFIX",
+        run: c_library::run,
     },
     Task {
         name: "runtime",

@@ -10,7 +10,7 @@ use crate::command::{cargo, root, run_in, run_with, say, target_directory};
 use crate::cross;
 
 /// What is published, in the order of dependencies.
-const PUBLISHED: [&str; 11] = [
+const PUBLISHED: [&str; 12] = [
     "orc-shared",
     "orc-system",
     "orc-rt",
@@ -21,6 +21,7 @@ const PUBLISHED: [&str; 11] = [
     "platform-elf",
     "platform-macho",
     "orc-jit",
+    "orc-jit-c",
     "orc-jit-command",
 ];
 
