@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tests::build::{Built, build, compile_only};
 use tests::case::{Case, Executor, read_all};
-use tests::command::{Ending, Invocation};
+use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::{check, orc_jit};
 use tests::macos;
 use tests::needs::Tests;
@@ -19,32 +19,44 @@ use tests::toolchain::{Mode, compilers, mode};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
-    let cases = read_all(&programs).unwrap_or_else(|error| panic!("{error}"));
     if !arguments.list {
         orc_jit();
     }
     let mut tests = Tests::default();
-    for case in cases.iter().filter(|case| is_for_macos(case)) {
+    for case in cases().iter().filter(|case| is_for_macos(case)) {
+        let native = Arc::default();
         for mode in macos::MODES {
-            add_trials(case, mode, &mut tests);
+            add_trials(case, mode, &native, &mut tests);
         }
     }
     if target().is_here {
-        tests.add_if(
-            "objects_of_both_formats_call_each_other",
-            ["ziglang"],
-            mixed,
-        );
-    }
-    if target().is_here {
-        tests.add_if(
-            "functions_of_macos_have_the_locale_before_the_format",
-            ["ziglang"],
-            locales,
-        );
+        let alone: [(&str, fn()); 2] = [
+            ("objects_of_both_formats_call_each_other", mixed),
+            (
+                "functions_of_macos_have_the_locale_before_the_format",
+                locales,
+            ),
+        ];
+        for (name, test) in alone {
+            tests.add_if(name, ["ziglang"], test);
+        }
     }
     tests.run(&arguments)
+}
+
+/// The programs below `programs/`, and those for these tests alone.
+fn cases() -> Vec<Case> {
+    let read = |directory: &str| {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        read_all(&directory).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let mut own = read("macos");
+    for case in &mut own {
+        case.name = format!("macos/{}", case.name);
+    }
+    let mut cases = read("programs");
+    cases.extend(own);
+    cases
 }
 
 /// Functions with a locale, with any number of arguments and with a list of them.
@@ -165,23 +177,30 @@ fn is_for_macos(case: &Case) -> bool {
         && case.jit.is_empty()
         && case.native.is_empty()
         && case.sources.iter().all(|source| is_source(&source.name))
-        && target().is_here
 }
 
-fn add_trials(case: &Case, mode: &'static Mode, tests: &mut Tests) {
+/// What a program does that the system's linker has linked. It is made once, for all modes.
+type Native = Arc<Mutex<Option<Result<Behaviour, String>>>>;
+
+fn add_trials(case: &Case, mode: &'static Mode, native: &Native, tests: &mut Tests) {
     let place = Arc::new(Mutex::new(None));
     for executor in case.executors.iter().filter(|executor| !executor.is_lazy()) {
         let name = format!("{}::zig-{}::{}", case.name, mode.name, executor.name);
         let needs = ["ziglang"]
             .into_iter()
             .chain(case.needs.iter().map(String::as_str));
-        if !tests.can_run(&name, needs) {
+        let can_run = match target().cannot_run(&case.name, executor) {
+            None => tests.can_run(&name, needs),
+            Some(why) => tests.ignore(&name, why),
+        };
+        if !can_run {
             continue;
         }
-        let (case, place, executor): (_, _, &Executor) = (case.clone(), place.clone(), executor);
+        let (case, place, native) = (case.clone(), place.clone(), native.clone());
+        let executor: &Executor = executor;
         tests.add(Trial::test(name, move || {
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-            let compile = || compile(&case, mode).map_err(|error| error.to_string());
+            let compile = || compile(&case, mode, &native);
             let built: &mut Result<Built, String> = place.get_or_insert_with(compile);
             let built = built.as_ref().map_err(Failed::from)?;
             check(&case, built, executor).map_err(Failed::from)
@@ -190,29 +209,51 @@ fn add_trials(case: &Case, mode: &'static Mode, tests: &mut Tests) {
 }
 
 /// Compiles a program for macOS, and for this system to know what it does.
-fn compile(case: &Case, macos_mode: &Mode) -> std::io::Result<Built> {
+fn compile(case: &Case, macos_mode: &Mode, native: &Native) -> Result<Built, String> {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let (of_system, of_macos) = match target().is_here {
+        true => (cache.join("e2e"), cache.join("macho")),
+        false => (
+            cache.join(target().name),
+            cache.join(format!("macho-{}", target().name)),
+        ),
+    };
+    let native = {
+        let mut native = native.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = || native_behaviour(case, &of_system).map_err(|error| error.to_string());
+        native.get_or_insert_with(build).clone()?
+    };
+    for_macos(case, macos_mode, (&of_macos, &native)).map_err(|error| error.to_string())
+}
+
+fn native_behaviour(case: &Case, cache: &Path) -> std::io::Result<Behaviour> {
     let own = compilers()
         .iter()
         .find(|compiler| case.wants(compiler.name));
     let own = own.unwrap_or(&compilers()[0]);
     let default = case.modes.first().copied().or(mode("default"));
     let default = default.expect("there is a default mode");
-    let native = build(case, own, default, &cache.join("e2e"))?.native;
+    Ok(build(case, own, default, cache)?.native)
+}
+
+fn for_macos(
+    case: &Case,
+    macos_mode: &Mode,
+    (cache, native): (&Path, &Behaviour),
+) -> std::io::Result<Built> {
     let tools = macos::tools().expect("it was found");
-    let cache = cache.join("macho");
-    let compiler = tools.compiler(&cache)?;
+    let compiler = tools.compiler(cache)?;
     let archiver = tools.archiver();
     if case.is_cxx() {
         static MADE: OnceLock<Result<(), String>> = OnceLock::new();
         let make = || {
             tools
-                .make_cxx_library(&cache)
+                .make_cxx_library(cache)
                 .map_err(|error| error.to_string())
         };
         MADE.get_or_init(make)
             .clone()
             .map_err(std::io::Error::other)?;
     }
-    compile_only(case, &compiler, macos_mode, &archiver, (&cache, &native))
+    compile_only(case, &compiler, macos_mode, &archiver, (cache, native))
 }

@@ -125,11 +125,19 @@ pub(super) fn open(
         return open(line, surroundings, dir, limit);
     }
     let more = macos_libraries::of(line, &opened, &**surroundings, dir)?;
-    for input in &more {
-        let files = find(input, &search, line.is_static)?.into_iter();
-        opened.extend(files.map(|file| open_one(input, file)));
-    }
-    line.inputs.extend(more);
+    let mut open_all = |inputs: Vec<Input>| {
+        let mut opened = Vec::new();
+        for input in inputs {
+            let files = find(&input, &search, line.is_static)?.into_iter();
+            opened.extend(files.map(|file| open_one(&input, file)));
+            // Where it stands on the line means nothing any more.
+            line.inputs.push(input);
+        }
+        Ok::<_, String>(opened)
+    };
+    let (first, last) = (open_all(more.first)?, open_all(more.last)?);
+    opened.splice(0..0, first);
+    opened.extend(last);
     Ok(Inputs {
         opened,
         search: Arc::new(search),

@@ -31,6 +31,16 @@ const TARGETS: [(Architecture, &str); 2] = [
     (Architecture::Aarch64, "aarch64-macos"),
 ];
 
+/// Libraries that a line does not name.
+#[derive(Default)]
+pub(super) struct MacosLibraries {
+    /// Those that come before all inputs. Objects' initializers run in the order of the inputs, and those of programs
+    /// may use streams, which the C++ library's make.
+    pub first: Vec<Input>,
+    /// Those that come after them.
+    pub last: Vec<Input>,
+}
+
 /// The libraries that a line needs beside what it names, if it has objects for macOS and is not told to have none.
 ///
 /// # Errors
@@ -40,21 +50,23 @@ pub(super) fn of(
     opened: &[Opened],
     surroundings: &dyn Surroundings,
     directory: &Path,
-) -> Result<Vec<Input>, String> {
+) -> Result<MacosLibraries, String> {
     if !line.default_libraries || !opened.iter().any(is_object_for_macos) {
-        return Ok(Vec::new());
+        return Ok(MacosLibraries::default());
     }
     let is_named = opened.iter().any(|input| {
         let name = input.found.path.file_name();
         name.is_some_and(|name| FILES.iter().any(|file| name == *file))
     });
-    let mut names = Vec::new();
+    let mut libraries = MacosLibraries::default();
     if !is_named && opened.iter().any(|input| is_cxx(content(input))) {
         let paths = ask(surroundings, directory)?.into_iter();
-        names.extend(paths.map(|path| InputName::File(path.into())));
+        let files = paths.map(|path| input(InputName::File(path.into())));
+        libraries.first.extend(files);
     }
-    names.push(InputName::Library("m".to_owned()));
-    Ok(names.into_iter().map(input).collect())
+    let mathematics = InputName::Library("m".to_owned());
+    libraries.last.push(input(mathematics));
+    Ok(libraries)
 }
 
 fn input(name: InputName) -> Input {

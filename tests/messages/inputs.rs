@@ -47,7 +47,7 @@ fn objects_of_other_systems() {
             big.o: is a COFF object (Windows); an ELF object or a Mach-O object is needed here: compile for x86-64 Linux
             wasm.o: is a WebAssembly module; an ELF object or a Mach-O object is needed here: compile for x86-64 Linux
             macho.o: is cut off within its Mach-O header
-            powerpc.o: is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64
+            powerpc.o: is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64 or arm64
             program.exe: is a Windows program or DLL; an ELF object or a Mach-O object is needed here
         "#]],
     );

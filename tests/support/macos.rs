@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::target::target;
 use crate::toolchain::{Compiler, Mode};
 
 /// What objects for macOS are compiled with.
@@ -52,6 +53,12 @@ fn find() -> Option<Tools> {
         .then_some(Tools { command, version })
 }
 
+/// What zig calls macOS on the CPU of this run's target.
+fn triple() -> String {
+    let cpu = target().triple.split('-').next().unwrap_or_default();
+    format!("{cpu}-macos")
+}
+
 impl Tools {
     /// The command that makes archives.
     pub fn archiver(&self) -> Vec<String> {
@@ -77,7 +84,8 @@ impl Tools {
         let path = directory.join(format!("macos-{name}"));
         let command = self.command.join(" ");
         fs::create_dir_all(directory)?;
-        let text = format!("#!/bin/sh\nexec {command} {name} -target x86_64-macos \"$@\"\n");
+        let triple = triple();
+        let text = format!("#!/bin/sh\nexec {command} {name} -target {triple} \"$@\"\n");
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         Ok(path)
@@ -91,7 +99,7 @@ impl Tools {
         fs::create_dir_all(directory)?;
         let answer = Command::new(&self.command[0])
             .args(&self.command[1..])
-            .args(["c++", "-target", "x86_64-macos", "-shared"])
+            .args(["c++", "-target", &triple(), "-shared"])
             .args(["-x", "c++", "/dev/null", "-o"])
             .arg(directory.join("empty"))
             .output()?;

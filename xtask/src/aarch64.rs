@@ -109,6 +109,9 @@ const OLD_CODE: &str =
 /// Programs that a short run is made of.
 const SMOKE: &str = "basic/";
 
+/// The same of programs for macOS.
+const SMOKE_FOR_MACOS: &str = "macos/";
+
 /// Builds and runs all; with `smoke`, a few programs in an executor that is emulated; with another argument,
 /// programs with that in their names.
 pub fn run(arguments: &[String]) -> Result<(), String> {
@@ -117,7 +120,8 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     if filter == Some("smoke") {
         cross::build(&toolchain, false)?;
         archive_tests()?;
-        return programs(None, &[SMOKE, "--skip", "in-process"]);
+        programs(None, "e2e", &[SMOKE, "--skip", "in-process"])?;
+        return programs(None, "macho", &[SMOKE_FOR_MACOS, "--skip", "in-process"]);
     }
     cross::build(&toolchain, true)?;
     if filter.is_none() {
@@ -126,7 +130,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         library_tests(&toolchain)?;
     }
     let emulated = emulated_command(&toolchain)?;
-    programs(Some(emulated), &filter.into_iter().collect::<Vec<_>>())?;
+    let filters: Vec<&str> = filter.into_iter().collect();
+    programs(Some(emulated.clone()), "e2e", &filters)?;
+    programs(Some(emulated), "macho", &filters)?;
     match filter {
         None => conformance::check_for(NAME),
         Some(_) => Ok(()),
@@ -249,21 +255,21 @@ fn emulated_command(toolchain: &Toolchain) -> Result<PathBuf, String> {
     Ok(directory.join(cross::TARGET).join("debug/orc-jit"))
 }
 
-/// The end-to-end tests: in the process of an `orc-jit` that is emulated as a whole, and in an executor that
+/// End-to-end tests, `e2e` or those of programs for macOS: in the process of an `orc-jit` that is emulated as a whole, and in an executor that
 /// is, driven by the `orc-jit` of this machine.
-fn programs(emulated: Option<PathBuf>, filter: &[&str]) -> Result<(), String> {
+fn programs(emulated: Option<PathBuf>, tests: &str, filter: &[&str]) -> Result<(), String> {
     let command = build_command("orc-jit-command", "orc-jit")?;
     let mut variables: Vec<(String, OsString)> = vec![
         ("ORC_TEST_TARGET".to_owned(), NAME.into()),
         ("ORC_JIT".to_owned(), command.into()),
         ("ORC_JIT_TARGETS".to_owned(), targets().into()),
     ];
-    if filter.is_empty() {
+    if filter.is_empty() && tests == "e2e" {
         let lines = conformance::fresh(NAME)?;
         variables.push((conformance::VARIABLE.to_owned(), lines.into()));
     }
     variables.extend(emulated.map(|it| ("ORC_TEST_TARGET_JIT".to_owned(), it.into())));
-    let mut arguments = vec!["test", "--package", "tests", "--test", "e2e", "--"];
+    let mut arguments = vec!["test", "--package", "tests", "--test", tests, "--"];
     arguments.extend(filter);
     run_with(&variables, cargo(), &arguments)
 }

@@ -55,7 +55,7 @@ impl ObjectFormat for MachO {
                 _ => "is a Mach-O file of an unknown type",
             },
             Err(_) if bytes.starts_with(MAGIC) => "is cut off within its Mach-O header",
-            _ => "is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64",
+            _ => "is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64 or arm64",
         };
         FileKind::Refused(refused.to_owned())
     }
