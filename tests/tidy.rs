@@ -82,6 +82,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "called by a host through a C ABI, and says what types compiled functions have",
     ),
     (
+        "tests/debuggers/many.rs",
+        "says what types compiled functions have",
+    ),
+    (
         "tests/session.rs",
         "says what types compiled functions have",
     ),

@@ -2,7 +2,7 @@
 
 use tests::needs::Tests;
 
-use crate::programs::{SHAPES, SORT, SUM, compiled};
+use crate::programs::{SHAPES, SORT, SUM, compiled, with_rust};
 use crate::session::lldb;
 
 /// The tests of this file.
@@ -16,6 +16,7 @@ pub fn add(tests: &mut Tests) {
         lldb_catches_a_throw,
         lldb_has_values_and_frames_of_rust,
         lldb_follows_a_spawned_executor,
+        lldb_follows_rust_in_a_spawned_executor,
     );
 }
 
@@ -132,4 +133,18 @@ fn lldb_follows_a_spawned_executor() {
         "at sort.c:18",
         "(int) difference = ",
     ]);
+}
+
+fn lldb_follows_rust_in_a_spawned_executor() {
+    let scratch = with_rust();
+    let own = [
+        "breakpoint set --file total.rs --line 7",
+        "run",
+        "frame variable total",
+        "bt",
+    ];
+    let script = [&FOLLOW[..], &own].concat();
+    let arguments = ["run", "--executor=spawn", "--debug", "main.o", "libtotal.a"];
+    let texts = ["rust_total", "total = 45", "main at main.c:2"];
+    lldb(&scratch, &script, &arguments).has(&texts);
 }

@@ -1,5 +1,6 @@
 //! What is debugged.
 
+use tests::command::{Ending, Invocation};
 use tests::scratch::Scratch;
 
 /// Calls a function, and `qsort`, which calls back.
@@ -90,6 +91,31 @@ int depth;
 static int fall(int *where) { depth = 3; return *where; }
 int main(void) { return fall(0); }
 ";
+
+/// Adds numbers, in Rust, for a program in C.
+const TOTAL: &str = "\
+#[unsafe(no_mangle)]
+pub extern \"C\" fn rust_total(count: u32) -> u32 {
+    let mut total = 0;
+    for number in 0..count {
+        total += number * 4 + 1;
+    }
+    total
+}
+";
+
+/// A directory with `main.o` and `libtotal.a`, which is of Rust.
+pub fn with_rust() -> Scratch {
+    let scratch = Scratch::new();
+    let main = "unsigned rust_total(unsigned);\nint main(void) { return rust_total(5) - 45; }\n";
+    scratch.compile_with("main.o", main, &["-g", "-O0"]);
+    scratch.write("total.rs", TOTAL);
+    let mut rustc = Invocation::new(["rustc", "--crate-type=staticlib", "-g", "total.rs"]);
+    rustc = rustc.arg("--edition=2024");
+    let made = rustc.run_in(scratch.path()).expect("rustc starts");
+    assert_eq!(made.ending, Ending::Exit(0), "{made:?}");
+    scratch
+}
 
 /// A directory with the object of a C or C++ program.
 pub fn compiled(object: &str, text: &str) -> Scratch {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tests::needs::Tests;
 use tests::scratch::Scratch;
 
-use crate::programs::{CRASH, SHAPES, SORT, TICKS, compiled};
+use crate::programs::{CRASH, SHAPES, SORT, TICKS, compiled, with_rust};
 use crate::session::{Running, Transcript, gdb, gdb_with, lldb_with, shell};
 
 /// What has gdb follow an executor that is started.
@@ -19,6 +19,7 @@ pub fn add(tests: &mut Tests) {
         ["gdb"],
         a_spawned_executor_is_followed,
         a_throw_is_caught_in_a_spawned_executor,
+        rust_in_a_spawned_executor,
         a_running_program_is_attached_to,
         a_spawned_program_is_attached_to,
         a_core_file_has_frames_and_values,
@@ -72,6 +73,23 @@ fn a_throw_is_caught_in_a_spawned_executor() {
         "exception thrown",
         "check (shape=",
         "main () at cxxshapes.cpp:20",
+    ]);
+}
+
+fn rust_in_a_spawned_executor() {
+    let scratch = with_rust();
+    let script = [
+        FOLLOW,
+        "break total.rs:7",
+        "run",
+        "print total",
+        "backtrace",
+    ];
+    let arguments = ["run", "--executor=spawn", "--debug", "main.o", "libtotal.a"];
+    gdb(&scratch, &script, &arguments).has(&[
+        "rust_total (count=5) at total.rs:7",
+        "$1 = 45",
+        "main () at main.c:2",
     ]);
 }
 

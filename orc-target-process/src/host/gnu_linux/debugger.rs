@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use orc_shared::ExecutorAddrRange;
 use parking_lot::Mutex;
 
+use crate::host::elf::writer::Writer;
 use crate::host::loader::lookup;
 
 /// What has happened to an entry.
@@ -173,7 +174,26 @@ impl Drop for ShownObject {
     fn drop(&mut self) {
         // SAFETY: `new` has added it, and it is taken out once.
         unsafe { remove(self.entry) };
+        have_breakpoints_removed();
     }
+}
+
+/// Has debuggers take breakpoints out of code that is about to go.
+///
+/// gdb forgets the symbols of an object that is taken out of the list, but leaves its breakpoints in memory until it
+/// is shown the next one. If other code lies there by then, gdb takes a breakpoint at the same address for
+/// written, and it is not. So it is shown an object that has nothing, while the old code is still there.
+fn have_breakpoints_removed() {
+    static NOTHING: OnceLock<Box<[u8]>> = OnceLock::new();
+    let nothing = NOTHING.get_or_init(|| {
+        let mut file = Writer::default();
+        file.header(0);
+        file.bytes.into()
+    });
+    let start = nothing.as_ptr().expose_provenance() as u64;
+    let entry = add(start, nothing.len() as u64, true);
+    // SAFETY: it was added just now.
+    unsafe { remove(entry) };
 }
 
 /// Has core files of this process hold what is mapped from files, as large pieces of linked code are whose
