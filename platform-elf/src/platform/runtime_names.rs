@@ -30,7 +30,8 @@ pub(super) fn add_runtime_names(tracker: &Tracker, runtime: &Dylib) -> Result<()
     tracker.add_reexports(&reexports)
 }
 
-/// Gives a dylib the runtime's functions of macOS that its objects turn out to need.
+/// Gives a dylib the runtime's functions of macOS that its objects turn out to need. If it has a function of that
+/// name itself, its objects mean that one.
 pub(super) struct DarwinNames {
     /// The runtime's dylib.
     pub(super) runtime: DylibId,
@@ -49,8 +50,15 @@ impl Generator for DarwinNames {
         };
         let runtime = session.dylib(self.runtime);
         let wanted = wanted.iter().map(|wanted| wanted.name);
-        let there = wanted.filter(|name| is_ours(name) && runtime.defines(*name));
+        let wanted: Vec<NameId> = wanted.filter(is_ours).collect();
+        let replaced = replaced_by(dylib, &wanted);
+        let is_replaced = |name: &NameId| replaced.iter().any(|own| own.alias == *name);
+        let there = wanted.into_iter();
+        let there = there.filter(|name| !is_replaced(name) && runtime.defines(*name));
         let there: Vec<NameId> = there.collect();
+        if !replaced.is_empty() {
+            dylib.new_tracker().add_reexports(&replaced)?;
+        }
         if there.is_empty() {
             return Ok(());
         }
@@ -96,4 +104,29 @@ pub(super) fn add_dispatch(session: &Session, dylib: &Dylib) -> Result<(), LinkE
         symbol(dispatch::FUNCTION, function, SymbolKind::Function),
         symbol(dispatch::CONTEXT, context, SymbolKind::Data),
     ])
+}
+
+/// Those of the runtime's functions of macOS that a dylib has functions of its own for, under the names that C has. One
+/// with a C library of its own has that library's, which are not macOS's.
+fn replaced_by(dylib: &Dylib, wanted: &[NameId]) -> Vec<Reexport> {
+    let session = dylib.session();
+    let names = session.names();
+    let defines = |name: &str| dylib.defines(names.intern(name.as_bytes()));
+    if wanted.is_empty() || defines("__libc_start_main") {
+        return Vec::new();
+    }
+    let tables = [darwin::ADAPTED, darwin::ADAPTED_ON_AARCH64];
+    let of_name = |wanted: &NameId| {
+        let own = names.bytes(*wanted);
+        let mut known = tables.into_iter().flatten();
+        let (name, _) = known.find(|(_, adapted)| adapted.as_bytes() == own)?;
+        let of_dylib = || Reexport {
+            alias: *wanted,
+            dylib: dylib.clone(),
+            name: names.intern(name.as_bytes()),
+            linkage: Linkage::Weak,
+        };
+        defines(name).then(of_dylib)
+    };
+    wanted.iter().filter_map(of_name).collect()
 }
