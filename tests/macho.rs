@@ -231,7 +231,9 @@ fn native_behaviour(case: &Case, cache: &Path) -> std::io::Result<Behaviour> {
         .iter()
         .find(|compiler| case.wants(compiler.name));
     let own = own.unwrap_or(&compilers()[0]);
-    let default = case.modes.first().copied().or(mode("default"));
+    // Those that a case asks for are modes of this machine's compilers.
+    let asked = case.modes.first().filter(|_| target().is_here).copied();
+    let default = asked.or(mode("default"));
     let default = default.expect("there is a default mode");
     Ok(build(case, own, default, cache)?.native)
 }

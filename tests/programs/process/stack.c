@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 static long deep(int depth) {
-    volatile char page[4096];
+    volatile unsigned char page[4096]; // A plain one has a sign on some systems.
     memset((void *)page, depth, sizeof page);
     return depth ? deep(depth - 1) + page[5] : page[7];
 }
