@@ -29,6 +29,7 @@ mod run;
 mod run_path;
 mod say;
 mod scratch;
+mod script;
 mod show_graph;
 mod sources;
 mod suggest;

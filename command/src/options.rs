@@ -68,6 +68,11 @@ pub struct RunOptions {
     #[arg(long)]
     pub debug: bool,
 
+    /// The next word is a source, and the last input; what follows is for the program. For the first line
+    /// of scripts: #!/usr/bin/env -S orc-jit run --script
+    #[arg(long)]
+    pub script: bool,
+
     /// Link functions when they are first called: faster to start, for big programs that call little of
     /// themselves
     #[arg(long)]

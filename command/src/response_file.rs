@@ -10,10 +10,12 @@ use std::path::Path;
 use jit_core::graph::InputBytes as _;
 use orc_inputs::input::{OwnedBytes, printable_path};
 
+use super::script;
+
 /// Files that name files that name files: more is a loop.
 const DEPTH_MAX: u32 = 8;
 
-/// Replaces every `@FILE` up to a `--` by the arguments in the file. A file that does not exist
+/// Replaces every `@FILE` up to a `--`, or a script, by the arguments in the file. A file that does not exist
 /// leaves its argument as it is, as compilers do.
 ///
 /// # Errors
@@ -22,7 +24,8 @@ pub fn expand(args: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>,
     let mut expanded = Vec::new();
     let mut args = args.into_iter();
     for arg in args.by_ref() {
-        if arg == "--" {
+        // A script's name follows, and all else is the program's.
+        if arg == "--" || arg == script::OPTION {
             expanded.push(arg);
             break;
         }

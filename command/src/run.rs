@@ -28,6 +28,7 @@ use super::link_line::{Input, InputName, LinkLine};
 use super::map_file::LinkReport;
 use super::options::RunOptions;
 use super::scratch::Scratch;
+use super::script;
 use super::sources::Language;
 use super::surroundings::{Here, Surroundings};
 use super::threads::LinkThreads;
@@ -62,11 +63,7 @@ pub(super) fn parse(
     read: impl FnOnce(&[OsString]) -> Result<RunOptions, clap::Error>,
 ) -> Result<Option<(LinkLine, Request)>, Failure> {
     let args = response_file::expand(args.iter().cloned())?;
-    let split = args.iter().position(|arg| arg == "--");
-    let (own, program_args) = match split {
-        Some(at) => (&args[..at], &args[at + 1..]),
-        None => (&args[..], &[][..]),
-    };
+    let (own, program_args) = script::split(&args);
     let mut own = Cow::Borrowed(own);
     let parse = |own: &[OsString]| LinkLine::parse(own.iter().cloned(), &RunOptions::is_own);
     let mut line = parse(&own).map_err(Failure::Usage)?;
@@ -104,7 +101,11 @@ pub(super) fn parse(
         };
         return Err(Failure::Usage(message.to_owned()));
     }
-    let file = program_file(&line);
+    let file = match options.script {
+        // It can be run itself.
+        true => own.last().map(PathBuf::from).unwrap_or_default(),
+        false => program_file(&line),
+    };
     let identity = identity::of_command_line(&own, options.link_directory.as_deref(), &file);
     if let Some(directory) = &options.link_directory {
         line.seen_from(directory);

@@ -13,6 +13,7 @@ use super::kept_objects;
 use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
 use super::say;
+use super::script;
 
 /// Failures that a message has; the rest are counted.
 const FAILURES_MAX: usize = 100;
@@ -166,7 +167,14 @@ fn start(
     match language {
         Language::Rust => rust_arguments(&mut command, &words, line, source, &output)?,
         _ => {
-            c_arguments(&mut command, input, line, source, &output);
+            let failed = |error| format!("{}: {error}", printable_path(source));
+            let script = script::for_compiler(language, source, at, dir).map_err(failed)?;
+            let (text, headers) = script.unzip();
+            if let Some(headers) = headers {
+                command.arg("-iquote").arg(headers);
+            }
+            let text = text.as_deref().unwrap_or(source);
+            c_arguments(&mut command, input, line, text, &output);
             command.args(files_beside(line, source, &words));
         }
     }
