@@ -121,7 +121,7 @@ impl InFlight {
     }
 
     /// What can be done before segments are written to, by all threads: the pages of large ones are made,
-    /// which saves whoever writes to them a fault each. They are large pages where the system has them.
+    /// which saves whoever writes to them a fault each.
     pub fn preparations(&self) -> impl Iterator<Item = impl FnOnce() + Send + use<>> {
         /// Bytes for which it pays, and bytes of a piece.
         const LARGE: u64 = 1 << 20;
@@ -134,7 +134,6 @@ impl InFlight {
             start.next_multiple_of(page)..(start + segment.content_size) / page * page
         };
         let large = self.segments.iter().filter(large).map(pages);
-        let large = large.inspect(|pages| host::pages::prefer_large(pages.clone()));
         let pieces = large.flat_map(|pages| parts(pages, LARGE));
         pieces.map(|piece| {
             // Addresses of the range are nobody else's as long as it is there.

@@ -206,27 +206,6 @@ fn protection(kind: SegmentKind) -> libc::c_int {
     }
 }
 
-/// Bytes of a large page on the CPUs that there are, with pages of 4 KiB.
-const LARGE_PAGE: u64 = 2 << 20;
-
-/// Has the system use large pages within `range`, if it does so on request. Only a hint: nothing
-/// happens where it does not, or where `range` holds no large page.
-pub(crate) fn prefer_large(range: Range<u64>) {
-    let start = range.start.next_multiple_of(LARGE_PAGE);
-    let end = range.end / LARGE_PAGE * LARGE_PAGE;
-    if start >= end {
-        return;
-    }
-    // SAFETY: callers pass whole pages of a reserved range; the hint does not change what they hold.
-    unsafe {
-        libc::madvise(
-            start as *mut libc::c_void,
-            (end - start) as usize,
-            libc::MADV_HUGEPAGE,
-        );
-    }
-}
-
 /// Makes the pages of `range`, so that writing to them faults no more. Only a hint (Linux 5.14): nothing
 /// happens where they cannot be written to.
 pub(crate) fn populate(range: Range<u64>) {

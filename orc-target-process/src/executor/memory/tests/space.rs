@@ -72,45 +72,6 @@ fn code_lies_below_its_data_whatever_was_there_before() {
     }
 }
 
-/// The line of `/proc/self/smaps` with the flags of the mapping that holds `addr`.
-fn flags_of_mapping(addr: u64) -> String {
-    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let mut holds = false;
-    for line in smaps.lines() {
-        let range = line.split(' ').next().and_then(|it| it.split_once('-'));
-        if let Some((start, end)) = range
-            && let (Ok(start), Ok(end)) =
-                (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16))
-        {
-            holds = (start..end).contains(&addr);
-        }
-        if holds && line.starts_with("VmFlags:") {
-            return line.to_owned();
-        }
-    }
-    panic!("nothing is mapped at {addr:#x}")
-}
-
-#[test]
-fn large_segments_ask_for_large_pages_and_small_ones_do_not() {
-    const MIB: usize = 1 << 20;
-    let (manager, range) = manager(Config::default());
-    let mut linked = Vec::new();
-    for (size, asks) in [(8 * MIB, true), (MIB, false)] {
-        let in_flight = allocate(&manager, range, &[text(size)]);
-        in_flight.preparations().for_each(|prepare| prepare());
-        let middle = in_flight.addresses()[0].value() + size as u64 / 2;
-        // A kernel without large pages knows no such flag.
-        let known = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
-        let flags = flags_of_mapping(middle);
-        assert_eq!(flags.contains(" hg"), asks && known, "{flags}");
-        linked.push(in_flight.finalize(Vec::new(), None).unwrap());
-    }
-    for finalized in linked {
-        finalized.release().unwrap();
-    }
-}
-
 #[test]
 fn large_and_small_allocations_in_turn_make_a_handful_of_mappings() {
     let (manager, range) = manager(Config::default());
