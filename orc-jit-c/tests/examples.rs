@@ -1,19 +1,17 @@
 //! The examples, compiled by a C and a C++ compiler against both kinds of the library, and run.
 
+mod built;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use built::libraries;
 
 /// What a program needs beside the archive.
 const SYSTEM_LIBRARIES: &[&str] = &["-lgcc_s", "-lm", "-ldl", "-lpthread", "-lrt"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The folder with the library, which Cargo has made before this test.
-fn libraries() -> PathBuf {
-    let test = std::env::current_exe().expect("is known");
-    test.parent().expect("is in a folder").to_owned()
 }
 
 fn printed(command: &mut Command) -> String {

@@ -1,11 +1,12 @@
 //! The package for Python, in an interpreter.
 
+mod built;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn library() -> PathBuf {
-    let test = std::env::current_exe().expect("is known");
-    test.with_file_name("liborcjit.so")
+    built::libraries().join("liborcjit.so")
 }
 
 /// What a script prints, with the package and the library where it looks for them.

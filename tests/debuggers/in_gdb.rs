@@ -24,7 +24,7 @@ pub fn add(tests: &mut Tests) {
 fn breakpoints_by_name_and_line_wait_for_the_program() {
     let scratch = compiled("sort.o", SORT);
     let script = [
-        "break accumulate",
+        "break sum_for_debuggers",
         "break sort.c:13",
         "run",
         "info args",
@@ -38,7 +38,7 @@ fn breakpoints_by_name_and_line_wait_for_the_program() {
         "continue",
     ];
     gdb(&scratch, &script, &["run", "--debug", "sort.o"]).has(&[
-        "accumulate (a=1, b=41) at sort.c:11",
+        "sum_for_debuggers (a=1, b=41) at sort.c:11",
         "a = 1\nb = 41\n",
         "counter += sum;",
         "$1 = 42",

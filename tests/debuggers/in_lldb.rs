@@ -23,7 +23,7 @@ pub fn add(tests: &mut Tests) {
 fn lldb_stops_steps_and_prints() {
     let scratch = compiled("sort.o", SORT);
     let script = [
-        "breakpoint set --name accumulate",
+        "breakpoint set --name sum_for_debuggers",
         "breakpoint set --file sort.c --line 13",
         "run",
         "frame variable a b",
@@ -36,7 +36,7 @@ fn lldb_stops_steps_and_prints() {
         "continue",
     ];
     lldb(&scratch, &script, &["run", "--debug", "sort.o"]).has(&[
-        "accumulate(a=1, b=41) at sort.c:11",
+        "sum_for_debuggers(a=1, b=41) at sort.c:11",
         "(int) a = 1",
         "(int) b = 41",
         "stop reason = step over",

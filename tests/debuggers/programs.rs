@@ -14,14 +14,14 @@ static int compare_pairs(const void *a, const void *b) {
   return difference;
 }
 int counter = 7;
-int accumulate(int a, int b) {
+int sum_for_debuggers(int a, int b) {
   int sum = a + b;
   counter += sum;
   return sum;
 }
 int main(int argc, char **argv) {
   struct pair pairs[3] = {{3, 1}, {1, 2}, {2, 3}};
-  int total = accumulate(argc, 41);
+  int total = sum_for_debuggers(argc, 41);
   qsort(pairs, 3, sizeof *pairs, compare_pairs);
   printf(\"%d %d\\n\", total, pairs[0].left);
   return 0;

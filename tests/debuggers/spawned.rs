@@ -37,7 +37,7 @@ fn a_spawned_executor_is_followed() {
     let scratch = compiled("sort.o", SORT);
     let script = [
         FOLLOW,
-        "break accumulate",
+        "break sum_for_debuggers",
         "break compare_pairs",
         "run",
         "next",
@@ -47,7 +47,7 @@ fn a_spawned_executor_is_followed() {
     ];
     let arguments = ["run", "--executor=spawn", "--debug", "sort.o"];
     gdb(&scratch, &script, &arguments).has(&[
-        "accumulate (a=1, b=41) at sort.c:11",
+        "sum_for_debuggers (a=1, b=41) at sort.c:11",
         "$1 = 42",
         "#0  compare_pairs (",
         "qsort",
