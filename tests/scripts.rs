@@ -19,7 +19,10 @@ fn script(folder: &Scratch, name: &str, words: &str, text: &str) -> PathBuf {
 }
 
 fn run(script: &Path, arguments: &[&str]) -> Output {
-    let started = Command::new(script).args(arguments).output();
+    let mut command = Command::new(script);
+    // An option from the environment, which comes behind the script's name.
+    command.env("LD_RUN_PATH", "/nowhere");
+    let started = command.args(arguments).output();
     started.expect("the system starts it")
 }
 
@@ -46,6 +49,18 @@ fn scripts_in_c_and_cpp_get_all_that_follows_their_name() {
         assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
         assert_eq!(output.status.code(), Some(5));
     }
+}
+
+#[test]
+fn a_source_that_can_be_read_once_is_the_compilers() {
+    let command = orc_jit().expect("these tests need the command");
+    let line = format!(
+        "printf 'int main(void) {{ return 6; }}' | {} run -x c /dev/stdin",
+        command.display()
+    );
+    let output = Command::new("sh").args(["-c", &line]).output();
+    let output = output.expect("starts");
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
 }
 
 #[test]

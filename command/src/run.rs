@@ -101,11 +101,7 @@ pub(super) fn parse(
         };
         return Err(Failure::Usage(message.to_owned()));
     }
-    let file = match options.script {
-        // It can be run itself.
-        true => own.last().map(PathBuf::from).unwrap_or_default(),
-        false => program_file(&line),
-    };
+    let file = program_file(&line, options.script);
     let identity = identity::of_command_line(&own, options.link_directory.as_deref(), &file);
     if let Some(directory) = &options.link_directory {
         line.seen_from(directory);
@@ -581,8 +577,13 @@ fn mention_arguments(line: &LinkLine, request: &Request, problem: String) -> Str
 }
 
 /// The file a linker would have written, or else the first input without its extension: what the program
-/// sees as its name.
-fn program_file(line: &LinkLine) -> PathBuf {
+/// sees as its name. That of a script is the script, which is the last input.
+fn program_file(line: &LinkLine, is_script: bool) -> PathBuf {
+    if let (true, Some(InputName::File(script))) =
+        (is_script, line.inputs.last().map(|input| &input.name))
+    {
+        return script.clone();
+    }
     let first = line.inputs.iter().find_map(|input| match &input.name {
         // What a compiler driver would call it.
         InputName::File(path) if path == Path::new("-") => Some("a.out".into()),

@@ -5,7 +5,8 @@
 //! ```
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::sources::Language;
@@ -43,34 +44,50 @@ pub(super) fn for_compiler(
     if !matches!(language, Language::C | Language::Cxx) || is_assembly {
         return Ok(None);
     }
-    // What cannot be read, the compiler tells.
-    let Ok(text) = std::fs::read(source) else {
+    let Some(rest) = behind_first_line(source) else {
         return Ok(None);
     };
-    if !text.starts_with(b"#!") {
-        return Ok(None);
-    }
-    let end = text.iter().position(|byte| *byte == b'\n');
-    let rest = end.map_or(&[][..], |end| &text[end + 1..]);
-    let mut copy = b"#line 2 \"".to_vec();
-    for byte in source.as_os_str().as_encoded_bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            copy.push(b'\\');
-        }
-        copy.push(*byte);
-    }
-    copy.extend_from_slice(b"\"\n");
-    copy.extend_from_slice(rest);
     let name = source.file_name().unwrap_or(OsStr::new("source"));
     let mut copy_name = OsString::from(format!("{at}-"));
     copy_name.push(name);
-    let path = dir.join(copy_name);
-    std::fs::write(&path, copy)?;
+    let copy = dir.join(copy_name);
+    std::fs::write(&copy, [line_mark(source), rest].concat())?;
     let headers = match source.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    Ok(Some((path, headers)))
+    Ok(Some((copy, headers)))
+}
+
+/// What follows the first line of a file that starts with `#!`. Nothing of others: what is no file can be read once, and
+/// is the compiler's; what cannot be read, the compiler tells.
+fn behind_first_line(source: &Path) -> Option<Vec<u8>> {
+    if source == Path::new("-") || !std::fs::metadata(source).ok()?.is_file() {
+        return None;
+    }
+    let mut file = File::open(source).ok()?;
+    let mut start = [0; 2];
+    file.read_exact(&mut start).ok()?;
+    if start != *b"#!" {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    let end = text.iter().position(|byte| *byte == b'\n');
+    Some(end.map_or_else(Vec::new, |end| text.split_off(end + 1)))
+}
+
+/// A line that says that the second line of the source follows.
+fn line_mark(source: &Path) -> Vec<u8> {
+    let mut mark = b"#line 2 \"".to_vec();
+    for byte in source.as_os_str().as_encoded_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            mark.push(b'\\');
+        }
+        mark.push(*byte);
+    }
+    mark.extend_from_slice(b"\"\n");
+    mark
 }
 
 #[cfg(test)]
