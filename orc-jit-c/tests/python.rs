@@ -61,11 +61,11 @@ except orc_jit.Error as error:
     print("f" in str(error))
 first.remove()
 second = jit.add_c("int f(void) { return 2; }")
-print(kept(), second.f())
+print(kept(), second.f(), jit.f())
 second.remove()
 print(hasattr(second, "f"))
 "#;
-    assert_eq!(run(script, &[]), "True\n1 2\nFalse\n");
+    assert_eq!(run(script, &[]), "True\n1 2 2\nFalse\n");
 }
 
 #[test]

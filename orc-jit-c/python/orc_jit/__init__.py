@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-__all__ = ["Jit", "Dylib", "Part", "Executor", "Error", "load"]
+__all__ = ["Jit", "Dylib", "Part", "Executor", "Symbol", "Error", "CompileError", "load"]
 
 
 class Error(Exception):
@@ -239,13 +239,17 @@ class Dylib(_Owned):
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
-        try:
-            function = self.function(name)
-        except Error as error:
-            raise AttributeError(str(error)) from None
-        # Once: the next use finds it here.
-        setattr(self, name, function)
-        return function
+        found = self._functions()
+        if name not in found:
+            try:
+                found[name] = self.function(name)
+            except Error as error:
+                raise AttributeError(str(error)) from None
+        return found[name]
+
+    def _functions(self):
+        """Functions that were asked for as attributes, until a part is removed that may have had them."""
+        return self.__dict__.setdefault("_found", {})
 
 
 class Jit(Dylib):
@@ -334,21 +338,12 @@ class Part(_Owned):
     def remove(self):
         """Removes all that was added through it. Functions that are kept keep their code."""
         self._library.call("orc_jit_tracker_remove", self._handle)
-        self._functions().clear()
-
-    def _functions(self):
-        return self.__dict__.setdefault("_found", {})
+        self._dylib._functions().clear()
 
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
-        found = self._functions()
-        if name not in found:
-            try:
-                found[name] = self._dylib.function(name)
-            except Error as error:
-                raise AttributeError(str(error)) from None
-        return found[name]
+        return getattr(self._dylib, name)
 
 
 def _compiled(source, suffix, flags, compiler):
