@@ -24,6 +24,7 @@ const CRATES: &[&str] = &[
     "platform-elf",
     "platform-macho",
     "orc-jit",
+    "orc-jit-c",
     "command",
     "examples/calc",
     "tests",
@@ -93,6 +94,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "tests/symbolize.rs",
         "says what types compiled functions have",
     ),
+    ("orc-jit-c/src/", "called through a C ABI with raw pointers"),
     ("orc-jit/src/mapped.rs", "mapped input files"),
     (
         "orc-jit/src/function.rs",

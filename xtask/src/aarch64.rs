@@ -255,8 +255,8 @@ fn emulated_command(toolchain: &Toolchain) -> Result<PathBuf, String> {
     Ok(directory.join(cross::TARGET).join("debug/orc-jit"))
 }
 
-/// End-to-end tests, `e2e` or those of programs for macOS: in the process of an `orc-jit` that is emulated as a whole, and in an executor that
-/// is, driven by the `orc-jit` of this machine.
+/// End-to-end tests, `e2e` or those of programs for macOS (`macho`): in the process of an `orc-jit` that is
+/// emulated as a whole, and in an executor that is, driven by the `orc-jit` of this machine.
 fn programs(emulated: Option<PathBuf>, tests: &str, filter: &[&str]) -> Result<(), String> {
     let command = build_command("orc-jit-command", "orc-jit")?;
     let mut variables: Vec<(String, OsString)> = vec![
