@@ -3,6 +3,9 @@
 //!
 //! `cargo test -p tests --test macho -- tls` runs those with `tls` in their name.
 
+#[path = "macho/inputs.rs"]
+mod inputs;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         for (name, test) in alone {
             tests.add_if(name, ["ziglang"], test);
         }
+        inputs::add(&mut tests);
     }
     tests.run(&arguments)
 }

@@ -95,7 +95,8 @@ impl Story {
     fn of(line: &LinkLine) -> Self {
         let names = Arc::new(NameTable::permanent());
         Self {
-            reader: ObjectReader::new(names, &line.wrapped, Files::default()),
+            reader: ObjectReader::new(names, &line.wrapped, Files::default())
+                .for_cpu(link_cpu::get()),
             ..Self::default()
         }
     }

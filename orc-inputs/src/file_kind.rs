@@ -29,8 +29,10 @@ pub enum Signature {
     Empty,
     /// A file of an object format: an object, a shared library, a program.
     Of(Format),
-    /// Mach-O files for several CPUs in one, or a class of Java, which has the same mark.
+    /// Files for several CPUs in one, of Apple's systems.
     Universal,
+    /// A class of Java, which has the same mark.
+    JavaClass,
     /// A static archive, ordinary or thin.
     Archive,
     /// LLVM's internal code, plain or wrapped.
@@ -72,7 +74,11 @@ impl Signature {
             [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] => {
                 Self::Of(Format::MachO)
             }
-            [0xca, 0xfe, 0xba, 0xbe, ..] => Self::Universal,
+            // A number of files here, the version of the class there, which has been above 44 ever since.
+            [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 0..=44, ..] | [0xca, 0xfe, 0xba, 0xbf, ..] => {
+                Self::Universal
+            }
+            [0xca, 0xfe, 0xba, 0xbe, ..] => Self::JavaClass,
             [b'M', b'Z', ..] => Self::WindowsProgram,
             [0, b'a', b's', b'm', ..] => Self::WebAssembly,
             // The machine (x86-64, x86, ARM64; or 0 and 0xffff for `/bigobj`), then small numbers.
@@ -98,7 +104,8 @@ impl Signature {
         let for_elsewhere = match self {
             Self::Of(Format::Elf) => "is an ELF file (Linux)",
             Self::Of(Format::MachO) => "is a Mach-O file (macOS)",
-            Self::Universal => "is a universal Mach-O file (macOS) or a Java class",
+            Self::Universal => "is a universal file (macOS)",
+            Self::JavaClass => "is a Java class",
             Self::WindowsProgram => "is a Windows program or DLL",
             Self::WebAssembly => {
                 return format!(
@@ -149,12 +156,14 @@ mod tests {
 
     #[test]
     fn first_bytes_say_what_a_file_is() {
-        let cases: [(&[u8], Signature); 12] = [
+        let cases: [(&[u8], Signature); 14] = [
             (b"", Signature::Empty),
             (b"\x7fELF\x02", Signature::Of(Format::Elf)),
             (b"\xcf\xfa\xed\xfe", Signature::Of(Format::MachO)),
             (b"\xfe\xed\xfa\xce", Signature::Of(Format::MachO)),
-            (b"\xca\xfe\xba\xbe", Signature::Universal),
+            (b"\xca\xfe\xba\xbe\0\0\0\x02", Signature::Universal),
+            (b"\xca\xfe\xba\xbf\0\0\0\x02", Signature::Universal),
+            (b"\xca\xfe\xba\xbe\0\0\0\x34", Signature::JavaClass),
             (b"!<thin>\n", Signature::Archive),
             (b"BC\xc0\xde", Signature::Bitcode),
             (b"\0asm", Signature::WebAssembly),

@@ -1,5 +1,6 @@
 //! What depends on the object format of inputs, as questions to whoever reads that format.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use jit_core::name::NameTable;
 use jit_core::native::NativeLibrary;
 use jit_core::object::{ObjectError, ObjectFile};
 use jit_core::symbolize::CodeFile;
-use orc_shared::printable;
+use orc_shared::{printable, printable_text};
 
 use crate::file_kind::{FileKind, Format, Signature};
-use crate::input::InputOpener;
+use crate::input::{InputOpener, InputPart};
 use crate::wrapped::WrappedNames;
 
 /// Why a file cannot be used as a shared library.
@@ -22,6 +23,15 @@ pub struct LibraryError {
     /// The file's path.
     pub path: String,
     /// What is wrong with it, and what to do.
+    pub message: String,
+}
+
+/// Why a universal file has no file for a CPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoPart {
+    /// Whether it is right, and has files for other CPUs alone: a search for libraries passes it over.
+    pub is_foreign: bool,
+    /// What is wrong, and what it has.
     pub message: String,
 }
 
@@ -53,6 +63,20 @@ pub trait ObjectFormat: Send + Sync {
 
     /// Whether a file of this format is for another CPU, so that a search for libraries passes it over.
     fn is_foreign(&self, bytes: &[u8], architecture: Architecture) -> bool;
+
+    /// Where in a universal file of this format's systems the file for a CPU is; `None` if the format has no such
+    /// files.
+    ///
+    /// # Errors
+    /// When it has none for that CPU, saying which it has; when it is damaged.
+    fn part_for(
+        &self,
+        bytes: &[u8],
+        architecture: Architecture,
+    ) -> Option<Result<Range<usize>, NoPart>> {
+        let _ = (bytes, architecture);
+        None
+    }
 
     /// What shared libraries' names end with (`.so`), in the order in which they are looked for.
     fn library_suffixes(&self) -> &'static [&'static str];
@@ -126,6 +150,31 @@ impl Formats {
     pub fn is_foreign(&self, bytes: &[u8], architecture: Architecture) -> bool {
         let reader = self.reader(Signature::of(bytes));
         reader.is_some_and(|reader| reader.is_foreign(bytes, architecture))
+    }
+
+    /// The file for a CPU, if `input` is a universal file; else `input`.
+    ///
+    /// # Errors
+    /// When there is none for that CPU, or the file is damaged.
+    pub fn part_for(
+        &self,
+        input: Arc<dyn InputBytes>,
+        architecture: Architecture,
+    ) -> Result<Arc<dyn InputBytes>, NoPart> {
+        let bytes = input.bytes();
+        if Signature::of(bytes) != Signature::Universal {
+            return Ok(input);
+        }
+        let mut readers = self.0.iter();
+        let Some(range) = readers.find_map(|it| it.part_for(bytes, architecture)) else {
+            return Ok(input);
+        };
+        let part = InputPart::new(Arc::clone(&input), range?);
+        let part = part.ok_or_else(|| NoPart {
+            is_foreign: false,
+            message: "internal error: a part that is not in its file".to_owned(),
+        })?;
+        Ok(Arc::new(part))
     }
 
     /// What shared libraries' names end with.
@@ -207,17 +256,37 @@ pub struct ReadObjects {
     pub names: Arc<NameTable>,
     /// Symbols that are wrapped (`--wrap`).
     pub wrapped: Arc<WrappedNames>,
+    /// The CPU that is meant where a file is for several.
+    pub architecture: Architecture,
 }
 
 impl ReadObjects {
-    /// Without wrapped symbols.
+    /// Without wrapped symbols, for this process's CPU.
     #[must_use]
     pub fn new(formats: Formats, names: &Arc<NameTable>) -> Self {
+        let own = Architecture::of_this_process();
         Self {
             formats,
             names: names.clone(),
             wrapped: Arc::default(),
+            architecture: own.unwrap_or(Architecture::X86_64),
         }
+    }
+
+    /// The file for the CPU that is meant, if `input` is for several. `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Formats::part_for`].
+    pub fn part(
+        &self,
+        name: &str,
+        input: Arc<dyn InputBytes>,
+    ) -> Result<Arc<dyn InputBytes>, ObjectError> {
+        let part = self.formats.part_for(input, self.architecture);
+        part.map_err(|no_part| ObjectError {
+            object: printable_text(name.as_bytes()),
+            message: no_part.message,
+        })
     }
 
     /// The object that `input` holds. `name` is for messages.
@@ -229,8 +298,10 @@ impl ReadObjects {
         name: impl Into<String>,
         input: Arc<dyn InputBytes>,
     ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
+        let name = name.into();
+        let input = self.part(&name, input)?;
         let formats = &self.formats;
-        formats.object(name.into(), input, &self.names, &self.wrapped)
+        formats.object(name, input, &self.names, &self.wrapped)
     }
 }
 

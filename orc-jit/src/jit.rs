@@ -205,7 +205,7 @@ impl Builder {
             None if !is_own_cpu => Some(targets::runtime(cpu)?),
             path => path,
         };
-        let archive = read_runtime(path.as_deref(), &names)?;
+        let archive = read_runtime(path.as_deref(), cpu, &names)?;
         let natives = loaded.natives();
         let runtime = Runtime::start(&session, &platform, Arc::new(archive), &natives);
         let mut search = LibrarySearch::for_cpu(cpu, platform::formats(), Arc::new(MapFiles));
@@ -223,7 +223,7 @@ impl Builder {
                 tiers.ask(unit, version);
             }
         });
-        let objects = ObjectReader::new(names, &self.wrapped, self.files);
+        let objects = ObjectReader::new(names, &self.wrapped, self.files).for_cpu(cpu);
         Ok(Jit(Arc::new(Inner {
             runtime,
             session,
@@ -252,7 +252,11 @@ fn load_runtime_needs(
     Ok(LoadedLibraries::of(executor)?)
 }
 
-fn read_runtime(path: Option<&Path>, names: &Arc<NameTable>) -> Result<Archive, Error> {
+fn read_runtime(
+    path: Option<&Path>,
+    cpu: Architecture,
+    names: &Arc<NameTable>,
+) -> Result<Archive, Error> {
     let (name, input): (String, Arc<dyn InputBytes>) = match path {
         None => ("liborc_rt.a".to_owned(), Arc::new(Embedded)),
         Some(path) => {
@@ -264,7 +268,8 @@ fn read_runtime(path: Option<&Path>, names: &Arc<NameTable>) -> Result<Archive, 
             (path.display().to_string(), input)
         }
     };
-    let objects = ReadObjects::new(platform::formats(), names);
+    let mut objects = ReadObjects::new(platform::formats(), names);
+    objects.architecture = cpu;
     Ok(Archive::new(name, input, &objects)?)
 }
 

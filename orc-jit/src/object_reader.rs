@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jit_core::cpu::Architecture;
 use jit_core::graph::InputBytes;
 use jit_core::name::NameTable;
 use jit_core::object::{ObjectError, ObjectFile};
@@ -56,11 +57,17 @@ impl ObjectReader {
         let symbols = wrapped.iter().map(String::as_str);
         let wrapped = Arc::new(WrappedNames::new(symbols, &names));
         let objects = ReadObjects {
-            formats: platform::formats(),
-            names,
             wrapped,
+            ..ReadObjects::new(platform::formats(), &names)
         };
         Self { objects, files }
+    }
+
+    /// The same for another CPU than this process's: it decides where a file is for several.
+    #[must_use]
+    pub fn for_cpu(mut self, architecture: Architecture) -> Self {
+        self.objects.architecture = architecture;
+        self
     }
 
     /// An object in memory, for [`jit_core::session::Responsibility::link`]. `name` is for messages.

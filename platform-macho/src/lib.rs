@@ -9,11 +9,11 @@
 //!
 //! | Module | Question | Mach-O's answer |
 //! |---|---|---|
-//! | `archive` | Which member defines a name? | the same archives, with the BSD index (`__.SYMDEF`), and universal files around them |
+//! | `archive` | Which member defines a name? | the same archives, with the BSD index (`__.SYMDEF`) |
 //! | `assignments` | Which symbols does a command line define? | `-alias`, `-U`: names, and no values |
 //! | `debug_info` | Which line of source is at an address? | DWARF in `__DWARF`, which relocations are applied to |
 //! | `eh_frame` | How is code unwound? | frames in DWARF's form: `__eh_frame`, and what is made of `__LD,__compact_unwind` |
-//! | `format` | What is a file, and which of these modules reads it? | `MH_OBJECT`; what is linked already is refused by what it is |
+//! | `format` | What is a file, and which of these modules reads it? | `MH_OBJECT`, also in universal files; what is linked already is refused by what it is |
 //! | `machine` | Which edge kind is a relocation? | x86-64: pairs (`SUBTRACTOR`, `UNSIGNED`), `SIGNED_1`, `GOT_LOAD`, `TLV`; arm64: `ADDEND`, `PAGE21`, `PAGEOFF12`, which its instruction tells the meaning of |
 //! | `native_code` | What did the loader put at an address? | the images of `dyld`, their `LC_SYMTAB` and dSYMs |
 //! | `object` | What graph is an object? | atoms between symbols (`MH_SUBSECTIONS_VIA_SYMBOLS`), sections by type |

@@ -44,6 +44,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("lib:z", "zlib1g-dev"),
     ("llvm-ar-22", "llvm-22"),
     ("llvm-jitlink-22", "llvm-22"),
+    ("llvm-lipo-22", "llvm-22"),
     ("llvm-jitlink-executor-22", "llvm-22"),
     ("lldb-22", "lldb-22"),
     ("mold", "mold"),

@@ -11,6 +11,7 @@ use orc_inputs::file_kind::FileKind;
 use orc_inputs::format::LibraryOrigin;
 use orc_inputs::input::{InputOpener, OwnedBytes, printable_path};
 
+use super::super::link_cpu;
 use super::super::link_line::LinkLine;
 use super::super::surroundings::{Compiled, Here, Surroundings};
 use super::contents::{File, Index};
@@ -71,9 +72,12 @@ impl Recorder {
 
 impl InputOpener for Recorder {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn InputBytes>> {
-        let bytes = self.here.open(path)?;
-        let mut taken = self.taken();
         let formats = orc_jit::formats();
+        let whole = self.here.open(path)?;
+        // Of a file for several CPUs, the image has the part that is linked. One without it is refused later.
+        let part = formats.part_for(whole.clone(), link_cpu::get());
+        let bytes = part.unwrap_or(whole);
+        let mut taken = self.taken();
         if !matches!(formats.kind_of(bytes.bytes()), FileKind::SharedLibrary(_)) {
             taken.files.insert(path.to_owned(), bytes.clone());
         } else if let Ok(library) =

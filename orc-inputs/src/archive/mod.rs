@@ -62,7 +62,7 @@ impl Archive {
     /// relative to its directory, and read.
     ///
     /// Its members are read with `objects`, which has to have the table of names of the session that links
-    /// them.
+    /// them. Of a universal file, the archive for the CPU of `objects` is read.
     ///
     /// # Errors
     /// When the file is no archive, or its index is damaged. A damaged member is an error when it
@@ -91,9 +91,10 @@ impl Archive {
         directory: impl Into<PathBuf>,
         opener: Arc<dyn InputOpener>,
     ) -> Result<Self, ObjectError> {
+        let name = printable_text(name.into().as_bytes());
         let mut archive = Self {
-            name: printable_text(name.into().as_bytes()),
-            input,
+            input: objects.part(&name, input)?,
+            name,
             objects: objects.clone(),
             directory: directory.into(),
             opener,

@@ -223,6 +223,8 @@ impl LibrarySearch {
             path: path.to_owned(),
             error,
         })?;
+        let part = self.formats.part_for(bytes, self.architecture);
+        let bytes = part.map_err(|no_part| unusable(path, no_part.message))?;
         let mut known = Known::default();
         let way = Way::named(false);
         let found = self.classify(path, bytes, choice, way, SCRIPT_DEPTH_MAX, &mut known)?;
@@ -305,6 +307,11 @@ impl LibrarySearch {
                 Err(_) => continue,
             };
             // A 32-bit library in a shared directory is not what was asked for.
+            let bytes = match self.formats.part_for(bytes, self.architecture) {
+                Ok(bytes) => bytes,
+                Err(no_part) if no_part.is_foreign => continue,
+                Err(no_part) => return Err(unusable(&path, no_part.message)),
+            };
             if !self.formats.is_foreign(bytes.bytes(), self.architecture) {
                 let way = Way {
                     as_needed,

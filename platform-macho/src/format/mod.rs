@@ -1,5 +1,8 @@
 //! Mach-O, as whoever reads inputs asks for it.
 
+mod universal;
+
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ use object::LittleEndian as LE;
 use object::macho::{self, MachHeader64};
 use object::read::macho::MachHeader as _;
 use orc_inputs::file_kind::{FileKind, Format};
-use orc_inputs::format::{LibraryError, LibraryOrigin, LoadedFile, ObjectFormat};
+use orc_inputs::format::{LibraryError, LibraryOrigin, LoadedFile, NoPart, ObjectFormat};
 use orc_inputs::input::InputOpener;
 use orc_inputs::wrapped::WrappedNames;
 
@@ -20,6 +23,8 @@ use crate::machine::Machine;
 use crate::object::MachObject;
 use crate::object::interface::plain_name;
 use crate::platform::Host;
+
+pub(crate) use self::universal::is_authenticated;
 
 /// What 64-bit little-endian files begin with.
 const MAGIC: &[u8] = &macho::MH_MAGIC_64.to_le_bytes();
@@ -66,6 +71,14 @@ impl ObjectFormat for MachO {
         };
         let machine = Machine::of(header.cputype(LE));
         machine.is_none_or(|machine| machine.architecture != architecture)
+    }
+
+    fn part_for(
+        &self,
+        bytes: &[u8],
+        architecture: Architecture,
+    ) -> Option<Result<Range<usize>, NoPart>> {
+        Some(universal::part_for(bytes, architecture))
     }
 
     fn library_suffixes(&self) -> &'static [&'static str] {

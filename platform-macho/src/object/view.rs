@@ -8,6 +8,7 @@ use object::read::ReadRef as _;
 use object::read::macho::{MachHeader as _, Nlist as _, Section as _, Segment as _};
 use orc_shared::printable;
 
+use crate::format::is_authenticated;
 use crate::machine::Machine;
 
 /// A block cannot ask for more: it has to fit into a range of memory.
@@ -72,6 +73,10 @@ impl<'a> View<'a> {
                 number.0
             )
         })?;
+        if is_authenticated(number, header.cpusubtype(LE).id().0) {
+            let what = "is an object for arm64e, whose signed pointers are not supported: compile for arm64";
+            return Err(what.into());
+        }
         let mut view = Self {
             bytes,
             machine,
