@@ -15,6 +15,7 @@ use super::link_cpu;
 use super::link_line::{Input, InputName, LinkLine};
 use super::macos_libraries;
 use super::run_path;
+use super::say;
 use super::sources::Language;
 use super::surroundings::{Became, Surroundings};
 use super::threads::{self, LinkThreads};
@@ -135,7 +136,14 @@ pub(super) fn open(
         }
         Ok::<_, String>(opened)
     };
-    let (first, last) = (open_all(more.first)?, open_all(more.last)?);
+    let (first, mut last) = (open_all(more.first)?, open_all(more.last)?);
+    for (input, by) in more.asked {
+        // What it is for may be in something else. If it is not, symbols are missing.
+        match open_all(vec![input]) {
+            Ok(files) => last.extend(files),
+            Err(problem) => say::warning(format_args!("{by} asks for a library: {problem}")),
+        }
+    }
     opened.splice(0..0, first);
     opened.extend(last);
     Ok(Inputs {

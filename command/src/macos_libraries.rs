@@ -9,11 +9,14 @@ use std::path::Path;
 
 use jit_core::cpu::Architecture;
 use orc_inputs::file_kind::{FileKind, Format};
+use orc_inputs::format::Wish;
+use orc_inputs::input::printable_path;
 use orc_inputs::library_search::FoundContent;
 
 use super::inputs::Opened;
 use super::link_cpu;
 use super::link_line::{Input, InputName, InputState, LinkLine};
+use super::say;
 use super::surroundings::Surroundings;
 
 /// The command that makes the library.
@@ -31,6 +34,21 @@ const TARGETS: [(Architecture, &str); 2] = [
     (Architecture::Aarch64, "aarch64-macos"),
 ];
 
+/// Libraries that objects ask for, and that are there without them: macOS's C library has them all, and those of C++
+/// are known by what objects refer to.
+const ALWAYS_THERE: &[&str] = &[
+    "System",
+    "c",
+    "c++",
+    "c++abi",
+    "dl",
+    "info",
+    "m",
+    "pthread",
+    "proc",
+    "objc-trampolines",
+];
+
 /// Libraries that a line does not name.
 #[derive(Default)]
 pub(super) struct MacosLibraries {
@@ -39,6 +57,32 @@ pub(super) struct MacosLibraries {
     pub first: Vec<Input>,
     /// Those that come after them.
     pub last: Vec<Input>,
+    /// Those that objects ask for, with the object that does.
+    pub asked: Vec<(Input, String)>,
+}
+
+impl MacosLibraries {
+    /// Adds what an object asks for, and warns of what nobody can have: it does no harm until a symbol is missing.
+    fn ask_for(&mut self, path: &Path, wishes: Vec<Wish>) {
+        for wish in wishes {
+            let by = printable_path(path);
+            match wish {
+                Wish::Library(name) if ALWAYS_THERE.contains(&name.as_str()) => {}
+                Wish::Library(name) => {
+                    let one = input(InputName::Library(name));
+                    if self.asked.iter().all(|(known, _)| known.name != one.name) {
+                        self.asked.push((one, by.to_string()));
+                    }
+                }
+                Wish::Framework(name) => say::warning(format_args!(
+                    "{by} asks for the framework {name} of macOS, which no process here has"
+                )),
+                Wish::Option(option) => say::warning(format_args!(
+                    "{by} asks its linker for {option}, which is not supported"
+                )),
+            }
+        }
+    }
 }
 
 /// The libraries that a line needs beside what it names, if it has objects for macOS and is not told to have none.
@@ -63,6 +107,13 @@ pub(super) fn of(
         let paths = ask(surroundings, directory)?.into_iter();
         let files = paths.map(|path| input(InputName::File(path.into())));
         libraries.first.extend(files);
+    }
+    for object in opened.iter().filter(|input| is_object_for_macos(input)) {
+        let formats = orc_jit::formats();
+        let path = &object.found.path;
+        let wishes = formats.wishes(content(object));
+        let wishes = wishes.map_err(|problem| format!("{}: {problem}", printable_path(path)))?;
+        libraries.ask_for(path, wishes);
     }
     let mathematics = InputName::Library("m".to_owned());
     libraries.last.push(input(mathematics));

@@ -35,6 +35,17 @@ pub struct NoPart {
     pub message: String,
 }
 
+/// What an object asks its linker for, so that nobody has to name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wish {
+    /// A library, as `-lNAME` does.
+    Library(String),
+    /// A framework of macOS, by its name.
+    Framework(String),
+    /// Another option, as it is spelled.
+    Option(String),
+}
+
 /// How a shared library came to a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LibraryOrigin {
@@ -102,6 +113,15 @@ pub trait ObjectFormat: Send + Sync {
         names: &Arc<NameTable>,
         wrapped: &WrappedNames,
     ) -> Result<Arc<dyn ObjectFile>, ObjectError>;
+
+    /// What an object asks its linker for.
+    ///
+    /// # Errors
+    /// When the object is damaged.
+    fn wishes(&self, object: &[u8]) -> Result<Vec<Wish>, String> {
+        let _ = object;
+        Ok(Vec::new())
+    }
 
     /// The shared library that `input`, the file at `path`, holds.
     ///
@@ -201,6 +221,14 @@ impl Formats {
     ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
         let reader = self.reader_of(input.bytes());
         reader.object(name, input, names, wrapped)
+    }
+
+    /// As [`ObjectFormat::wishes`].
+    ///
+    /// # Errors
+    /// Those of the format that the bytes are of.
+    pub fn wishes(&self, object: &[u8]) -> Result<Vec<Wish>, String> {
+        self.reader_of(object).wishes(object)
     }
 
     /// As [`ObjectFormat::shared_library`].

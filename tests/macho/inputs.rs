@@ -16,11 +16,28 @@ type Test = (&'static str, &'static [&'static str], fn());
 
 /// Adds the tests.
 pub fn add(tests: &mut Tests) {
-    let alone: [Test; 1] = [(
-        "of_universal_files_the_part_for_the_cpu_is_linked",
-        &["ziglang", "llvm-lipo-22"],
-        universal,
-    )];
+    let alone: [Test; 4] = [
+        (
+            "of_universal_files_the_part_for_the_cpu_is_linked",
+            &["ziglang", "llvm-lipo-22"],
+            universal,
+        ),
+        (
+            "other_names_of_symbols_stand_for_them",
+            &["ziglang"],
+            aliases,
+        ),
+        (
+            "objects_for_other_systems_of_apple_are_refused_by_name",
+            &["clang-22"],
+            other_systems,
+        ),
+        (
+            "libraries_that_objects_ask_for_are_linked",
+            &["ziglang"],
+            asked_for,
+        ),
+    ];
     for (name, needs, test) in alone {
         tests.add_if(name, needs.iter().copied(), test);
     }
@@ -119,4 +136,120 @@ fn universal() {
     let said = refusal(&directory, &["run", "arm.o"]);
     let expected = "arm.o: is a universal file without code for x86_64: it has arm64";
     assert!(said.contains(expected), "{said}");
+}
+
+/// Names that an object gives to what another object has (`N_INDR`), used by both.
+fn aliases() {
+    let directory = directory("aliases");
+    write(
+        &directory,
+        &[
+            (
+                "names.c",
+                "int original(int); extern int number; int other(int); extern int same;\n\
+                 __asm__(\".globl _other\\n_other = _original\\n.globl _same\\n_same = _number\");\n\
+                 int through_names(void) { return other(1) + same; }",
+            ),
+            (
+                "original.c",
+                "int number = 40; int original(int by) { return number += by; }",
+            ),
+            (
+                "main.c",
+                "int printf(const char *, ...); int other(int), original(int), through_names(void);\n\
+                 extern int same, number;\n\
+                 int main(void) {\n\
+                   same = 20; int sum = through_names();\n\
+                   int *volatile data[] = {&same, &number}; int (*volatile code[])(int) = {other, original};\n\
+                   printf(\"%d %d %d %d\\n\", sum, number, data[0] == data[1], code[0] == code[1]);\n\
+                 }",
+            ),
+            (
+                "of_library.c",
+                "int puts(const char *); int write_line(const char *);\n\
+                 __asm__(\".globl _write_line\\n_write_line = _puts\");\n\
+                 int main(void) { return write_line(\"line\"); }",
+            ),
+        ],
+    );
+    for name in ["names", "original", "main", "of_library"] {
+        let words = [
+            "cc",
+            "-O0",
+            "-fno-sanitize=all",
+            "-target",
+            TARGETS[0].1,
+            "-c",
+        ];
+        zig(&directory, &[&words[..], &[&format!("{name}.c")]].concat());
+    }
+    let jit = orc_jit().expect("it was built");
+    for executor in [&[][..], &["--executor=spawn"]] {
+        let words = [&["run"], executor, &["main.o", "names.o", "original.o"]].concat();
+        assert_eq!(run(&directory, &jit, &words), "42 21 1 1\n");
+    }
+    let said = refusal(&directory, &["run", "of_library.o"]);
+    let expected = "of_library.o: the symbol _write_line is another name of _puts, which cannot be \
+                    had: a shared library defines it";
+    assert!(said.contains(expected), "{said}");
+}
+
+fn other_systems() {
+    let directory = directory("other_systems");
+    write(&directory, &[("main.c", "int main(void) { return 0; }")]);
+    let systems = [
+        ("x86_64-apple-ios16-simulator", "the simulator of iOS"),
+        ("x86_64-apple-ios16-macabi", "Mac Catalyst"),
+        ("x86_64-apple-tvos9-simulator", "tvOS"),
+    ];
+    for (target, name) in systems {
+        let words = ["-target", target, "-c", "main.c"];
+        run(&directory, Path::new("clang-22"), &words);
+        let said = refusal(&directory, &["run", "main.o"]);
+        let expected = format!("main.o: is an object for {name}, which is not macOS");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+/// What a `#pragma` asks for: an archive, and what nobody has.
+fn asked_for() {
+    let directory = directory("asked_for");
+    write(
+        &directory,
+        &[
+            ("f.c", "int f(void) { return 7; }"),
+            (
+                "main.c",
+                "__asm__(\".linker_option \\\"-lf\\\"\\n\"\n\
+                 \".linker_option \\\"-lnowhere\\\"\\n\"\n\
+                 \".linker_option \\\"-lSystem\\\"\\n\"\n\
+                 \".linker_option \\\"-framework\\\", \\\"Cocoa\\\"\");\n\
+                 int f(void); int main(void) { return f(); }",
+            ),
+        ],
+    );
+    for name in ["f", "main"] {
+        let source = format!("{name}.c");
+        zig(
+            &directory,
+            &["cc", "-O1", "-target", TARGETS[0].1, "-c", &source],
+        );
+    }
+    zig(&directory, &["ar", "rcs", "libf.a", "f.o"]);
+    let jit = orc_jit().expect("it was built");
+    let mut command = Invocation::new([jit.as_os_str()]);
+    command
+        .argv
+        .extend(["run", "main.o", "-L."].map(Into::into));
+    let ran = command.run_in(&directory).expect("it starts");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.ending, Ending::Exit(7), "{said}");
+    let expected = [
+        "warning: main.o asks for the framework Cocoa of macOS, which no process here has",
+        "warning: main.o asks for a library: cannot find -lnowhere",
+    ];
+    for expected in expected {
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(!said.contains("System"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! Mach-O, as whoever reads inputs asks for it.
 
+mod linker_options;
 mod universal;
 
 use std::ops::Range;
@@ -15,7 +16,7 @@ use object::LittleEndian as LE;
 use object::macho::{self, MachHeader64};
 use object::read::macho::MachHeader as _;
 use orc_inputs::file_kind::{FileKind, Format};
-use orc_inputs::format::{LibraryError, LibraryOrigin, LoadedFile, NoPart, ObjectFormat};
+use orc_inputs::format::{LibraryError, LibraryOrigin, LoadedFile, NoPart, ObjectFormat, Wish};
 use orc_inputs::input::InputOpener;
 use orc_inputs::wrapped::WrappedNames;
 
@@ -103,6 +104,10 @@ impl ObjectFormat for MachO {
     ) -> Result<Arc<dyn ObjectFile>, ObjectError> {
         let object = MachObject::new(name, input, names, wrapped, self.host)?;
         Ok(Arc::new(object))
+    }
+
+    fn wishes(&self, object: &[u8]) -> Result<Vec<Wish>, String> {
+        linker_options::read(object)
     }
 
     fn shared_library(

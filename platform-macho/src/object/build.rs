@@ -21,6 +21,7 @@ pub(super) fn build(object: &MachObject) -> Result<LinkGraph, String> {
     let mut blocks = Blocks::read(&view, &object.names, sections)?;
     let mut symbols = symbols::read(&view, &object.global_names, &mut blocks, sections)?;
     let mut edges = relocations::read(&view, &mut blocks, &symbols)?;
+    symbols.keep_aliased(&mut blocks, &mut edges);
     let parts = (&mut blocks, &mut symbols, &mut edges);
     let added = added::add(&view, parts, &mut owned, sections)?;
     let parts = (&mut blocks, &symbols, &mut edges);

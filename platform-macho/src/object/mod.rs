@@ -18,6 +18,7 @@ pub(crate) mod interface;
 mod output_section;
 pub(crate) mod relocations;
 pub(crate) mod symbols;
+mod system;
 #[cfg(test)]
 mod tests;
 pub(crate) mod view;
@@ -27,7 +28,9 @@ use std::sync::Arc;
 use jit_core::cpu::Architecture;
 use jit_core::graph::{InputBytes, LinkGraph};
 use jit_core::name::{NameId, NameTable, NameUses};
-use jit_core::object::{Claims, ObjectError, ObjectFile, ObjectInterface};
+use jit_core::object::{
+    Claims, Computation, ComputationInput, ObjectError, ObjectFile, ObjectInterface,
+};
 use object::LittleEndian as LE;
 use orc_inputs::wrapped::WrappedNames;
 use orc_shared::printable_text;
@@ -44,6 +47,8 @@ pub struct MachObject {
     /// Names of the symbols; that of nothing for local ones.
     global_names: Vec<NameId>,
     architecture: Architecture,
+    /// Symbols that are other names of symbols, with these.
+    aliases: Vec<(u32, u32)>,
     host: &'static Host,
     /// Dropped with the object: its names may leave the table then.
     _uses: NameUses,
@@ -69,16 +74,17 @@ impl MachObject {
         let name = printable_text(name.into().as_bytes());
         let scan = View::parse(input.bytes()).and_then(|view| {
             let scan = interface::scan(&view, &input, names, wrapped, host)?;
-            Ok((view.machine.architecture, scan))
+            Ok((view.machine.architecture, view.aliases(), scan))
         });
         match scan {
-            Ok((architecture, scan)) => Ok(Self {
+            Ok((architecture, aliases, scan)) => Ok(Self {
                 name,
                 input,
                 names: Arc::clone(names),
                 interface: scan.interface,
                 global_names: scan.names,
                 architecture,
+                aliases,
                 host,
                 _uses: scan.uses,
             }),
@@ -138,6 +144,28 @@ impl ObjectFile for MachObject {
             object: self.name.clone(),
             message,
         })
+    }
+
+    fn computation(&self) -> Option<&dyn Computation> {
+        (!self.aliases.is_empty()).then_some(self)
+    }
+}
+
+/// The values of other names are those of the symbols.
+impl Computation for MachObject {
+    fn compute(&self, input: &dyn Fn(u32) -> ComputationInput) -> Result<Vec<(u32, u64)>, String> {
+        let value = |(alias, of): &(u32, u32)| match input(*of) {
+            ComputationInput::Known(value) => Ok((*alias, value)),
+            ComputationInput::Undefined => Ok((*alias, 0)),
+            ComputationInput::Unusable(why) => {
+                let view = View::parse(self.input.bytes())?;
+                let (alias, of) = (view.symbol_text(*alias), view.symbol_text(*of));
+                Err(format!(
+                    "the symbol {alias} is another name of {of}, which cannot be had: {why}"
+                ))
+            }
+        };
+        self.aliases.iter().map(value).collect()
     }
 }
 

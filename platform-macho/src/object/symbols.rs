@@ -1,7 +1,8 @@
 //! The symbols of a graph: one for each of the object's, under its number, and behind them one for each block.
 
 use jit_core::graph::{
-    BlockId, Content, NamedFunction, SectionKind, Symbol, SymbolId, Target, with_room,
+    BlockId, ComputedRange, Content, Edge, EdgeKind, NamedFunction, SectionKind, Symbol, SymbolId,
+    Target, with_room,
 };
 use jit_core::name::NameId;
 use jit_core::object::{Scope, SymbolKind};
@@ -18,6 +19,8 @@ pub(crate) struct Symbols {
     /// The common symbols, with their blocks.
     pub commons: Vec<(SymbolId, BlockId)>,
     pub functions: Vec<NamedFunction>,
+    /// Blocks of other names of symbols, without content, with these symbols.
+    pub aliases: Vec<(BlockId, SymbolId)>,
     /// The number of the first block's symbol.
     first_block: u32,
 }
@@ -26,6 +29,20 @@ impl Symbols {
     /// The symbol at the beginning of a block of a section.
     pub fn of_block(&self, block: BlockId) -> SymbolId {
         SymbolId(self.first_block + block.0)
+    }
+
+    /// Has other names keep what they are names of.
+    pub fn keep_aliased(&self, blocks: &mut Blocks, edges: &mut Vec<Edge>) {
+        for (block, target) in &self.aliases {
+            let first = edges.len() as u32;
+            edges.push(Edge {
+                offset: 0,
+                target: *target,
+                addend: 0,
+                kind: EdgeKind::NONE,
+            });
+            blocks.blocks[block.0 as usize].edges = first..first + 1;
+        }
     }
 
     /// The symbol of a function that was added, by its block.
@@ -53,6 +70,7 @@ pub(super) fn read(
         symbols: Vec::with_capacity(with_room(view.symbols.len() + blocks.blocks.len())),
         commons: Vec::new(),
         functions: Vec::new(),
+        aliases: Vec::new(),
         first_block: view.symbols.len() as u32,
     };
     // Common symbols get blocks behind those of sections.
@@ -102,6 +120,13 @@ impl Symbols {
                     made.target = Target::External;
                     made.weak = is_weak_reference(symbol);
                 }
+            }
+            Place::Alias { of } => {
+                let section = blocks.section(sections.constants, SectionKind::ReadOnly, 0);
+                let block = blocks.push(section, Content::Zero, 0, 1);
+                self.aliases.push((block, SymbolId(of)));
+                let range = ComputedRange::Near;
+                made.target = Target::Computed { block, range };
             }
             Place::Common { size, align } => {
                 let section = blocks.section(sections.zeros, SectionKind::ReadWrite, 1);

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use hashbrown::HashMap;
 use object::LittleEndian as LE;
 use object::macho::{self, MachHeader64, Nlist64, Relocation, Section64, SectionType};
 use object::read::ReadRef as _;
 use object::read::macho::{MachHeader as _, Nlist as _, Section as _, Segment as _};
 use orc_shared::printable;
 
+use super::system::Platforms;
 use crate::format::is_authenticated;
 use crate::machine::Machine;
 
@@ -29,6 +31,8 @@ pub(crate) enum Place {
     Absolute,
     /// In the section with this index, at this offset.
     Section { section: u32, offset: u64 },
+    /// Where the symbol of this number is: it is another name of that.
+    Alias { of: u32 },
 }
 
 /// The tables of a relocatable object.
@@ -47,6 +51,8 @@ pub(crate) struct View<'a> {
     strings_at: u32,
     /// Whether sections may be taken apart at symbols.
     pub by_symbols: bool,
+    /// Symbols that are other names of symbols, with the numbers of these.
+    aliases: HashMap<u32, u32>,
 }
 
 impl<'a> View<'a> {
@@ -85,7 +91,9 @@ impl<'a> View<'a> {
             strings: &[],
             strings_at: 0,
             by_symbols: header.flags(LE).contains(macho::MH_SUBSECTIONS_VIA_SYMBOLS),
+            aliases: HashMap::new(),
         };
+        let mut platforms = Platforms::default();
         let damaged =
             |_| "is damaged: its load commands end beyond the file or themselves".to_owned();
         let mut commands = header.load_commands(LE, bytes, 0).map_err(damaged)?;
@@ -95,9 +103,13 @@ impl<'a> View<'a> {
                     .extend(segment.sections(LE, data).map_err(damaged)?);
             } else if let Some(symtab) = command.symtab().map_err(damaged)? {
                 view.read_symbols(symtab)?;
+            } else {
+                platforms.add(&command).map_err(damaged)?;
             }
         }
+        platforms.check()?;
         view.check()?;
+        view.read_aliases()?;
         Ok(view)
     }
 
@@ -114,6 +126,41 @@ impl<'a> View<'a> {
             .read_bytes_at(self.strings_at.into(), symtab.strsize.get(LE).into())
             .map_err(|()| "is damaged: the table of names ends beyond the file")?;
         Ok(())
+    }
+
+    /// Finds what other names stand for. The symbol table has an entry for that, too.
+    fn read_aliases(&mut self) -> Result<(), String> {
+        let is_alias = |symbol: &Nlist64<LE>| {
+            !symbol.is_stab() && symbol.n_type.typ() == macho::N_INDR && symbol.n_type.is_ext()
+        };
+        let symbols = self.symbols;
+        if !symbols.iter().any(is_alias) {
+            return Ok(());
+        }
+        let mut numbers = HashMap::new();
+        for (number, symbol) in (0u32..).zip(symbols).filter(|(_, it)| is_global(it)) {
+            numbers.entry(self.name(symbol)).or_insert(number);
+        }
+        for (number, symbol) in (0u32..).zip(symbols).filter(|(_, it)| is_alias(it)) {
+            let at = usize::try_from(symbol.n_value.get(LE)).unwrap_or(usize::MAX);
+            let of = numbers.get(&self.string(at)).copied();
+            let of = of.filter(|of| !is_alias(&symbols[*of as usize]));
+            let of = of.ok_or_else(|| {
+                let name = self.symbol_text(number);
+                format!(
+                    "the symbol {name} is another name of a symbol that the object does not have"
+                )
+            })?;
+            self.aliases.insert(number, of);
+        }
+        Ok(())
+    }
+
+    /// Numbers of symbols that are other names, and those of the symbols that they are names of. Ordered.
+    pub fn aliases(&self) -> Vec<(u32, u32)> {
+        let mut aliases: Vec<_> = self.aliases.iter().map(|(it, of)| (*it, *of)).collect();
+        aliases.sort_unstable();
+        aliases
     }
 
     fn check(&self) -> Result<(), String> {
@@ -222,10 +269,13 @@ impl<'a> View<'a> {
                     None => Err(format!("the symbol {} lies outside its section", text())),
                 }
             }
-            macho::N_INDR => Err(format!(
-                "the symbol {} is another name of a symbol (N_INDR), which is not supported",
-                text()
-            )),
+            macho::N_INDR => match self.aliases.get(&index) {
+                Some(of) => Ok(Place::Alias { of: *of }),
+                None => Err(format!(
+                    "the symbol {} is another name of a symbol, and local",
+                    text()
+                )),
+            },
             other => Err(format!(
                 "the symbol {} is of unknown type {}",
                 text(),
@@ -236,7 +286,12 @@ impl<'a> View<'a> {
 
     /// The name of a symbol; `None` if it lies beyond the table.
     pub fn name(&self, symbol: &Nlist64<LE>) -> Option<&'a [u8]> {
-        let tail = self.strings.get(symbol.n_strx.get(LE) as usize..)?;
+        self.string(symbol.n_strx.get(LE) as usize)
+    }
+
+    /// A name by its place in the table.
+    fn string(&self, at: usize) -> Option<&'a [u8]> {
+        let tail = self.strings.get(at..)?;
         let end = tail.iter().position(|byte| *byte == 0);
         Some(&tail[..end.unwrap_or(tail.len())])
     }

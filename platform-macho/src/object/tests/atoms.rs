@@ -1,7 +1,7 @@
 //! Sections become atoms, and symbols what the session knows of them.
 
 use jit_core::graph::{BlockId, Content, SectionKind, Target};
-use jit_core::object::{Linkage, ObjectFile as _, Scope, SymbolKind};
+use jit_core::object::{ComputationInput, Linkage, ObjectFile as _, Scope, SymbolKind};
 use object::macho;
 
 use crate::test_object::{GLOBAL, LOCAL, TestSection, UNDEFINED, code, data, object};
@@ -163,9 +163,49 @@ fn files_that_are_no_objects_are_refused_by_what_they_are() {
         .expect("an error")
         .to_string();
     assert!(error.contains("is a linked Mach-O file"), "{error}");
-    let indirect = object(vec![code(&[0x90], &[])], &[("_f", 0xb, 0, 0, 1)]).error();
-    assert!(
-        indirect.contains("_f is another name of a symbol (N_INDR)"),
-        "{indirect}"
+}
+
+#[test]
+fn another_name_of_a_symbol_is_computed_from_it() {
+    const INDIRECT: u8 = 0xb;
+    // The value is the place of the other name in the table of names, which begins with a NUL.
+    let symbols = [
+        ("_alias", INDIRECT, 0, 0, 8),
+        ("_target", UNDEFINED, 0, 0, 0),
+    ];
+    let object_of = |symbols: &[_]| object(vec![code(&[0x90], &[])], symbols);
+    let read = object_of(&symbols).read().expect("an object");
+    let interface = read.interface();
+    let definition = interface.definitions.first().expect("a definition");
+    assert_eq!(
+        (definition.symbol, definition.linkage),
+        (0, Linkage::Strong)
     );
+    assert_eq!(interface.references.len(), 1, "what it is a name of");
+    let graph = object_of(&symbols).graph();
+    let Target::Computed { block, .. } = graph.symbols[0].target else {
+        panic!("it is computed");
+    };
+    let kept: Vec<u32> = graph.edges_of(block).iter().map(|it| it.target.0).collect();
+    assert_eq!(kept, [1], "what it is a name of stays with it");
+    let computation = read.computation().expect("there is one");
+    let values = computation.compute(&|_| ComputationInput::Known(77));
+    assert_eq!(values, Ok(vec![(0, 77)]));
+    let unusable = computation.compute(&|_| ComputationInput::Unusable("it is gone"));
+    let expected = "the symbol _alias is another name of _target, which cannot be had: it is gone";
+    assert_eq!(unusable, Err(expected.to_owned()));
+}
+
+#[test]
+fn other_names_of_nothing_are_refused() {
+    const INDIRECT: u8 = 0xb;
+    let refused = |symbols: &[_]| object(vec![code(&[0x90], &[])], symbols).error();
+    let nowhere = "_f is another name of a symbol that the object does not have";
+    for value in [1, 99, u64::MAX] {
+        let error = refused(&[("_f", INDIRECT, 0, 0, value)]);
+        assert!(error.contains(nowhere), "{error}");
+    }
+    let error = refused(&[("_f", INDIRECT & !1, 0, 0, 1)]);
+    let local = "_f is another name of a symbol, and local";
+    assert!(error.contains(local), "{error}");
 }
