@@ -230,26 +230,40 @@ fn a_silent_controller_is_given_up() {
     assert_eq!(it.ended().0.code(), Some(1));
 }
 
-#[test]
-fn too_many_calls_end_the_connection() {
-    let library = library(
-        "hostile_calls",
-        "waits.c",
-        "#include <unistd.h>\nvoid run(void) { for (;;) pause(); }",
-        &["-w"],
-    );
-    let mut it = Spawned::with(&["--max-calls", "10"]);
+/// An executor, and a function in it that never returns.
+fn with_a_function_that_waits(name: &str, options: &[&str]) -> (Spawned, ExecutorAddr) {
+    let source = "#include <unistd.h>\nvoid run(void) { for (;;) pause(); }";
+    let library = library(name, "waits.c", source, &["-w"]);
+    let mut it = Spawned::with(options);
     it.controller.accept(Streams::Inherited);
     let opened = it
         .controller
         .order(Service::OpenLibrary, path(&library).as_str());
     opened.expect("opens");
     let function = it.controller.function("run");
+    (it, function)
+}
+
+#[test]
+fn too_many_calls_end_the_connection() {
+    let (mut it, function) = with_a_function_that_waits("hostile_calls", &["--max-calls", "10"]);
     for _ in 0..11 {
         it.controller.start(function, b"");
     }
     let reason = it.controller.goodbye();
     assert!(reason.contains("more than 10 calls at a time"), "{reason}");
+    assert_eq!(it.ended().0.code(), Some(1));
+}
+
+#[test]
+fn a_call_that_comes_twice_ends_the_connection() {
+    let (mut it, function) = with_a_function_that_waits("hostile_twice", &[]);
+    let number = it.controller.start(function, b"");
+    it.controller
+        .send(&message(Opcode::CallWrapper, number, function, b""));
+    let reason = it.controller.goodbye();
+    let expected = format!("a second call of number {number}, which is open");
+    assert!(reason.contains(&expected), "{reason}");
     assert_eq!(it.ended().0.code(), Some(1));
 }
 

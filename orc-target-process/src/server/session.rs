@@ -10,7 +10,7 @@
 //! **The end.** When the controller is gone, calls that are about to end may do so; then the process
 //! ends, whatever its program does, because nobody is left to run it for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -96,8 +96,8 @@ struct State {
     idle_workers: usize,
     /// Threads to start.
     workers_wanted: usize,
-    /// Calls of the controller that are not answered, and the bytes of their arguments.
-    open_calls: usize,
+    /// The numbers of the controller's calls that are not answered, and the bytes of their arguments.
+    open_calls: HashSet<u64>,
     open_bytes: u64,
     ended: Option<End>,
 }
@@ -151,7 +151,7 @@ impl Session {
                 self.run_on_main(&mut state, call);
             } else if let Some(end) = &state.ended {
                 let end = end.clone();
-                while state.open_calls > 0 && end != End::Gone {
+                while !state.open_calls.is_empty() && end != End::Gone {
                     self.call_ended.wait(&mut state);
                 }
                 return end;
@@ -283,9 +283,9 @@ impl Session {
             Err(Violation(problem)) => self.end(End::Broken(problem)),
         }
         let mut state = self.state.lock();
-        state.open_calls -= 1;
+        state.open_calls.remove(&sequence);
         state.open_bytes -= size;
-        let last = state.open_calls == 0;
+        let last = state.open_calls.is_empty();
         drop(state);
         self.call_ended.notify_all();
         if last && self.settings.ends_when_unused && self.llvm.is_used_up() {
@@ -378,9 +378,14 @@ impl Session {
             ..
         } = self.settings.limits;
         let mut state = self.state.lock();
-        state.open_calls += 1;
+        if !state.open_calls.insert(message.sequence) {
+            return Err(End::Broken(format!(
+                "a second call of number {}, which is open",
+                message.sequence
+            )));
+        }
         state.open_bytes += message.body.len() as u64;
-        if state.open_calls > max_calls {
+        if state.open_calls.len() > max_calls {
             return Err(End::Broken(format!(
                 "more than {max_calls} calls at a time"
             )));
@@ -505,8 +510,10 @@ impl Session {
             return;
         }
         let until = Instant::now() + LAST_CALLS_MAX;
-        while state.open_calls > 0 && !self.call_ended.wait_until(&mut state, until).timed_out() {}
-        let hangs = state.open_calls > 0;
+        while !state.open_calls.is_empty()
+            && !self.call_ended.wait_until(&mut state, until).timed_out()
+        {}
+        let hangs = !state.open_calls.is_empty();
         let end = state.ended.clone();
         drop(state);
         if !hangs {
