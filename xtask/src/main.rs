@@ -9,6 +9,7 @@ mod cross;
 mod failures;
 mod faults;
 mod fuzz;
+mod macos_libraries;
 mod package;
 mod runtime;
 mod soak;
@@ -81,6 +82,12 @@ const TASKS: &[Task] = &[
         arguments: "[aarch64]",
         help: "run the end-to-end tests, or take the last ones for AArch64, and write docs/CONFORMANCE.md",
         run: conformance::run,
+    },
+    Task {
+        name: "macos-libraries",
+        arguments: "[NAME…]",
+        help: "run libraries of crates, compiled for macOS, on Linux; all write docs/macos-libraries.md",
+        run: macos_libraries::run,
     },
     Task {
         name: "fuzz",

@@ -73,6 +73,45 @@ pub unsafe extern "C" fn __orc_rt_ext_darwin_strlcat(
     }
 }
 
+/// `__strlcpy_chk`: what would not fit into the whole object is not copied.
+///
+/// # Safety
+/// As for `strlcpy`; `to` has `room` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __orc_rt_ext_darwin_strlcpy_chk(
+    to: *mut c_char,
+    from: *const c_char,
+    size: usize,
+    room: usize,
+) -> usize {
+    // SAFETY: the caller's.
+    unsafe { __orc_rt_ext_darwin_strlcpy(to, from, checked(size, room)) }
+}
+
+/// `__strlcat_chk`.
+///
+/// # Safety
+/// As for `strlcat`; `to` has `room` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __orc_rt_ext_darwin_strlcat_chk(
+    to: *mut c_char,
+    from: *const c_char,
+    size: usize,
+    room: usize,
+) -> usize {
+    // SAFETY: the caller's.
+    unsafe { __orc_rt_ext_darwin_strlcat(to, from, checked(size, room)) }
+}
+
+/// A size that the object has room for: a program with another one ends, as on macOS.
+fn checked(size: usize, room: usize) -> usize {
+    if size > room {
+        // SAFETY: the process ends.
+        unsafe { libc::abort() }
+    }
+    size
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,13 +45,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("__srget", FILE),
     ("__swbuf", FILE),
     ("copyfile", "is macOS's alone"),
-    ("fstatfs", LAYOUT),
     ("getaddrinfo", LAYOUT),
     ("kevent", "is macOS's alone"),
     ("kqueue", "is macOS's alone"),
     ("sigaction", LAYOUT),
     ("sigaltstack", LAYOUT),
-    ("statfs", LAYOUT),
     ("uname", LAYOUT),
 ];
 
