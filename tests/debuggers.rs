@@ -13,6 +13,8 @@ mod programs;
 mod session;
 #[path = "debuggers/spawned.rs"]
 mod spawned;
+#[path = "debuggers/stubs.rs"]
+mod stubs;
 
 use std::process::ExitCode;
 
@@ -20,7 +22,7 @@ use libtest_mimic::Arguments;
 use tests::needs::Tests;
 
 fn main() -> ExitCode {
-    if let Some(end) = many::be_debugged() {
+    if let Some(end) = many::be_debugged().or_else(stubs::be_debugged) {
         return end;
     }
     let arguments = Arguments::from_args();
@@ -29,5 +31,6 @@ fn main() -> ExitCode {
     in_lldb::add(&mut tests);
     spawned::add(&mut tests);
     many::add(&mut tests);
+    stubs::add(&mut tests);
     tests.run(&arguments)
 }

@@ -45,7 +45,7 @@ pub enum LinkerDefined {
 /// A section that the linker makes: formats name them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum LinkerSection {
-    /// Code that runs IFUNC resolvers, and stubs of lazy calls.
+    /// Code that runs IFUNC resolvers.
     Code,
     /// Writable data.
     Data,
@@ -55,7 +55,7 @@ pub enum LinkerSection {
     Addresses,
     /// Such addresses that stay writable, because the program's own start-up code writes them.
     WritableAddresses,
-    /// Stubs that stand for functions (a PLT).
+    /// Stubs that stand for functions (a PLT), and those of lazy calls. Debuggers step through what has its name.
     Stubs,
     /// Copies of variables of libraries.
     Copies,

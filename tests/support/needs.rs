@@ -50,6 +50,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("mold", "mold"),
     ("musl-gcc", "musl-tools"),
     ("objcopy", "binutils"),
+    ("perf", "linux-perf"),
     ("valgrind", "valgrind"),
 ];
 

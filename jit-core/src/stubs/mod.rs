@@ -26,6 +26,7 @@
 //! ([`object::StubsObject`]), with a block each and one of frames for unwinders, linked like any other: near its callers, with the
 //! memory given back as other objects' is.
 
+mod describe;
 mod frames;
 #[cfg(all(test, feature = "models"))]
 mod models;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use orc_shared::ExecutorAddr;
 
+use super::describe::DescribeStubs;
 use super::frames::{Frames, Places};
 use super::registry::LazyCalls;
 use super::set::{POINTER_SIZE, StubSet};
@@ -58,7 +59,7 @@ impl StubSections {
     pub(crate) fn new(platform: &dyn Platform, names: &NameTable) -> Self {
         let name = |section| names.intern(platform.section_name(section).as_bytes());
         Self {
-            code: name(LinkerSection::Code),
+            code: name(LinkerSection::Stubs),
             data: name(LinkerSection::StubPointers),
             frames: name(LinkerSection::Frames),
         }
@@ -81,7 +82,8 @@ pub struct StubsObject {
     _uses: NameUses,
 }
 
-struct Strings(Vec<u8>);
+/// C strings.
+pub(super) struct Strings(pub(super) Vec<u8>);
 
 impl InputBytes for Strings {
     fn bytes(&self) -> &[u8] {
@@ -216,6 +218,12 @@ impl ForCpu for BuildGraph<'_> {
             symbol: SymbolId(index),
             name: *name,
         });
+        let describe = DescribeStubs {
+            strings: object.strings.clone(),
+            starts: object.starts.clone(),
+            stub_size: C::STUB.code.len() as u64,
+            trampoline_size,
+        };
         LinkGraph {
             name: object.name.clone(),
             architecture: Some(object.architecture),
@@ -232,7 +240,7 @@ impl ForCpu for BuildGraph<'_> {
             commons: Vec::new(),
             displaced: Vec::new(),
             executable_stack: false,
-            describe: None,
+            describe: Some(Arc::new(describe)),
             uses: None,
         }
     }

@@ -316,7 +316,15 @@ pub const TRAMPOLINE_SIZE: usize = 5;
 ///
 /// Goes on at the function that the controller names, with all arguments in place and the
 /// trampoline's return address gone. The jump uses `r11`, which a procedure linkage table may
-/// change too. To unwinders, this frame's caller is the one that made the lazy call.
+/// change too. To unwinders, this frame's caller is the one that made the lazy call; also to those
+/// that follow frame pointers alone, because the frame record takes the place of the trampoline's
+/// return address:
+///
+/// ```text
+///  rbp+8   return address of the lazy call
+///  rbp     caller's rbp
+///  rbp-8   rax, and the others as above; in the place of r11, the trampoline and then the function
+/// ```
 ///
 /// # Safety
 /// Only as the target of a trampoline.
@@ -326,22 +334,20 @@ pub unsafe extern "C" fn __orc_rt_sysv_reenter() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_def_cfa_offset 16",
-        "push rbp",
-        ".cfi_def_cfa_offset 24",
-        ".cfi_offset rbp, -24",
+        "mov r11, [rsp]",
+        "mov [rsp], rbp",
+        ".cfi_offset rbp, -16",
         "mov rbp, rsp",
         ".cfi_def_cfa_register rbp",
         save_registers!(),
-        "mov rdi, [rbp + 8]",
+        "mov rdi, [rbp - 72]",
         "sub rdi, 5",
         "call {resolve}",
         "mov [rbp - 72], rax",
         restore_registers!(),
         "leave",
-        ".cfi_def_cfa rsp, 16",
+        ".cfi_def_cfa rsp, 8",
         ".cfi_restore rbp",
-        "add rsp, 8",
-        ".cfi_def_cfa_offset 8",
         "jmp r11",
         ".cfi_endproc",
         resolve = sym lazy::__orc_rt_resolve,

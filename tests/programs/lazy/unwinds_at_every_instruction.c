@@ -1,8 +1,11 @@
 //# cpu: x86-64, the flag that traps after each instruction is this CPU's
 //# modes: few
+//# flags: -fno-omit-frame-pointer -fno-optimize-sibling-calls
 // A signal may come at any instruction, in a stub, in a trampoline and in what they lead to as well: unwinding from
-// its handler always gets to `main`. The processor traps after each instruction of first and of later calls.
+// its handler always gets to `main`. The processor traps after each instruction of first and of later calls. Frame
+// pointers alone lead from the runtime's part of a first call to its caller, too.
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +17,7 @@ int deep(int);
 static void calls(void);
 static struct { unsigned long start, end; } others[4096];
 static int other_count;
-static volatile unsigned long steps, lost;
+static volatile unsigned long steps, lost, reentered, led;
 static unsigned long lost_at[16];
 static int is_other(unsigned long pc) {
     for (int i = 0; i < other_count; i++)
@@ -45,6 +48,20 @@ static _Unwind_Reason_Code look(struct _Unwind_Context *context, void *found) {
         *(int *)found = 1;
     return _URC_NO_REASON;
 }
+static int is_in_calls(unsigned long pc) {
+    return _Unwind_FindEnclosingFunction((void *)(pc - 1)) == (void *)calls;
+}
+static void follow_frame_pointers(unsigned long pc, unsigned long *frame) {
+    Dl_info info;
+    if (!dladdr((void *)pc, &info) || !info.dli_sname || strcmp(info.dli_sname, "__orc_rt_sysv_reenter"))
+        return;
+    reentered++;
+    for (int depth = 0; depth < 8; depth++, frame = (unsigned long *)frame[0])
+        if (is_in_calls(frame[1])) {
+            led++;
+            return;
+        }
+}
 // What others do is not looked at: it is called with the flag cleared, and returns to what sets it again.
 void resume(void);
 unsigned long resume_at;
@@ -60,6 +77,7 @@ static void trap(int signal, siginfo_t *info, void *context) {
         return;
     }
     steps++;
+    follow_frame_pointers(pc, (unsigned long *)registers[REG_RBP]);
     _Unwind_Backtrace(look, &found);
     if (!found && lost++ < 16)
         lost_at[lost - 1] = pc;
@@ -106,6 +124,8 @@ int main(void) {
     calls();
     printf(steps > 40 ? "stepped\n" : "did not step\n");
     printf("%lu lost\n", lost);
+    fprintf(stderr, "%lu of %lu led to the caller\n", led, reentered);
+    printf(2 * led >= reentered ? "frame pointers lead to callers\n" : "they do not\n");
     for (unsigned long i = 0; i < lost && i < 16; i++)
         printf("lost at %lx\n", lost_at[i]);
     return lost != 0;
