@@ -87,6 +87,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "says what types compiled functions have",
     ),
     (
+        "tests/debuggers/stubs.rs",
+        "says what types compiled functions have",
+    ),
+    (
         "tests/session.rs",
         "says what types compiled functions have",
     ),
