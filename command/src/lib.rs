@@ -2,6 +2,7 @@
 
 mod as_ld;
 mod call_order;
+mod completions;
 mod driver_defaults;
 mod driver_libraries;
 mod explain;
@@ -15,6 +16,7 @@ mod link_line;
 mod linker;
 mod lto;
 mod macos_libraries;
+mod man_pages;
 mod map_file;
 mod options;
 mod other_process;
@@ -42,8 +44,8 @@ mod watch;
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 
 pub use other_process::keep_token;
 pub use restart::{EnvironmentChange, saved_environment};
@@ -133,6 +135,8 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
         "watch" => watch::command(&args[2..]),
         image::SUBCOMMAND => run::image_command(&args[2..]),
         "explain" => explain::command(&args[2..]),
+        "completions" => completions::command(&args[2..]),
+        "man" => man_pages::command(&args[2..]),
         "executor" => {
             let error = orc_jit::become_executor(&args[2..], other_process::token());
             Err(Failure::Failed(format!(
@@ -153,8 +157,9 @@ fn dispatch(args: Vec<OsString>) -> Result<i32, Failure> {
             Err(Failure::Usage(format!("`{first}` is no subcommand")))
         }
         _ => {
-            let known = ["run", "watch", "explain", "executor", "help"];
-            let meant = suggest::similar(first, known);
+            let command = options::Options::command();
+            let known = command.get_subcommands().map(clap::Command::get_name);
+            let meant = suggest::similar(first, known.chain(["help"]));
             let meant = meant.map(|known| format!("; did you mean `{known}`?"));
             let meant = meant.unwrap_or_default();
             Err(Failure::Usage(format!("`{first}` is no subcommand{meant}")))

@@ -35,6 +35,35 @@ pub enum Command {
     Explain(ExplainOptions),
     /// Be an orc-executor, which runs code for another orc-jit: `orc-jit executor --help`
     Executor(ExecutorOptions),
+    /// Write a script that completes orc-jit's options in a shell
+    Completions(CompletionsOptions),
+    /// Write orc-jit's manual pages
+    Man(ManOptions),
+}
+
+/// Options of `orc-jit completions`.
+#[derive(Parser, Debug)]
+#[command(
+    name = "orc-jit completions",
+    about = "Write a script that completes orc-jit's options in a shell, to standard output",
+    after_help = COMPLETIONS_HELP,
+)]
+pub struct CompletionsOptions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `orc-jit man`.
+#[derive(Parser, Debug)]
+#[command(
+    name = "orc-jit man",
+    about = "Write orc-jit's manual pages: a file for each subcommand",
+    after_help = MAN_HELP,
+)]
+pub struct ManOptions {
+    /// Where to, made if it is missing
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub directory: PathBuf,
 }
 
 /// What follows `orc-jit executor`.
@@ -80,7 +109,7 @@ pub struct RunOptions {
 
     /// With --lazy, write the functions that the program calls to FILE when it ends, in the order of their
     /// first calls
-    #[arg(long, value_name = "FILE", requires = "lazy")]
+    #[arg(long, value_name = "FILE", requires = "lazy", value_hint = clap::ValueHint::FilePath)]
     pub record_order: Option<PathBuf>,
 
     /// With --lazy, link the functions in FILE before the program starts
@@ -191,6 +220,16 @@ Inputs:
   -lNAME, -L DIR             libraries, searched as the system linker does
   @FILE                      arguments read from FILE
 Everything after `--` goes to the program.";
+
+const COMPLETIONS_HELP: &str = "\
+Where scripts belong:
+  bash   orc-jit completions bash > ~/.local/share/bash-completion/completions/orc-jit
+  fish   orc-jit completions fish > ~/.config/fish/completions/orc-jit.fish
+  zsh    orc-jit completions zsh > DIR/_orc-jit, with DIR in $fpath";
+
+const MAN_HELP: &str = "\
+Where pages belong:
+  orc-jit man ~/.local/share/man/man1";
 
 const WATCH_HELP: &str = "\
 C and C++ sources are compiled again when they, or headers that they include, are saved; what is linked
