@@ -67,6 +67,8 @@ pub struct Section {
     pub order_name: Option<NameId>,
     /// Kept when the output section's bounds are referred to (a name that is a C identifier).
     pub bounds_retained: bool,
+    /// Whether nobody can tell a block of it from another with the same bytes, so that one may stand for all.
+    pub mergeable: bool,
 }
 
 /// A block's bytes.

@@ -69,7 +69,7 @@ fn placements(part: &Part) -> Vec<Placement> {
         zero: block.content == Content::Zero && block.edges.is_empty(),
     };
     blocks
-        .filter(|(_, block)| block.live)
+        .filter(|(number, block)| block.live && !part.is_merged(BlockId(*number)))
         .map(placement)
         .collect()
 }

@@ -107,6 +107,7 @@ pub(super) fn new_section(output: NameId, kind: SectionKind) -> Section {
         order: 0,
         order_name: None,
         bounds_retained: false,
+        mergeable: false,
     }
 }
 

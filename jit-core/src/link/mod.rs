@@ -10,7 +10,7 @@
 //! | prune | `prune`, `survey` | what is live stays so; how live edges use symbols is known |
 //! | lower | `large_data`, `bring_near` (with `ranges`), `lower` (with `tables`), `tls_words`, `resolver_table` | edges are fixups; all tables, stubs and copies exist |
 //! | name functions | `name_functions` | room for their names |
-//! | lay out | `layout` (with `section_order`), `veneers` | every live block has an offset; no block is added any more |
+//! | lay out | `merge_literals`, `layout` (with `section_order`), `veneers` | every live block has an offset, or another has one for it; no block is added any more |
 //! | allocate | `allocate` | groups have memory |
 //! | assign addresses | `layout`, `verify`, `values`, `computed` | the batch's own symbols have values |
 //! | bind | `bind_natives` | imports have values |
@@ -51,6 +51,7 @@ mod tls_words;
 
 // Name functions, lay out.
 mod layout;
+mod merge_literals;
 mod name_functions;
 mod section_order;
 mod veneers;
@@ -206,6 +207,7 @@ fn place<C: Cpu>(link: &mut Link) -> Result<Allocation, LinkError> {
 
     // No block is added after this point, but veneers.
     let phase = link.timings.phase("lay out");
+    merge_literals::merge_literals(link);
     layout::lay_out(link)?;
     veneers::add_veneers::<C>(link)?;
     drop(phase);
@@ -218,6 +220,7 @@ fn place<C: Cpu>(link: &mut Link) -> Result<Allocation, LinkError> {
 
     let phase = link.timings.phase("assign addresses");
     layout::assign_addresses(link)?;
+    merge_literals::assign_addresses(link)?;
     if cfg!(debug_assertions) {
         verify::verify::<C>(link)?;
     }

@@ -6,7 +6,7 @@ use orc_shared::{ExecutorAddr, ExecutorAddrRange};
 use super::output_sections::Segment;
 use super::parallel;
 use super::state::{Link, Part};
-use crate::graph::SectionKind;
+use crate::graph::{BlockId, SectionKind};
 use crate::symbolize::{NOT_PLACED, Placed, PlacedGroup, PlacedPart};
 
 /// Enters a group's blocks into the session's placed code. Needs addresses; changes nothing of the
@@ -40,13 +40,13 @@ pub(super) fn record_places(link: &Link, index: usize) -> Placed {
 /// Per block, its offset from `base`.
 fn offsets(part: &Part, base: ExecutorAddr) -> Box<[u32]> {
     let sections = &part.graph.sections;
-    let blocks = part.graph.blocks.iter();
-    let offset = blocks.map(|block| {
+    let blocks = (0u32..).map(BlockId).zip(&part.graph.blocks);
+    let offset = blocks.map(|(id, block)| {
         // The place of a thread-local differs from thread to thread.
         let kind = sections[block.section.0 as usize].kind;
         let in_memory = block.live && block.size > 0 && kind != SectionKind::ThreadLocal;
         let offset = u32::try_from((block.address - base).value());
-        if in_memory {
+        if in_memory && !part.is_merged(id) {
             offset.unwrap_or(NOT_PLACED)
         } else {
             NOT_PLACED

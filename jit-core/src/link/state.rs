@@ -37,6 +37,9 @@ pub(super) const TLS_MODULE: u32 = 1 << 31;
 /// The offset in that module.
 pub(super) const TLS_OFFSET: u32 = 1 << 30;
 
+/// A block that has the bytes of another, and that one, with the index of its part.
+pub(super) type Merged = (BlockId, (u32, BlockId));
+
 /// One graph of the link.
 pub(super) struct Part {
     pub(super) graph: LinkGraph,
@@ -56,6 +59,8 @@ pub(super) struct Part {
     pub(super) tls_words: Vec<TlsWord>,
     /// Thread-locals that code takes to be in one module, where that may be wrong.
     pub(super) one_module: Vec<SymbolId>,
+    /// Blocks that other blocks have a place for, in their order.
+    pub(super) merged: Vec<Merged>,
     /// Its live blocks, from layout until they have addresses.
     pub(super) placements: Vec<Placement>,
     /// Per section: index into the group's output sections.
@@ -290,6 +295,7 @@ impl Part {
             names: None,
             tls_words: Vec::new(),
             one_module: Vec::new(),
+            merged: Vec::new(),
             placements: Vec::new(),
             outputs: Vec::new(),
             values: Vec::new(),

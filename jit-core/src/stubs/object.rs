@@ -301,6 +301,7 @@ impl StubSections {
             order: 0,
             order_name: None,
             bounds_retained: false,
+            mergeable: false,
         };
         vec![
             section(self.code, SectionKind::Text),

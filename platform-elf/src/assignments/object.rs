@@ -177,6 +177,7 @@ impl ObjectFile for AssignedObject {
                 order: 0,
                 order_name: None,
                 bounds_retained: false,
+                mergeable: false,
             }],
             blocks: vec![Block {
                 section: SectionId(0),

@@ -129,6 +129,7 @@ impl Blocks {
             order: output_section::COMMON_ORDER,
             order_name: None,
             bounds_retained: false,
+            mergeable: false,
         };
         let section = self.table.section(&mut self.sections, section);
         check_size_and_align(size, align).map_err(|what| format!("a common symbol {what}"))?;
@@ -210,6 +211,7 @@ impl Blocks {
                 .by_name
                 .then(|| self.uses.intern(view.section_name(section))),
             bounds_retained,
+            mergeable: false,
         };
         match placement.output {
             Some(known) => self.table.known_section(&mut self.sections, known, section),

@@ -305,6 +305,7 @@ impl<'a> Builder<'a> {
             order,
             order_name: None,
             bounds_retained: false,
+            mergeable: false,
         });
         let start = self.content.len();
         self.content.extend_from_slice(content);

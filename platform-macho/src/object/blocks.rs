@@ -9,6 +9,7 @@ use object::LittleEndian as LE;
 use object::macho::{self, Section64};
 use orc_shared::ExecutorAddr;
 
+use super::literals;
 use super::output_section::{self, Placement};
 use super::view::{Place, View};
 use crate::platform::Sections;
@@ -36,7 +37,7 @@ pub(crate) struct Blocks {
     pub frames: Vec<u32>,
     /// Those that hold compact unwind entries.
     pub compact_unwind: Vec<u32>,
-    known: HashMap<(NameId, u8, u32), SectionId>,
+    known: HashMap<(NameId, u8, u32, bool), SectionId>,
     /// The use of names of output sections.
     pub uses: NameUses,
 }
@@ -63,7 +64,7 @@ impl Blocks {
             uses: NameUses::new(names),
         };
         let cuts = cuts(view)?;
-        for ((index, section), cuts) in (0u32..).zip(&view.sections).zip(cuts) {
+        for ((index, section), (cuts, mergeable)) in (0u32..).zip(&view.sections).zip(cuts) {
             let fate = match output_section::placement(section, sections) {
                 Placement::Frames => {
                     blocks.frames.push(index);
@@ -84,7 +85,7 @@ impl Blocks {
                     order,
                     retained,
                 } => {
-                    let id = blocks.section(&name, kind, order);
+                    let id = blocks.section_of(&name, kind, order, mergeable);
                     let fate = blocks.add(view, index, id, cuts)?;
                     if retained {
                         let all = fate.first..fate.first + fate.starts.len() as u32;
@@ -100,11 +101,21 @@ impl Blocks {
 
     /// The section of an output name.
     pub fn section(&mut self, name: &str, kind: SectionKind, order: u32) -> SectionId {
+        self.section_of(name, kind, order, false)
+    }
+
+    fn section_of(
+        &mut self,
+        name: &str,
+        kind: SectionKind,
+        order: u32,
+        mergeable: bool,
+    ) -> SectionId {
         let output = self.uses.intern(name.as_bytes());
         let sections = &mut self.sections;
         *self
             .known
-            .entry((output, kind as u8, order))
+            .entry((output, kind as u8, order, mergeable))
             .or_insert_with(|| {
                 sections.push(Section {
                     output,
@@ -112,6 +123,7 @@ impl Blocks {
                     order,
                     order_name: None,
                     bounds_retained: is_c_identifier(name.as_bytes()),
+                    mergeable,
                 });
                 SectionId(sections.len() as u32 - 1)
             })
@@ -188,8 +200,8 @@ fn align_at(section: &Section64<LE>, offset: u64) -> u64 {
     }
 }
 
-/// Where each section is cut: at the symbols that begin an atom.
-fn cuts(view: &View<'_>) -> Result<Vec<Vec<u64>>, String> {
+/// Where each section is cut, at the symbols that begin an atom, or into literals; and whether it has literals.
+fn cuts(view: &View<'_>) -> Result<Vec<(Vec<u64>, bool)>, String> {
     let mut cuts: Vec<Vec<u64>> = view.sections.iter().map(|_| vec![0]).collect();
     for (index, symbol) in (0u32..).zip(view.symbols) {
         let Place::Section { section, offset } = view.place(index, symbol)? else {
@@ -202,11 +214,14 @@ fn cuts(view: &View<'_>) -> Result<Vec<Vec<u64>>, String> {
             cuts[section as usize].push(offset);
         }
     }
-    for starts in &mut cuts {
+    let by_content = |(index, mut starts): (u32, Vec<u64>)| {
+        let literals = literals::cuts(view, index)?;
         starts.sort_unstable();
         starts.dedup();
-    }
-    Ok(cuts)
+        let mergeable = literals.is_some();
+        Ok((literals.unwrap_or(starts), mergeable))
+    };
+    (0u32..).zip(cuts).map(by_content).collect()
 }
 
 /// Whether code can ask for the bounds of a section of this name.

@@ -6,7 +6,7 @@
 //! - A graph's symbol has the number of the object's symbol. Behind those follows a symbol for the beginning of each block,
 //!   which relocations against sections lead to.
 //! - A graph's block is an *atom*: what lies between two symbols of a section, if the object says that sections may be
-//!   taken apart there, or else the whole section. Blocks of common symbols, of functions that are added
+//!   taken apart there, or else the whole section. Each literal is a block, which may be merged with its like. Blocks of common symbols, of functions that are added
 //!   (see `added.rs`), and of frames follow.
 //! - Content stays in the input. Only frames are written anew.
 
@@ -15,6 +15,7 @@ pub(crate) mod blocks;
 mod build;
 mod describe;
 pub(crate) mod interface;
+mod literals;
 mod output_section;
 pub(crate) mod relocations;
 pub(crate) mod symbols;

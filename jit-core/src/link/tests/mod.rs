@@ -7,6 +7,7 @@ mod failures;
 mod frames;
 mod large_data;
 mod layout;
+mod literals;
 mod mock_executor;
 mod mock_host;
 mod names;

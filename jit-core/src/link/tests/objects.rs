@@ -123,6 +123,7 @@ impl Obj {
             order: 0,
             order_name: None,
             bounds_retained: false,
+            mergeable: false,
         });
         self.section_names.push(format!("{output}.{name}"));
         let start = self.bytes.len();

@@ -209,3 +209,66 @@ fn other_names_of_nothing_are_refused() {
     let local = "_f is another name of a symbol, and local";
     assert!(error.contains(local), "{error}");
 }
+
+/// A section of literals.
+fn literals(name: &'static str, kind: macho::SectionType, bytes: &[u8]) -> TestSection {
+    TestSection {
+        segment: "__TEXT",
+        name,
+        flags: kind.to_flags(),
+        ..data(bytes, &[])
+    }
+}
+
+#[test]
+fn each_literal_is_a_block_that_may_be_merged() {
+    let sections = vec![
+        literals("__cstring", macho::S_CSTRING_LITERALS, b"one\0two\0\0"),
+        literals("__literal4", macho::S_4BYTE_LITERALS, &[1; 8]),
+        literals("__literal16", macho::S_16BYTE_LITERALS, &[2; 32]),
+        literals("__ustring", macho::S_REGULAR, b"a\0\0\0b\0\0\0"),
+        data(&[3; 16], &[]),
+    ];
+    // A symbol within a string takes nothing apart.
+    let symbols = [("_within", LOCAL, 1, 0, 1), ("_two", LOCAL, 1, 0, 4)];
+    let graph = object(sections, &symbols).graph();
+    let blocks: Vec<(&[u8], bool, u64)> = (0u32..)
+        .zip(&graph.blocks)
+        .map(|(number, block)| {
+            let section = &graph.sections[block.section.0 as usize];
+            let content = graph.content(BlockId(number));
+            (content, section.mergeable, block.align)
+        })
+        .collect();
+    let expected: [(&[u8], bool, u64); 10] = [
+        (b"one\0", true, 8),
+        (b"two\0", true, 4),
+        (b"\0", true, 8),
+        (&[1; 4], true, 8),
+        (&[1; 4], true, 4),
+        (&[2; 16], true, 8),
+        (&[2; 16], true, 8),
+        (b"a\0\0\0", true, 8),
+        (b"b\0\0\0", true, 4),
+        (&[3; 16], false, 8),
+    ];
+    assert_eq!(blocks, expected);
+    let targets: Vec<Target> = graph.symbols[..2].iter().map(|it| it.target).collect();
+    assert_eq!(targets, [place(0, 1), place(1, 0)]);
+}
+
+#[test]
+fn literals_that_are_cut_off_are_refused() {
+    let open = literals("__cstring", macho::S_CSTRING_LITERALS, b"one\0two");
+    let said = object(vec![open], &[]).error();
+    assert!(
+        said.ends_with("the section __TEXT,__cstring ends with a string that has no end"),
+        "{said}"
+    );
+    let odd = literals("__literal8", macho::S_8BYTE_LITERALS, &[0; 12]);
+    let said = object(vec![odd], &[]).error();
+    assert!(
+        said.ends_with("the section __TEXT,__literal8 ends with a literal that is cut off"),
+        "{said}"
+    );
+}
