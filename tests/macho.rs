@@ -15,6 +15,7 @@ use tests::build::{Built, build, compile_only};
 use tests::case::{Case, Executor, read_all};
 use tests::command::{Behaviour, Ending, Invocation};
 use tests::compare::{check, orc_jit};
+use tests::conformance;
 use tests::macos;
 use tests::needs::Tests;
 use tests::target::target;
@@ -207,7 +208,9 @@ fn add_trials(case: &Case, mode: &'static Mode, native: &Native, tests: &mut Tes
             let compile = || compile(&case, mode, &native);
             let built: &mut Result<Built, String> = place.get_or_insert_with(compile);
             let built = built.as_ref().map_err(Failed::from)?;
-            check(&case, built, executor).map_err(Failed::from)
+            let outcome = check(&case, built, executor);
+            conformance::record_for_macos(&case.name, &built.directory, outcome.is_ok());
+            outcome.map_err(Failed::from)
         }));
     }
 }

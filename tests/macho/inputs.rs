@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tests::command::{Ending, Invocation};
 use tests::compare::orc_jit;
+use tests::conformance;
 use tests::needs::Tests;
 
 use super::run;
@@ -11,12 +12,12 @@ use super::run;
 /// Compilers for each CPU, by macOS's names of the CPUs.
 const TARGETS: [(&str, &str); 2] = [("x86_64", "x86_64-macos"), ("arm64", "aarch64-macos")];
 
-/// A test: its name, what it needs, what it does.
-type Test = (&'static str, &'static [&'static str], fn());
+/// A test: its name, what it needs, what it does, in an empty directory.
+type Test = (&'static str, &'static [&'static str], fn(&Path));
 
 /// Adds the tests.
 pub fn add(tests: &mut Tests) {
-    let alone: [Test; 4] = [
+    let alone: [Test; 5] = [
         (
             "of_universal_files_the_part_for_the_cpu_is_linked",
             &["ziglang", "llvm-lipo-22"],
@@ -33,13 +34,24 @@ pub fn add(tests: &mut Tests) {
             other_systems,
         ),
         (
+            "literals_of_all_objects_with_the_same_bytes_are_one",
+            &["ziglang"],
+            literals,
+        ),
+        (
             "libraries_that_objects_ask_for_are_linked",
             &["ziglang"],
             asked_for,
         ),
     ];
     for (name, needs, test) in alone {
-        tests.add_if(name, needs.iter().copied(), test);
+        let run = move || {
+            let directory = directory(name);
+            test(&directory);
+            // One that panics holds nothing.
+            conformance::record_for_macos(name, &directory, true);
+        };
+        tests.add_if(name, needs.iter().copied(), run);
     }
 }
 
@@ -77,10 +89,9 @@ fn refusal(directory: &Path, words: &[&str]) -> String {
 }
 
 /// A universal object, a universal archive that is named, and one that is looked for.
-fn universal() {
-    let directory = directory("universal");
+fn universal(directory: &Path) {
     write(
-        &directory,
+        directory,
         &[
             (
                 "main.c",
@@ -97,7 +108,7 @@ fn universal() {
         for name in ["main", "f", "g"] {
             let (source, object) = (format!("{name}.c"), object(name, cpu));
             zig(
-                &directory,
+                directory,
                 &[
                     "cc", "-O1", "-target", target, &define, "-c", &source, "-o", &object,
                 ],
@@ -105,14 +116,14 @@ fn universal() {
         }
         for name in ["f", "g"] {
             zig(
-                &directory,
+                directory,
                 &["ar", "rcs", &format!("{name}-{cpu}.a"), &object(name, cpu)],
             );
         }
     }
     let lipo = |output: &str, options: &[&str], parts: &[&str]| {
         let words = [&["-create", "-output", output], options, parts].concat();
-        run(&directory, Path::new("llvm-lipo-22"), &words);
+        run(directory, Path::new("llvm-lipo-22"), &words);
     };
     lipo("main.o", &[], &["main-x86_64.o", "main-arm64.o"]);
     lipo("f.a", &["-fat64"], &["f-arm64.a", "f-x86_64.a"]);
@@ -121,28 +132,29 @@ fn universal() {
     let jit = orc_jit().expect("it was built");
     for executor in [&[][..], &["--executor=spawn"]] {
         let words = [&["run"], executor, &["main.o", "f.a", "-L.", "-lg"]].concat();
-        assert_eq!(run(&directory, &jit, &words), "x86_64\n");
+        assert_eq!(run(directory, &jit, &words), "x86_64\n");
     }
     // What is made of the link has the parts that were linked.
     run(
-        &directory,
+        directory,
         &jit,
         &["main.o", "f.a", "-L.", "-lg", "-o", "program"],
     );
+    std::fs::create_dir(directory.join("elsewhere")).expect("a directory");
     for input in ["main.o", "f.a", "libg.a"] {
-        std::fs::remove_file(directory.join(input)).expect("it is there");
+        let elsewhere = directory.join("elsewhere").join(input);
+        std::fs::rename(directory.join(input), elsewhere).expect("it is there");
     }
-    assert_eq!(run(&directory, Path::new("./program"), &[]), "x86_64\n");
-    let said = refusal(&directory, &["run", "arm.o"]);
+    assert_eq!(run(directory, Path::new("./program"), &[]), "x86_64\n");
+    let said = refusal(directory, &["run", "arm.o"]);
     let expected = "arm.o: is a universal file without code for x86_64: it has arm64";
     assert!(said.contains(expected), "{said}");
 }
 
 /// Names that an object gives to what another object has (`N_INDR`), used by both.
-fn aliases() {
-    let directory = directory("aliases");
+fn aliases(directory: &Path) {
     write(
-        &directory,
+        directory,
         &[
             (
                 "names.c",
@@ -181,22 +193,21 @@ fn aliases() {
             TARGETS[0].1,
             "-c",
         ];
-        zig(&directory, &[&words[..], &[&format!("{name}.c")]].concat());
+        zig(directory, &[&words[..], &[&format!("{name}.c")]].concat());
     }
     let jit = orc_jit().expect("it was built");
     for executor in [&[][..], &["--executor=spawn"]] {
         let words = [&["run"], executor, &["main.o", "names.o", "original.o"]].concat();
-        assert_eq!(run(&directory, &jit, &words), "42 21 1 1\n");
+        assert_eq!(run(directory, &jit, &words), "42 21 1 1\n");
     }
-    let said = refusal(&directory, &["run", "of_library.o"]);
+    let said = refusal(directory, &["run", "of_library.o"]);
     let expected = "of_library.o: the symbol _write_line is another name of _puts, which cannot be \
                     had: a shared library defines it";
     assert!(said.contains(expected), "{said}");
 }
 
-fn other_systems() {
-    let directory = directory("other_systems");
-    write(&directory, &[("main.c", "int main(void) { return 0; }")]);
+fn other_systems(directory: &Path) {
+    write(directory, &[("main.c", "int main(void) { return 0; }")]);
     let systems = [
         ("x86_64-apple-ios16-simulator", "the simulator of iOS"),
         ("x86_64-apple-ios16-macabi", "Mac Catalyst"),
@@ -204,18 +215,17 @@ fn other_systems() {
     ];
     for (target, name) in systems {
         let words = ["-target", target, "-c", "main.c"];
-        run(&directory, Path::new("clang-22"), &words);
-        let said = refusal(&directory, &["run", "main.o"]);
+        run(directory, Path::new("clang-22"), &words);
+        let said = refusal(directory, &["run", "main.o"]);
         let expected = format!("main.o: is an object for {name}, which is not macOS");
         assert!(said.contains(&expected), "{said}");
     }
 }
 
 /// What a `#pragma` asks for: an archive, and what nobody has.
-fn asked_for() {
-    let directory = directory("asked_for");
+fn asked_for(directory: &Path) {
     write(
-        &directory,
+        directory,
         &[
             ("f.c", "int f(void) { return 7; }"),
             (
@@ -231,17 +241,17 @@ fn asked_for() {
     for name in ["f", "main"] {
         let source = format!("{name}.c");
         zig(
-            &directory,
+            directory,
             &["cc", "-O1", "-target", TARGETS[0].1, "-c", &source],
         );
     }
-    zig(&directory, &["ar", "rcs", "libf.a", "f.o"]);
+    zig(directory, &["ar", "rcs", "libf.a", "f.o"]);
     let jit = orc_jit().expect("it was built");
     let mut command = Invocation::new([jit.as_os_str()]);
     command
         .argv
         .extend(["run", "main.o", "-L."].map(Into::into));
-    let ran = command.run_in(&directory).expect("it starts");
+    let ran = command.run_in(directory).expect("it starts");
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.ending, Ending::Exit(7), "{said}");
     let expected = [
@@ -252,4 +262,40 @@ fn asked_for() {
         assert!(said.contains(expected), "{said}");
     }
     assert!(!said.contains("System"), "{said}");
+}
+
+/// Strings and numbers that two objects have.
+fn literals(directory: &Path) {
+    let other = "const char *text(void) { return \"the same text\"; }\n\
+                 const void *wide(void) { return u\"wide\"; }\n\
+                 const char *longer(void) { return \"not the same text\"; }\n\
+                 double third(double x) { return x / 3.25; }";
+    write(
+        directory,
+        &[
+            ("a.c", other),
+            (
+                "main.c",
+                "int printf(const char *, ...);\n\
+                 const char *text(void), *longer(void); const void *wide(void); double third(double);\n\
+                 int main(void) {\n\
+                   const char *volatile own = \"the same text\"; const void *volatile own_wide = u\"wide\";\n\
+                   printf(\"%d %d %d \", own == text(), own_wide == wide(), own == longer() + 4);\n\
+                   printf(\"%s %s %.1f\\n\", text(), longer(), third(6.5) + 3.25);\n\
+                 }",
+            ),
+        ],
+    );
+    for name in ["main.c", "a.c"] {
+        let words = ["cc", "-O1", "-target", TARGETS[0].1, "-c", name];
+        zig(directory, &words);
+    }
+    let jit = orc_jit().expect("it was built");
+    for executor in [&[][..], &["--executor=spawn"]] {
+        let words = [&["run"], executor, &["main.o", "a.o"]].concat();
+        assert_eq!(
+            run(directory, &jit, &words),
+            "1 1 0 the same text not the same text 5.2\n"
+        );
+    }
 }

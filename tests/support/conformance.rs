@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::build::Built;
 use crate::case::Case;
 use crate::features::{Group, features_of, groups};
-use crate::target::{TARGETS, target};
+use crate::macos_features;
+use crate::target::target;
 
 /// The variable that names the file.
 pub const VARIABLE: &str = "ORC_CONFORMANCE";
@@ -36,24 +38,40 @@ xtask -- ci` checks this page against its own run.
 Where no program of these tests has a feature, the line says so; relocation types without one are
 held by unit tests of bytes and formulas in `jit-core/src/cpu`, as no compiler or assembler of the
 test machines writes them, or they fit no address of a process.
+
+The last tables are of Mach-O: of the same programs, compiled for macOS, whose objects run on Linux
+and must do what the linked ELF program does.
 ";
 
 /// Notes what `case` holds, if this run is asked to.
-///
-/// # Panics
-/// If the file cannot be written.
 pub fn record(case: &Case, built: &Built, passed: bool) {
-    let Some(path) = std::env::var_os(VARIABLE) else {
-        return;
-    };
     let result = match (passed, &case.gap) {
         (false, _) => "fails",
         (true, Some(_)) => "gap",
         (true, None) => "passes",
     };
-    let features: Vec<_> = features_of(case, built).into_iter().collect();
-    let (cpu, features) = (target().name, features.join("\t"));
-    let line = format!("{cpu}\t{}\t{result}\t{features}\n", case.name);
+    let features = || features_of(case, built);
+    note(target().name, &case.name, result, features);
+}
+
+/// Notes what a test holds whose objects for macOS, and archives of them, lie below a directory.
+pub fn record_for_macos(test: &str, directory: &Path, passed: bool) {
+    let result = if passed { "passes" } else { "fails" };
+    let features = || macos_features::features_below(directory);
+    note(target().macos, test, result, features);
+}
+
+/// Writes a line.
+///
+/// # Panics
+/// If the file cannot be written.
+fn note(column: &str, test: &str, result: &str, features: impl FnOnce() -> BTreeSet<&'static str>) {
+    let Some(path) = std::env::var_os(VARIABLE) else {
+        return;
+    };
+    let features: Vec<_> = features().into_iter().collect();
+    let features = features.join("\t");
+    let line = format!("{column}\t{test}\t{result}\t{features}\n");
     let mut file = OpenOptions::new()
         .append(true)
         .create(true)
@@ -118,19 +136,19 @@ impl Held {
         let mut text = HEAD.to_owned();
         for group in groups() {
             let _ = write!(text, "\n## {}\n\n|", group.title);
-            for cpu in cpus(&group) {
-                let _ = match group.target {
-                    Some(_) => write!(text, " | result | tests"),
-                    None => write!(text, " | {cpu} | tests"),
+            for column in group.columns {
+                let _ = match group.columns.len() {
+                    1 => write!(text, " | result | tests"),
+                    _ => write!(text, " | {column} | tests"),
                 };
             }
-            let columns = "---|".repeat(1 + 2 * cpus(&group).count());
+            let columns = "---|".repeat(1 + 2 * group.columns.len());
             let _ = write!(text, " |\n|{columns}\n");
             for feature in &group.features {
                 let _ = write!(text, "| `{feature}` |");
                 let cells = cells(before, &group, feature);
-                for (cpu, cell) in cpus(&group).zip(cells) {
-                    let on_target = self.targets.get(cpu);
+                for (column, cell) in group.columns.iter().zip(cells) {
+                    let on_target = self.targets.get(*column);
                     let cell = on_target.map_or(cell, |it| it.cell(group.title, feature));
                     let _ = write!(text, " {} | {} |", cell.result, cell.tests);
                 }
@@ -149,8 +167,8 @@ impl Held {
                     problems.push(format!("{feature}: has no line"));
                 }
                 let cells = cells(document, &group, feature);
-                for (cpu, cell) in cpus(&group).zip(cells) {
-                    let Some(on_target) = self.targets.get(cpu) else {
+                for (column, cell) in group.columns.iter().zip(cells) {
+                    let Some(on_target) = self.targets.get(*column) else {
                         continue;
                     };
                     let untrue = on_target.not_held(feature, &cell);
@@ -210,13 +228,6 @@ fn cases<'a>(table: &'a BTreeMap<String, BTreeSet<String>>, feature: &str) -> Ve
     cases.map(String::as_str).collect()
 }
 
-/// The targets that a group has columns for.
-fn cpus(group: &Group) -> impl Iterator<Item = &'static str> + use<> {
-    let only = group.target;
-    let all = TARGETS.iter().map(|target| target.name);
-    all.filter(move |name| only.is_none_or(|only| only == *name))
-}
-
 /// The line of a document about a feature, behind its name.
 fn row<'a>(document: &'a str, feature: &str) -> Option<&'a str> {
     let start = format!("| `{feature}` |");
@@ -227,14 +238,14 @@ fn row<'a>(document: &'a str, feature: &str) -> Option<&'a str> {
 fn cells(document: &str, group: &Group, feature: &str) -> Vec<Cell> {
     let row = row(document, feature).unwrap_or_default();
     let mut words = row.split('|').map(|word| word.trim().to_owned());
-    let cell = |_| {
+    let cell = |_: &&str| {
         let result = words.next().filter(|word| !word.is_empty());
         Cell {
             result: result.unwrap_or_else(|| NOT_RUN.to_owned()),
             tests: words.next().unwrap_or_default(),
         }
     };
-    cpus(group).map(cell).collect()
+    group.columns.iter().map(cell).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use object::read::elf::{FileHeader as _, SectionHeader as _, SectionTable, Sym a
 
 use crate::build::Built;
 use crate::case::Case;
+use crate::macos_features;
 
 /// Relocation types that the psABI lets objects have, by number.
 const OF_X86_64: &[(u32, &str)] = &[
@@ -231,13 +232,16 @@ const INPUTS: &[&str] = &[
     "response file",
 ];
 
+/// Linux on each CPU.
+const BOTH: &[&str] = &["x86-64", "aarch64"];
+
 /// Features of one kind: a table of the document.
 #[derive(Debug)]
 pub struct Group {
     /// Its heading.
     pub title: &'static str,
-    /// The target that alone has them; nothing for all.
-    pub target: Option<&'static str>,
+    /// What it has columns for.
+    pub columns: &'static [&'static str],
     /// What it has a line for.
     pub features: Vec<&'static str>,
 }
@@ -245,31 +249,29 @@ pub struct Group {
 /// Every feature that the document has a line for.
 pub fn groups() -> Vec<Group> {
     let names = |table: &[(u32, &'static str)]| table.iter().map(|row| row.1).collect();
-    let group = |title, target, features| Group {
+    let group = |title, columns, features| Group {
         title,
-        target,
+        columns,
         features,
     };
-    vec![
-        group(
-            "Relocation types of x86-64",
-            Some("x86-64"),
-            names(OF_X86_64),
-        ),
+    let mut groups = vec![
+        group("Relocation types of x86-64", &["x86-64"], names(OF_X86_64)),
         group(
             "Relocation types of AArch64",
-            Some("aarch64"),
+            &["aarch64"],
             names(OF_AARCH64),
         ),
         group(
             "Thread-local models",
-            None,
+            BOTH,
             MODELS.iter().map(|m| m.0).collect(),
         ),
-        group("Sections", None, SECTIONS.to_vec()),
-        group("Symbols", None, SYMBOLS.to_vec()),
-        group("Inputs and options", None, INPUTS.to_vec()),
-    ]
+        group("Sections", BOTH, SECTIONS.to_vec()),
+        group("Symbols", BOTH, SYMBOLS.to_vec()),
+        group("Inputs and options", BOTH, INPUTS.to_vec()),
+    ];
+    groups.extend(macos_features::groups());
+    groups
 }
 
 /// The features of a case that was built.
@@ -292,7 +294,8 @@ pub fn features_of(case: &Case, built: &Built) -> BTreeSet<&'static str> {
     found.features
 }
 
-fn files_below(directory: &Path) -> Vec<PathBuf> {
+/// All files below a directory.
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let (directories, mut files): (Vec<_>, Vec<_>) =
         entries.map(|e| e.path()).partition(|path| path.is_dir());

@@ -15,6 +15,7 @@ pub mod imports;
 pub mod lines;
 pub mod listener;
 pub mod macos;
+pub mod macos_features;
 pub mod needs;
 pub mod processes;
 pub mod scratch;

@@ -23,6 +23,8 @@ pub const COMMAND_VARIABLE: &str = "ORC_TEST_TARGET_JIT";
 pub struct Target {
     /// Its name: that of its CPU.
     pub name: &'static str,
+    /// The name of macOS on this CPU, for objects for macOS that run here.
+    pub macos: &'static str,
     /// What compilers call it.
     pub triple: &'static str,
     /// Whether it is this one.
@@ -98,6 +100,7 @@ const fn lack(case: &'static str, executors: Lacking, why: &'static str) -> Lack
 pub const TARGETS: &[Target] = &[
     Target {
         name: "x86-64",
+        macos: "macOS x86-64",
         triple: "x86_64-linux-gnu",
         is_here: true,
         drivers: &[
@@ -114,6 +117,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "aarch64",
+        macos: "macOS arm64",
         triple: "aarch64-linux-gnu",
         is_here: false,
         drivers: &[

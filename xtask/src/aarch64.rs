@@ -131,6 +131,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     let emulated = emulated_command(&toolchain)?;
     let filters: Vec<&str> = filter.into_iter().collect();
+    if filter.is_none() {
+        conformance::fresh(NAME)?;
+    }
     programs(Some(emulated.clone()), "e2e", &filters)?;
     programs(Some(emulated), "macho", &filters)?;
     match filter {
@@ -264,8 +267,8 @@ fn programs(emulated: Option<PathBuf>, tests: &str, filter: &[&str]) -> Result<(
         ("ORC_JIT".to_owned(), command.into()),
         ("ORC_JIT_TARGETS".to_owned(), targets().into()),
     ];
-    if filter.is_empty() && tests == "e2e" {
-        let lines = conformance::fresh(NAME)?;
+    if filter.is_empty() {
+        let lines = conformance::noted(NAME);
         variables.push((conformance::VARIABLE.to_owned(), lines.into()));
     }
     variables.extend(emulated.map(|it| ("ORC_TEST_TARGET_JIT".to_owned(), it.into())));

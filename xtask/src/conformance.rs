@@ -17,16 +17,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     let lines = setting(&fresh(HERE)?);
     let cargo = cargo().to_string_lossy().into_owned();
-    let words = [
-        &lines,
-        &cargo,
-        "test",
-        "--package",
-        "tests",
-        "--test",
-        "e2e",
-    ];
-    run_in(&root(), "env", &words)?;
+    for test in ["e2e", "macho"] {
+        let words = [&lines, &cargo, "test", "--package", "tests", "--test", test];
+        run_in(&root(), "env", &words)?;
+    }
     conformance("write", &noted(HERE))
 }
 
@@ -41,7 +35,7 @@ pub fn fresh(cpu: &str) -> Result<PathBuf, String> {
 }
 
 /// Where tests for a CPU note what they hold.
-fn noted(cpu: &str) -> PathBuf {
+pub fn noted(cpu: &str) -> PathBuf {
     target_directory().join(format!("conformance-{cpu}.tsv"))
 }
 
