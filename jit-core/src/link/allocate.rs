@@ -59,6 +59,7 @@ pub(super) fn allocate(link: &mut Link) -> Result<Allocation, LinkError> {
         set_places(&mut link.groups[index], &allocated)?;
         memory[index] = Some(allocated);
     }
+    link.groups.iter_mut().for_each(place_empty_segments);
     if link
         .groups
         .iter()
@@ -164,6 +165,16 @@ fn move_group(link: &mut Link, index: usize) -> Result<bool, LinkError> {
     group.range = range.id;
     group.extent = range.extent;
     Ok(alone && same_kind && link.assumed_near.iter().all(in_reach))
+}
+
+/// Names of places without bytes have an address, too, where all bytes of their kind are none.
+fn place_empty_segments(group: &mut Group) {
+    let segments = &mut group.layout.segments;
+    let somewhere = segments.iter().find(|segment| segment.size > 0);
+    let somewhere = somewhere.map_or(group.extent.start, |segment| segment.address);
+    for segment in segments.iter_mut().filter(|segment| segment.size == 0) {
+        segment.address = somewhere;
+    }
 }
 
 fn set_places(group: &mut Group, memory: &GroupMemory) -> Result<(), LinkError> {

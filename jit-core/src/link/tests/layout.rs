@@ -137,3 +137,16 @@ fn many_blocks_are_split_into_tasks() {
         }
     }
 }
+
+#[test]
+fn names_of_nothing_but_places_have_an_address() {
+    let mut world = World::new();
+    let a = world.object("a.o").function("end", &[], &[]);
+    world.add(a.data("x", &[1], &[]));
+    let other = world.object("b.o").function("alone", &[], &[]);
+    world.add_to(other, super::world::DYLIB, TrackerId(7));
+    world.must_link();
+    for name in ["end", "alone"] {
+        assert_ne!(world.address(name), 0, "{name} would be nowhere");
+    }
+}
