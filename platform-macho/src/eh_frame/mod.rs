@@ -142,12 +142,15 @@ impl Maker<'_> {
             blocks,
             symbols,
         } = &self.reader;
-        let sections = (0u32..).zip(&view.sections);
-        let mut holding = sections.filter(|(_, section)| {
+        let sections = || (0u32..).zip(&view.sections);
+        let holding = sections().filter(|(_, section)| {
             let start = section.addr.get(LE);
             address >= start && address - start < section.size.get(LE)
         });
-        let place = holding.find_map(|(index, section)| {
+        // A table may be empty.
+        let empty = sections()
+            .filter(|(_, section)| section.addr.get(LE) == address && section.size.get(LE) == 0);
+        let place = holding.chain(empty).find_map(|(index, section)| {
             let offset = address - section.addr.get(LE);
             blocks.at(index, offset.cast_signed())
         })?;

@@ -221,6 +221,32 @@ fn what_compilers_for_arm64_leave_in_the_field_of_a_personality_means_nothing() 
 type Change<'a> = &'a dyn Fn(&mut [u8; 56]);
 
 #[test]
+fn a_table_may_be_empty() {
+    let mut bytes = FRAMES.to_vec();
+    // The CIE says that FDEs lead to tables ("zLR"), and the FDE leads to one at address 32.
+    let with_table = [
+        b'z', b'L', b'R', 0, 1, 0x78, 16, 2, 0x10, 0x10, 0x0c, 7, 8, 0x90, 1,
+    ];
+    bytes[9..24].copy_from_slice(&with_table);
+    bytes.resize(60, 0);
+    bytes[24] = 0x20;
+    bytes[48] = 8;
+    bytes[49..57].copy_from_slice(&(32i64 - 0x80 - 49).to_le_bytes());
+    let table = TestSection {
+        segment: "__TEXT",
+        name: "__gcc_except_tab",
+        ..data(&[], &[])
+    };
+    let sections = vec![code(&[0x90; 32], &[]), table, frames(&bytes, &[])];
+    let graph = object(sections, &SYMBOLS).graph();
+    let (start, end) = graph.frames[0].edges;
+    assert_eq!(end - start, 2, "the code, and the table");
+    let edge = graph.edges[start as usize + 1];
+    let first_of_blocks = SYMBOLS.len() as u32;
+    assert_eq!((edge.offset, edge.target.0), (49, first_of_blocks + 2));
+}
+
+#[test]
 fn damaged_frames_are_refused_with_their_place() {
     let error = |change: &dyn Fn(&mut [u8; 56])| {
         let mut bytes = FRAMES;

@@ -37,6 +37,10 @@ pub(super) static MACHINE: Machine = Machine {
     distances: [Kind::Delta64.edge(), Kind::Delta32.edge()],
     table_distance: (Kind::GotDelta32.edge(), 0),
     thread_offset: Kind::TpOffset64.edge(),
+    thread_local: &[
+        macho::ARM64_RELOC_TLVP_LOAD_PAGE21,
+        macho::ARM64_RELOC_TLVP_LOAD_PAGEOFF12,
+    ],
     added: &ADDED,
     unwinding: Unwinding {
         // Code 4, data -8, return address in register 30.

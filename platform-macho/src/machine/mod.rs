@@ -26,6 +26,8 @@ pub(crate) struct Machine {
     pub table_distance: (EdgeKind, i64),
     /// The edge of a thread-local variable's offset from the thread pointer, in 8 bytes.
     pub thread_offset: EdgeKind,
+    /// Relocations that are for the descriptors of thread-locals alone.
+    pub thread_local: &'static [RelocationType],
     /// Functions of macOS that are added to objects that refer to them, with their names as C has them.
     pub added: &'static [(&'static str, Code)],
     /// What compact unwind entries of this machine say.

@@ -37,6 +37,7 @@ pub(super) static MACHINE: Machine = Machine {
     distances: [Kind::Delta64.edge(), Kind::Delta32.edge()],
     table_distance: (Kind::GotDelta32.edge(), 0),
     thread_offset: Kind::TpOffset64.edge(),
+    thread_local: &[macho::X86_64_RELOC_TLV],
     added: &ADDED,
     unwinding: Unwinding {
         // Code 1, data -8, return address in column 16.

@@ -6,7 +6,7 @@ use object::macho::{self, RelocationInfo};
 
 use super::blocks::Blocks;
 use super::symbols::Symbols;
-use super::view::View;
+use super::view::{Place, View};
 use crate::machine::{Form, Meaning, implicit_addend};
 
 /// A relocation's target, with the addend that leads there.
@@ -183,6 +183,9 @@ impl Reader<'_> {
             (Some((first, addend)), false) if first.r_address == info.r_address => addend,
             (Some(_), _) => return Err("does not fit the ADDEND before it".into()),
         };
+        if self.view.machine.thread_local.contains(&info.r_type) {
+            self.check_descriptor(info)?;
+        }
         let aim = match info.r_extern {
             true => self.aim_of_symbol(info, field, form)?,
             false => self.aim(section, info, field, form.end)?,
@@ -207,6 +210,29 @@ impl Reader<'_> {
             edge.aim.addend = edge.aim.addend.wrapping_add(distance);
         }
         Ok(edge)
+    }
+
+    /// Checks that what is used as a thread-local is one, if the object has it.
+    fn check_descriptor(&self, info: &RelocationInfo) -> Result<(), String> {
+        let number = self.symbol(info.r_symbolnum)?.0;
+        let place = self
+            .view
+            .place(number, &self.view.symbols[number as usize])?;
+        let kind = match place {
+            Place::Section { section, .. } => {
+                let section = self.view.sections[section as usize];
+                Some(section.flags.get(LE).typ())
+            }
+            Place::Common { .. } | Place::Absolute => None,
+            Place::Undefined | Place::Alias { .. } | Place::Debugging => Some(DESCRIPTORS),
+        };
+        match kind == Some(DESCRIPTORS) {
+            true => Ok(()),
+            false => Err(format!(
+                "uses {} as a thread-local, which it is not",
+                self.view.symbol_text(number)
+            )),
+        }
     }
 
     /// What a relocation against a section leads to. `field` is what its field holds.

@@ -130,15 +130,19 @@ impl<'a> View<'a> {
 
     /// Finds what other names stand for. The symbol table has an entry for that, too.
     fn read_aliases(&mut self) -> Result<(), String> {
-        let is_alias = |symbol: &Nlist64<LE>| {
-            !symbol.is_stab() && symbol.n_type.typ() == macho::N_INDR && symbol.n_type.is_ext()
-        };
+        let is_alias =
+            |symbol: &Nlist64<LE>| !symbol.is_stab() && symbol.n_type.typ() == macho::N_INDR;
         let symbols = self.symbols;
         if !symbols.iter().any(is_alias) {
             return Ok(());
         }
         let mut numbers = HashMap::new();
-        for (number, symbol) in (0u32..).zip(symbols).filter(|(_, it)| is_global(it)) {
+        let named = || (0u32..).zip(symbols).filter(|(_, it)| !it.is_stab());
+        let (globals, locals) = (
+            named().filter(|(_, it)| is_global(it)),
+            named().filter(|(_, it)| !is_global(it)),
+        );
+        for (number, symbol) in globals.chain(locals) {
             numbers.entry(self.name(symbol)).or_insert(number);
         }
         for (number, symbol) in (0u32..).zip(symbols).filter(|(_, it)| is_alias(it)) {
@@ -272,7 +276,7 @@ impl<'a> View<'a> {
             macho::N_INDR => match self.aliases.get(&index) {
                 Some(of) => Ok(Place::Alias { of: *of }),
                 None => Err(format!(
-                    "the symbol {} is another name of a symbol, and local",
+                    "the symbol {} is another name of a symbol that is not known",
                     text()
                 )),
             },

@@ -205,9 +205,23 @@ fn other_names_of_nothing_are_refused() {
         let error = refused(&[("_f", INDIRECT, 0, 0, value)]);
         assert!(error.contains(nowhere), "{error}");
     }
-    let error = refused(&[("_f", INDIRECT & !1, 0, 0, 1)]);
-    let local = "_f is another name of a symbol, and local";
-    assert!(error.contains(local), "{error}");
+}
+
+#[test]
+fn other_names_may_be_local() {
+    const LOCAL_INDIRECT: u8 = 0xa;
+    let symbols = [
+        ("_alias", LOCAL_INDIRECT, 0, 0, 8),
+        ("_target", LOCAL, 1, 0, 4),
+    ];
+    let made = object(vec![code(&[0x90; 8], &[])], &symbols);
+    let read = made.read().expect("an object");
+    assert!(read.interface().definitions.is_empty());
+    let computation = read.computation().expect("there is one");
+    let values = computation.compute(&|number| ComputationInput::Known(number.into()));
+    assert_eq!(values, Ok(vec![(0, 1)]));
+    let target = made.graph().symbols[0].target;
+    assert!(matches!(target, Target::Computed { .. }), "{target:?}");
 }
 
 /// A section of literals.

@@ -131,3 +131,33 @@ fn code_loads_the_address_of_a_descriptor_like_any_other() {
     let edge = graph.edges_of(BlockId(0))[0];
     assert_eq!(edge.kind, Kind::GotDelta32RexRelaxable.edge());
 }
+
+#[test]
+fn what_is_no_thread_local_is_not_used_as_one() {
+    let used = |symbol| {
+        let tlv = Rel {
+            pcrel: true,
+            length: 2,
+            kind: macho::X86_64_RELOC_TLV,
+            ..pointer(3, symbol)
+        };
+        // movq _x@TLVP(%rip), %rdi
+        let load = code(&[0x48, 0x8b, 0x3d, 0, 0, 0, 0], &[tlv]);
+        let symbols = [
+            ("_plain", GLOBAL, 1, 0, 0),
+            ("_common", UNDEFINED, 0, 0, 8),
+            ("_others", UNDEFINED, 0, 0, 0),
+        ];
+        object(vec![load], &symbols)
+    };
+    for (symbol, name) in [(0, "_plain"), (1, "_common")] {
+        let said = used(symbol).error();
+        let expected = format!("(X86_64_RELOC_TLV) uses {name} as a thread-local, which it is not");
+        assert!(said.contains(&expected), "{said}");
+    }
+    assert_eq!(
+        used(2).graph().blocks.len(),
+        2,
+        "another object says what it is"
+    );
+}
