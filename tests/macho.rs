@@ -3,6 +3,8 @@
 //!
 //! `cargo test -p tests --test macho -- tls` runs those with `tls` in their name.
 
+#[path = "macho/damaged.rs"]
+mod damaged;
 #[path = "macho/inputs.rs"]
 mod inputs;
 

@@ -17,7 +17,7 @@ type Test = (&'static str, &'static [&'static str], fn(&Path));
 
 /// Adds the tests.
 pub fn add(tests: &mut Tests) {
-    let alone: [Test; 5] = [
+    let alone: [Test; 6] = [
         (
             "of_universal_files_the_part_for_the_cpu_is_linked",
             &["ziglang", "llvm-lipo-22"],
@@ -37,6 +37,11 @@ pub fn add(tests: &mut Tests) {
             "literals_of_all_objects_with_the_same_bytes_are_one",
             &["ziglang"],
             literals,
+        ),
+        (
+            "damaged_objects_are_errors",
+            &["ziglang"],
+            super::damaged::damaged,
         ),
         (
             "libraries_that_objects_ask_for_are_linked",

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::target::target;
 use crate::toolchain::{Compiler, Mode};
@@ -86,6 +86,12 @@ impl Tools {
         fs::create_dir_all(directory)?;
         let triple = triple();
         let text = format!("#!/bin/sh\nexec {command} {name} -target {triple} \"$@\"\n");
+        // Nobody can start a file that another thread writes.
+        static WRITES: Mutex<()> = Mutex::new(());
+        let _one = WRITES.lock().unwrap_or_else(PoisonError::into_inner);
+        if fs::read_to_string(&path).is_ok_and(|known| known == text) {
+            return Ok(path);
+        }
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         Ok(path)

@@ -9,6 +9,7 @@ mod cross;
 mod failures;
 mod faults;
 mod fuzz;
+mod macho_suite;
 mod macos_libraries;
 mod package;
 mod runtime;
@@ -88,6 +89,12 @@ const TASKS: &[Task] = &[
         arguments: "[NAME…]",
         help: "run libraries of crates, compiled for macOS, on Linux; all write docs/macos-libraries.md",
         run: macos_libraries::run,
+    },
+    Task {
+        name: "macho-suite",
+        arguments: "DIRECTORY",
+        help: "link what the Mach-O tests of a checkout of LLVM make, and write docs/macho-suite.md",
+        run: macho_suite::run,
     },
     Task {
         name: "fuzz",
