@@ -7,6 +7,8 @@
 mod damaged;
 #[path = "macho/inputs.rs"]
 mod inputs;
+#[path = "macho/stubs.rs"]
+mod stubs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -146,6 +146,8 @@ pub enum FileKind {
     Bitcode,
     /// Text: perhaps a linker script.
     Text,
+    /// A library of another system, for all that it has the process has its own: naming it adds nothing.
+    OfHost,
     /// Something that is not linked: what it is and what to do.
     Refused(String),
 }

@@ -72,6 +72,12 @@ pub trait ObjectFormat: Send + Sync {
     /// What a file of this format is.
     fn kind_of(&self, bytes: &[u8]) -> FileKind;
 
+    /// What a text of this format's systems is; `None` for others.
+    fn kind_of_text(&self, text: &[u8]) -> Option<FileKind> {
+        let _ = text;
+        None
+    }
+
     /// Whether a file of this format is for another CPU, so that a search for libraries passes it over.
     fn is_foreign(&self, bytes: &[u8], architecture: Architecture) -> bool;
 
@@ -91,6 +97,11 @@ pub trait ObjectFormat: Send + Sync {
 
     /// What shared libraries' names end with (`.so`), in the order in which they are looked for.
     fn library_suffixes(&self) -> &'static [&'static str];
+
+    /// What libraries' names end with that no process can load. They are looked for last, for what they say.
+    fn foreign_suffixes(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Where in an archive's index the mark of a default version begins, if `name` has one: such a symbol is
     /// found without the version, too.
@@ -157,7 +168,10 @@ impl Formats {
         match Signature::of(bytes) {
             Signature::Archive => FileKind::Archive,
             Signature::Bitcode => FileKind::Bitcode,
-            Signature::Text => FileKind::Text,
+            Signature::Text => {
+                let mut kinds = self.0.iter().filter_map(|it| it.kind_of_text(bytes));
+                kinds.next().unwrap_or(FileKind::Text)
+            }
             signature => match self.reader(signature) {
                 Some(reader) => reader.kind_of(bytes),
                 None => FileKind::Refused(signature.refusal(&self.needed())),
@@ -200,6 +214,11 @@ impl Formats {
     /// What shared libraries' names end with.
     pub fn library_suffixes(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().flat_map(|it| it.library_suffixes()).copied()
+    }
+
+    /// What libraries' names end with that no process can load.
+    pub fn foreign_suffixes(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().flat_map(|it| it.foreign_suffixes()).copied()
     }
 
     /// As [`ObjectFormat::default_version`].

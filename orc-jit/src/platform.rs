@@ -41,4 +41,5 @@ static MACHO_HOST: Host = Host {
         exception_tables: ".gcc_except_table",
     },
     meaning: linux::meaning,
+    stands_for: linux::stands_for,
 };

@@ -27,6 +27,7 @@ pub mod format;
 mod machine;
 pub mod object;
 pub mod platform;
+mod shared_library;
 mod symbol_at;
 #[cfg(test)]
 mod test_object;

@@ -10,14 +10,14 @@ use tests::needs::Tests;
 use super::run;
 
 /// Compilers for each CPU, by macOS's names of the CPUs.
-const TARGETS: [(&str, &str); 2] = [("x86_64", "x86_64-macos"), ("arm64", "aarch64-macos")];
+pub const TARGETS: [(&str, &str); 2] = [("x86_64", "x86_64-macos"), ("arm64", "aarch64-macos")];
 
 /// A test: its name, what it needs, what it does, in an empty directory.
 type Test = (&'static str, &'static [&'static str], fn(&Path));
 
 /// Adds the tests.
 pub fn add(tests: &mut Tests) {
-    let alone: [Test; 6] = [
+    let alone: [Test; 7] = [
         (
             "of_universal_files_the_part_for_the_cpu_is_linked",
             &["ziglang", "llvm-lipo-22"],
@@ -42,6 +42,11 @@ pub fn add(tests: &mut Tests) {
             "damaged_objects_are_errors",
             &["ziglang"],
             super::damaged::damaged,
+        ),
+        (
+            "libraries_of_macos_are_there_or_refused_with_what_they_provide",
+            &["ziglang"],
+            super::stubs::stubs,
         ),
         (
             "libraries_that_objects_ask_for_are_linked",
@@ -71,20 +76,20 @@ fn directory(name: &str) -> PathBuf {
     directory
 }
 
-fn write(directory: &Path, files: &[(&str, &str)]) {
+pub fn write(directory: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
         std::fs::write(directory.join(name), text).expect("a file");
     }
 }
 
 /// Runs zig with these words.
-fn zig(directory: &Path, words: &[&str]) {
+pub fn zig(directory: &Path, words: &[&str]) {
     let words = [&["-m", "ziglang"], words].concat();
     run(directory, Path::new("python3"), &words);
 }
 
 /// What the command says of inputs that it refuses.
-fn refusal(directory: &Path, words: &[&str]) -> String {
+pub fn refusal(directory: &Path, words: &[&str]) -> String {
     let jit = orc_jit().expect("it was built");
     let mut command = Invocation::new([jit.as_os_str()]);
     command.argv.extend(words.iter().map(Into::into));

@@ -262,30 +262,25 @@ impl LibrarySearch {
         known: &mut Known,
     ) -> Result<Vec<FoundInput>, SearchError> {
         let files = self.candidates(name, choice);
-        let given = self.directories();
-        let mut found = None;
-        for dir in &given {
-            found = self.try_directory(dir, &files, choice, as_needed, depth, known)?;
-            if found.is_some() {
-                break;
+        for dir in &self.directories() {
+            let found = self.try_directory(dir, &files, choice, as_needed, depth, known)?;
+            if let Some(found) = found {
+                return Ok(found);
             }
         }
-        if found.is_none() {
-            for dir in self.compiler_directories() {
-                found = self.try_directory(dir, &files, choice, as_needed, depth, known)?;
-                if found.is_some() {
-                    break;
-                }
+        for dir in self.compiler_directories() {
+            let found = self.try_directory(dir, &files, choice, as_needed, depth, known)?;
+            if let Some(found) = found {
+                return Ok(found);
             }
         }
-        found.ok_or_else(|| {
-            let mut searched = self.directories();
-            searched.extend_from_slice(self.compiler_directories());
-            SearchError::NotFound {
-                name: name.to_owned(),
-                similar: directories::similar(name, &self.formats, &searched),
-                searched,
-            }
+        let mut searched = self.directories();
+        searched.extend_from_slice(self.compiler_directories());
+        let foreign = self.find_foreign(name, &searched)?;
+        foreign.ok_or_else(|| SearchError::NotFound {
+            name: name.to_owned(),
+            similar: directories::similar(name, &self.formats, &searched),
+            searched,
         })
     }
 
@@ -324,6 +319,34 @@ impl LibrarySearch {
         Ok(None)
     }
 
+    /// Looks for a library that no process can load: for what the process has itself, it adds nothing.
+    ///
+    /// # Errors
+    /// What it is and what to do, for any other.
+    fn find_foreign(
+        &self,
+        name: &str,
+        dirs: &[PathBuf],
+    ) -> Result<Option<Vec<FoundInput>>, SearchError> {
+        let suffixes = || self.formats.foreign_suffixes();
+        let files = dirs
+            .iter()
+            .flat_map(|dir| suffixes().map(move |suffix| dir.join(format!("lib{name}{suffix}"))));
+        for path in files {
+            let Ok(bytes) = self.opener.open(&path) else {
+                continue;
+            };
+            let part = self.formats.part_for(bytes, self.architecture);
+            let bytes = part.map_err(|no_part| unusable(&path, no_part.message))?;
+            match self.formats.kind_of(bytes.bytes()) {
+                FileKind::OfHost => return Ok(Some(Vec::new())),
+                FileKind::Refused(message) => return Err(unusable(&path, message)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
     fn compiler_directories(&self) -> &[PathBuf] {
         self.compiler_dirs.get_or_init(|| {
             let mut dirs = self.compiler.as_ref().map(|ask| ask()).unwrap_or_default();
@@ -354,6 +377,7 @@ impl LibrarySearch {
             FileKind::Text => {
                 return self.script(path, bytes.bytes(), choice, as_needed, depth, known);
             }
+            FileKind::OfHost => return Ok(Vec::new()),
             FileKind::Refused(message) => return Err(unusable(path, message)),
         };
         Ok(vec![FoundInput {

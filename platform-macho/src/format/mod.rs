@@ -24,6 +24,7 @@ use crate::machine::Machine;
 use crate::object::MachObject;
 use crate::object::interface::plain_name;
 use crate::platform::Host;
+use crate::shared_library;
 
 pub(crate) use self::universal::is_authenticated;
 
@@ -54,7 +55,7 @@ impl ObjectFormat for MachO {
             Ok(header) if header.is_little_endian() => match header.filetype(LE) {
                 macho::MH_OBJECT => return FileKind::Object(Format::MachO),
                 macho::MH_DYLIB | macho::MH_DYLIB_STUB => {
-                    "is a library for macOS, which no process here can load"
+                    return shared_library::kind_of(bytes, self.host.stands_for);
                 }
                 macho::MH_EXECUTE => "is a linked executable for macOS: link its objects",
                 macho::MH_BUNDLE => "is a plugin for macOS, which no process here can load",
@@ -64,6 +65,11 @@ impl ObjectFormat for MachO {
             _ => "is a Mach-O file for a 32-bit or big-endian CPU: compile for x86-64 or arm64",
         };
         FileKind::Refused(refused.to_owned())
+    }
+
+    fn kind_of_text(&self, text: &[u8]) -> Option<FileKind> {
+        shared_library::is_text_stub(text)
+            .then(|| shared_library::kind_of(text, self.host.stands_for))
     }
 
     fn is_foreign(&self, bytes: &[u8], architecture: Architecture) -> bool {
@@ -85,6 +91,10 @@ impl ObjectFormat for MachO {
     fn library_suffixes(&self) -> &'static [&'static str] {
         // No process here loads libraries for macOS, so none are looked for.
         &[]
+    }
+
+    fn foreign_suffixes(&self) -> &'static [&'static str] {
+        &[".tbd", ".dylib"]
     }
 
     fn default_version(&self, _: &[u8]) -> Option<usize> {

@@ -11,6 +11,7 @@ use jit_core::cpu::Architecture;
 use orc_shared::names::darwin;
 
 use super::Meaning;
+use crate::shared_library::system_library;
 
 /// Functions and variables with another name here. Sorted.
 const RENAMED: &[(&str, &str)] = &[
@@ -26,6 +27,29 @@ const RENAMED: &[(&str, &str)] = &[
     ("sigsetjmp", "__sigsetjmp"),
     ("strerror_r", "__xpg_strerror_r"),
 ];
+
+/// Libraries of macOS that a process has its own of: the C library, the C++ library that is linked with programs, and the
+/// unwinder. Sorted.
+const LIBRARIES: &[&str] = &[
+    "libSystem",
+    "libc",
+    "libc++",
+    "libc++abi",
+    "libdl",
+    "libinfo",
+    "libm",
+    "libpthread",
+    "libproc",
+    "libunwind",
+];
+
+/// Whether the process has all that a library of macOS has: those above, and the parts of macOS's C library.
+#[must_use]
+pub fn stands_for(install_name: &str) -> bool {
+    let is_part = install_name.starts_with("/usr/lib/system/");
+    let name = system_library(install_name);
+    name.is_some_and(|name| is_part || LIBRARIES.contains(&name))
+}
 
 /// Why a structure cannot be had.
 const LAYOUT: &str = "has another layout on Linux, and is not adapted";

@@ -14,6 +14,8 @@ pub struct Host {
     pub sections: Sections,
     /// What a name stands for that an object for this CPU refers to, and that macOS defines. The name is as C spells it.
     pub meaning: fn(Architecture, &[u8]) -> Meaning,
+    /// Whether the process has all that a library of macOS has, which is known by this path there.
+    pub stands_for: fn(&str) -> bool,
 }
 
 /// What a name stands for.
@@ -70,4 +72,5 @@ pub(crate) static PLAIN: Host = Host {
         exception_tables: ".gcc_except_table",
     },
     meaning: |_, _| Meaning::Itself,
+    stands_for: |_| false,
 };
