@@ -7,6 +7,8 @@
 mod damaged;
 #[path = "macho/inputs.rs"]
 mod inputs;
+#[path = "macho/languages.rs"]
+mod languages;
 #[path = "macho/stubs.rs"]
 mod stubs;
 

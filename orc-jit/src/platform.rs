@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use orc_inputs::format::Formats;
 use platform_elf::format::Elf;
 use platform_macho::format::MachO;
-use platform_macho::platform::{Host, Sections, linux};
+use platform_macho::platform::{Host, Languages, Sections, linux};
 
 pub use platform_elf::platform::AddPasses;
 
@@ -42,4 +42,5 @@ static MACHO_HOST: Host = Host {
     },
     meaning: linux::meaning,
     stands_for: linux::stands_for,
+    languages: Languages::Absent,
 };

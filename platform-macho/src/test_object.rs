@@ -10,7 +10,7 @@ use orc_inputs::input::OwnedBytes;
 use orc_inputs::wrapped::WrappedNames;
 
 use crate::object::MachObject;
-use crate::platform::PLAIN;
+use crate::platform::{Host, PLAIN};
 
 /// A relocation, as its fields are called.
 #[derive(Clone, Copy)]
@@ -202,7 +202,12 @@ impl TestObject {
 }
 
 pub(crate) fn read(bytes: Vec<u8>) -> Result<MachObject, ObjectError> {
+    read_for(bytes, &PLAIN)
+}
+
+/// Reads an object for programs on a host.
+pub(crate) fn read_for(bytes: Vec<u8>, host: &'static Host) -> Result<MachObject, ObjectError> {
     let input = Arc::new(OwnedBytes::from(bytes));
     let names = Arc::new(NameTable::default());
-    MachObject::new("a.o", input, &names, &WrappedNames::default(), &PLAIN)
+    MachObject::new("a.o", input, &names, &WrappedNames::default(), host)
 }

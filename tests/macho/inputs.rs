@@ -17,7 +17,7 @@ type Test = (&'static str, &'static [&'static str], fn(&Path));
 
 /// Adds the tests.
 pub fn add(tests: &mut Tests) {
-    let alone: [Test; 7] = [
+    let alone: [Test; 8] = [
         (
             "of_universal_files_the_part_for_the_cpu_is_linked",
             &["ziglang", "llvm-lipo-22"],
@@ -47,6 +47,11 @@ pub fn add(tests: &mut Tests) {
             "libraries_of_macos_are_there_or_refused_with_what_they_provide",
             &["ziglang"],
             super::stubs::stubs,
+        ),
+        (
+            "runtimes_of_languages_are_told_of_objects_in_their_order",
+            &["clang-22"],
+            super::languages::languages,
         ),
         (
             "libraries_that_objects_ask_for_are_linked",

@@ -9,7 +9,7 @@ use jit_core::cpu::Architecture;
 use jit_core::cpu::aarch64::Kind;
 use object::macho::{self, RelocationInfo};
 
-use super::{Code, Form, Machine, Meaning, Unwinding, push_offset, push_uleb};
+use super::{Code, FUNCTION, Form, Machine, Meaning, TABLE, Unwinding, push_offset, push_uleb};
 
 /// Objects for AArch64.
 pub(super) static MACHINE: Machine = Machine {
@@ -42,6 +42,7 @@ pub(super) static MACHINE: Machine = Machine {
         macho::ARM64_RELOC_TLVP_LOAD_PAGEOFF12,
     ],
     added: &ADDED,
+    register: &REGISTER,
     unwinding: Unwinding {
         // Code 4, data -8, return address in register 30.
         factors: [4, 0x78, 30],
@@ -75,6 +76,21 @@ const DESTROY_THREAD_LOCAL: Code = Code {
         (0, "__dso_handle", Kind::Page21.edge(), 0),
         (4, "__dso_handle", Kind::AddLow12.edge(), 0),
         (8, "__cxa_thread_atexit", Kind::Branch26.edge(), 0),
+    ],
+    frame: &[],
+};
+
+/// Tells a function of a table.
+const REGISTER: Code = Code {
+    bytes: &[
+        0x00, 0x00, 0x00, 0x90, // adrp x0, table
+        0x00, 0x00, 0x00, 0x91, // add x0, x0, :lo12:table
+        0x00, 0x00, 0x00, 0x14, // b function
+    ],
+    edges: &[
+        (0, TABLE, Kind::Page21.edge(), 0),
+        (4, TABLE, Kind::AddLow12.edge(), 0),
+        (8, FUNCTION, Kind::Branch26.edge(), 0),
     ],
     frame: &[],
 };

@@ -30,9 +30,15 @@ pub(crate) struct Machine {
     pub thread_local: &'static [RelocationType],
     /// Functions of macOS that are added to objects that refer to them, with their names as C has them.
     pub added: &'static [(&'static str, Code)],
+    /// An initializer that tells a function of a table of sections ([`FUNCTION`], [`TABLE`]).
+    pub register: &'static Code,
     /// What compact unwind entries of this machine say.
     pub unwinding: Unwinding,
 }
+
+/// What [`Machine::register`] refers to: the table, and the function that is told of it.
+pub(crate) const TABLE: &str = "table";
+pub(crate) const FUNCTION: &str = "function";
 
 /// A function that the reader adds to objects.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use jit_core::cpu::Architecture;
 use jit_core::cpu::x86_64::Kind;
 use object::macho::{self, RelocationInfo};
 
-use super::{Code, Form, Machine, Meaning, Unwinding, push_offset, push_uleb};
+use super::{Code, FUNCTION, Form, Machine, Meaning, TABLE, Unwinding, push_offset, push_uleb};
 
 /// Objects for x86-64.
 pub(super) static MACHINE: Machine = Machine {
@@ -39,6 +39,7 @@ pub(super) static MACHINE: Machine = Machine {
     thread_offset: Kind::TpOffset64.edge(),
     thread_local: &[macho::X86_64_RELOC_TLV],
     added: &ADDED,
+    register: &REGISTER,
     unwinding: Unwinding {
         // Code 1, data -8, return address in column 16.
         factors: [1, 0x78, 16],
@@ -69,6 +70,19 @@ const DESTROY_THREAD_LOCAL: Code = Code {
     edges: &[
         (3, "__dso_handle", Kind::Delta32.edge(), -4),
         (8, "__cxa_thread_atexit", Kind::Branch32.edge(), -4),
+    ],
+    frame: &[],
+};
+
+/// Tells a function of a table.
+const REGISTER: Code = Code {
+    bytes: &[
+        0x48, 0x8d, 0x3d, 0, 0, 0, 0, // lea rdi, [rip + table]
+        0xe9, 0, 0, 0, 0, // jmp function
+    ],
+    edges: &[
+        (3, TABLE, Kind::Delta32.edge(), -4),
+        (8, FUNCTION, Kind::Branch32.edge(), -4),
     ],
     frame: &[],
 };

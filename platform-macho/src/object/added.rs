@@ -90,7 +90,7 @@ pub(super) fn add(
 }
 
 /// A new symbol for a name that others define.
-fn external(blocks: &mut Blocks, symbols: &mut Symbols, name: &str) -> SymbolId {
+pub(super) fn external(blocks: &mut Blocks, symbols: &mut Symbols, name: &str) -> SymbolId {
     let id = SymbolId(symbols.symbols.len() as u32);
     symbols.symbols.push(Symbol {
         name: Some(blocks.uses.intern(name.as_bytes())),

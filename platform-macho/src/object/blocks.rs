@@ -9,10 +9,11 @@ use object::LittleEndian as LE;
 use object::macho::{self, Section64};
 use orc_shared::ExecutorAddr;
 
+use super::languages;
 use super::literals;
 use super::output_section::{self, Placement};
 use super::view::{Place, View};
-use crate::platform::Sections;
+use crate::platform::Host;
 
 /// What became of an input section.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,11 +48,7 @@ impl Blocks {
     ///
     /// # Errors
     /// When a section is damaged, or cannot be linked.
-    pub fn read(
-        view: &View<'_>,
-        names: &Arc<NameTable>,
-        sections: &Sections,
-    ) -> Result<Self, String> {
+    pub fn read(view: &View<'_>, names: &Arc<NameTable>, host: &Host) -> Result<Self, String> {
         let mut blocks = Self {
             sections: Vec::with_capacity(16),
             blocks: Vec::with_capacity(with_room(view.symbols.len())),
@@ -65,7 +62,7 @@ impl Blocks {
         };
         let cuts = cuts(view)?;
         for ((index, section), (cuts, mergeable)) in (0u32..).zip(&view.sections).zip(cuts) {
-            let fate = match output_section::placement(section, sections) {
+            let fate = match output_section::placement(section, host) {
                 Placement::Frames => {
                     blocks.frames.push(index);
                     Fate::default()
@@ -78,7 +75,12 @@ impl Blocks {
                 Placement::Refused(why) if section.size.get(LE) > 0 => {
                     return Err(format!("the section {} {why}", view.section_text(index)));
                 }
-                Placement::Refused(_) => Fate::default(),
+                // Names of places in an empty one have an address all the same.
+                Placement::Refused(_) => {
+                    let constants = host.sections.constants;
+                    let id = blocks.section(constants, SectionKind::ReadOnly, 0);
+                    blocks.add(view, index, id, vec![0])?
+                }
                 Placement::Output {
                     name,
                     kind,
@@ -215,6 +217,9 @@ fn cuts(view: &View<'_>) -> Result<Vec<(Vec<u64>, bool)>, String> {
         }
     }
     let by_content = |(index, mut starts): (u32, Vec<u64>)| {
+        if languages::is_told_of(view.sections[index as usize]) {
+            return Ok((vec![0], false));
+        }
         let literals = literals::cuts(view, index)?;
         starts.sort_unstable();
         starts.dedup();

@@ -7,7 +7,7 @@ use jit_core::graph::{Content, LinkGraph, Target};
 use super::blocks::Blocks;
 use super::describe::Describe;
 use super::view::View;
-use super::{MachObject, added, relocations, symbols};
+use super::{MachObject, added, languages, relocations, symbols};
 use crate::eh_frame;
 
 /// Builds the object's graph.
@@ -16,14 +16,17 @@ use crate::eh_frame;
 /// What is wrong with the object, and where.
 pub(super) fn build(object: &MachObject) -> Result<LinkGraph, String> {
     let view = View::parse(object.input.bytes())?;
-    let sections = &object.host.sections;
+    let (sections, languages) = (&object.host.sections, &object.host.languages);
     let mut owned = Vec::new();
-    let mut blocks = Blocks::read(&view, &object.names, sections)?;
+    let mut blocks = Blocks::read(&view, &object.names, object.host)?;
     let mut symbols = symbols::read(&view, &object.global_names, &mut blocks, sections)?;
     let mut edges = relocations::read(&view, &mut blocks, &symbols)?;
     symbols.keep_aliased(&mut blocks, &mut edges);
     let parts = (&mut blocks, &mut symbols, &mut edges);
-    let added = added::add(&view, parts, &mut owned, sections)?;
+    let mut added = added::add(&view, parts, &mut owned, sections)?;
+    let parts = (&mut blocks, &mut symbols, &mut edges);
+    let registered = languages::register(&view, parts, &mut owned, (languages, sections))?;
+    added.extend(registered);
     let parts = (&mut blocks, &symbols, &mut edges);
     let frames = eh_frame::read(&view, parts, &mut owned, &added, sections)?;
     blocks.retained.sort_unstable();

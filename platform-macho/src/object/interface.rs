@@ -11,9 +11,9 @@ use orc_inputs::name_budget::NameBudget;
 use orc_inputs::wrapped::WrappedNames;
 
 use super::added;
+use super::languages;
 use super::symbols::{is_weak_reference, scope};
 use super::view::{self, Place, View};
-use crate::machine::Code;
 use crate::platform::{Host, Meaning};
 
 /// What the symbol table says, and what a graph built later needs of it.
@@ -72,6 +72,10 @@ pub(super) fn scan(
             _ => scan.define(view, index, symbol, place),
         }
     }
+    if let Some(function) = languages::told(view, &host.languages) {
+        scan.add_references(languages::references(function));
+        scan.interface.has_initializers = true;
+    }
     Ok(scan)
 }
 
@@ -85,7 +89,7 @@ impl Scan {
     ) -> Result<(), String> {
         let spelled = plain_name(view.name(symbol).unwrap_or_default());
         if let Some(code) = added::code_for(view.machine, spelled) {
-            self.add_references_of(code);
+            self.add_references(code.edges.iter().map(|(_, name, ..)| *name));
             return Ok(());
         }
         let name = &mut self.names[index as usize];
@@ -106,9 +110,9 @@ impl Scan {
         Ok(())
     }
 
-    /// The names that a function needs which the reader adds.
-    fn add_references_of(&mut self, code: &Code) {
-        for (_, name, ..) in code.edges {
+    /// The names that something needs which the reader adds.
+    fn add_references(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        for name in names {
             let name = self.uses.intern(name.as_bytes());
             self.interface.references.push(Reference {
                 name,

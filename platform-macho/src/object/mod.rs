@@ -15,6 +15,7 @@ pub(crate) mod blocks;
 mod build;
 mod describe;
 pub(crate) mod interface;
+mod languages;
 mod literals;
 mod output_section;
 pub(crate) mod relocations;

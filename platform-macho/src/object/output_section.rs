@@ -4,8 +4,9 @@ use jit_core::graph::{RANK_BY_NAME, SectionKind};
 use object::LittleEndian as LE;
 use object::macho::{self, Section64};
 
+use super::languages;
 use super::view::{section_name, segment_name};
-use crate::platform::Sections;
+use crate::platform::{Host, Languages, Sections};
 
 /// What becomes of a section.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,22 +35,21 @@ pub(super) enum Placement {
 const NO_PRIORITY: u32 = RANK_BY_NAME + 1;
 
 /// Where a section goes.
-pub(super) fn placement(section: &Section64<LE>, sections: &Sections) -> Placement {
+pub(super) fn placement(section: &Section64<LE>, host: &Host) -> Placement {
+    let sections = &host.sections;
     let flags = section.flags.get(LE);
     let (segment, name) = (segment_name(section), section_name(section));
     match (segment, name) {
         (b"__LD", b"__compact_unwind") => return Placement::CompactUnwind,
         (b"__LD", _) => return Placement::NotInMemory,
         (b"__TEXT", b"__eh_frame") => return Placement::Frames,
-        // Flags of the compiler, for the runtime of Objective-C.
-        (_, b"__objc_imageinfo") => return Placement::NotInMemory,
         _ => {}
     }
     if flags.contains(macho::S_ATTR_DEBUG) || segment == b"__DWARF" || segment == b"__LLVM" {
         return Placement::NotInMemory;
     }
-    if name.starts_with(b"__objc_") && name != b"__objc_methname" {
-        return Placement::Refused("belongs to Objective-C, whose runtime is not in this process");
+    if let Some(placement) = for_languages(section, &host.languages) {
+        return placement;
     }
     if let Some(why) = refused(flags) {
         return Placement::Refused(why);
@@ -79,6 +79,28 @@ pub(super) fn placement(section: &Section64<LE>, sections: &Sections) -> Placeme
         kind,
         order,
         retained,
+    }
+}
+
+/// Where a section goes that is for the runtimes of languages.
+fn for_languages(section: &Section64<LE>, languages: &Languages) -> Option<Placement> {
+    let is_told_of = languages::is_told_of(section);
+    match languages {
+        Languages::Absent => match languages::refusal(section) {
+            Some(why) => Some(Placement::Refused(why)),
+            // Flags of the compiler, for the runtime of Objective-C.
+            None => is_told_of.then_some(Placement::NotInMemory),
+        },
+        Languages::Registered(_) => is_told_of.then(|| Placement::Output {
+            name: String::from_utf8_lossy(section_name(section)).into_owned(),
+            kind: match segment_name(section) {
+                b"__TEXT" => SectionKind::ReadOnly,
+                // A runtime changes them.
+                _ => SectionKind::ReadWrite,
+            },
+            order: 0,
+            retained: true,
+        }),
     }
 }
 
@@ -170,7 +192,7 @@ mod tests {
             reserved2: none,
             reserved3: none,
         };
-        placement(&section, &PLAIN.sections)
+        placement(&section, &PLAIN)
     }
 
     fn output(segment: &str, name: &str, flags: macho::SectionFlags) -> (String, SectionKind) {
@@ -259,6 +281,9 @@ mod tests {
         assert_eq!(place("__TEXT", "__eh_frame", plain), Placement::Frames);
         let refused = |name, flags| matches!(place("__DATA", name, flags), Placement::Refused(_));
         assert!(refused("__objc_classlist", plain));
+        assert!(refused("__swift5_types", plain));
+        let info = place("__DATA", "__objc_imageinfo", plain);
+        assert_eq!(info, Placement::NotInMemory);
         assert!(refused(
             "__init_offsets",
             macho::S_INIT_FUNC_OFFSETS.to_flags()

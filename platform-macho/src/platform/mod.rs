@@ -16,6 +16,20 @@ pub struct Host {
     pub meaning: fn(Architecture, &[u8]) -> Meaning,
     /// Whether the process has all that a library of macOS has, which is known by this path there.
     pub stands_for: fn(&str) -> bool,
+    /// What becomes of sections for the runtimes of Objective-C and Swift.
+    pub languages: Languages,
+}
+
+/// Runtimes of languages, which on macOS the loader tells of an image's sections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Languages {
+    /// The process has none: objects for them are refused.
+    Absent,
+    /// This function of the process is told of each object's sections, in the order in which the objects are
+    /// linked, before anything of the object runs: `void NAME(const struct object *)`, with a structure of
+    /// the address of the dylib's header, the number of sections (8 bytes), and for each its name, its address and its
+    /// size (8 bytes each).
+    Registered(&'static str),
 }
 
 /// What a name stands for.
@@ -57,20 +71,29 @@ pub struct Sections {
 
 /// A process whose sections have the names that they have on Linux, and where each name stands for itself: for tests
 /// and fuzzing.
-pub(crate) static PLAIN: Host = Host {
-    sections: Sections {
-        code: ".text",
-        constants: ".rodata",
-        relocated_constants: ".data.rel.ro",
-        data: ".data",
-        zeros: ".bss",
-        thread_data: ".tdata",
-        thread_zeros: ".tbss",
-        initializers: ".init_array",
-        finalizers: ".fini_array",
-        frames: ".eh_frame",
-        exception_tables: ".gcc_except_table",
-    },
-    meaning: |_, _| Meaning::Itself,
-    stands_for: |_| false,
-};
+pub(crate) static PLAIN: Host = plain(Languages::Absent);
+
+const fn plain(languages: Languages) -> Host {
+    Host {
+        sections: Sections {
+            code: ".text",
+            constants: ".rodata",
+            relocated_constants: ".data.rel.ro",
+            data: ".data",
+            zeros: ".bss",
+            thread_data: ".tdata",
+            thread_zeros: ".tbss",
+            initializers: ".init_array",
+            finalizers: ".fini_array",
+            frames: ".eh_frame",
+            exception_tables: ".gcc_except_table",
+        },
+        meaning: |_, _| Meaning::Itself,
+        stands_for: |_| false,
+        languages,
+    }
+}
+
+/// The same, with runtimes of languages.
+#[cfg(test)]
+pub(crate) static WITH_LANGUAGES: Host = plain(Languages::Registered("register_object"));

@@ -1,5 +1,6 @@
 mod atoms;
 mod hostile;
+mod languages;
 mod relocations;
 mod relocations_arm64;
 mod thread_locals;
