@@ -87,7 +87,7 @@ pub(super) fn open(
         search.add_dependency_directory(&dir);
     }
     let names = Names::of(&line.inputs, line.is_static);
-    let (threads, found): (_, Vec<Result<Vec<FoundInput>, String>>);
+    let (threads, mut found): (_, Vec<Result<Vec<FoundInput>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.
         threads = LinkThreads::start(limit);
@@ -104,6 +104,7 @@ pub(super) fn open(
         let bytes = opened.map(|found| size(&found.content)).sum();
         threads = LinkThreads::start(threads::worthwhile(limit, bytes));
     }
+    macos_libraries::leave_out(&names.first, &mut found);
     let errors: Vec<&String> = found
         .iter()
         .filter_map(|found| found.as_ref().err())

@@ -11,7 +11,7 @@ use jit_core::cpu::Architecture;
 use orc_inputs::file_kind::{FileKind, Format};
 use orc_inputs::format::Wish;
 use orc_inputs::input::printable_path;
-use orc_inputs::library_search::FoundContent;
+use orc_inputs::library_search::{FoundContent, FoundInput};
 
 use super::inputs::Opened;
 use super::link_cpu;
@@ -85,6 +85,27 @@ impl MacosLibraries {
     }
 }
 
+/// Takes libraries for found that are named, are not here, and that programs for macOS have in any case, if there is an
+/// object for macOS.
+pub(super) fn leave_out(named: &[&Input], found: &mut [Result<Vec<FoundInput>, String>]) {
+    let is_for_macos = |found: &FoundInput| match &found.content {
+        FoundContent::Object(bytes) => is_macho(bytes.bytes()),
+        _ => false,
+    };
+    if !found.iter().flatten().flatten().any(is_for_macos) {
+        return;
+    }
+    for (input, found) in named.iter().zip(found) {
+        let is_there = match &input.name {
+            InputName::Library(name) => ALWAYS_THERE.contains(&name.as_str()),
+            InputName::File(_) => false,
+        };
+        if is_there && found.is_err() {
+            *found = Ok(Vec::new());
+        }
+    }
+}
+
 /// The libraries that a line needs beside what it names, if it has objects for macOS and is not told to have none.
 ///
 /// # Errors
@@ -129,8 +150,11 @@ fn input(name: InputName) -> Input {
 }
 
 fn is_object_for_macos(input: &Opened) -> bool {
-    matches!(input.found.content, FoundContent::Object(_))
-        && orc_jit::formats().kind_of(content(input)) == FileKind::Object(Format::MachO)
+    matches!(input.found.content, FoundContent::Object(_)) && is_macho(content(input))
+}
+
+fn is_macho(object: &[u8]) -> bool {
+    orc_jit::formats().kind_of(object) == FileKind::Object(Format::MachO)
 }
 
 /// The bytes of an object or an archive.

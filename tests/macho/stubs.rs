@@ -76,6 +76,8 @@ pub fn stubs(directory: &Path) {
         "sdk/libc++.tbd",
     ];
     assert_eq!(run(directory, &jit, &known), "xxx 7\n");
+    let without_stubs = ["run", "main.o", "near.o", "-lSystem"];
+    assert_eq!(run(directory, &jit, &without_stubs), "xxx 7\n");
     let said = refusal(directory, &["run", "main.o", "-Lsdk", "-lfar"]);
     let expected = "libfar.tbd: is the library /opt/far/libfar.2.dylib of macOS, which no process here can load. \
                     It provides 4 names: _OBJC_CLASS_$_Far, _OBJC_METACLASS_$_Far, _far_away, _farther. \
