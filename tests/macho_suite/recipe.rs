@@ -46,21 +46,30 @@ impl Recipe {
         }
         fs::create_dir_all(&self.directory).map_err(failed)?;
         let mut failures = 0;
+        let mut here = self.directory.clone();
         for command in &self.commands {
-            if !self.run_command(command)? {
+            if !self.run_command(command, &mut here)? {
                 failures += 1;
             }
         }
         Ok(failures)
     }
 
-    /// Runs a command; one that is for other things counts as done.
-    fn run_command(&self, words: &[String]) -> Result<bool, String> {
+    /// Runs a command in the directory `here`; one that is for other things counts as done.
+    fn run_command(&self, words: &[String], here: &mut PathBuf) -> Result<bool, String> {
         let Some((tool, arguments)) = words.split_first() else {
             return Ok(true);
         };
         let own = |path: &&String| Path::new(path).starts_with(&self.directory);
         match tool.as_str() {
+            "cd" => {
+                here.extend(arguments.first().filter(own));
+                Ok(true)
+            }
+            "cat" => Ok(match arguments {
+                [inputs @ .., arrow, to] if arrow == ">" && own(&to) => join(inputs, to, here),
+                _ => true,
+            }),
             "mkdir" => {
                 let made = arguments.iter().filter(own);
                 Ok(made.map(fs::create_dir_all).all(|made| made.is_ok()))
@@ -69,35 +78,42 @@ impl Recipe {
                 [from, to] if own(&to) => fs::copy(from, to).is_ok(),
                 _ => true,
             }),
-            tool if TOOLS.contains(&tool) => self.run_tool(tool, arguments),
+            tool if TOOLS.contains(&tool) => run_tool(tool, arguments, here),
             _ => Ok(true),
         }
     }
+}
 
-    fn run_tool(&self, tool: &str, arguments: &[String]) -> Result<bool, String> {
-        let mut arguments = arguments.to_vec();
-        let mut output = Stdio::null();
-        if let [.., arrow, path] = &arguments[..]
-            && arrow == ">"
-        {
-            let Ok(file) = File::create(self.directory.join(path)) else {
-                return Ok(false);
-            };
-            output = file.into();
-            arguments.truncate(arguments.len() - 2);
-        }
-        let name = format!("{tool}-{VERSION}");
-        let status = Command::new(&name)
-            .args(&arguments)
-            .current_dir(&self.directory)
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(Stdio::null())
-            .status();
-        status
-            .map(|status| status.success())
-            .map_err(|error| format!("{name}: {error}: install llvm-{VERSION}"))
+fn run_tool(tool: &str, arguments: &[String], here: &Path) -> Result<bool, String> {
+    let mut arguments = arguments.to_vec();
+    let mut output = Stdio::null();
+    if let [.., arrow, path] = &arguments[..]
+        && arrow == ">"
+    {
+        let Ok(file) = File::create(here.join(path)) else {
+            return Ok(false);
+        };
+        output = file.into();
+        arguments.truncate(arguments.len() - 2);
     }
+    let name = format!("{tool}-{VERSION}");
+    let status = Command::new(&name)
+        .args(&arguments)
+        .current_dir(here)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::null())
+        .status();
+    status
+        .map(|status| status.success())
+        .map_err(|error| format!("{name}: {error}: install llvm-{VERSION}"))
+}
+
+/// Writes files one behind the other; says whether all are there.
+fn join(inputs: &[String], to: &str, here: &Path) -> bool {
+    let texts = inputs.iter().map(|input| fs::read(here.join(input)));
+    let all: Result<Vec<_>, _> = texts.collect();
+    all.and_then(|texts| fs::write(to, texts.concat())).is_ok()
 }
 
 /// Lines that end with a backslash, with what follows them.
