@@ -14,6 +14,7 @@ use crate::command::{cargo, root, run_in, target_directory};
 const TARGETS: &[&str] = &[
     "object",
     "macho_object",
+    "macho_library",
     "archive",
     "linker_script",
     "shared_library",
@@ -56,6 +57,21 @@ const SCRIPTS: &[&str] = &[
 /// A list of symbols in all its forms.
 const SYMBOL_LIST: &str =
     "{ a*; \"b\"; [!c-e]?; }; # f\n{ extern \"C++\" { \"g(int)\"; h::*; }; };\n";
+
+/// Stubs of libraries for macOS, in YAML and in JSON.
+const STUBS: &[(&str, &str)] = &[
+    (
+        "yaml.tbd",
+        "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos ]\ninstall-name: '/a/libx.dylib'\nexports:\n  \
+         - targets: [ x86_64-macos ]\n    symbols: [ _a, '_b$c',\n      _d ]\n    objc-classes: [ X ]\n\
+         reexports:\n  - targets: [ x86_64-macos ]\n    weak-symbols: [ _e ]\n...\n",
+    ),
+    (
+        "json.tbd",
+        "{\"tapi_tbd_version\": 5, \"main_library\": {\"install_names\": [{\"name\": \"/a/libx.dylib\"}], \
+         \"exported_symbols\": [{\"text\": {\"global\": [\"_a\"], \"objc_class\": [\"X\"]}}]}}",
+    ),
+];
 
 /// Runs one target, or all, for so many seconds each.
 pub fn run(arguments: &[String]) -> Result<(), String> {
@@ -148,7 +164,16 @@ fn make_seeds_for_macos(work: &Path, programs: &Path) -> Result<(), String> {
         words.push(programs.join(program).display().to_string());
         run_in(work, "python3", &words)?;
     }
-    Ok(())
+    let libraries = work.join("macho_library");
+    for (name, text) in STUBS {
+        fs::write(libraries.join(name), text).map_err(|e| e.to_string())?;
+    }
+    let library = libraries.join("linked.dylib").display().to_string();
+    let source = programs.join("basic/hello.c").display().to_string();
+    let words = ["-m", "ziglang", "cc", "-target", "x86_64-macos", "-shared"];
+    let words = [&words[..], &["-o", &library, &source]].concat();
+    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    run_in(work, "python3", &words)
 }
 
 /// Compiles the seeds into `work/TARGET`.

@@ -136,3 +136,12 @@ impl ObjectFormat for MachO {
         None
     }
 }
+
+/// Reads arbitrary bytes as a library of macOS: the entry of the fuzz target. Never panics.
+pub fn fuzz_library(bytes: &[u8]) {
+    let read = shared_library::kind_of(bytes, |_| false);
+    assert!(
+        matches!(read, FileKind::Refused(_)),
+        "nothing stands for it, so it is refused with what it is"
+    );
+}

@@ -1,15 +1,20 @@
 //! What a linked library exports: a trie of names, which one of two load commands leads to.
+//!
+//! A node of the trie has what is known of the name that ends there, if one does (behind its size), and its edges: each
+//! with more bytes of names, and the place of the node that it leads to. Each node has one edge that leads to it. (A
+//! file may lie: a few hundred bytes whose nodes are shared spell more names than anyone can read.)
 
+use hashbrown::HashSet;
 use object::LittleEndian as LE;
 use object::macho::{self, DylibCommand, MachHeader64};
 use object::read::Error;
-use object::read::macho::{ExportsTrieIterator, MachHeader as _};
+use object::read::macho::MachHeader as _;
 use orc_shared::printable_text;
 
 use super::Dylib;
 
-/// Names that are read; a sane library has fewer.
-const NAMES_MAX: usize = 1 << 20;
+/// Bytes that all names may have; those of sane libraries have less.
+const BYTES_MAX: usize = 64 << 20;
 
 /// Reads a linked library.
 ///
@@ -26,11 +31,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Dylib, String> {
             let name = command.string(LE, id.dylib.name).map_err(damaged)?;
             dylib.install_name = printable_text(name);
         } else if let Some(trie) = command.dyld_exports_trie().map_err(damaged)? {
-            let names = trie.exports_trie(LE, bytes).map_err(damaged)?;
-            dylib.add_exports(names)?;
+            dylib.add_exports(trie.data(LE, bytes).map_err(damaged)?)?;
         } else if let Some(info) = command.dyld_info().map_err(damaged)? {
-            let names = info.exports_trie(LE, bytes).map_err(damaged)?;
-            dylib.add_exports(names)?;
+            dylib.add_exports(info.export_data(LE, bytes).map_err(damaged)?)?;
         }
     }
     match dylib.install_name.is_empty() {
@@ -40,16 +43,76 @@ pub(super) fn read(bytes: &[u8]) -> Result<Dylib, String> {
 }
 
 impl Dylib {
-    fn add_exports(&mut self, mut names: ExportsTrieIterator<'_>) -> Result<(), String> {
-        let damaged = |error| format!("is a library for macOS with damaged exports ({error})");
-        while let Some(symbol) = names.next().map_err(damaged)? {
-            if self.names.len() == NAMES_MAX {
-                return Err("is a library for macOS with damaged exports: there is no end".into());
+    fn add_exports(&mut self, trie: &[u8]) -> Result<(), String> {
+        let damaged = |at: usize| {
+            format!("is a library for macOS with damaged exports (at byte {at} of the trie)")
+        };
+        if trie.is_empty() {
+            return Ok(());
+        }
+        let mut known: HashSet<usize> = HashSet::new();
+        known.insert(0);
+        let mut waiting = vec![(0, Vec::new())];
+        let mut read = 0;
+        while let Some((at, name)) = waiting.pop() {
+            let node = Node::read(trie, at).ok_or_else(|| damaged(at))?;
+            for (more, to) in node.edges {
+                let name = [&name, more].concat();
+                read += name.len();
+                if read > BYTES_MAX || !known.insert(to) {
+                    return Err(damaged(at));
+                }
+                waiting.push((to, name));
             }
-            self.names.push(symbol.into_name());
+            if node.is_name {
+                self.names.push(name);
+            }
         }
         Ok(())
     }
+}
+
+/// A node of a trie.
+struct Node<'a> {
+    /// Whether a name ends here.
+    is_name: bool,
+    /// What names go on with, and the places of the nodes that this leads to.
+    edges: Vec<(&'a [u8], usize)>,
+}
+
+impl<'a> Node<'a> {
+    /// Reads the node at a place; `None` if it is damaged.
+    fn read(trie: &'a [u8], at: usize) -> Option<Self> {
+        let mut rest = trie.get(at..)?;
+        let known = take_uleb(&mut rest)?;
+        rest = rest.get(known..)?;
+        let (count, mut rest) = rest.split_first()?;
+        let mut edges = Vec::with_capacity(usize::from(*count));
+        for _ in 0..*count {
+            let end = rest.iter().position(|byte| *byte == 0)?;
+            let more = &rest[..end];
+            rest = &rest[end + 1..];
+            edges.push((more, take_uleb(&mut rest)?));
+        }
+        Some(Self {
+            is_name: known > 0,
+            edges,
+        })
+    }
+}
+
+/// Takes a number of 7 bits a byte.
+fn take_uleb(rest: &mut &[u8]) -> Option<usize> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, more) = rest.split_first()?;
+        *rest = more;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return usize::try_from(value).ok();
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -91,7 +154,7 @@ mod tests {
     /// `_a`, and `_ab`, which shares its beginning.
     const TRIE: &[u8] = &[
         // The root: no name ends, one edge "_a" to 6.
-        0, 1, b'_', b'a', 0, 6, // `_a`: 2 bytes of flags and address; an edge "b" to 12.
+        0, 1, b'_', b'a', 0, 6, // `_a`: 2 bytes of flags and address; an edge "b" to 13.
         2, 0, 0x10, 1, b'b', 0, 13, // `_ab`.
         2, 0, 0x20, 0,
     ];
@@ -107,13 +170,19 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        // An edge that leads back to the root.
-        let circle = [0, 1, b'_', 0, 0];
-        let said = read(&library(&circle, false)).expect_err("damaged");
-        assert!(
-            said.starts_with("is a library for macOS with damaged exports ("),
-            "{said}"
-        );
+        let said = |trie: &[u8]| read(&library(trie, false)).expect_err("damaged");
+        let start = "is a library for macOS with damaged exports (at byte ";
+        // An edge that leads back to the root, and one that leads nowhere.
+        assert_eq!(said(&[0, 1, b'_', 0, 0]), format!("{start}0 of the trie)"));
+        assert_eq!(said(&[0, 1, b'_', 0, 9]), format!("{start}9 of the trie)"));
+        // Each node has two edges to the next one: a name more with each bit.
+        let node = |level: u16| {
+            let next = 10 * (level + 1);
+            let to = [(next & 0x7f) as u8 | 0x80, (next >> 7) as u8];
+            [0, 2, b'a', 0, to[0], to[1], b'b', 0, to[0], to[1]]
+        };
+        let shared: Vec<u8> = (0..40).flat_map(node).collect();
+        assert!(said(&shared).starts_with(start));
         let whole = library(TRIE, true);
         for length in 0..whole.len() {
             assert!(read(&whole[..length]).is_err(), "{length}");
