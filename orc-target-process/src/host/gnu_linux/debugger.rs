@@ -7,6 +7,8 @@
 //! symbol table of the executable or of the library that we are in, unless it was stripped.
 
 use std::ffi::CStr;
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::OnceLock;
 
 use orc_shared::ExecutorAddrRange;
@@ -215,9 +217,11 @@ pub(crate) fn keep_mapped_code_in_core_files() {
 /// Whether somebody traces this process, as debuggers do.
 #[must_use]
 pub fn is_attached() -> bool {
-    // Also with bytes in it that are no text: the process's name.
-    let status = std::fs::read("/proc/self/status").unwrap_or_default();
-    let mut lines = status.split(|byte| *byte == b'\n');
+    // The line is the eighth; of those before it, only the process's name has no fixed length, 64 bytes at most. It need
+    // not be text. The system makes a file of this kind anew for a reader at its start.
+    let mut start = [0; 1024];
+    let read = File::open("/proc/self/status").and_then(|mut file| file.read(&mut start));
+    let mut lines = start[..read.unwrap_or(0)].split(|byte| *byte == b'\n');
     let tracer = lines.find_map(|line| line.strip_prefix(b"TracerPid:"));
     tracer.is_some_and(|tracer| tracer.trim_ascii() != b"0")
 }
