@@ -6,6 +6,7 @@ mod completions;
 mod driver_defaults;
 mod driver_libraries;
 mod explain;
+pub mod heap;
 mod identity;
 mod image;
 mod inputs;

@@ -8,9 +8,13 @@
 
 use std::ffi::{c_char, c_int};
 
+use orc_jit_command::heap::LinkHeap;
 use orc_shared::remote::token;
 use orc_system::standard_streams;
 use orc_target_process::host::process::{begin_own_work, end_own_work, take_variable};
+
+#[global_allocator]
+static HEAP: LinkHeap = LinkHeap;
 
 /// What the C library calls.
 // SAFETY: the name is the C library's for this very function, and the signature agrees.
