@@ -46,7 +46,7 @@ pub(super) fn command(args: &[OsString]) -> Result<i32, Failure> {
         super::link_line::InputName::Library(name) => format!("-l{name}"),
     };
     let scratch = Scratch::for_line(&line)?;
-    let limit = threads::limit(None);
+    let limit = threads::Limit(None);
     let here: Arc<dyn Surroundings> = Arc::new(Here::default());
     let inputs = inputs::open(&mut line, &here, scratch::path(&scratch), limit)?;
     drop(scratch);
@@ -353,7 +353,7 @@ mod tests {
             .map(|a| OsString::from(a.replace("DIR", dir.to_str().unwrap())));
         let mut line = LinkLine::parse(args, &|_| None).unwrap();
         let here: Arc<dyn Surroundings> = Arc::new(Here::default());
-        let inputs = inputs::open(&mut line, &here, dir, 1).unwrap();
+        let inputs = inputs::open(&mut line, &here, dir, threads::Limit(Some(1))).unwrap();
         let mut story = Story::of(&line);
         for opened in inputs.opened {
             story.add(opened).unwrap();

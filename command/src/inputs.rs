@@ -67,7 +67,7 @@ pub(super) fn open(
     line: &mut LinkLine,
     surroundings: &Arc<dyn Surroundings>,
     dir: &Path,
-    limit: usize,
+    limit: threads::Limit,
 ) -> Result<Inputs, String> {
     line.check_cpu(link_cpu::get())?;
     let languages = compile(line, &**surroundings, dir, limit)?;
@@ -90,7 +90,7 @@ pub(super) fn open(
     let (threads, mut found): (_, Vec<Result<Vec<FoundInput>, String>>);
     if line.inputs.len() >= PARALLEL_FROM {
         // So many that the link is worth all threads, too.
-        threads = LinkThreads::start(limit);
+        threads = LinkThreads::start(limit.get());
         let named = names.first.par_iter();
         found = named
             .map(|input| find(input, &search, line.is_static))
@@ -102,7 +102,7 @@ pub(super) fn open(
             .collect();
         let opened = found.iter().flatten().flatten();
         let bytes = opened.map(|found| size(&found.content)).sum();
-        threads = LinkThreads::start(threads::worthwhile(limit, bytes));
+        threads = LinkThreads::start(limit.worthwhile(bytes));
     }
     macos_libraries::leave_out(&names.first, &mut found);
     let errors: Vec<&String> = found
@@ -124,6 +124,7 @@ pub(super) fn open(
         // As good as said. The start-up files are missing.
         line.be_static();
         line.has_driver_libraries = false;
+        threads.end();
         return open(line, surroundings, dir, limit);
     }
     let more = macos_libraries::of(line, &opened, &**surroundings, dir)?;
@@ -280,7 +281,7 @@ fn compile(
     line: &mut LinkLine,
     surroundings: &dyn Surroundings,
     dir: &Path,
-    jobs: usize,
+    limit: threads::Limit,
 ) -> Result<Vec<Language>, String> {
     if !line
         .inputs
@@ -289,7 +290,7 @@ fn compile(
     {
         return Ok(Vec::new());
     }
-    let compiled = surroundings.compile(line, dir, jobs)?;
+    let compiled = surroundings.compile(line, dir, limit.get())?;
     let mut languages = Vec::new();
     // From the end, so that places before stay valid.
     for compiled in compiled.into_iter().rev() {

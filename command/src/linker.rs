@@ -141,7 +141,7 @@ fn resolve(
     surroundings: &Arc<dyn Surroundings>,
     scratch: &Path,
 ) -> Result<(), Failure> {
-    let limit = threads::limit(None);
+    let limit = threads::Limit(None);
     let inputs = inputs::open(line, surroundings, scratch, limit)?;
     let mut report = LinkReport::wanted(line);
     let jit = run::jit(line, surroundings, report.as_ref(), Moment::Pruned)?;

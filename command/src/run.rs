@@ -196,7 +196,7 @@ fn run(
         Some(scratch) => Some(scratch),
         None => Scratch::for_line(&line)?,
     };
-    let limit = threads::limit(options.threads);
+    let limit = threads::Limit(options.threads);
     let inputs = inputs::open(&mut line, surroundings, scratch::path(&scratch), limit);
     let inputs = inputs.map_err(|problem| mention_arguments(&line, request, problem))?;
     // All that was compiled is open, and the program starts as if nothing had been compiled. Only what

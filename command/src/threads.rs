@@ -25,16 +25,25 @@ pub(super) struct LinkThreads {
     handles: Handles,
 }
 
-/// The number of threads to use: what the user said, or as many as there are processors.
-pub(super) fn limit(asked: Option<usize>) -> usize {
-    let available = || std::thread::available_parallelism().map_or(1, Into::into);
-    asked.unwrap_or_else(available).max(1)
-}
+/// How many threads to use at most: what the user said, or as many as there are processors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit(pub(super) Option<usize>);
 
-/// How many of `limit` threads pay for that much input.
-pub(super) fn worthwhile(limit: usize, input_bytes: u64) -> usize {
-    let more = usize::try_from(input_bytes / BYTES_PER_THREAD).unwrap_or(limit);
-    limit.min(1 + more)
+impl Limit {
+    /// The number. The first question takes a dozen system calls, as containers' limits count.
+    pub(super) fn get(self) -> usize {
+        let available = || std::thread::available_parallelism().map_or(1, Into::into);
+        self.0.unwrap_or_else(available).max(1)
+    }
+
+    /// How many threads pay for that much input.
+    pub(super) fn worthwhile(self, input_bytes: u64) -> usize {
+        match usize::try_from(input_bytes / BYTES_PER_THREAD) {
+            Ok(0) => 1,
+            Ok(more) => self.get().min(1 + more),
+            Err(_) => self.get(),
+        }
+    }
 }
 
 impl LinkThreads {
@@ -116,9 +125,9 @@ mod tests {
 
     #[test]
     fn small_links_stay_alone() {
-        assert_eq!(worthwhile(8, 100_000), 1);
-        assert_eq!(worthwhile(8, 2 * BYTES_PER_THREAD), 3);
-        assert_eq!(worthwhile(2, 1 << 30), 2);
-        assert_eq!(limit(Some(0)), 1);
+        assert_eq!(Limit(Some(8)).worthwhile(100_000), 1);
+        assert_eq!(Limit(Some(8)).worthwhile(2 * BYTES_PER_THREAD), 3);
+        assert_eq!(Limit(Some(2)).worthwhile(1 << 30), 2);
+        assert_eq!(Limit(Some(0)).get(), 1);
     }
 }

@@ -238,7 +238,7 @@ impl Watch {
     fn start(&self, number: u64, mut sources: Sources) -> Result<Running, Failure> {
         let directory = self.directory(&format!("start-{number}"))?;
         let mut line = self.line.clone();
-        let limit = threads::limit(self.request.options.threads);
+        let limit = threads::Limit(self.request.options.threads);
         let mut inputs = inputs::open(&mut line, &self.surroundings, &directory, limit)?;
         for opened in &mut inputs.opened {
             opened.replaceable = opened.name.is_some();
@@ -417,8 +417,8 @@ impl Watch {
             .iter()
             .map(|at| self.line.inputs[self.watched[*at]].clone())
             .collect();
-        let limit = threads::limit(self.request.options.threads);
-        let outputs = sources::compile_all(&line, &directory, limit)?;
+        let limit = threads::Limit(self.request.options.threads);
+        let outputs = sources::compile_all(&line, &directory, limit.get())?;
         let outputs: Vec<PathBuf> = outputs.into_iter().map(|(_, _, path)| path).collect();
         self.learn(&mut running.sources, changed.iter().copied().zip(&outputs));
         let mut objects = running.objects.clone();

@@ -34,6 +34,7 @@ use super::replaced::Replaced;
 use super::run::{self, Moment};
 use super::scratch::Scratch;
 use super::surroundings::{Surroundings, c_compiler};
+use super::threads::Limit;
 
 /// A file with internal code among the inputs.
 struct Found {
@@ -62,7 +63,12 @@ pub(super) fn machine_code(
     line: &LinkLine,
     surroundings: &Arc<dyn Surroundings>,
 ) -> Result<Option<Arc<dyn Surroundings>>, String> {
-    let inputs = inputs::open(&mut line.clone(), surroundings, Path::new(""), 1)?;
+    let inputs = inputs::open(
+        &mut line.clone(),
+        surroundings,
+        Path::new(""),
+        Limit(Some(1)),
+    )?;
     let mut files: BTreeMap<PathBuf, Found> = BTreeMap::new();
     let mut order = Vec::new();
     for opened in &inputs.opened {
@@ -216,7 +222,7 @@ fn needed(
         search,
         languages,
         ..
-    } = inputs::open(&mut line, &surroundings, Path::new(""), 1)?;
+    } = inputs::open(&mut line, &surroundings, Path::new(""), Limit(Some(1)))?;
     let needed = Needed::default();
     let noted = needed.clone();
     let watch = move |path: &Path| -> Option<Arc<orc_inputs::archive::MemberWatch>> {
