@@ -108,7 +108,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("orc-jit/src/replace.rs", "says what may replace what"),
     ("orc-jit/src/tiers.rs", "says what may replace what"),
     ("orc-jit/src/lookup.rs", "takes addresses from the client"),
-    ("command/src/heap", "an allocator"),
+    ("command/src/heap.rs", "an allocator"),
+    ("command/src/heap/", "tests of the allocator"),
     (
         "command/src/image/launcher.rs",
         "the bytes of code that the assembler made",
