@@ -6,7 +6,7 @@
 //! taken. Large blocks are the C library's. (Allocators that are packages were measured: docs/PERFORMANCE.md.)
 //!
 //! Blocks that one thread makes and another frees would pile up with the second one. So a thread with a lot in its
-//! lists hands them over to all ([`HANDED_OVER`]), and a thread looks there before it asks the system for a chunk. A
+//! lists hands them over to all (`HANDED_OVER`), and a thread looks there before it asks the system for a chunk. A
 //! thread that ends leaves its heap to the next one that begins.
 
 use std::alloc::{GlobalAlloc, Layout, System};
