@@ -5,6 +5,9 @@
 //! small blocks off a chunk and keeps what is freed in a list for each size. Blocks have no header, and no lock is
 //! taken. Large blocks are the C library's. (Allocators that are packages were measured: docs/PERFORMANCE.md.)
 //!
+//! Chunks are the C library's, too. A program that runs in this process may bring LeakSanitizer, which reads what came
+//! from `malloc` and can be reached: large blocks would be leaks to it if only a mapping of our own pointed to them.
+//!
 //! Blocks that one thread makes and another frees would pile up with the second one. So a thread with a lot in its
 //! lists hands them over to all (`HANDED_OVER`), and a thread looks there before it asks the system for a chunk. A
 //! thread that ends leaves its heap to the next one that begins.
@@ -30,9 +33,13 @@ const KEPT_MAX: isize = 8 << 20;
 const CHUNK_MIN: usize = 256 << 10;
 const CHUNK_MAX: usize = 8 << 20;
 const PAGE: usize = 4 << 10;
+/// What the C library puts before a large block, and rounds up to a page with it.
+const HEADER_OF_THE_C_LIBRARY: usize = 2 * size_of::<usize>();
 
-/// Bytes that were taken from the system, by all threads.
+/// Bytes of all chunks.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
+/// All chunks, which are never given back.
+static CHUNKS: Stack = Stack::new();
 /// For each class, lists that threads had too many of.
 static HANDED_OVER: [Stack; CLASSES] = [const { Stack::new() }; CLASSES];
 /// Heaps of threads that have ended.
@@ -74,6 +81,13 @@ struct Heap {
 /// Lists of blocks, or heaps, that no thread has. A process that forks while a thread is in here finds no lock that is
 /// held, at worst an empty stack.
 struct Stack(AtomicPtr<FreeBlock>);
+
+/// What a chunk starts with.
+#[repr(C, align(16))]
+struct Chunk {
+    /// For [`CHUNKS`].
+    link: FreeBlock,
+}
 
 struct EndOfThread;
 
@@ -249,7 +263,7 @@ impl Heap {
             return null_mut();
         }
         let heap = chunk.cast::<Self>();
-        // SAFETY: the chunk is new, larger than a heap, and aligned to a page.
+        // SAFETY: the chunk is new, larger than a heap, and aligned to `ALIGN`.
         unsafe {
             let start = chunk.add(size_of::<Self>().next_multiple_of(ALIGN));
             heap.write(Self {
@@ -435,19 +449,22 @@ impl Stack {
     }
 }
 
-/// Memory from the system, and its size; null if it has none.
+/// Memory, and its size; null if there is none.
 fn new_chunk() -> (*mut u8, usize) {
     let size = TAKEN.load(Ordering::Relaxed) / 4;
-    let size = size.clamp(CHUNK_MIN, CHUNK_MAX).next_multiple_of(PAGE);
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping, at a place of the system's choice.
-    let chunk = unsafe { libc::mmap(null_mut(), size, protection, flags, -1, 0) };
-    if chunk == libc::MAP_FAILED {
-        return (null_mut(), 0);
+    let size = size.clamp(CHUNK_MIN, CHUNK_MAX).next_multiple_of(PAGE) - HEADER_OF_THE_C_LIBRARY;
+    let layout = const { Layout::new::<Chunk>() };
+    // SAFETY: the size is not zero, and the alignment is a chunk's.
+    let block = unsafe { System.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+    if block.is_null() {
+        return (block, 0);
     }
     TAKEN.fetch_add(size, Ordering::Relaxed);
-    (chunk.cast(), size)
+    // SAFETY: the block is new, aligned to `ALIGN`, and larger than what a chunk starts with.
+    unsafe {
+        CHUNKS.push(block.cast());
+        (block.add(layout.size()), size - layout.size())
+    }
 }
 
 #[cfg(test)]
